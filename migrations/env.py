@@ -1,0 +1,26 @@
+"""Alembic's entry: runs on the connection it is given, or on ATELIER_DATABASE_URL."""
+
+from alembic import context
+from sqlalchemy import Connection
+
+from shared.database import make_engine
+from shared.errors import UsageError
+from shared.settings import load_settings
+from shared.tables import metadata
+
+
+def migrate(connection: Connection) -> None:
+    context.configure(connection=connection, target_metadata=metadata, compare_server_default=False)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+given = context.config.attributes.get("connection")
+if given is not None:
+    migrate(given)
+else:
+    url = load_settings().database_url
+    if url is None:
+        raise UsageError("set ATELIER_DATABASE_URL, or use `atelier db upgrade`, which also knows embedded mode")
+    with make_engine(url.get_secret_value()).begin() as own:
+        migrate(own)

@@ -1,0 +1,92 @@
+"""CSV files for merchants: results.csv and errors.csv, which spreadsheets open without running anything."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from shared.errors import UsageError
+
+# What spreadsheets take for a formula; Japanese ones also the wide forms, some after spaces.
+_FORMULA = r"(?:[\t\r\n]|\s*[=+\-@＝＋－＠])"
+_DANGEROUS = re.compile(f"'*{_FORMULA}")
+_GUARDED = re.compile(f"'+{_FORMULA}")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+
+Rows = Iterable[Mapping[str, object]]
+
+
+def guarded(text: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula; ``unguarded`` gives the text back."""
+    if _DANGEROUS.match(text) and not _NUMBER.fullmatch(text):
+        return "'" + text
+    return text
+
+
+def unguarded(text: str) -> str:
+    """Undo ``guarded``, so that a mended errors.csv can be submitted again."""
+    return text[1:] if text.startswith("'") and _GUARDED.match(text) else text
+
+
+def csv_lines(columns: Sequence[str], rows: Rows) -> Iterator[str]:
+    """Yield the header and a record per row (RFC 4180, CRLF), for streaming.
+
+    A column named twice stands once, one that a row lacks is empty, and what is in no column is left out.
+    """
+    names = tuple(dict.fromkeys(columns))
+    last = _Last()
+    writer = csv.writer(last)
+    writer.writerow([guarded(name) for name in names])
+    yield last.text
+    for row in rows:
+        writer.writerow([_cell(row.get(name)) for name in names])
+        yield last.text
+
+
+def write_csv(target: str | Path | TextIO, columns: Sequence[str], rows: Rows) -> int:
+    """Write rows to an open file, or to a path, which appears only when whole; return their number.
+
+    UTF-8. A file must have been opened with ``newline=""``. Raises UsageError if the path cannot be
+    written; whatever ``rows`` raises passes through, and then an older file stays as it was.
+    """
+    if not isinstance(target, str | Path):
+        return _write(target, columns, rows)
+    path = Path(target)
+    part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.part")
+    try:
+        # Not tempfile: its files are for one user only, and the merchant shares these.
+        with part.open("x", encoding="utf-8", errors="replace", newline="") as file:
+            count = _write(file, columns, rows)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}", code="unwritable") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return count
+
+
+def _write(file: TextIO, columns: Sequence[str], rows: Rows) -> int:
+    count = -1
+    for count, line in enumerate(csv_lines(columns, rows)):  # noqa: B007 - the header is number 0
+        file.write(line)
+    return count
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else guarded(str(value))
+
+
+class _Last:
+    """The file the standard writer asks for; keeps only the last record."""
+
+    text = ""
+
+    def write(self, text: str) -> None:
+        self.text = text

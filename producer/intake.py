@@ -1,0 +1,74 @@
+"""Taking in sources: local files are put into the object store, by their content."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from PIL import Image
+
+from shared.errors import SourceRefused
+from shared.store import ObjectStore
+
+STORED = "store:"
+UNKNOWN_PIXELS = 1_000_000
+"""Assumed of a source whose size is not known before it is fetched."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A source as a worker can read it, and its size in pixels as far as that is known."""
+
+    source: str
+    pixels: int
+
+
+class Intake:
+    """Puts local files into the store once each, however many jobs name them."""
+
+    def __init__(self, store: ObjectStore, merchant_id: int, max_bytes: int) -> None:
+        self._store = store
+        self._merchant_id = merchant_id
+        self._max_bytes = max_bytes
+
+    def take(self, source: str) -> Taken:
+        """Return where a worker reads a source. Raises InvalidInput if the file cannot be taken.
+
+        Files go to ``sources/MERCHANT/HASH``: the same file again is the same object.
+        """
+        if not source.startswith("file://"):
+            return Taken(source, UNKNOWN_PIXELS)
+        path = Path(unquote(urlsplit(source).path))
+        try:
+            size = path.stat().st_size
+            if size > self._max_bytes:
+                raise SourceRefused(
+                    f"the file has {size / 2**20:.1f} MiB, over the limit of {self._max_bytes / 2**20:.0f} MiB",
+                    code="object_too_large",
+                )
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise SourceRefused(f"the file cannot be read: {error.strerror}", code="image_not_readable") from error
+        key = f"sources/{self._merchant_id}/{digest[:2]}/{digest}"
+        self._store.put_file(key, path)
+        return Taken(STORED + key, header_pixels(path))
+
+
+def header_pixels(path: Path) -> int:
+    """Return width × height as the file's header says; a worker finds out if that is a lie."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                return image.width * image.height
+    except Exception:  # Pillow raises over six kinds of exception for hostile files; a guess is enough here
+        return UNKNOWN_PIXELS
+
+
+def local_path(source: str) -> Path | None:
+    """Return the local path a row named, or None for other kinds of source."""
+    return Path(unquote(urlsplit(source).path)) if source.startswith("file://") else None

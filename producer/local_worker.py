@@ -1,0 +1,79 @@
+"""A worker process of one's own, for as long as a command runs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from shared.errors import DeviceUnavailable, Unavailable
+
+RESTARTS = 20
+STOP_SECONDS = 60.0
+EXIT_CODED = (2, 5, 6)
+"""Exit codes with which a worker says why it cannot work at all: starting it again would not help."""
+
+
+class LocalWorker:
+    """Runs ``atelier worker`` beside this process and starts it again when it dies.
+
+    The worker watches its standard input, a pipe that ends with this process, so that it never
+    outlives it, however this process ends.
+    """
+
+    def __init__(self, log: Path) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._log = log
+        self._restarts = 0
+        self._started = 0.0
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self._started = time.monotonic()
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "shared.cli", "worker", "--attached"],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def check(self) -> None:
+        """Start the worker again if it died. Raises DeviceUnavailable or Unavailable if that is no use."""
+        code = self._process.poll()
+        if code is None:
+            return
+        if code in EXIT_CODED:
+            raise DeviceUnavailable(f"the worker cannot work: {self._last_line()}")
+        self._restarts += 1
+        if self._restarts > RESTARTS:
+            raise Unavailable(f"the worker died {self._restarts} times, see {self._log}: {self._last_line()}")
+        self._process = self._start()
+
+    def stop(self) -> None:
+        """Let the worker finish what it has in hand; end it if that takes too long."""
+        if self._process.stdin:
+            self._process.stdin.close()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _last_line(self) -> str:
+        lines = self._log.read_text(errors="replace").strip().splitlines()
+        return lines[-1].removeprefix("atelier: ") if lines else "it left no message"
+
+
+@contextmanager
+def local_worker(log: Path) -> Iterator[LocalWorker]:
+    """Run a worker until the end of the block."""
+    worker = LocalWorker(log)
+    try:
+        yield worker
+    finally:
+        worker.stop()

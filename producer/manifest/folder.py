@@ -1,0 +1,154 @@
+"""Listings of local files: a folder, a pattern, or files named one by one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from producer.manifest.extensions import IMAGE_EXTENSIONS, is_image_name, without_extension
+from producer.manifest.row import ManifestRow, storable
+from shared.errors import ManifestError
+
+
+def listed_row(number: int, name: str, source: str) -> ManifestRow:
+    """Make the row of a listed image; ``name`` is its path relative to the listing."""
+    sku = storable(without_extension(name))
+    return ManifestRow(number, sku[-512:], source, sku, None, None, {}, None)
+
+
+class Folder:
+    """The images in and below a folder, sorted by path; with ``wanted``, only the paths it accepts.
+
+    Hidden files and folders are left out. Links to folders are not followed (a folder inside is
+    listed at its own place, so nothing is lost and nothing loops), nor links to files outside.
+    """
+
+    columns = ()
+
+    def __init__(
+        self, root: Path, name: str, wanted: Callable[[str], bool] | None = None, depth: int | None = None
+    ) -> None:
+        self.name = name
+        self._root = root.absolute()
+        self._real_root = os.path.realpath(root)
+        self._wanted = wanted or (lambda _: True)
+        self._depth = depth
+        self.ignored = 0
+        self.digest = self._take_stock()
+        self.notes = (f"{name}: {self.ignored} files that are not images ignored",) if self.ignored else ()
+
+    def rows(self) -> Iterator[ManifestRow]:
+        """List the images again, numbered from 1."""
+        images = (path for path in self._files() if is_image_name(path) and self._status(path))
+        for number, path in enumerate(images, 1):
+            yield listed_row(number, path, (self._root / path).as_uri())
+
+    def _take_stock(self) -> str:
+        """Digest names, sizes and times, and count what is ignored."""
+        digest = hashlib.sha256(b"folder\0" + os.fsencode(self._root) + b"\0" + self.name.encode(errors="replace"))
+        empty = True
+        for path in self._files():
+            status = self._status(path) if is_image_name(path) else None
+            if status is None:
+                self.ignored += 1
+                continue
+            empty = False
+            digest.update(os.fsencode(path) + f"\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+        if empty:
+            known = " ".join(IMAGE_EXTENSIONS)
+            raise ManifestError(
+                f"{self.name} holds no images ({self.ignored} other files); known are: {known}",
+                code="no_images",
+            )
+        return digest.hexdigest()
+
+    def _files(self) -> Iterator[str]:
+        """Yield the paths of all files wanted, relative to the root and sorted as strings."""
+        pending = [""]
+        while pending:
+            path = pending.pop()
+            if path and not path.endswith("/"):
+                if self._wanted(path):
+                    yield path
+            elif self._depth is None or path.count("/") < self._depth:
+                pending.extend(reversed(self._children(path)))
+
+    def _children(self, folder: str) -> list[str]:
+        try:
+            with os.scandir(self._root / folder) as entries:
+                # The slash behind folders sorts them among files as whole paths would.
+                return sorted(
+                    folder + entry.name + "/" * entry.is_dir(follow_symlinks=False)
+                    for entry in entries
+                    if not entry.name.startswith(".")
+                )
+        except OSError as error:
+            raise ManifestError(
+                f"folder {self._root / folder} cannot be listed: {error.strerror}", code="manifest_unreadable"
+            ) from error
+
+    def _status(self, path: str) -> os.stat_result | None:
+        """Return the state of a regular file or of a link to one in the folder, else None."""
+        full = self._root / path
+        try:
+            status = full.lstat()
+            if stat.S_ISLNK(status.st_mode):
+                real = os.path.realpath(full)
+                status = os.stat(real)
+                if os.path.commonpath([real, self._real_root]) != self._real_root:
+                    return None
+        except OSError:
+            return None
+        return status if stat.S_ISREG(status.st_mode) else None
+
+
+def open_pattern(pattern: str) -> Folder:
+    """Open the images a pattern matches: ``*``, ``?``, ``[…]`` within a name, ``**`` for any folders."""
+    segments = pattern.split("/")
+    literal = next(index for index, segment in enumerate(segments) if is_pattern(segment))
+    root, wanted = Path("/".join(segments[:literal]) or ("/" if literal else ".")), segments[literal:]
+    if not root.is_dir():
+        raise ManifestError(f"pattern {pattern} holds no images: no folder {root}", code="no_images")
+    if wanted[-1] == "**":
+        wanted.append("*")
+    depth = None if "**" in wanted else len(wanted)
+    return Folder(root, pattern, lambda path: _matches(path.split("/"), wanted), depth)
+
+
+def is_pattern(text: str) -> bool:
+    """Tell whether a text has a wildcard."""
+    return any(char in text for char in "*?[")
+
+
+def _matches(path: Sequence[str], pattern: Sequence[str]) -> bool:
+    if not pattern or not path:
+        return not pattern and not path
+    if pattern[0] == "**":
+        return _matches(path, pattern[1:]) or _matches(path[1:], pattern)
+    return fnmatchcase(path[0], pattern[0]) and _matches(path[1:], pattern[1:])
+
+
+class Files:
+    """Images named one by one, as a shell expands a pattern; sku and output are their bare names."""
+
+    columns = ()
+    ignored = 0
+    notes = ()
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = [path.absolute() for path in paths]
+        self.name = paths[0].name if len(paths) == 1 else f"{len(paths)} images"
+        digest = hashlib.sha256(b"files\0")
+        for path in self._paths:
+            status = path.stat()
+            digest.update(os.fsencode(path) + f"\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+        self.digest = digest.hexdigest()
+
+    def rows(self) -> Iterator[ManifestRow]:
+        """Yield the images in the order given, numbered from 1."""
+        for number, path in enumerate(self._paths, 1):
+            yield listed_row(number, path.name, path.as_uri())

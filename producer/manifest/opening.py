@@ -1,0 +1,84 @@
+"""Opening a manifest: what kind of input is it?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+from producer.manifest.extensions import IMAGE_EXTENSIONS, is_image_name
+from producer.manifest.folder import Files, Folder, is_pattern, open_pattern
+from producer.manifest.jsonl import JsonLines
+from producer.manifest.manifest import Manifest, Part
+from producer.manifest.prefix import ListPrefix, Prefix
+from producer.manifest.source import Sources
+from producer.manifest.tabular import Tabular
+from shared.errors import ManifestError, NotFound, UsageError
+
+_TABULAR = (".csv", ".tsv", ".txt")
+_JSON_LINES = (".jsonl", ".ndjson", ".json")
+
+
+def open_manifest(
+    inputs: Sequence[str], *, list_prefix: ListPrefix | None = None, allow_local: bool = True
+) -> Manifest:
+    """Open folders, images, patterns, CSV and JSONL files and S3 prefixes as one manifest.
+
+    With ``allow_local`` False (a manifest sent to the service) the files given are read, but none of
+    their rows may name a local path, and folders, images and patterns are refused. Raises NotFound,
+    UsageError or, for an input that holds no images or cannot be understood, ManifestError.
+    """
+    if not inputs:
+        raise UsageError("no input given: name a folder, an image, a CSV or JSONL file, or s3://bucket/prefix")
+    parts: list[Part] = []
+    for image, group in groupby(inputs, key=_is_image_file):
+        if image:
+            parts.append(Files([_local(name, allow_local) for name in group]))
+        else:
+            parts.extend(_open_part(name, list_prefix, allow_local) for name in group)
+    return Manifest(parts)
+
+
+def _is_image_file(name: str) -> bool:
+    return is_image_name(name) and Path(name).is_file()
+
+
+def _local(name: str, allow_local: bool) -> Path:
+    if not allow_local:
+        raise UsageError(f"{name} is a path on the service's own disk", code="local_path_refused")
+    return Path(name)
+
+
+def _open_part(name: str, list_prefix: ListPrefix | None, allow_local: bool) -> Part:
+    if name.startswith("s3://"):
+        return _open_prefix(name, list_prefix)
+    if "\0" in name or "://" in name:
+        raise UsageError(f"input {name!r} cannot be read: name a folder, a file or s3://bucket/prefix")
+    path = Path(name)
+    if path.is_dir():
+        return Folder(_local(name, allow_local), name)
+    if path.is_file():
+        return _open_file(path, allow_local)
+    if is_pattern(name) and not path.exists():
+        return open_pattern(str(_local(name, allow_local)))
+    what = "is neither a file nor a folder" if path.exists() else "does not exist"
+    raise NotFound(f"input {name} {what}: check the path")
+
+
+def _open_prefix(url: str, list_prefix: ListPrefix | None) -> Prefix:
+    if list_prefix is None:
+        raise UsageError(f"input {url}: no object store is configured to list it")
+    if url.lower().endswith(_TABULAR + _JSON_LINES):
+        raise UsageError(f"input {url} is a manifest in an object store: download it and submit the file")
+    return Prefix(url, list_prefix)
+
+
+def _open_file(path: Path, allow_local: bool) -> Part:
+    sources = Sources(path.absolute().parent, allow_local)
+    suffix = path.suffix.lower()
+    if suffix in _TABULAR:
+        return Tabular(path, sources)
+    if suffix in _JSON_LINES:
+        return JsonLines(path, sources)
+    known = " ".join((*_TABULAR, *_JSON_LINES, *IMAGE_EXTENSIONS))
+    raise ManifestError(f"{path.name} is of no kind that is read here; known are: {known}", code="unknown_kind")

@@ -1,0 +1,112 @@
+"""Output names: where in the merchant's ``--out`` the rendition of a row goes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from array import array
+
+from producer.manifest.extensions import is_image_name
+
+_PART_BYTES = 180  # file systems stop at 255; the rest is for -2, the preset and the extension
+_TOTAL_BYTES = 700  # object keys stop at 1,024
+_FORBIDDEN = frozenset('<>:"|?*\\')
+_DEVICE = re.compile(r"(?:^|(?<=/))(con|prn|aux|nul|com\d|lpt\d)(\.[^/]*)?(?=/|$)", re.IGNORECASE)
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
+
+
+class OutputNames:
+    """Gives every row a safe name that no other row of the manifest has, whatever the case.
+
+    The second of equal names gets ``-2``, the third ``-3``: always the same for the same rows.
+    Memory: 16 MiB per million rows (24 MiB for a moment while the table grows), because only 8 bytes
+    of each name's hash are kept, and about 100 bytes more for each name that was wished for twice.
+    Two names whose hashes are equal by chance (once in 30 million manifests of a million rows) cost
+    the second a needless ``-2``.
+    """
+
+    def __init__(self) -> None:
+        self._taken = HashSet()
+        self._next: dict[int, int] = {}
+
+    def claim(self, wish: str) -> str:
+        """Return the wished name made safe, numbered if it is taken."""
+        name = safe_output(wish)
+        key = _key(name)
+        if self._taken.add(key):
+            return name
+        # Where the last one of this name ended; searching from 2 each time would be quadratic.
+        number = self._next.get(key, 2)
+        while not self._taken.add(_key(f"{name}-{number}")):
+            number += 1
+        self._next[key] = number + 1
+        return f"{name}-{number}"
+
+
+def safe_output(wish: str) -> str:
+    """Make a relative POSIX path of any text that every file system, archive and shop accepts."""
+    if len(wish) <= _PART_BYTES and _PLAIN.fullmatch(wish) and not _DEVICE.search(wish):
+        return wish  # nearly all are such, and ten times as fast
+    text = unicodedata.normalize("NFC", wish).replace("\\", "/")
+    parts = [_safe_part(part) or "_" for part in text.split("/") if part.strip(" .")]
+    if not parts:
+        return "image"
+    # A folder "red.webp" could stand in the way of a rendition "red.webp".
+    parts[:-1] = [part + "_" if is_image_name(part) else part for part in parts[:-1]]
+    while sum(len(part.encode()) + 1 for part in parts) > _TOTAL_BYTES:
+        del parts[0]
+    return "/".join(parts)
+
+
+def _safe_part(part: str) -> str:
+    part = "".join("_" if _is_unsafe(char) else char for char in part.strip().rstrip(". "))
+    part = part.encode()[:_PART_BYTES].decode(errors="ignore").rstrip(". ")
+    # Neither hidden nor, on Windows, the name of a device.
+    return "_" + part if part.startswith(".") or _DEVICE.fullmatch(part) else part
+
+
+def _is_unsafe(char: str) -> bool:
+    if char.isascii():
+        return char < " " or char == "\x7f" or char in _FORBIDDEN
+    return unicodedata.category(char)[0] == "C" or unicodedata.category(char) in ("Zl", "Zp")
+
+
+def _key(name: str) -> int:
+    # Folding can undo the composition, so compose again.
+    folded = name.lower() if name.isascii() else unicodedata.normalize("NFC", name.casefold())
+    return int.from_bytes(hashlib.blake2b(folded.encode(), digest_size=8).digest(), "big")
+
+
+class HashSet:
+    """A set of 64-bit hashes in one flat table; Python's own takes about six times the memory."""
+
+    def __init__(self) -> None:
+        self._slots = array("Q", bytes(8 * 1024))
+        self._count = 0
+
+    def add(self, value: int) -> bool:
+        """Add a hash; False if it was there."""
+        value = value or 1  # 0 marks a free slot
+        slot = self._slot(value)
+        if self._slots[slot]:
+            return False
+        self._slots[slot] = value
+        self._count += 1
+        if self._count * 3 > len(self._slots) * 2:
+            self._grow()
+        return True
+
+    def _slot(self, value: int) -> int:
+        slots, mask = self._slots, len(self._slots) - 1
+        slot = value & mask
+        while slots[slot] and slots[slot] != value:
+            slot = (slot + 1) & mask
+        return slot
+
+    def _grow(self) -> None:
+        old = self._slots
+        self._slots = array("Q", bytes(16 * len(old)))
+        for value in old:
+            if value:
+                self._slots[self._slot(value)] = value

@@ -1,0 +1,128 @@
+"""Where an image comes from: the text of a row's image column, made a URL."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from producer.manifest.extensions import without_extension
+from producer.manifest.row import shortened
+from shared.errors import SourceRefused
+
+_URL = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.IGNORECASE | re.DOTALL)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_LENGTH_LIMIT = 4096
+
+
+@dataclass(frozen=True)
+class Sources:
+    """How the images of one manifest file are found.
+
+    ``base``         the manifest's folder, which relative paths start from.
+    ``allow_local``  False for a manifest that came over the API: it may name no file of ours.
+    """
+
+    base: Path
+    allow_local: bool
+
+    def resolve(self, text: str) -> str:
+        """Return the source as an absolute URL. Raises SourceRefused; does not look at any file."""
+        if len(text) > _LENGTH_LIMIT or _CONTROL.search(text) or text.lower().startswith("data:"):
+            raise SourceRefused(
+                f"image {shortened(text)!r} is not a path or URL: write one of at most"
+                f" {_LENGTH_LIMIT} characters, without control characters",
+                code="bad_source",
+            )
+        url = _URL.fullmatch(text)
+        match url[1].lower() if url else "":
+            case "":
+                return self._local(text)
+            case "file":
+                return self._local(_path_of_file_url(text))
+            case "s3":
+                return s3_source(text)
+            case "http" | "https":
+                return _web_source(text)
+        raise SourceRefused(
+            f"image {shortened(text)!r}: only paths and s3://, http:// and https:// URLs can be read",
+            code="unsupported_source",
+        )
+
+    def wish(self, text: str) -> str:
+        """Return the output name a source suggests: from its text alone, so that it never changes.
+
+        The path relative to the manifest's folder, or for everything outside only the last name.
+        """
+        url = _URL.fullmatch(text)
+        if url and url[1].lower() == "s3":
+            return without_extension(url[2].rpartition("/")[2])
+        if url and url[1].lower() != "file":
+            path = re.split(r"[?#]", url[2])[0].partition("/")[2].rstrip("/")
+            return without_extension(unquote(path.rpartition("/")[2]))
+        path = unquote(url[2].partition("/")[2]) if url else text.replace("\\", "/")
+        base = str(self.base).rstrip("/") + "/"
+        path = posixpath.normpath(posixpath.join(base, "/" * bool(url) + path))
+        return without_extension(path[len(base) :] if path.startswith(base) else posixpath.basename(path))
+
+    def _local(self, text: str) -> str:
+        if not self.allow_local:
+            raise SourceRefused(
+                f"image {shortened(text)!r} is a path on a disk, which a manifest sent to the service"
+                " cannot name: give an s3:// or https:// URL",
+                code="local_path_refused",
+            )
+        path = os.path.abspath(self.base / text)
+        if "\\" in text and not os.path.exists(path):  # written on Windows
+            path = os.path.abspath(self.base / text.replace("\\", "/"))
+        return Path(path).as_uri()
+
+
+def s3_source(text: str) -> str:
+    """Check an ``s3://bucket/key`` URL and return it. Whose buckets may be read is decided elsewhere."""
+    bucket, _, key = text[len("s3://") :].partition("/")
+    if not _BUCKET.fullmatch(bucket) or not key or key.endswith("/"):
+        raise SourceRefused(f"image {shortened(text)!r} names no object: write s3://bucket/key", code="bad_source")
+    return f"s3://{bucket}/{key}"
+
+
+def missing_file(source: str) -> SourceRefused | None:
+    """Return what is wrong with a ``file://`` source that cannot be read, None if all is well."""
+    if not source.startswith("file:"):
+        return None
+    path = unquote(urlsplit(source).path, errors="surrogateescape")
+    if os.path.isfile(path):
+        return None
+    what = "is a folder or device" if os.path.exists(path) else "does not exist"
+    return SourceRefused(
+        f"image {shortened(path)} {what}: correct the path (relative ones start at the manifest's folder)",
+        code="image_not_found",
+    )
+
+
+def _path_of_file_url(text: str) -> str:
+    host, _, path = text[len("file://") :].partition("/")
+    if host not in ("", "localhost"):
+        raise SourceRefused(f"image {shortened(text)!r} is on another machine", code="unsupported_source")
+    return "/" + unquote(path, errors="surrogateescape").replace("\0", "%00")
+
+
+def _web_source(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host:
+        raise SourceRefused(f"image {shortened(text)!r} is not a URL that works", code="bad_source")
+    if "@" in parts.netloc:
+        # The password must not come back in messages and files.
+        raise SourceRefused(
+            f"image URL of host {host!r} carries a user name: remove it, and sign the URL instead",
+            code="url_credentials_refused",
+        )
+    return text.replace(" ", "%20")

@@ -1,0 +1,63 @@
+"""``atelier run``: the whole way on this machine, from a folder of photos to a folder of renditions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from producer.export import export_batch, prepare_folder
+from producer.local_worker import local_worker
+from producer.progress import Show
+from producer.submit import Order, Submission, submit_batch
+from shared import batches
+from shared.batches import Batch
+from shared.database import transaction
+from shared.errors import AtelierError
+from shared.session import Session
+
+POLL_SECONDS = 0.2
+
+
+def run_batch(
+    session: Session, order: Order, out: Path, show: Show, *, announce: Callable[[Submission], None]
+) -> tuple[Batch, Path]:
+    """Submit an order, work until it is done, and write it to ``out``.
+
+    Returns the finished batch and the gallery's path. When interrupted, what is done is written too
+    before KeyboardInterrupt goes on; the same call later goes on with the same batch.
+    """
+    prepare_folder(out)
+    with local_worker(session.settings.home / "log" / "worker.log") as worker:
+        submission = submit_batch(session, order, accepted=show)
+        announce(submission)
+        try:
+            batch = wait_for_batch(session, submission.batch, show, check=worker.check)
+        except KeyboardInterrupt:
+            worker.stop()
+            _export_partly(session, submission.batch, out)
+            raise
+    return batch, export_batch(session, batch, out)
+
+
+def wait_for_batch(session: Session, batch: Batch, show: Show, *, check: Callable[[], None] = lambda: None) -> Batch:
+    """Return a batch when it is no longer running; ``check`` is called now and then and may raise."""
+    while batch.state == "running":
+        check()
+        time.sleep(POLL_SECONDS)
+        batch = _look_again(session, batch)
+        show(batch)
+    return batch
+
+
+def _look_again(session: Session, batch: Batch) -> Batch:
+    with transaction(session.engine) as connection:
+        return batches.get_batch(connection, batch.id)
+
+
+def _export_partly(session: Session, batch: Batch, out: Path) -> None:
+    """Write what is done; an error here must not hide that the user interrupted."""
+    try:
+        export_batch(session, _look_again(session, batch), out)
+    except AtelierError:
+        return

@@ -1,0 +1,82 @@
+"""Small previews of pictures that may be hostile, as data URIs for pages that stand alone."""
+
+from __future__ import annotations
+
+import base64
+import io
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+_SIDE_PX = 480
+_QUALITY = 80
+_MAX_BYTES = 64 * 1024 * 1024
+_MAX_PIXELS = 50_000_000
+_MAX_PROFILE_BYTES = 4096
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "AVIF")
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """An upright JPEG on white, at most 480 pixels on its long side, as a ``data:`` URI."""
+
+    uri: str
+    width_px: int
+    height_px: int
+
+
+def make_thumbnail(path: Path | None) -> Thumbnail | None:
+    """Preview a picture file; None, and never an error, where it is missing, too large or damaged."""
+    thumbnail = None
+    with _tolerated():
+        if path is not None and _is_acceptable(path):
+            with Image.open(path, formats=_FORMATS) as image:
+                thumbnail = _shrunk(image)
+    return thumbnail
+
+
+def _is_acceptable(path: Path) -> bool:
+    status = path.stat()
+    return stat.S_ISREG(status.st_mode) and status.st_size <= _MAX_BYTES
+
+
+def _shrunk(image: Image.Image) -> Thumbnail | None:
+    if image.width * image.height > _MAX_PIXELS:
+        return None
+    profile = image.info.get("icc_profile") if image.mode == "RGB" else None
+    # Lets the JPEG decoder skip most of the work; two steps keep fine texture from aliasing.
+    image.thumbnail((_SIDE_PX, _SIDE_PX), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    with _tolerated():  # a damaged EXIF block is no reason to show nothing
+        image = ImageOps.exif_transpose(image)
+    flat = _on_white(image)
+    file = io.BytesIO()
+    # A small profile is kept: without it a wide-gamut photo would look paler than its rendition.
+    small = profile if profile and len(profile) <= _MAX_PROFILE_BYTES else None
+    flat.save(file, "JPEG", quality=_QUALITY, icc_profile=small)
+    uri = "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    return Thumbnail(uri, flat.width, flat.height)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    white = Image.new("RGB", image.size, "white")
+    white.paste(image, mask=image.getchannel("A"))
+    return white
+
+
+@contextmanager
+def _tolerated() -> Iterator[None]:
+    """Swallow whatever Pillow raises over a bad file: it promises no list of exceptions.
+
+    Broad on purpose, and only here: a preview that cannot be made must not cost the merchant the page.
+    """
+    try:
+        yield
+    except (Exception, Image.DecompressionBombWarning):
+        return

@@ -1,0 +1,1 @@
+"""What producer and workers must agree on. No torch, no web framework."""

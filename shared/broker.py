@@ -1,0 +1,87 @@
+"""The broker: a Celery app over Redis, and the one place that publishes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from celery import Celery
+from kombu import Exchange, Queue  # type: ignore[attr-defined]
+from kombu.exceptions import OperationalError
+
+from shared.errors import BrokerUnavailable
+from shared.tables import QUEUES
+
+STYLE_CHUNK = "style_chunk"
+SWEEP = "sweep"
+CONTROL_QUEUE = "control"
+
+FOREIGN = (OperationalError, OSError)
+
+
+def make_celery(broker_url: str) -> Celery:
+    """Return the Celery app that producer and workers share; tasks are known by name.
+
+    Messages are acknowledged early: leases in Postgres decide what is redone, so no visibility
+    timeout matters. Queues are listed in order of priority, which BRPOP obeys.
+    """
+    app = Celery("atelier", broker=broker_url, set_as_current=False)
+    app.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        task_ignore_result=True,
+        task_acks_late=False,
+        task_queues=[_queue(name) for name in (CONTROL_QUEUE, *QUEUES)],
+        task_create_missing_queues=False,
+        task_default_queue=CONTROL_QUEUE,
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        worker_send_task_events=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "queue_order_strategy": "priority",
+            "socket_connect_timeout": 5,
+            "socket_timeout": 30,
+            "health_check_interval": 10,
+        },
+    )
+    return app
+
+
+def _queue(name: str) -> Queue:
+    """A queue with an exchange of its own: one shared with others would send each message to all."""
+    return Queue(name, Exchange(name), routing_key=name)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except FOREIGN as error:
+        raise BrokerUnavailable(f"Redis cannot be reached: {error}") from error
+
+
+class Broker:
+    """Publishes chunk ids and counts what waits in Redis."""
+
+    def __init__(self, app: Celery) -> None:
+        self.app = app
+
+    def publish(self, chunks: Iterable[tuple[int, str]]) -> None:
+        """Send (chunk id, queue) pairs. Raises BrokerUnavailable; some may have been sent by then."""
+        with _translated(), self.app.producer_pool.acquire(block=True) as producer:
+            for chunk_id, queue in chunks:
+                self.app.send_task(STYLE_CHUNK, args=[chunk_id], queue=queue, producer=producer, retry=False)
+
+    def waiting(self) -> int:
+        """Messages in the styling queues that no worker has fetched. Raises BrokerUnavailable."""
+        with _translated(), self.app.connection_for_read() as connection:
+            connection.ensure_connection(max_retries=1)
+            channel = connection.default_channel
+            return sum(int(channel.client.llen(queue)) for queue in QUEUES)
+
+    def ping(self) -> None:
+        """Raise BrokerUnavailable unless Redis answers."""
+        with _translated(), self.app.connection_for_read() as connection:
+            connection.ensure_connection(max_retries=1)

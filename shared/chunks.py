@@ -1,0 +1,321 @@
+"""Chunks: runs of consecutive ordinals of one batch, leased to a worker while it has them.
+
+A chunk is ``waiting → dispatched → done | cancelled``. The integer ``lease`` grows with every claim
+and every later write names it, so a worker whose lease was given away can change nothing. Time is
+the database's. Lock order everywhere: chunk → renditions → jobs → batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from shared import batches, jobs, renditions
+from shared.batches import Batch, Counts
+from shared.errors import LeaseLost
+from shared.renditions import NewRendition, RenditionKey
+
+DEATHS_TO_BLAME = 2
+"""A job that was alone in hand when this many workers died is failed as ``crashed_worker``."""
+
+
+@dataclass(frozen=True)
+class NewChunk:
+    """A run of ordinals and its work, in pixels at the generator's working size."""
+
+    first_ordinal: int
+    last_ordinal: int
+    pixels: int
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A chunk in hand. ``careful``: a worker died with it before, so it is redone one image at a time."""
+
+    chunk_id: int
+    lease: int
+    batch: Batch
+    first_ordinal: int
+    last_ordinal: int
+    careful: bool
+
+
+@dataclass(frozen=True)
+class Succeeded:
+    """A job whose renditions are stored; ``new`` are those made just now, the others existed."""
+
+    ordinal: int
+    keys: Sequence[RenditionKey]
+    new: Sequence[NewRendition]
+    source_sha256: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A job that ends here, with a code its merchant understands."""
+
+    ordinal: int
+    code: str
+    message: str
+    retryable: bool = False
+
+
+@dataclass(frozen=True)
+class PutBack:
+    """A job to be tried again after a delay, because its source does not answer."""
+
+    ordinal: int
+    delay_seconds: float
+
+
+Outcome = Succeeded | Failed | PutBack
+
+
+def add_chunks(connection: Connection, batch: Batch, new: Sequence[NewChunk]) -> None:
+    """Insert the chunks of a page of jobs, waiting."""
+    if not new:
+        return
+    connection.execute(
+        text("""
+        INSERT INTO chunks (batch_id, merchant_id, queue, first_ordinal, last_ordinal, pixels)
+        VALUES (:batch, :merchant, :queue, :first_ordinal, :last_ordinal, :pixels)
+        """),
+        [{"batch": batch.id, "merchant": batch.merchant_id, "queue": batch.queue} | chunk.__dict__ for chunk in new],
+    )
+
+
+def claim(connection: Connection, chunk_id: int, worker_id: UUID, lease_seconds: float) -> Claim | None:
+    """Take a chunk that nobody has; None if it is taken, over, paused, or not yet due."""
+    row = connection.execute(
+        text("""
+        UPDATE chunks c SET state = 'dispatched', lease = c.lease + 1, worker_id = :worker,
+            lease_expires_at = clock_timestamp() + make_interval(secs => :seconds)
+        FROM batches b
+        WHERE c.id = :id AND c.state IN ('waiting', 'dispatched') AND c.lease_expires_at IS NULL
+          AND c.next_attempt_at <= clock_timestamp()
+          AND b.id = c.batch_id AND b.state = 'running' AND NOT b.paused
+        RETURNING c.lease, c.batch_id, c.first_ordinal, c.last_ordinal, c.deaths
+        """),
+        {"id": chunk_id, "worker": worker_id, "seconds": lease_seconds},
+    ).one_or_none()
+    if row is None:
+        return None
+    batch = batches.get_batch(connection, row.batch_id)
+    return Claim(chunk_id, row.lease, batch, row.first_ordinal, row.last_ordinal, row.deaths > 0)
+
+
+def hold(connection: Connection, claim: Claim) -> None:
+    """Lock a claimed chunk. Raises LeaseLost if the lease was given away."""
+    row = connection.execute(
+        text("SELECT 1 FROM chunks WHERE id = :id AND lease = :lease AND lease_expires_at IS NOT NULL FOR UPDATE"),
+        {"id": claim.chunk_id, "lease": claim.lease},
+    ).one_or_none()
+    if row is None:
+        raise LeaseLost(f"chunk {claim.chunk_id} was given to another worker (lease {claim.lease} is over)")
+
+
+def renew(connection: Connection, claim: Claim, lease_seconds: float, *, in_hand: int | None = None) -> None:
+    """Prolong a lease, because there was progress; record the ordinal in hand in a careful redo."""
+    hold(connection, claim)
+    connection.execute(
+        text("""
+        UPDATE chunks SET lease_expires_at = clock_timestamp() + make_interval(secs => :seconds),
+            ordinal_in_hand = :in_hand
+        WHERE id = :id
+        """),
+        {"id": claim.chunk_id, "seconds": lease_seconds, "in_hand": in_hand},
+    )
+
+
+def finish(connection: Connection, claim: Claim, outcomes: Sequence[Outcome], lease_seconds: float) -> bool:
+    """Record what became of jobs: jobs, renditions and counters together. Call in one transaction.
+
+    Only jobs not yet terminal change, and exactly their number is added to the batch's counters.
+    Returns False where the batch was cancelled meanwhile: nothing is recorded then.
+    """
+    renew(connection, claim, lease_seconds)
+    state = connection.execute(text("SELECT state FROM batches WHERE id = :id"), {"id": claim.batch.id}).scalar_one()
+    if state == "cancelled":
+        return False
+    batch_id = claim.batch.id
+    succeeded, reused = _record_successes(connection, claim, [o for o in outcomes if isinstance(o, Succeeded)])
+    failed = 0
+    for outcome in outcomes:
+        if isinstance(outcome, Failed):
+            failed += jobs.fail_job(
+                connection,
+                batch_id,
+                outcome.ordinal,
+                outcome.code,
+                outcome.message,
+                retryable=outcome.retryable,
+            )
+        elif isinstance(outcome, PutBack):
+            jobs.put_back_job(connection, batch_id, outcome.ordinal, outcome.delay_seconds)
+    batches.add_counts(connection, batch_id, Counts(succeeded=succeeded, failed=failed, reused=reused))
+    return True
+
+
+def _record_successes(connection: Connection, claim: Claim, done: Sequence[Succeeded]) -> tuple[int, int]:
+    """Insert renditions, link them, mark the jobs; return how many succeeded and how many reused.
+
+    A rendition found earlier may have been pruned since: its job then simply stays queued.
+    """
+    merchant = claim.batch.merchant_id
+    renditions.add_renditions(connection, merchant, [rendition for one in done for rendition in one.new])
+    ids = renditions.find_renditions(connection, merchant, {key for one in done for key in one.keys})
+    whole = [one for one in done if all(key in ids for key in one.keys)]
+    if not whole:
+        return 0, 0
+    reused_by_ordinal = {one.ordinal: not one.new for one in whole}
+    counts = jobs.succeed_jobs(connection, claim.batch.id, reused_by_ordinal)
+    links: Mapping[tuple[int, str], int] = {(o.ordinal, key.preset): ids[key] for o in whole for key in o.keys}
+    renditions.link_jobs(connection, claim.batch.id, links)
+    return counts
+
+
+def release(connection: Connection, claim: Claim) -> None:
+    """Give a chunk back: done if nothing is queued, cancelled with its batch, else waiting till due."""
+    hold(connection, claim)
+    batch_id, first, last = claim.batch.id, claim.first_ordinal, claim.last_ordinal
+    state = connection.execute(text("SELECT state FROM batches WHERE id = :id"), {"id": batch_id}).scalar_one()
+    if state == "cancelled":
+        cancelled = jobs.cancel_jobs(connection, batch_id, first, last)
+        _close(connection, claim.chunk_id, "cancelled")
+        batches.add_counts(connection, batch_id, Counts(cancelled=cancelled))
+        return
+    left = connection.execute(
+        text("""
+        SELECT count(*) AS jobs, min(coalesce(next_attempt_at, clock_timestamp())) AS due FROM jobs
+        WHERE batch_id = :batch AND ordinal BETWEEN :first AND :last AND state = 'queued'
+        """),
+        {"batch": batch_id, "first": first, "last": last},
+    ).one()
+    if left.jobs == 0:
+        _close(connection, claim.chunk_id, "done")
+        return
+    connection.execute(
+        text("""
+        UPDATE chunks SET state = 'waiting', lease_expires_at = NULL, worker_id = NULL, ordinal_in_hand = NULL,
+            next_attempt_at = :due
+        WHERE id = :id
+        """),
+        {"id": claim.chunk_id, "due": left.due},
+    )
+
+
+def _close(connection: Connection, chunk_id: int, state: str) -> None:
+    connection.execute(
+        text("""
+        UPDATE chunks SET state = :state, lease_expires_at = NULL, worker_id = NULL, ordinal_in_hand = NULL
+        WHERE id = :id
+        """),
+        {"id": chunk_id, "state": state},
+    )
+
+
+def cancel_unleased(connection: Connection, batch_id: UUID) -> int:
+    """Cancel the chunks of a cancelled batch that no worker has; return how many jobs that cancelled."""
+    chunks = connection.execute(
+        text("""
+        SELECT id, first_ordinal, last_ordinal FROM chunks
+        WHERE batch_id = :batch AND state IN ('waiting', 'dispatched') AND lease_expires_at IS NULL
+        ORDER BY id FOR UPDATE
+        """),
+        {"batch": batch_id},
+    ).all()
+    cancelled = 0
+    for chunk in chunks:
+        cancelled += jobs.cancel_jobs(connection, batch_id, chunk.first_ordinal, chunk.last_ordinal)
+        _close(connection, chunk.id, "cancelled")
+    batches.add_counts(connection, batch_id, Counts(cancelled=cancelled))
+    return cancelled
+
+
+def cancel_batch(connection: Connection, batch_id: UUID) -> int:
+    """Cancel a batch: what no worker has at once, the rest as workers notice. Finished images stay."""
+    # Chunks are locked before the batch, here as everywhere.
+    connection.execute(
+        text("SELECT id FROM chunks WHERE batch_id = :batch AND lease_expires_at IS NULL ORDER BY id FOR UPDATE"),
+        {"batch": batch_id},
+    )
+    batches.mark_cancelled(connection, batch_id)
+    return cancel_unleased(connection, batch_id)
+
+
+def withdraw_paused(connection: Connection) -> int:
+    """Take the chunks of paused batches out of the window, unless a worker has them; return how many."""
+    done = connection.execute(
+        text("""
+        UPDATE chunks SET state = 'waiting' FROM batches b
+        WHERE chunks.state = 'dispatched' AND chunks.lease_expires_at IS NULL
+          AND b.id = chunks.batch_id AND b.paused
+        """)
+    )
+    return done.rowcount
+
+
+def retry_batch(connection: Connection, batch: Batch) -> int:
+    """Queue the failed jobs of a batch again and let their chunks wait; return how many jobs."""
+    chunk_ids = connection.execute(
+        text("""
+        SELECT c.id FROM chunks c WHERE c.batch_id = :batch AND c.state = 'done' AND EXISTS (
+            SELECT 1 FROM jobs j WHERE j.batch_id = c.batch_id AND j.state = 'failed' AND j.source <> ''
+              AND j.ordinal BETWEEN c.first_ordinal AND c.last_ordinal)
+        ORDER BY c.id FOR UPDATE
+        """),
+        {"batch": batch.id},
+    ).scalars()
+    found = list(chunk_ids)
+    requeued = jobs.requeue_failed(connection, batch.id)
+    if not requeued:
+        return 0
+    connection.execute(
+        text("""
+        UPDATE chunks SET state = 'waiting', next_attempt_at = clock_timestamp(), deaths = 0
+        WHERE id = ANY(:ids)
+        """),
+        {"ids": found},
+    )
+    batches.reopen(connection, batch.id, requeued)
+    return requeued
+
+
+def expire_leases(connection: Connection) -> int:
+    """Return chunks whose worker went silent to waiting; return how many.
+
+    A first death blames nobody: the chunk is redone carefully. A death in a careful redo blames the
+    job that was in hand, and at ``DEATHS_TO_BLAME`` deaths of its own that job fails.
+    """
+    expired = connection.execute(
+        text("""
+        SELECT id, batch_id, ordinal_in_hand FROM chunks
+        WHERE lease_expires_at < clock_timestamp() ORDER BY id FOR UPDATE SKIP LOCKED
+        """)
+    ).all()
+    for chunk in expired:
+        if chunk.ordinal_in_hand is not None:
+            deaths = jobs.blame_job(connection, chunk.batch_id, chunk.ordinal_in_hand)
+            if deaths >= DEATHS_TO_BLAME:
+                message = f"{deaths} workers died while working on this image: send another file"
+                failed = jobs.fail_job(
+                    connection,
+                    chunk.batch_id,
+                    chunk.ordinal_in_hand,
+                    "crashed_worker",
+                    message,
+                    retryable=True,
+                )
+                batches.add_counts(connection, chunk.batch_id, Counts(failed=failed))
+        connection.execute(
+            text("""
+            UPDATE chunks SET state = 'waiting', lease_expires_at = NULL, worker_id = NULL, ordinal_in_hand = NULL,
+                deaths = deaths + 1, next_attempt_at = clock_timestamp()
+            WHERE id = :id
+            """),
+            {"id": chunk.id},
+        )
+    return len(expired)

@@ -1,0 +1,61 @@
+"""Commands that run the services: ``services`` and ``db``."""
+
+from __future__ import annotations
+
+import typer
+
+from shared import embedded
+from shared.cli import JsonOption, note, print_json, print_line
+from shared.session import open_session
+from shared.settings import load_settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this package."""
+    group = typer.Typer(help="The embedded Postgres and Redis of this home.", no_args_is_help=True)
+    group.command("start")(start)
+    group.command("stop")(stop)
+    group.command("status")(status)
+    app.add_typer(group, name="services")
+    tables = typer.Typer(help="The database's tables.", no_args_is_help=True)
+    tables.command("upgrade")(upgrade)
+    app.add_typer(tables, name="db")
+
+
+def start(as_json: JsonOption = False) -> None:
+    """Start the embedded servers and leave them running."""
+    found = embedded.start(load_settings().home)
+    if as_json:
+        print_json(found.__dict__)
+    else:
+        print_line(f"ATELIER_DATABASE_URL={found.database_url}\nATELIER_BROKER_URL={found.broker_url}")
+
+
+def stop(as_json: JsonOption = False) -> None:
+    """Stop the embedded servers, whoever uses them."""
+    stopped = embedded.stop(load_settings().home)
+    if as_json:
+        print_json({"stopped": stopped})
+    else:
+        note("stopped" if stopped else "nothing was running")
+
+
+def status(as_json: JsonOption = False) -> None:
+    """Say whether the embedded servers run, and where."""
+    found = embedded.running(load_settings().home)
+    if as_json:
+        services = found.services.__dict__ if found else {}
+        print_json({"running": found is not None, "pids": found.pids if found else {}} | services)
+    elif found is None:
+        print_line("not running")
+    else:
+        print_line("\n".join(f"{name} {pid}" for name, pid in found.pids.items()))
+
+
+def upgrade(as_json: JsonOption = False) -> None:
+    """Bring the tables up to date and install the built-in checkpoint where there is none."""
+    with open_session(load_settings(), migrate=True):
+        if as_json:
+            print_json({"upgraded": True})
+        else:
+            note("the tables are up to date")

@@ -1,0 +1,100 @@
+"""The one door to Postgres: an engine, transactions, advisory locks, migrations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, TimeoutError
+
+from shared.errors import DatabaseUnavailable, UsageError
+
+MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+
+
+class Lock(IntEnum):
+    """Advisory locks, taken for the length of a transaction."""
+
+    DISPATCH = 1
+    SWEEP = 2
+    INSTALL = 3
+
+
+def make_engine(url: str, *, pool_size: int = 5) -> Engine:
+    """Return an engine for Postgres through psycopg 3. Raises UsageError on another kind of URL."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise UsageError("ATELIER_DATABASE_URL is not a database URL: write postgresql://user@host/name") from None
+    if parsed.get_backend_name() != "postgresql":
+        raise UsageError(f"ATELIER_DATABASE_URL names {parsed.get_backend_name()}; Atelier needs Postgres 18")
+    return create_engine(
+        parsed.set(drivername="postgresql+psycopg"),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 10, "application_name": "atelier"},
+    )
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """Open a connection, commit at the end, roll back on an error.
+
+    A database that cannot be reached or goes away becomes DatabaseUnavailable here, and only here.
+    """
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except (DisconnectionError, TimeoutError) as error:
+        raise DatabaseUnavailable(f"Postgres does not answer: {error}") from error
+    except DBAPIError as error:
+        # 08 connection, 53 out of resources, 57P shutdown, 40 serialisation or deadlock.
+        state = getattr(error.orig, "sqlstate", None)
+        if error.connection_invalidated or state is None or state[:2] in ("08", "53", "40") or state[:3] == "57P":
+            detail = " ".join(str(error.orig).split())
+            raise DatabaseUnavailable(f"Postgres cannot be reached or gave up: {detail}") from error
+        raise
+
+
+def lock(connection: Connection, which: Lock, key: int = 0) -> None:
+    """Wait for an advisory lock and hold it until the transaction ends."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(:which, :key)"), {"which": which.value, "key": key})
+
+
+def try_lock(connection: Connection, which: Lock) -> bool:
+    """Take an advisory lock if it is free; False if another holds it."""
+    found = connection.execute(text("SELECT pg_try_advisory_xact_lock(:which, 0)"), {"which": which.value})
+    return bool(found.scalar_one())
+
+
+def upgrade(engine: Engine) -> list[str]:
+    """Bring the tables to the newest revision; return the revisions applied, oldest first."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    with transaction(engine) as connection:
+        lock(connection, Lock.INSTALL)
+        before = MigrationContext.configure(connection).get_current_heads()
+        script = ScriptDirectory.from_config(config)
+        pending = [r.revision for r in script.iterate_revisions("head", before or "base")][::-1]
+        if pending:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    return pending
+
+
+def needs_upgrade(engine: Engine) -> bool:
+    """Say whether the tables are older than this code."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    with transaction(engine) as connection:
+        heads = MigrationContext.configure(connection).get_current_heads()
+    return set(heads) != set(ScriptDirectory.from_config(config).get_heads())

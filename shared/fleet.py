@@ -1,0 +1,51 @@
+"""The fleet: which workers are alive and how many chunks they can have in hand."""
+
+from __future__ import annotations
+
+import os
+import socket
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+ALIVE_SECONDS = 30
+"""A worker whose heartbeat is older counts no more."""
+
+
+def register(connection: Connection, worker_id: UUID, device: str, slots: int) -> None:
+    """Announce a worker of this host and process."""
+    connection.execute(
+        text("INSERT INTO workers (id, host, pid, device, slots) VALUES (:id, :host, :pid, :device, :slots)"),
+        {"id": worker_id, "host": socket.gethostname(), "pid": os.getpid(), "device": device, "slots": slots},
+    )
+
+
+def beat(connection: Connection, worker_id: UUID) -> None:
+    """Renew a worker's heartbeat."""
+    connection.execute(text("UPDATE workers SET heartbeat_at = clock_timestamp() WHERE id = :id"), {"id": worker_id})
+
+
+def leave(connection: Connection, worker_id: UUID) -> None:
+    """Take a worker off the list."""
+    connection.execute(text("DELETE FROM workers WHERE id = :id"), {"id": worker_id})
+
+
+def forget_dead(connection: Connection) -> int:
+    """Delete workers that have been silent for long; return how many."""
+    gone = connection.execute(
+        text("DELETE FROM workers WHERE heartbeat_at < clock_timestamp() - make_interval(secs => :age)"),
+        {"age": 10 * ALIVE_SECONDS},
+    )
+    return gone.rowcount
+
+
+def live_slots(connection: Connection) -> int:
+    """Chunks that all live workers together can have in hand."""
+    found = connection.execute(
+        text("""
+        SELECT coalesce(sum(slots), 0) FROM workers
+        WHERE heartbeat_at > clock_timestamp() - make_interval(secs => :age)
+        """),
+        {"age": ALIVE_SECONDS},
+    )
+    return int(found.scalar_one())

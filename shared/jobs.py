@@ -1,0 +1,213 @@
+"""Jobs: one source image in one look."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from shared.look import Look
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A job as submitted. ``code`` is set where the row was bad, and the job has failed already."""
+
+    ordinal: int
+    line: int
+    sku: str
+    image: str
+    source: str
+    output: str
+    look: Look
+    input: Mapping[str, str]
+    code: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A queued job as a worker sees it."""
+
+    ordinal: int
+    sku: str
+    image: str
+    source: str
+    look: Look
+    attempts: int
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """A job as its merchant sees it, with its rendition if it has one."""
+
+    ordinal: int
+    line: int
+    sku: str
+    image: str
+    output: str
+    look: Look
+    input: dict[str, str]
+    state: str
+    reused: bool
+    code: str | None
+    message: str | None
+    retryable: bool
+    preset: str | None
+    object_key: str | None
+    width: int | None
+    height: int | None
+
+
+COPIED = (
+    "batch_id", "ordinal", "merchant_id", "line", "sku", "image", "source", "output", "look", "input",
+    "state", "code", "message",
+)  # fmt: skip
+
+
+def add_jobs(connection: Connection, batch_id: UUID, merchant: int, jobs: Iterable[NewJob]) -> None:
+    """Insert jobs by COPY into a temporary table, then INSERT, so that row-level security can hold."""
+    columns = ", ".join(COPIED)
+    connection.execute(
+        text(f"CREATE TEMPORARY TABLE new_jobs ON COMMIT DROP AS SELECT {columns} FROM jobs WITH NO DATA")
+    )
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    with driver.cursor() as cursor, cursor.copy(f"COPY new_jobs ({columns}) FROM STDIN") as copy:
+        for job in jobs:
+            copy.write_row(
+                (
+                    batch_id,
+                    job.ordinal,
+                    merchant,
+                    job.line,
+                    job.sku,
+                    job.image,
+                    job.source,
+                    job.output,
+                    json.dumps(job.look.to_json()),
+                    json.dumps(dict(job.input)),
+                    "failed" if job.code else "queued",
+                    job.code,
+                    job.message,
+                )
+            )
+    connection.execute(text(f"INSERT INTO jobs ({columns}) SELECT {columns} FROM new_jobs"))
+    connection.execute(text("DROP TABLE new_jobs"))
+
+
+def queued_jobs(connection: Connection, batch_id: UUID, first: int, last: int) -> list[Job]:
+    """Return the jobs of a run of ordinals that are still queued and due, in order."""
+    rows = connection.execute(
+        text("""
+        SELECT ordinal, sku, image, source, look, attempts FROM jobs
+        WHERE batch_id = :batch AND ordinal BETWEEN :first AND :last AND state = 'queued'
+          AND (next_attempt_at IS NULL OR next_attempt_at <= clock_timestamp())
+        ORDER BY ordinal
+        """),
+        {"batch": batch_id, "first": first, "last": last},
+    )
+    return [Job(r.ordinal, r.sku, r.image, r.source, Look.from_json(r.look), r.attempts) for r in rows]
+
+
+def succeed_jobs(connection: Connection, batch_id: UUID, reused_by_ordinal: Mapping[int, bool]) -> tuple[int, int]:
+    """Mark queued jobs as succeeded; return how many were, and how many of them reused a rendition."""
+    rows = connection.execute(
+        text("""
+        UPDATE jobs SET state = 'succeeded', reused = done.reused, code = NULL, message = NULL
+        FROM unnest(CAST(:ordinals AS int[]), CAST(:reused AS bool[])) AS done (ordinal, reused)
+        WHERE jobs.batch_id = :batch AND jobs.ordinal = done.ordinal AND jobs.state = 'queued'
+        RETURNING jobs.reused
+        """),
+        {"batch": batch_id, "ordinals": list(reused_by_ordinal), "reused": list(reused_by_ordinal.values())},
+    ).all()
+    return len(rows), sum(row.reused for row in rows)
+
+
+def fail_job(connection: Connection, batch_id: UUID, ordinal: int, code: str, message: str, *, retryable: bool) -> int:
+    """Mark a queued job as failed; return 1 if it was, 0 if it was terminal already."""
+    done = connection.execute(
+        text("""
+        UPDATE jobs SET state = 'failed', code = :code, message = :message, retryable = :retryable
+        WHERE batch_id = :batch AND ordinal = :ordinal AND state = 'queued'
+        """),
+        {"batch": batch_id, "ordinal": ordinal, "code": code, "message": message, "retryable": retryable},
+    )
+    return done.rowcount
+
+
+def put_back_job(connection: Connection, batch_id: UUID, ordinal: int, delay_seconds: float) -> None:
+    """Let a queued job wait before its next attempt."""
+    connection.execute(
+        text("""
+        UPDATE jobs SET attempts = attempts + 1,
+            next_attempt_at = clock_timestamp() + make_interval(secs => :delay)
+        WHERE batch_id = :batch AND ordinal = :ordinal AND state = 'queued'
+        """),
+        {"batch": batch_id, "ordinal": ordinal, "delay": delay_seconds},
+    )
+
+
+def blame_job(connection: Connection, batch_id: UUID, ordinal: int) -> int:
+    """Count a worker's death against the job it had in hand; return the deaths so far."""
+    row = connection.execute(
+        text("""
+        UPDATE jobs SET deaths = deaths + 1 WHERE batch_id = :batch AND ordinal = :ordinal AND state = 'queued'
+        RETURNING deaths
+        """),
+        {"batch": batch_id, "ordinal": ordinal},
+    ).one_or_none()
+    return 0 if row is None else int(row.deaths)
+
+
+def cancel_jobs(connection: Connection, batch_id: UUID, first: int, last: int) -> int:
+    """Cancel what is still queued in a run of ordinals; return how many."""
+    done = connection.execute(
+        text("""
+        UPDATE jobs SET state = 'cancelled'
+        WHERE batch_id = :batch AND ordinal BETWEEN :first AND :last AND state = 'queued'
+        """),
+        {"batch": batch_id, "first": first, "last": last},
+    )
+    return done.rowcount
+
+
+def requeue_failed(connection: Connection, batch_id: UUID) -> int:
+    """Queue the failed jobs of a batch again, except those whose row itself was bad; return how many."""
+    done = connection.execute(
+        text("""
+        UPDATE jobs SET state = 'queued', code = NULL, message = NULL, retryable = false, attempts = 0, deaths = 0,
+            next_attempt_at = NULL
+        WHERE batch_id = :batch AND state = 'failed' AND source <> ''
+        """),
+        {"batch": batch_id},
+    )
+    return done.rowcount
+
+
+def results(connection: Connection, batch_id: UUID, page: int = 2000) -> Iterator[JobResult]:
+    """Yield all jobs of a batch in order, one per rendition, reading a page at a time."""
+    after = (-1, "")
+    while True:
+        rows: Sequence[Any] = connection.execute(
+            text("""
+            SELECT j.ordinal, j.line, j.sku, j.image, j.output, j.look, j.input, j.state, j.reused, j.code,
+                   j.message, j.retryable, l.preset, r.object_key, r.width, r.height
+            FROM jobs j
+            LEFT JOIN job_renditions l ON l.batch_id = j.batch_id AND l.ordinal = j.ordinal
+            LEFT JOIN renditions r ON r.id = l.rendition_id
+            WHERE j.batch_id = :batch AND j.ordinal >= :ordinal
+              AND (j.ordinal, coalesce(l.preset, '')) > (:ordinal, :preset)
+            ORDER BY j.ordinal, coalesce(l.preset, '') LIMIT :page
+            """),
+            {"batch": batch_id, "ordinal": after[0], "preset": after[1], "page": page},
+        ).all()
+        for row in rows:
+            yield JobResult(**row._asdict() | {"look": Look.from_json(row.look)})
+        if len(rows) < page:
+            return
+        after = (rows[-1].ordinal, rows[-1].preset or "")

@@ -1,0 +1,105 @@
+"""The look: everything that decides the pixels of a rendition."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from shared.errors import UsageError
+
+WHITE_CHOICES = ("keep", "paint")
+
+
+@dataclass(frozen=True)
+class Look:
+    """A style mix and how it is applied. Stands on the job; the batch gives the default.
+
+    ``mix``            (style name, weight) pairs, sorted by name, weights in (0, 1] and summing to 1.
+    ``strength``       0 to 1; 0 is the photo, exactly.
+    ``texture_scale``  0.25 to 4; size of the strokes relative to the picture, 1 as trained.
+    ``white``          ``keep`` leaves the white background of a product shot white, ``paint`` styles it.
+    """
+
+    mix: tuple[tuple[str, float], ...]
+    strength: float = 1.0
+    texture_scale: float = 1.0
+    white: str = "keep"
+
+    def __post_init__(self) -> None:
+        if not self.mix:
+            raise UsageError("a look needs at least one style: name one, as in --style starry-night")
+        names = [name for name, _ in self.mix]
+        if len(set(names)) != len(names):
+            raise UsageError(f"a style stands twice in the mix {self.style!r}: name each once")
+        weights = [weight for _, weight in self.mix]
+        if not all(math.isfinite(w) and w > 0 for w in weights) or abs(sum(weights) - 1) > 1e-6:
+            raise UsageError(f"the weights of the mix {self.style!r} must be positive and sum to 1")
+        if not 0 <= self.strength <= 1:
+            raise UsageError(f"strength {self.strength} is outside 0 to 1")
+        if not 0.25 <= self.texture_scale <= 4:
+            raise UsageError(f"texture scale {self.texture_scale} is outside 0.25 to 4")
+        if self.white not in WHITE_CHOICES:
+            raise UsageError(f"white is {self.white!r}; choose keep or paint")
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """Names of the styles in the mix, sorted."""
+        return tuple(name for name, _ in self.mix)
+
+    @property
+    def style(self) -> str:
+        """The mix as a merchant writes it: ``starry-night`` or ``great-wave:0.3,udnie:0.7``."""
+        if len(self.mix) == 1:
+            return self.mix[0][0]
+        return ",".join(f"{name}:{weight:g}" for name, weight in self.mix)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the look as plain data, as stored in Postgres."""
+        return {
+            "mix": dict(self.mix),
+            "strength": self.strength,
+            "texture_scale": self.texture_scale,
+            "white": self.white,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read back what ``to_json`` wrote."""
+        mix = tuple(sorted((str(k), float(v)) for k, v in data["mix"].items()))
+        return cls(mix, float(data["strength"]), float(data["texture_scale"]), str(data["white"]))
+
+    def digest(self, style_rows: Mapping[str, str]) -> str:
+        """Return the sha256 (hex) of the look together with the hashes of its style rows.
+
+        ``style_rows`` maps each style name to the sha256 of its row, so that a relearnt style
+        makes another look although its name is the same. Equal pixels, equal digest: at strength
+        0 the other fields still count, which costs a little reuse and keeps the rule simple.
+        """
+        parts = self.to_json() | {"rows": {name: style_rows[name] for name in self.styles}}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def parse_mix(text: str) -> tuple[tuple[str, float], ...]:
+    """Parse ``name`` or ``name:weight,name:weight`` into a mix; weights are normalised to sum to 1.
+
+    Raises UsageError naming the part that is wrong.
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts:
+        raise UsageError("no style given: name one, as in --style starry-night")
+    weighted: list[tuple[str, float]] = []
+    for part in parts:
+        name, _, weight = part.partition(":")
+        try:
+            value = float(weight) if weight else 1.0
+        except ValueError:
+            raise UsageError(f"style weight {weight!r} in {part!r} is not a number") from None
+        if not math.isfinite(value) or value <= 0:
+            raise UsageError(f"style weight {weight!r} in {part!r} must be above 0")
+        weighted.append((name.strip(), value))
+    total = sum(weight for _, weight in weighted)
+    return tuple(sorted((name, weight / total) for name, weight in weighted))

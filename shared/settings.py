@@ -1,0 +1,91 @@
+"""Settings: one frozen value, read from the environment once per entry point and passed down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.errors import UsageError
+from shared.store import StoreOptions
+
+
+class Settings(BaseSettings):
+    """Environment variables with the prefix ``ATELIER_``; see the table in the README."""
+
+    model_config = SettingsConfigDict(env_prefix="ATELIER_", frozen=True, extra="ignore")
+
+    home: Path = Field(
+        default_factory=lambda: Path.home() / ".local" / "share" / "atelier",
+        description="Folder of the embedded servers, the default object store and the logs.",
+    )
+    database_url: SecretStr | None = Field(
+        None, description="Postgres, as postgresql+psycopg://user:password@host/name. Unset: embedded."
+    )
+    broker_url: SecretStr | None = Field(None, description="Redis or Valkey, as redis://host:6379/0. Unset: embedded.")
+    store_url: str | None = Field(
+        None, description="Object store: s3://bucket/prefix or file:///folder. Unset: a folder in the home."
+    )
+    s3_endpoint_url: str | None = Field(None, description="Endpoint of an S3-compatible server; unset for AWS.")
+    s3_public_endpoint_url: str | None = Field(
+        None, description="Endpoint that presigned URLs name, where clients see another address than we do."
+    )
+    s3_region: str | None = Field(None, description="Region of the S3 buckets.")
+    s3_access_key_id: str | None = Field(None, description="S3 access key; unset: boto3's own chain.")
+    s3_secret_access_key: SecretStr | None = Field(None, description="S3 secret key; unset: boto3's own chain.")
+    s3_addressing_style: Literal["auto", "path", "virtual"] = Field(
+        "auto", description="How buckets are addressed: in the path or in the host name."
+    )
+    s3_checksums: Literal["when_required", "when_supported"] = Field(
+        "when_required",
+        description="When boto3 adds checksums to requests; not every S3 server accepts them.",
+    )
+    device: str = Field("auto", description="Device of the generator: auto, cpu, cuda or cuda:N.")
+    slots: int = Field(3, ge=1, le=64, description="Chunks a worker has in hand at once.")
+    lanes: int = Field(0, ge=0, le=64, description="Device lanes of a worker; 0: one per GPU, one per CPU core.")
+    minibatch: int = Field(
+        0, ge=0, le=256, description="Images of one size stacked on the device; 0: 1 on a CPU, 8 on a GPU."
+    )
+    working_px: int = Field(
+        1024, ge=256, le=8192, description="Long side at which the generator works at texture scale 1."
+    )
+    max_megapixels: float = Field(25.0, gt=0, le=100, description="Largest image accepted, in megapixels.")
+    max_image_mib: int = Field(64, ge=1, le=1024, description="Largest source file accepted, in MiB.")
+    chunk_megapixels: float = Field(
+        8.0, gt=0, description="Work in one chunk, in megapixels at the generator's working size."
+    )
+    lease_seconds: int = Field(
+        120, ge=5, description="How long a worker may be silent on a chunk before it is given to another."
+    )
+    sweep_seconds: float = Field(10.0, gt=0, description="Seconds between sweeps for lost leases and messages.")
+    jpeg_quality: int = Field(90, ge=1, le=100, description="Quality of JPEG and WebP renditions.")
+    vgg: str | None = Field(None, description="VGG-19 features for training: a safetensors file.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "warning", description="Least severe log line shown on standard error."
+    )
+
+    @property
+    def store_options(self) -> StoreOptions:
+        """What an S3 store needs besides its URL."""
+        return StoreOptions(
+            endpoint_url=self.s3_endpoint_url,
+            public_endpoint_url=self.s3_public_endpoint_url,
+            region=self.s3_region,
+            access_key_id=self.s3_access_key_id,
+            secret_access_key=self.s3_secret_access_key,
+            addressing_style=self.s3_addressing_style,
+            checksums=self.s3_checksums,
+        )
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment. Raises UsageError naming each variable that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"ATELIER_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors(include_input=False)
+        )
+        raise UsageError(f"settings are not valid: {wrong}") from None

@@ -1,0 +1,85 @@
+"""Styles and their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from shared.errors import UnknownStyle
+
+
+@dataclass(frozen=True)
+class Style:
+    """A named artistic style as a merchant sees it."""
+
+    name: str
+    title: str
+    artist: str
+    year: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class StyleRow:
+    """Where the parameters of a style for one trunk are stored."""
+
+    style: str
+    sha256: str
+    object_key: str
+
+
+# The styles a merchant may use with a trunk: the public ones, and his own, which come first.
+VISIBLE = """
+SELECT DISTINCT ON (s.name) s.name, s.title, s.artist, s.year, s.licence, r.sha256, r.object_key
+FROM styles s JOIN style_rows r ON r.style_id = s.id
+WHERE r.trunk_sha256 = :trunk AND (s.merchant_id IS NULL OR s.merchant_id = :merchant)
+ORDER BY s.name, s.merchant_id NULLS LAST, r.id DESC
+"""
+
+
+def list_styles(connection: Connection, merchant: int | None, trunk_sha256: str) -> list[Style]:
+    """Return the styles visible to a merchant, by name."""
+    rows = connection.execute(text(VISIBLE), {"trunk": trunk_sha256, "merchant": merchant})
+    return [Style(r.name, r.title, r.artist, r.year, r.licence) for r in rows]
+
+
+def style_rows(connection: Connection, merchant: int, trunk_sha256: str) -> dict[str, StyleRow]:
+    """Return the current row of every style visible to a merchant, by the style's name."""
+    rows = connection.execute(text(VISIBLE), {"trunk": trunk_sha256, "merchant": merchant})
+    return {r.name: StyleRow(r.name, r.sha256, r.object_key) for r in rows}
+
+
+def require_styles(names: Iterable[str], known: Iterable[str]) -> None:
+    """Raise UnknownStyle for the first name that is not known."""
+    choices = sorted(known)
+    for name in names:
+        if name not in choices:
+            raise UnknownStyle(f"unknown style {name!r}; known are {', '.join(choices) or 'none'}")
+
+
+def add_style(connection: Connection, style: Style, *, merchant: int | None = None) -> int:
+    """Create or refresh a style; return its id."""
+    found = connection.execute(
+        text("""
+        INSERT INTO styles (merchant_id, name, title, artist, year, licence)
+        VALUES (:merchant, :name, :title, :artist, :year, :licence)
+        ON CONFLICT ON CONSTRAINT uq_styles_name DO UPDATE
+        SET title = excluded.title, artist = excluded.artist, year = excluded.year, licence = excluded.licence
+        RETURNING id
+        """),
+        {"merchant": merchant} | style.__dict__,
+    )
+    return int(found.scalar_one())
+
+
+def add_style_row(connection: Connection, style_id: int, trunk_sha256: str, row: StyleRow) -> None:
+    """Record a row of a style for a trunk; the same row twice is one row."""
+    connection.execute(
+        text("""
+        INSERT INTO style_rows (style_id, trunk_sha256, sha256, object_key)
+        VALUES (:style_id, :trunk, :sha256, :object_key) ON CONFLICT DO NOTHING
+        """),
+        {"style_id": style_id, "trunk": trunk_sha256, "sha256": row.sha256, "object_key": row.object_key},
+    )

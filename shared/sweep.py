@@ -1,0 +1,75 @@
+"""The sweep: finds what was lost and puts it back. Run by a timer in every worker, and by beat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, text
+
+from shared import chunks, fleet
+from shared.broker import Broker
+from shared.database import Lock, transaction, try_lock
+from shared.dispatch import dispatch, unclaimed
+
+LOST_AFTER_SECONDS = 5
+"""A message not claimed for this long may be lost; publishing one that is not does no harm."""
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep found."""
+
+    expired: int = 0
+    republished: int = 0
+    dispatched: int = 0
+
+
+def sweep(engine: Engine, broker: Broker) -> Swept:
+    """Return expired leases to waiting, publish lost messages again, and dispatch.
+
+    Only one sweep runs at a time, under one advisory lock; another returns at once.
+    """
+    with transaction(engine) as connection:
+        if not try_lock(connection, Lock.SWEEP):
+            return Swept()
+        expired = chunks.expire_leases(connection)
+        cancel_stragglers(connection)
+        chunks.withdraw_paused(connection)
+        fleet.forget_dead(connection)
+    republished = republish_lost(engine, broker)
+    return Swept(expired, republished, dispatch(engine, broker))
+
+
+def cancel_stragglers(connection: Connection) -> None:
+    """Cancel chunks that came into a batch while it was being cancelled, or were given back later."""
+    rows = connection.execute(
+        text("""
+        SELECT DISTINCT c.batch_id FROM chunks c JOIN batches b ON b.id = c.batch_id
+        WHERE c.state IN ('waiting', 'dispatched') AND c.lease_expires_at IS NULL AND b.state = 'cancelled'
+        """)
+    )
+    for batch_id in rows.scalars().all():
+        chunks.cancel_unleased(connection, batch_id)
+
+
+def republish_lost(engine: Engine, broker: Broker) -> int:
+    """Publish unclaimed chunks again when Redis holds fewer messages than there should be.
+
+    Redis may lose everything at any moment, and kombu pops and records in two steps, so even a
+    healthy one can lose a message. A message that arrives twice finds its chunk claimed and is dropped.
+    """
+    held = broker.waiting()
+    with transaction(engine) as connection:
+        if held >= unclaimed(connection):
+            return 0
+        rows = connection.execute(
+            text("""
+            UPDATE chunks SET dispatched_at = clock_timestamp()
+            WHERE state = 'dispatched' AND lease_expires_at IS NULL
+              AND dispatched_at < clock_timestamp() - make_interval(secs => :age)
+            RETURNING id, queue
+            """),
+            {"age": LOST_AFTER_SECONDS},
+        ).all()
+    broker.publish((row.id, row.queue) for row in rows)
+    return len(rows)

@@ -1,0 +1,247 @@
+"""The tables. Migrations create them; a test proves that both say the same."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+QUEUES = ("preview", "bulk", "nightly")
+"""Classes of work, first come first. Training has a queue and a worker of its own."""
+
+
+def _moment(name: str, *, default: bool = False, nullable: bool = True) -> Column[object]:
+    server_default = text("clock_timestamp()") if default else None
+    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=server_default)
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, Integer, nullable=False, server_default=text("0"))
+
+
+def _one_of(column: str, *values: str) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+merchants = Table(
+    "merchants",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    _moment("created_at", default=True, nullable=False),
+)
+
+# Virtual time of weighted fair queueing: who has had the least of a queue is served next.
+fair_shares = Table(
+    "fair_shares",
+    metadata,
+    Column("merchant_id", ForeignKey("merchants.id"), primary_key=True),
+    Column("queue", Text, primary_key=True),
+    Column("virtual_time", Double, nullable=False, server_default=text("0")),
+    _one_of("queue", *QUEUES),
+)
+
+model_versions = Table(
+    "model_versions",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("trunk_sha256", Text, nullable=False, unique=True),
+    Column("object_key", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("provenance", JSONB, nullable=False),
+    _moment("created_at", default=True, nullable=False),
+    _one_of("state", "candidate", "champion", "retired"),
+    Index("uq_model_versions_champion", "state", unique=True, postgresql_where=text("state = 'champion'")),
+)
+
+styles = Table(
+    "styles",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    # NULL: public, for every merchant.
+    Column("merchant_id", ForeignKey("merchants.id")),
+    Column("name", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("artist", Text, nullable=False),
+    Column("year", Text, nullable=False),
+    Column("licence", Text, nullable=False),
+    _moment("created_at", default=True, nullable=False),
+    UniqueConstraint("merchant_id", "name", name="uq_styles_name", postgresql_nulls_not_distinct=True),
+)
+
+# Rows are immutable; the newest of a style for a trunk is the current one.
+style_rows = Table(
+    "style_rows",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("style_id", ForeignKey("styles.id"), nullable=False),
+    Column("trunk_sha256", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("object_key", Text, nullable=False),
+    _moment("created_at", default=True, nullable=False),
+    UniqueConstraint("style_id", "trunk_sha256", "sha256", name="uq_style_rows_sha256"),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=text("uuidv7()")),
+    Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("look", JSONB, nullable=False),
+    Column("presets", ARRAY(Text), nullable=False),
+    Column("model_version_id", ForeignKey("model_versions.id"), nullable=False),
+    # The style rows the batch started with, by name: a style relearnt in between changes nothing here.
+    Column("style_rows", JSONB, nullable=False),
+    Column("intake", Text, nullable=False, server_default=text("'receiving'")),
+    Column("state", Text, nullable=False, server_default=text("'running'")),
+    Column("paused", Boolean, nullable=False, server_default=text("false")),
+    # Identifies the input, so that an interrupted submission resumes at its last row.
+    Column("fingerprint", Text, nullable=False),
+    Column("input_columns", ARRAY(Text), nullable=False),
+    _count("rows_read"),
+    _count("total"),
+    _count("succeeded"),
+    _count("failed"),
+    _count("cancelled"),
+    _count("reused"),
+    _moment("created_at", default=True, nullable=False),
+    _moment("finished_at"),
+    _one_of("queue", *QUEUES),
+    _one_of("intake", "receiving", "sealed"),
+    _one_of("state", "running", "finished", "cancelled"),
+    CheckConstraint("succeeded + failed + cancelled <= total AND reused <= succeeded", name="counters"),
+    Index("ix_batches_running", "queue", "merchant_id", "id", postgresql_where=text("state = 'running'")),
+    Index("ix_batches_merchant_id", "merchant_id", text("id DESC")),
+    Index("ix_batches_fingerprint", "merchant_id", "fingerprint", postgresql_where=text("state = 'running'")),
+)
+
+chunks = Table(
+    "chunks",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("batch_id", ForeignKey("batches.id"), nullable=False),
+    Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("first_ordinal", Integer, nullable=False),
+    Column("last_ordinal", Integer, nullable=False),
+    Column("pixels", BigInteger, nullable=False),
+    Column("state", Text, nullable=False, server_default=text("'waiting'")),
+    _moment("next_attempt_at", default=True, nullable=False),
+    _moment("dispatched_at"),
+    Column("lease", Integer, nullable=False, server_default=text("0")),
+    _moment("lease_expires_at"),
+    Column("worker_id", Uuid),
+    # Workers that died with this chunk; after the first it is redone one image at a time,
+    # the ordinal in hand recorded before it is touched.
+    Column("deaths", SmallInteger, nullable=False, server_default=text("0")),
+    Column("ordinal_in_hand", Integer),
+    _one_of("queue", *QUEUES),
+    _one_of("state", "waiting", "dispatched", "done", "cancelled"),
+    Index("ix_chunks_waiting", "batch_id", "id", postgresql_where=text("state = 'waiting'")),
+    Index("ix_chunks_dispatched", "queue", "dispatched_at", postgresql_where=text("state = 'dispatched'")),
+    Index("ix_chunks_leased", "lease_expires_at", postgresql_where=text("lease_expires_at IS NOT NULL")),
+    Index("uq_chunks_first_ordinal", "batch_id", "first_ordinal", unique=True),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("batch_id", ForeignKey("batches.id"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
+    Column("line", Integer, nullable=False),
+    Column("sku", Text, nullable=False),
+    # What the merchant named, where the worker reads it (store: or s3:), and where the result goes.
+    Column("image", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("output", Text, nullable=False),
+    Column("look", JSONB, nullable=False),
+    Column("input", JSONB, nullable=False),
+    Column("state", Text, nullable=False, server_default=text("'queued'")),
+    Column("reused", Boolean, nullable=False, server_default=text("false")),
+    Column("code", Text),
+    Column("message", Text),
+    Column("retryable", Boolean, nullable=False, server_default=text("false")),
+    Column("attempts", SmallInteger, nullable=False, server_default=text("0")),
+    Column("deaths", SmallInteger, nullable=False, server_default=text("0")),
+    _moment("next_attempt_at"),
+    _one_of("state", "queued", "succeeded", "failed", "cancelled"),
+    Index("ix_jobs_failed", "batch_id", "ordinal", postgresql_where=text("state = 'failed'")),
+)
+
+renditions = Table(
+    "renditions",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
+    Column("source_sha256", Text, nullable=False),
+    Column("look_sha256", Text, nullable=False),
+    Column("trunk_sha256", Text, nullable=False),
+    Column("preset", Text, nullable=False),
+    Column("pipeline_version", Integer, nullable=False),
+    Column("object_key", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    _moment("created_at", default=True, nullable=False),
+    UniqueConstraint(
+        "merchant_id", "source_sha256", "look_sha256", "trunk_sha256", "preset", "pipeline_version",
+        name="uq_renditions_key",
+    ),
+    Index("ix_renditions_object_key", "object_key"),
+)  # fmt: skip
+
+job_renditions = Table(
+    "job_renditions",
+    metadata,
+    Column("batch_id", Uuid, primary_key=True),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    Column("preset", Text, primary_key=True),
+    Column("rendition_id", ForeignKey("renditions.id"), nullable=False),
+    ForeignKeyConstraint(["batch_id", "ordinal"], ["jobs.batch_id", "jobs.ordinal"], name="fk_job_renditions_job"),
+    Index("ix_job_renditions_rendition_id", "rendition_id"),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("device", Text, nullable=False),
+    Column("slots", Integer, nullable=False),
+    _moment("started_at", default=True, nullable=False),
+    _moment("heartbeat_at", default=True, nullable=False),
+)

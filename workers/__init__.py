@@ -1,0 +1,1 @@
+"""Everything that does work: styling and training."""

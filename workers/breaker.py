@@ -1,0 +1,45 @@
+"""The circuit breaker: when a service fails, the worker waits instead of failing images."""
+
+from __future__ import annotations
+
+import random
+import threading
+
+import structlog
+
+FIRST_SECONDS = 1.0
+LONGEST_SECONDS = 30.0
+
+log = structlog.get_logger()
+
+
+class Breaker:
+    """Opens on a failure, for twice as long each time, and closes with the first success."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+
+    def failed(self, error: Exception) -> None:
+        """Count a failure of a service."""
+        with self._lock:
+            self._failures += 1
+            log.warning("service_unavailable", error=str(error), failures=self._failures)
+
+    def succeeded(self) -> None:
+        """Forget the failures."""
+        with self._lock:
+            self._failures = 0
+
+    def wait(self) -> None:
+        """Return at once while closed, else after a backoff with jitter, or when the worker stops."""
+        with self._lock:
+            failures = self._failures
+        if failures:
+            seconds = min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** min(failures - 1, 10))
+            self._closing.wait(seconds * random.uniform(0.5, 1.0))
+
+    def close(self) -> None:
+        """Let nobody wait any more: the worker stops."""
+        self._closing.set()

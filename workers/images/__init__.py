@@ -1,0 +1,1 @@
+"""Decoding and encoding of product photographs, in plain Pillow and numpy."""

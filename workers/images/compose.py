@@ -1,0 +1,104 @@
+"""From what the generator painted to the rendition's pixels: full size, product protected, blended.
+
+The generator works at a *working size* of at most ``working_px`` on the long side, divided by the
+texture scale: larger strokes come from painting smaller. What is painted is enlarged to the photo's
+size and gets back the photo's fine detail, so that edges and lettering of the product stay sharp.
+Everything is uint8 except for strips of ``STRIP_PX`` rows, so memory is about five times the photo's.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+Pixels = npt.NDArray[np.uint8]
+
+STRIP_PX = 256
+WHITE_FROM, WHITE_TO = 228.0, 250.0
+"""Least channel value at which a pixel begins to count as background white, and counts fully."""
+
+WHITE_BORDER_FROM, WHITE_BORDER_TO = 0.35, 0.65
+"""Share of the border that must be white for a picture to begin to be, and fully be, a shot on white."""
+
+
+def working_size(width: int, height: int, *, working_px: int, texture_scale: float) -> tuple[int, int]:
+    """Return (width, height) at which the generator works; never larger than the photo."""
+    factor = min(1.0, working_px / texture_scale / max(width, height))
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def shrink(rgb: Pixels, size: tuple[int, int]) -> Pixels:
+    """Resize uint8 (H, W, 3) to ``size`` = (width, height) with antialiasing."""
+    if (rgb.shape[1], rgb.shape[0]) == size:
+        return rgb
+    return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))
+
+
+def compose(photo: Pixels, small: Pixels, painted: Pixels, *, strength: float, white: str) -> Pixels:
+    """Compose the rendition: uint8 (H, W, 3).
+
+    Args:
+        photo: the source, uint8 (H, W, 3).
+        small: the source at working size, uint8 (h, w, 3).
+        painted: what the generator made of ``small``, uint8 (h, w, 3).
+        strength: 0 to 1; 0 gives the photo, exactly.
+        white: ``keep`` leaves the white background of a product shot as it is, ``paint`` does not.
+    """
+    if strength == 0:
+        return photo
+    height, width = photo.shape[:2]
+    weight = Image.fromarray(paint_weight(small) if white == "keep" else np.full(small.shape[:2], 255, np.uint8))
+    enlarged = small.shape != photo.shape
+    layers = (Image.fromarray(painted), Image.fromarray(small), weight)
+    result = np.empty_like(photo)
+    for top in range(0, height, STRIP_PX):
+        bottom = min(height, top + STRIP_PX)
+        strip = photo[top:bottom].astype(np.float32)
+        paint, coarse, cover = (_strip(layer, width, height, top, bottom, enlarged) for layer in layers)
+        if enlarged:
+            paint += strip - coarse
+        blended = strip + (np.clip(paint, 0, 255) - strip) * (cover[..., np.newaxis] * (strength / 255))
+        result[top:bottom] = np.clip(np.rint(blended), 0, 255)
+    return result
+
+
+def _strip(
+    layer: Image.Image, width: int, height: int, top: int, bottom: int, enlarged: bool
+) -> npt.NDArray[np.float32]:
+    """Rows ``top`` to ``bottom`` of a layer enlarged to (width, height), without enlarging the rest."""
+    if not enlarged:
+        return np.asarray(layer)[top:bottom].astype(np.float32)
+    factor = layer.height / height
+    box = (0.0, top * factor, float(layer.width), bottom * factor)
+    return np.asarray(layer.resize((width, bottom - top), Image.Resampling.BICUBIC, box=box)).astype(np.float32)
+
+
+def paint_weight(small: Pixels) -> npt.NDArray[np.uint8]:
+    """How much of the paint each pixel takes, uint8 (h, w): 0 on the white background of a product shot.
+
+    Instance normalisation turns flat white grey-beige with halos, so white is kept by a mask of the
+    photo's own whiteness, slightly blurred. It holds only as far as the picture's border is white: a
+    white wall or sky in a scene is painted like everything else.
+    """
+    least = small.min(axis=2).astype(np.float32)
+    border = np.concatenate((least[0], least[-1], least[:, 0], least[:, -1]))
+    on_white = _ramp(float((border >= WHITE_TO).mean()), WHITE_BORDER_FROM, WHITE_BORDER_TO)
+    whiteness = _ramp(least, WHITE_FROM, WHITE_TO)
+    kept = np.rint(255 * on_white * whiteness).astype(np.uint8)
+    kept = np.minimum(kept, _smooth(kept))
+    return 255 - kept
+
+
+def _smooth(mask: Pixels) -> Pixels:
+    """Average over 5 × 5 pixels, so that single specks do not flip between paint and photo."""
+    small = Image.fromarray(mask)
+    return np.asarray(small.resize((max(1, small.width // 3), max(1, small.height // 3)), Image.Resampling.BOX)
+                      .resize(small.size, Image.Resampling.BILINEAR))  # fmt: skip
+
+
+def _ramp(value: npt.NDArray[np.float32] | float, start: float, end: float) -> npt.NDArray[np.float32] | float:
+    """Smoothstep: 0 up to ``start``, 1 from ``end`` on, without a kink in between."""
+    t = np.clip((value - start) / (end - start), 0.0, 1.0)
+    smooth: npt.NDArray[np.float32] | float = t * t * (3 - 2 * t)
+    return smooth

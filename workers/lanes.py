@@ -1,0 +1,100 @@
+"""Lanes: threads that feed the device from one priority queue.
+
+A preview enters the next minibatch. Images of different looks and merchants share a minibatch when
+they have the same size, because the style is a per-sample input of the generator.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+Paint = Callable[[str, Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """One picture to paint: its trunk, photo uint8 (3, H, W) and style row (row_size,)."""
+
+    trunk_sha256: str
+    photo: Tensor
+    row: Tensor
+
+    def stacks_with(self, other: Canvas) -> bool:
+        """Whether both can lie in one minibatch."""
+        return self.trunk_sha256 == other.trunk_sha256 and self.photo.shape == other.photo.shape
+
+
+@dataclass(order=True)
+class _Waiting:
+    priority: int
+    order: int
+    canvas: Canvas = field(compare=False)
+    painted: Future[Tensor] = field(compare=False)
+
+
+class Lanes:
+    """Threads that paint what was submitted, by priority and then in order."""
+
+    def __init__(self, paint: Paint, *, lanes: int, minibatch: int) -> None:
+        self._paint = paint
+        self._minibatch = minibatch
+        self._heap: list[_Waiting] = []
+        self._order = itertools.count()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._threads = [threading.Thread(target=self._run, name=f"lane-{n}", daemon=True) for n in range(lanes)]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, canvas: Canvas, *, priority: int) -> Future[Tensor]:
+        """Queue a picture; the future holds uint8 (3, H, W). Lower ``priority`` comes first."""
+        painted: Future[Tensor] = Future()
+        with self._changed:
+            heapq.heappush(self._heap, _Waiting(priority, next(self._order), canvas, painted))
+            self._changed.notify()
+        return painted
+
+    def close(self) -> None:
+        """Finish what was submitted, then end the threads."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        while minibatch := self._take():
+            try:
+                photos = torch.stack([waiting.canvas.photo for waiting in minibatch])
+                rows = torch.stack([waiting.canvas.row for waiting in minibatch])
+                painted = self._paint(minibatch[0].canvas.trunk_sha256, photos, rows)
+            except BaseException as error:  # whatever it is belongs to who waits for the future
+                for waiting in minibatch:
+                    waiting.painted.set_exception(error)
+            else:
+                for waiting, one in zip(minibatch, painted, strict=True):
+                    waiting.painted.set_result(one)
+
+    def _take(self) -> list[_Waiting]:
+        """Wait for work; return the first picture and those that stack with it. Empty when closed."""
+        with self._changed:
+            while not self._heap:
+                if self._closed:
+                    return []
+                self._changed.wait()
+            first = heapq.heappop(self._heap)
+            others = [w for w in sorted(self._heap) if w.canvas.stacks_with(first.canvas)]
+            minibatch = [first, *others[: self._minibatch - 1]]
+            if len(minibatch) > 1:
+                taken = {waiting.order for waiting in minibatch}
+                self._heap = [waiting for waiting in self._heap if waiting.order not in taken]
+                heapq.heapify(self._heap)
+            return minibatch

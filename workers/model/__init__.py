@@ -1,0 +1,1 @@
+"""The generator and its training, in plain PyTorch: usable from a notebook."""

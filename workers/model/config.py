@@ -1,0 +1,102 @@
+"""Everything that decides a training run, in one value that is stored in its checkpoint."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from shared.errors import UsageError
+from workers.model.generator import Architecture
+
+DEPTHS = ("style", "all")
+
+
+@dataclass(frozen=True)
+class StyleSource:
+    """A style to learn. ``file`` is relative to the folder of style images."""
+
+    name: str
+    file: str
+    title: str = ""
+    artist: str = ""
+    year: str = ""
+    licence: str = ""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Steps at one crop size; the rate falls by a cosine from ``rate`` to ``final_rate``."""
+
+    steps: int
+    crop_px: int = 128
+    crops: int = 4
+    rate: float = 1e-3
+    final_rate: float = 1e-4
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A training run. ``depth`` is what is trained: ``all``, or ``style`` (rows only, trunk frozen)."""
+
+    styles: tuple[StyleSource, ...]
+    stages: tuple[Stage, ...]
+    architecture: Architecture = field(default_factory=Architecture)
+    depth: str = "all"
+    style_px: int = 384
+    content_weight: float = 1.0
+    style_weight: float = 10.0
+    tv_weight: float = 1e-5
+    warmup_steps: int = 50
+    weight_decay: float = 0.0
+    dropout: float = 0.0
+    clip_norm: float = 5.0
+    ema_decay: float = 0.995
+    validate_every: int = 250
+    patience: int = 0
+    """Validations without improvement before the run stops early; 0 never stops early."""
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.styles:
+            raise UsageError("the training config names no style")
+        if not self.stages:
+            raise UsageError("the training config has no stage")
+        if self.depth not in DEPTHS:
+            raise UsageError(f"depth is {self.depth!r}; choose one of {', '.join(DEPTHS)}")
+        names = [style.name for style in self.styles]
+        if len(set(names)) != len(names):
+            raise UsageError("the training config names a style twice")
+
+    @property
+    def steps(self) -> int:
+        """Steps of all stages together."""
+        return sum(stage.steps for stage in self.stages)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the config as plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Read back what ``to_json`` wrote; unknown or missing fields raise UsageError naming them."""
+        try:
+            return cls(
+                **data
+                | {
+                    "styles": tuple(StyleSource(**style) for style in data["styles"]),
+                    "stages": tuple(Stage(**stage) for stage in data["stages"]),
+                    "architecture": Architecture(**data.get("architecture", {})),
+                }
+            )
+        except (KeyError, TypeError) as error:
+            raise UsageError(f"the training config is not valid: {error}") from error
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a config from a JSON file."""
+        try:
+            return cls.from_json(json.loads(path.read_text()))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"cannot read the training config {path}: {error}") from error

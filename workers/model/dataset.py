@@ -1,0 +1,99 @@
+"""Photos to train on: found, split by content, cropped."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from torchvision.transforms.v2 import functional as T
+
+from shared.errors import UsageError
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+SMALLEST_SET = 12
+
+
+def find_photos(folders: Sequence[Path]) -> list[Path]:
+    """Return the photos below some folders, sorted. Raises UsageError if there are too few."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"no folder {folder}: --photos names a folder with training photos")
+    photos = sorted(p for folder in folders for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    if len(photos) < SMALLEST_SET:
+        raise UsageError(
+            f"{len(photos)} photos in {', '.join(map(str, folders))}; training needs at least {SMALLEST_SET}"
+        )
+    return photos
+
+
+def load_image(path: Path, short_px: int) -> Tensor:
+    """Read an image as uint8 (3, H, W), upright RGB, its shorter side at most ``short_px``."""
+    with Image.open(path) as opened:
+        image = ImageOps.exif_transpose(opened)
+        if image.has_transparency_data:
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+        image = image.convert("RGB")
+        factor = short_px / min(image.size)
+        if factor < 1:
+            image = image.resize(
+                (max(1, round(image.width * factor)), max(1, round(image.height * factor))),
+                Image.Resampling.LANCZOS,
+            )
+        return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
+@dataclass(frozen=True)
+class PhotoSet:
+    """Photos in memory, split by the hash of their content, so that a photo never changes sides.
+
+    Of 256 values of the hash's first byte the lowest 26 are the test set, the next 26 validation.
+    """
+
+    train: tuple[Tensor, ...]
+    validation: tuple[Tensor, ...]
+    test: tuple[Path, ...]
+    data_hash: str
+
+    @classmethod
+    def load(cls, folders: Sequence[Path], short_px: int) -> PhotoSet:
+        """Read all photos below ``folders``; equal files count once."""
+        by_hash = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in find_photos(folders)}
+        train, validation, test = [], [], []
+        for digest, path in sorted(by_hash.items()):
+            side = int(digest[:2], 16)
+            if side < 26:
+                test.append(path)
+            elif side < 52:
+                validation.append(load_image(path, short_px))
+            else:
+                train.append(load_image(path, short_px))
+        if not train or not validation:
+            raise UsageError("too few different photos to split into training and validation: add some")
+        data_hash = hashlib.sha256("".join(sorted(by_hash)).encode()).hexdigest()
+        return cls(tuple(train), tuple(validation), tuple(test), data_hash)
+
+
+def random_crop(photo: Tensor, crop_px: int, rng: torch.Generator) -> Tensor:
+    """Cut a random square of 55 to 100 % of the shorter side, scaled to ``crop_px``, flipped half the time.
+
+    Takes uint8 (3, H, W); returns float (3, crop_px, crop_px) in [0, 1].
+    """
+    height, width = photo.shape[1:]
+    draw = torch.rand(4, generator=rng).tolist()
+    side = max(1, round(min(height, width) * (0.55 + 0.45 * draw[0])))
+    top, left = round((height - side) * draw[1]), round((width - side) * draw[2])
+    crop: Tensor = T.resized_crop(photo, top, left, side, side, [crop_px, crop_px], antialias=True)
+    return (crop.flip(2) if draw[3] < 0.5 else crop).float() / 255
+
+
+def centre_crop(photo: Tensor, crop_px: int) -> Tensor:
+    """Cut the central square, scaled to ``crop_px``: uint8 (3, H, W) → float (3, crop_px, crop_px)."""
+    side = min(photo.shape[1:])
+    crop: Tensor = T.resize(T.center_crop(photo, [side, side]), [crop_px, crop_px], antialias=True)
+    return crop.float() / 255

@@ -1,0 +1,162 @@
+"""The generator: one feed-forward network for all styles.
+
+The network of Johnson et al. (2016, arXiv:1603.08155) with the conditional instance normalisation
+of Dumoulin et al. (2017, arXiv:1610.07629): the convolutions (the *trunk*) are shared, and a style
+is a *row* of scales and shifts, one pair per channel of every normalisation. Reflection padding and
+nearest-neighbour upsampling keep frames and checkerboards out (Odena et al. 2016).
+
+    photo (N, 3, H, W) in [0, 1]
+      → 9×9 conv → two stride-2 convs → residual blocks → two ×2 upsamplings → 9×9 conv → sigmoid
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Moments = tuple[Tensor, Tensor]
+Measure = Callable[[Tensor], Moments]
+
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+EPSILON = 1e-5
+SMALLEST_PX = 32
+"""Reflection padding and two stride-2 layers need at least this many pixels on each side."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What must agree between a trunk's weights and the code that loads them."""
+
+    width: int = 16
+    blocks: int = 5
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Channels of each conditional normalisation, in the order of the forward pass."""
+        w = self.width
+        return (w, 2 * w, 4 * w, *(4 * w,) * (2 * self.blocks), 2 * w, w)
+
+    @property
+    def row_size(self) -> int:
+        """Numbers in a style row: a scale and a shift per normalised channel."""
+        return 2 * sum(self.channels)
+
+
+def instance_moments(x: Tensor) -> Moments:
+    """Mean and variance over height and width, in fp32: two tensors (N, C, 1, 1)."""
+    variance, mean = torch.var_mean(x.float(), dim=(2, 3), correction=0, keepdim=True)
+    return mean, variance
+
+
+class MomentsRecorder:
+    """Measures as ``instance_moments`` does and remembers, so that tiles can reuse the statistics."""
+
+    def __init__(self) -> None:
+        self.recorded: list[Moments] = []
+
+    def __call__(self, x: Tensor) -> Moments:
+        """Measure ``x`` and append what was found."""
+        self.recorded.append(instance_moments(x))
+        return self.recorded[-1]
+
+    def replay(self) -> Measure:
+        """Return a measure that answers with the recorded moments in order, whatever it is given.
+
+        Statistics taken once from the whole picture leave no seams between tiles
+        (URST, Chen et al. 2022, arXiv:2103.11784).
+        """
+        moments: Iterator[Moments] = iter(self.recorded)
+        return lambda x: next(moments)
+
+
+class Convolution(nn.Module):
+    """Reflection padding, then a convolution."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.padding = (kernel // 2,) * 4
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) → (N, outputs, ⌈H/stride⌉, ⌈W/stride⌉)."""
+        padded: Tensor = self.conv(F.pad(x, self.padding, mode="reflect"))
+        return padded
+
+
+def normalise(x: Tensor, scale: Tensor, shift: Tensor, moments: Moments) -> Tensor:
+    """Conditional instance normalisation: ``scale · (x − mean) / σ + shift``, per sample and channel."""
+    mean, variance = moments
+    factor = scale * torch.rsqrt(variance + EPSILON)
+    return torch.addcmul((shift - mean * factor).to(x.dtype), x, factor.to(x.dtype))
+
+
+class Generator(nn.Module):
+    """The trunk. Style rows are an input of ``forward``, so one minibatch may mix styles and merchants."""
+
+    def __init__(self, architecture: Architecture | None = None, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.architecture = architecture or Architecture()
+        w = self.architecture.width
+        self.encode = nn.ModuleList(
+            [Convolution(3, w, 9), Convolution(w, 2 * w, 3, 2), Convolution(2 * w, 4 * w, 3, 2)]
+        )
+        self.residual = nn.ModuleList(
+            nn.ModuleList([Convolution(4 * w, 4 * w, 3), Convolution(4 * w, 4 * w, 3)])
+            for _ in range(self.architecture.blocks)
+        )
+        self.decode = nn.ModuleList([Convolution(4 * w, 2 * w, 3), Convolution(2 * w, w, 3)])
+        self.paint = Convolution(w, 3, 9)
+        self.dropout = nn.Dropout2d(dropout)
+        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
+        self.mean: Tensor
+        self.std: Tensor
+
+    def forward(self, photo: Tensor, rows: Tensor, measure: Measure = instance_moments) -> Tensor:
+        """Style photos.
+
+        Args:
+            photo: (N, 3, H, W), RGB in [0, 1], sides of at least ``SMALLEST_PX``.
+            rows: (N, row_size), one style row (or a weighted mean of several) per photo.
+            measure: where the statistics of the normalisations come from; the picture's own by default.
+
+        Returns:
+            (N, 3, H, W) in [0, 1].
+        """
+        affine = self._affine(rows)
+
+        def norm(x: Tensor) -> Tensor:
+            scale, shift = next(affine)
+            return normalise(x, scale, shift, measure(x))
+
+        x = (photo - self.mean.to(photo.dtype)) / self.std.to(photo.dtype)
+        for layer in self.encode:
+            x = F.relu(norm(layer(x)))
+        for block in self.residual:
+            first, second = cast(nn.ModuleList, block)
+            inner = self.dropout(F.relu(norm(first(x))))
+            x = x + norm(second(inner))
+        for layer in self.decode:
+            x = F.relu(norm(layer(F.interpolate(x, scale_factor=2.0, mode="nearest"))))
+        height, width = photo.shape[2:]
+        return torch.sigmoid(self.paint(x[:, :, :height, :width]))
+
+    def _affine(self, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Cut rows (N, row_size) into the (scale, shift) pairs, each (N, C, 1, 1), in forward order."""
+        offset = 0
+        for channels in self.architecture.channels:
+            pair = rows[:, offset : offset + 2 * channels].view(-1, 2, channels, 1, 1)
+            yield pair[:, 0], pair[:, 1]
+            offset += 2 * channels
+
+
+def neutral_row(architecture: Architecture) -> Tensor:
+    """Return the row (row_size,) of scales 1 and shifts 0, from which a style starts to be learnt."""
+    parts = [torch.cat((torch.ones(c), torch.zeros(c))) for c in architecture.channels]
+    return torch.cat(parts)

@@ -1,0 +1,45 @@
+"""The losses of the training: content, style statistics and smoothness."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from workers.model.vgg import STYLE_TAPS
+
+
+def gram(features: Tensor) -> Tensor:
+    """Gram matrices of feature maps, in fp32: (N, C, H, W) → (N, C, C), averaged over the positions.
+
+    Gatys et al. 2016, "Image Style Transfer Using Convolutional Neural Networks".
+    """
+    flat = features.float().flatten(2)
+    return flat @ flat.transpose(1, 2) / flat.shape[2]
+
+
+def grams(features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Gram matrices of the style layers."""
+    return {tap: gram(features[tap]) for tap in STYLE_TAPS}
+
+
+def style_error(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Tensor:
+    """Relative error of the Gram matrices, ‖G − Gs‖² / ‖Gs‖², mean over the layers: (N,).
+
+    0 is the style exactly; a photo that was not styled has values around 1 and above.
+    """
+    errors = [(found[tap] - wanted[tap]).square().sum((1, 2)) / wanted[tap].square().sum((1, 2)) for tap in STYLE_TAPS]
+    return torch.stack(errors).mean(0)
+
+
+def content_error(found: Tensor, wanted: Tensor) -> Tensor:
+    """Mean squared difference of feature maps, per sample: (N, C, H, W) twice → (N,)."""
+    return (found - wanted).square().mean((1, 2, 3))
+
+
+def total_variation(image: Tensor) -> Tensor:
+    """Sum of squared differences between neighbours over the number of pixels, per sample: (N,)."""
+    rows = (image[:, :, 1:] - image[:, :, :-1]).square().sum((1, 2, 3))
+    columns = (image[:, :, :, 1:] - image[:, :, :, :-1]).square().sum((1, 2, 3))
+    return (rows + columns) / (image.shape[2] * image.shape[3])

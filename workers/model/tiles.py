@@ -1,0 +1,64 @@
+"""Painting pictures of any size in bounded memory: tiles that share one set of statistics."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from workers.model.generator import SMALLEST_PX, Generator, MomentsRecorder
+
+TILE_PX = 1024
+"""Side of a tile; pictures up to this area are painted whole."""
+
+HALO_PX = 64
+"""Overlap around a tile that is painted and thrown away, so that its edges see their surroundings.
+
+The receptive field reaches further, but what lies beyond 64 px moves no pixel visibly.
+"""
+
+THUMBNAIL_PX = 512
+
+
+def paint(generator: Generator, photo: Tensor, rows: Tensor) -> Tensor:
+    """Paint photos (N, 3, H, W) in [0, 1] of any size with style rows (N, row_size); same shape out.
+
+    Pictures larger than one tile are painted in tiles whose normalisation statistics come once from
+    a thumbnail of the whole (URST, arXiv:2103.11784): no seams, and memory for one tile only.
+    """
+    height, width = photo.shape[2:]
+    padded = _at_least(photo, SMALLEST_PX)
+    if height * width <= TILE_PX * TILE_PX:
+        painted: Tensor = generator(padded, rows)
+    else:
+        painted = torch.cat([_tiled(generator, padded[i : i + 1], rows[i : i + 1]) for i in range(len(photo))])
+    return painted[:, :, :height, :width]
+
+
+def _at_least(photo: Tensor, side: int) -> Tensor:
+    """Pad on the right and below by repeating the edge until each side has ``side`` pixels."""
+    height, width = photo.shape[2:]
+    bottom, right = max(0, side - height), max(0, side - width)
+    return F.pad(photo, (0, right, 0, bottom), mode="replicate") if bottom or right else photo
+
+
+def _tiled(generator: Generator, photo: Tensor, row: Tensor) -> Tensor:
+    height, width = photo.shape[2:]
+    factor = THUMBNAIL_PX / max(height, width)
+    size = [max(SMALLEST_PX, round(height * factor)), max(SMALLEST_PX, round(width * factor))]
+    recorder = MomentsRecorder()
+    generator(F.interpolate(photo, size=size, mode="bilinear", antialias=True), row, recorder)
+    painted = torch.empty_like(photo)
+    for top in range(0, height, TILE_PX):
+        for left in range(0, width, TILE_PX):
+            bottom, right = min(height, top + TILE_PX), min(width, left + TILE_PX)
+            # Even offsets keep the stride-2 grids of neighbouring tiles aligned.
+            up, back = (
+                max(0, min(top, height - SMALLEST_PX) - HALO_PX),
+                max(0, min(left, width - SMALLEST_PX) - HALO_PX),
+            )
+            up, back = up - up % 4, back - back % 4
+            tile = photo[:, :, up : bottom + HALO_PX, back : right + HALO_PX]
+            out = generator(tile, row, recorder.replay())
+            painted[:, :, top:bottom, left:right] = out[:, :, top - up : bottom - up, left - back : right - back]
+    return painted

@@ -1,0 +1,82 @@
+"""VGG-19 features, the eyes of the training: they judge pictures and are never part of a rendition.
+
+K. Simonyan and A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition",
+arXiv:1409.1556; weights CC BY 4.0. The file is expected in the channel-normalised form of Gatys et
+al. (mean activation of every channel about 1), with torchvision's key names.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from shared.errors import UsageError
+from workers.model.generator import MEAN, STD
+
+# (name, index in torchvision's vgg19().features, channels in, channels out); "pool" halves the size.
+LAYERS: tuple[tuple[str, int, int, int] | Literal["pool"], ...] = (
+    ("relu1_1", 0, 3, 64), ("relu1_2", 2, 64, 64), "pool",
+    ("relu2_1", 5, 64, 128), ("relu2_2", 7, 128, 128), "pool",
+    ("relu3_1", 10, 128, 256), ("relu3_2", 12, 256, 256), ("relu3_3", 14, 256, 256),
+    ("relu3_4", 16, 256, 256), "pool",
+    ("relu4_1", 19, 256, 512),
+)  # fmt: skip
+
+STYLE_TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+CONTENT_TAP = "relu3_3"
+
+
+class Vgg(nn.Module):
+    """The convolutions of VGG-19 up to relu4_1, frozen."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convs = nn.ModuleDict(
+            {layer[0]: nn.Conv2d(layer[2], layer[3], 3, padding=1) for layer in LAYERS if not isinstance(layer, str)}
+        )
+        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
+        self.requires_grad_(False)
+
+    @classmethod
+    def load(cls, path: Path) -> Vgg:
+        """Read the weights from a safetensors file. Raises UsageError if it is missing or foreign."""
+        if not path.is_file():
+            raise UsageError(
+                f"no VGG-19 features at {path}: set ATELIER_VGG or --vgg to a safetensors file with the "
+                "convolutions of VGG-19 up to relu4_1, channel-normalised, under torchvision's key names"
+            )
+        weights = load_file(path)
+        vgg = cls()
+        try:
+            state = {
+                f"convs.{layer[0]}.{kind}": weights[f"features.{layer[1]}.{kind}"].float()
+                for layer in LAYERS
+                if not isinstance(layer, str)
+                for kind in ("weight", "bias")
+            }
+            vgg.load_state_dict(state)
+        except (KeyError, RuntimeError) as error:
+            raise UsageError(f"{path} does not hold VGG-19 features under torchvision's names: {error}") from error
+        return vgg
+
+    def forward(self, image: Tensor, until: str = "relu4_1") -> dict[str, Tensor]:
+        """(N, 3, H, W) RGB in [0, 1] → feature maps by layer name, as far as the layer ``until``."""
+        x = (image - self.mean) / self.std
+        features: dict[str, Tensor] = {}
+        for layer in LAYERS:
+            if isinstance(layer, str):
+                x = F.max_pool2d(x, 2)
+                continue
+            features[layer[0]] = x = F.relu(self.convs[layer[0]](x))
+            if layer[0] == until:
+                break
+        return features

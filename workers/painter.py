@@ -1,0 +1,91 @@
+"""The painter: trunks on a device, and what is known of that device."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from shared.errors import DeviceUnavailable
+from workers.model.checkpoint import trunk_from_bytes
+from workers.model.generator import Generator
+from workers.model.tiles import paint
+
+TRUNKS_KEPT = 4
+
+
+def choose_device(name: str) -> torch.device:
+    """Turn the setting into a device. Raises DeviceUnavailable if the one asked for is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise DeviceUnavailable(f"ATELIER_DEVICE is {name!r}: use auto, cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise DeviceUnavailable(f"ATELIER_DEVICE is {name!r}, but this machine has no such GPU")
+    return device
+
+
+class Painter:
+    """Runs the generator on one device. Safe to call from several lanes at once."""
+
+    def __init__(self, device: torch.device, fetch_trunk: Callable[[str], bytes]) -> None:
+        """``fetch_trunk`` returns the bytes of a trunk by its sha256, verified."""
+        self.device = device
+        self._fetch = fetch_trunk
+        self._trunks: dict[str, Generator] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def lanes(self) -> int:
+        """Lanes that measure best: one for a GPU, on a CPU one per core with one torch thread each."""
+        return 1 if self.device.type == "cuda" else len(os.sched_getaffinity(0))
+
+    @property
+    def minibatch(self) -> int:
+        """Images worth stacking: on a CPU minibatches do not pay."""
+        return 8 if self.device.type == "cuda" else 1
+
+    def paint(self, trunk_sha256: str, photos: Tensor, rows: Tensor) -> Tensor:
+        """Paint uint8 photos (N, 3, H, W) of one size with rows (N, row_size); uint8 of the same shape.
+
+        A minibatch that does not fit the device's memory is halved. Raises DeviceUnavailable when the
+        device fails.
+        """
+        generator = self._trunk(trunk_sha256)
+        try:
+            return self._paint(generator, photos, rows)
+        except torch.OutOfMemoryError as error:
+            if len(photos) == 1:
+                raise DeviceUnavailable(f"{self.device} has too little memory for one image: {error}") from error
+            half = len(photos) // 2
+            torch.cuda.empty_cache()
+            return torch.cat(
+                [
+                    self.paint(trunk_sha256, photos[:half], rows[:half]),
+                    self.paint(trunk_sha256, photos[half:], rows[half:]),
+                ]
+            )
+        except torch.AcceleratorError as error:
+            raise DeviceUnavailable(f"{self.device} failed: {error}") from error
+
+    @torch.inference_mode()
+    def _paint(self, generator: Generator, photos: Tensor, rows: Tensor) -> Tensor:
+        on_device = photos.to(self.device, non_blocking=True)
+        half = self.device.type == "cuda"
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=half):
+            painted = paint(generator, on_device.float() / 255, rows.to(self.device))
+        return (painted.float() * 255).round_().clamp_(0, 255).to(torch.uint8).cpu()
+
+    def _trunk(self, sha256: str) -> Generator:
+        with self._lock:
+            if sha256 not in self._trunks:
+                generator = trunk_from_bytes(self._fetch(sha256))
+                while len(self._trunks) >= TRUNKS_KEPT:
+                    self._trunks.pop(next(iter(self._trunks)))
+                self._trunks[sha256] = generator.to(self.device).to(memory_format=torch.channels_last)
+            return self._trunks[sha256]

@@ -1,0 +1,113 @@
+"""The studio: everything a worker process has, built once and passed down."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from uuid import UUID, uuid4
+
+import torch
+from sqlalchemy import Engine
+from torch import Tensor
+
+from shared import fleet
+from shared.broker import Broker
+from shared.database import transaction
+from shared.errors import StoreUnavailable
+from shared.look import Look
+from shared.settings import Settings
+from shared.store import ObjectStore
+from shared.styles import StyleRow
+from workers.breaker import Breaker
+from workers.images.limits import Limits
+from workers.lanes import Lanes
+from workers.model.checkpoint import row_from_bytes
+from workers.painter import Painter, choose_device
+from workers.sources import Sources
+from workers.watchdog import Watchdog
+
+
+@dataclass(frozen=True)
+class Studio:
+    """What the styling procedure works with."""
+
+    settings: Settings
+    engine: Engine
+    store: ObjectStore
+    broker: Broker
+    sources: Sources
+    limits: Limits
+    painter: Painter
+    lanes: Lanes
+    breaker: Breaker
+    watchdog: Watchdog
+    rows: RowCache
+    worker_id: UUID
+    draining: threading.Event = field(default_factory=threading.Event)
+
+
+class RowCache:
+    """Style rows by their hash, fetched from the store once and verified."""
+
+    def __init__(self, store: ObjectStore, size: int = 1024) -> None:
+        self._store = store
+        self._load = lru_cache(maxsize=size)(self._fetch)
+
+    def _fetch(self, sha256: str, object_key: str) -> Tensor:
+        return row_from_bytes(_verified(self._store, object_key, sha256))
+
+    def mix(self, look: Look, rows: dict[str, StyleRow]) -> Tensor:
+        """Return the row (row_size,) of a look: the mean of its styles' rows by their weights."""
+        weighted = [weight * self._load(rows[name].sha256, rows[name].object_key) for name, weight in look.mix]
+        return torch.stack(weighted).sum(0)
+
+
+def _verified(store: ObjectStore, key: str, sha256: str) -> bytes:
+    data = store.get(key)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise StoreUnavailable(f"object {key} does not match its hash: the store is damaged or was tampered with")
+    return data
+
+
+@contextmanager
+def open_studio(settings: Settings, engine: Engine, store: ObjectStore, broker: Broker) -> Iterator[Studio]:
+    """Build a studio and announce it to the fleet; at the end, leave the fleet and stop the threads.
+
+    Raises DeviceUnavailable if the configured device is not there.
+    """
+    device = choose_device(settings.device)
+    # One torch thread per lane: several lanes with one thread each beat one lane with many, and
+    # codecs and network do not fight over the cores.
+    torch.set_num_threads(1)
+    painter = Painter(device, lambda sha256: _verified(store, f"models/{sha256}.safetensors", sha256))
+    lanes = settings.lanes or painter.lanes
+    limits = Limits(settings.max_image_mib * 2**20, round(settings.max_megapixels * 1e6))
+    studio = Studio(
+        settings=settings,
+        engine=engine,
+        store=store,
+        broker=broker,
+        sources=Sources(store, settings.store_options, limits.max_bytes),
+        limits=limits,
+        painter=painter,
+        lanes=Lanes(painter.paint, lanes=lanes, minibatch=settings.minibatch or painter.minibatch),
+        breaker=Breaker(),
+        watchdog=Watchdog(settings.lease_seconds),
+        rows=RowCache(store),
+        worker_id=uuid4(),
+    )
+    with transaction(engine) as connection:
+        fleet.register(connection, studio.worker_id, str(device), settings.slots)
+    studio.watchdog.start()
+    try:
+        yield studio
+    finally:
+        studio.watchdog.stop()
+        studio.breaker.close()
+        studio.lanes.close()
+        with transaction(engine) as connection:
+            fleet.leave(connection, studio.worker_id)

@@ -1,0 +1,22 @@
+"""The Celery tasks: thin wrappers around plain functions."""
+
+from __future__ import annotations
+
+from celery import Celery
+
+from shared.broker import STYLE_CHUNK, SWEEP
+from shared.sweep import sweep
+from workers.studio import Studio
+from workers.stylize import stylize_chunk
+
+
+def register_tasks(app: Celery, studio: Studio) -> None:
+    """Give the app the tasks a styling worker performs."""
+
+    @app.task(name=STYLE_CHUNK)  # type: ignore[untyped-decorator]
+    def style_chunk(chunk_id: int) -> None:
+        stylize_chunk(studio, chunk_id)
+
+    @app.task(name=SWEEP)  # type: ignore[untyped-decorator]
+    def sweep_once() -> None:
+        sweep(studio.engine, studio.broker)

@@ -1,0 +1,18 @@
+"""The files of a training run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class TrainingFiles:
+    """Where a training run reads and writes; ``start`` is a checkpoint for transfer learning."""
+
+    config: Path
+    photos: list[Path]
+    styles: Path
+    vgg: Path
+    start: Path | None
+    out: Path

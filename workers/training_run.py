@@ -1,0 +1,54 @@
+"""Training from files, as ``atelier train`` does it: no service needed, resumable."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import torch
+
+from shared.errors import UsageError
+from workers.model.checkpoint import Checkpoint
+from workers.model.config import TrainConfig
+from workers.model.dataset import PhotoSet
+from workers.model.training import Progress, Run, TrainingData, describe, load_style_grams, train
+from workers.model.vgg import Vgg
+from workers.painter import choose_device
+from workers.training_files import TrainingFiles
+
+REPORT_EVERY = 20
+SHORT_PX = 320
+
+
+def train_from_files(
+    files: TrainingFiles, device_name: str, deadline_seconds: float, tell: Callable[[str], None]
+) -> tuple[int, int, bool]:
+    """Train, or go on with a run that was interrupted, for at most ``deadline_seconds``.
+
+    Returns the steps done, the steps of the whole run, and whether it is finished; the checkpoint is
+    then in ``files.out / "checkpoint"``. Raises UsageError for what is missing or does not fit.
+    """
+    device = choose_device(device_name)
+    config = TrainConfig.load(files.config)
+    vgg = Vgg.load(files.vgg).to(device)
+    vgg.to(memory_format=torch.channels_last)
+    run = Run(config, Checkpoint.load(files.start) if files.start else None, device)
+    photos = PhotoSet.load(files.photos, short_px=max(SHORT_PX, *(stage.crop_px for stage in config.stages)))
+    grams = load_style_grams(config, files.styles, vgg, device)
+    hashes = {s.name: hashlib.sha256((files.styles / s.file).read_bytes()).hexdigest() for s in config.styles}
+    try:
+        files.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write to --out {files.out}: {error.strerror}") from error
+    state = files.out / "state.safetensors"
+    if state.exists():
+        run.restore(state)
+        tell(f"resuming at step {run.step}")
+
+    def report(progress: Progress) -> None:
+        if progress.step % REPORT_EVERY == 0:
+            tell(describe(progress))
+
+    data = TrainingData(photos, grams, hashes)
+    finished = train(run, data, vgg, files.out, report=report, deadline_seconds=deadline_seconds) is not None
+    return run.step, config.steps, finished

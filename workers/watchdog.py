@@ -1,0 +1,65 @@
+"""The watchdog: ends a process in which a chunk makes no progress.
+
+A decoder or device that hangs cannot be stopped from within Python. The process ends, its
+supervisor starts another, and the leases say what is redone, carefully.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+EXIT_STALLED = 75
+
+log = structlog.get_logger()
+
+
+class Watchdog:
+    """Knows when each chunk in hand last made progress."""
+
+    def __init__(self, stall_seconds: float) -> None:
+        self._stall_seconds = stall_seconds
+        self._progress: dict[int, float] = {}
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Watch no longer."""
+        self._stopped.set()
+
+    @contextmanager
+    def watching(self, chunk_id: int) -> Iterator[None]:
+        """Expect progress on a chunk until the end of the block."""
+        self.progress(chunk_id)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._progress.pop(chunk_id, None)
+
+    def progress(self, chunk_id: int) -> None:
+        """Note that a chunk moved on."""
+        with self._lock:
+            self._progress[chunk_id] = time.monotonic()
+
+    def stalled(self) -> list[int]:
+        """Return the chunks that have made no progress for too long."""
+        limit = time.monotonic() - self._stall_seconds
+        with self._lock:
+            return [chunk_id for chunk_id, last in self._progress.items() if last < limit]
+
+    def _run(self) -> None:
+        while not self._stopped.wait(min(5.0, self._stall_seconds / 4)):
+            if stalled := self.stalled():
+                log.error("stalled", chunks=stalled, seconds=self._stall_seconds)
+                os._exit(EXIT_STALLED)

@@ -1,0 +1,92 @@
+"""A styling worker: one process per device, a few chunk slots in threads, a timer beside them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from celery.signals import worker_shutting_down
+from sqlalchemy import Engine
+
+from shared import fleet
+from shared.broker import CONTROL_QUEUE, Broker
+from shared.database import transaction
+from shared.dispatch import dispatch
+from shared.errors import BrokerUnavailable, Unavailable
+from shared.settings import Settings
+from shared.store import ObjectStore
+from shared.sweep import sweep
+from shared.tables import QUEUES
+from workers.studio import Studio, open_studio
+from workers.tasks import register_tasks
+
+log = structlog.get_logger()
+
+
+def run_worker(
+    settings: Settings,
+    engine: Engine,
+    store: ObjectStore,
+    broker: Broker,
+    *,
+    until_stdin_closes: bool = False,
+) -> int:
+    """Work until told to stop (SIGTERM, or Ctrl-C); return the exit code of the process.
+
+    The chunks in hand give back what they have not begun. With ``until_stdin_closes`` the worker
+    also stops when standard input ends, so that it never outlives the command that started it.
+    """
+    with open_studio(settings, engine, store, broker) as studio:
+        register_tasks(broker.app, studio)
+
+        def drain(**_: Any) -> None:
+            studio.draining.set()
+            studio.breaker.close()
+
+        worker_shutting_down.connect(drain, weak=False)
+        if until_stdin_closes:
+            threading.Thread(target=_stop_when_stdin_closes, name="stdin", daemon=True).start()
+        timer = threading.Thread(target=_keep_time, args=(studio,), name="timer", daemon=True)
+        timer.start()
+        with suppress(BrokerUnavailable):
+            dispatch(engine, broker)
+        log.info("worker_started", device=str(studio.painter.device), slots=settings.slots)
+        worker = broker.app.Worker(
+            pool="threads",
+            concurrency=settings.slots,
+            queues=[CONTROL_QUEUE, *QUEUES],
+            hostname=f"atelier-{studio.worker_id}@%h",
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+            loglevel=settings.log_level.upper(),
+        )
+        try:
+            worker.start()
+        finally:
+            drain()
+            timer.join()
+    return int(worker.exitcode or 0)
+
+
+def _stop_when_stdin_closes() -> None:
+    with suppress(OSError):
+        while sys.stdin.buffer.read(1024):
+            pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _keep_time(studio: Studio) -> None:
+    """Beat and sweep until the worker drains; a service that fails now is asked again next time."""
+    while not studio.draining.wait(studio.settings.sweep_seconds):
+        try:
+            with transaction(studio.engine) as connection:
+                fleet.beat(connection, studio.worker_id)
+            sweep(studio.engine, studio.broker)
+        except Unavailable as error:
+            log.warning("sweep_failed", error=str(error))
