@@ -110,13 +110,13 @@ def _cards(products: list[Product], out: Path) -> Iterator[str]:
 def _page(selection: _Selection, title: str, summary: Summary) -> tuple[str, str]:
     """Return what stands before and after the products."""
     template = resources.files("producer").joinpath("templates", GALLERY_HTML).read_text(encoding="utf-8")
-    jobs = [job for product in selection.products for job in product.jobs]
+    succeeded = [job for product in selection.products for job in product.jobs if job.output]
     tiles = max((len(product.jobs) + 1 for product in selection.products), default=2)
     page = Template(template).substitute(
         title=escape(title or "Renditions"),
         policy=_content_policy(template),
         statistics=statistics(summary, len(selection.styles)),
-        filters=filters([*jobs, *selection.unfinished]),
+        filters=filters([*succeeded, *selection.unfinished]),
         note=_note(selection),
         layout="pairs" if tiles <= 2 else "rows",
         tiles=min(tiles, 5),

@@ -42,7 +42,8 @@ def product_card(product: Product, *, out: Path) -> str:
         shapes += [after] if after else []
         tiles.append(_rendition_tile(job, name, after))
     file_name = _file_name(product.source)
-    subtitle = f'<p class="source"><bdi>{escape(file_name)}</bdi></p>' if file_name != name else ""
+    told = file_name == name or file_name.startswith(name.rpartition("/")[2] + ".")
+    subtitle = "" if told else f'<p class="source"><bdi>{escape(file_name)}</bdi></p>'
     return (
         f'<article class="product" style="--ratio:{_ratio(shapes):.4g}">\n'
         f"<header><h2><bdi>{escape(name)}</bdi></h2>{subtitle}</header>\n"
@@ -213,7 +214,7 @@ def _ratio(shapes: Sequence[Thumbnail]) -> float:
     """Width to height of a product's tiles: that of its first picture, within reason."""
     if not shapes:
         return 1.0
-    return min(max(shapes[0].width_px / shapes[0].height_px, 0.7), 1.5)
+    return min(max(shapes[0].width_px / shapes[0].height_px, 0.6), 1.8)
 
 
 def _duration(seconds: float) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from shared.errors import InvalidInput, SourceRefused, SourceUnavailable, StoreUnavailable
 from shared.store import ObjectStore, StoreOptions, open_store
 
@@ -25,7 +27,7 @@ class Sources:
         StoreUnavailable (our own store's).
         """
         if source.startswith(STORED):
-            return self._get(self._store, source.removeprefix(STORED))
+            return self._stored(source.removeprefix(STORED))
         scheme, _, rest = source.partition("://")
         bucket, _, key = rest.partition("/")
         if scheme != "s3":
@@ -34,6 +36,13 @@ class Sources:
             return self._get(self._bucket(bucket), key)
         except StoreUnavailable as error:
             raise SourceUnavailable(f"bucket {bucket} does not answer: {error}") from error
+
+    def _stored(self, key: str) -> bytes:
+        data = self._get(self._store, key)
+        # A folder store may share the file with the merchant (hard link), who may have edited it since.
+        if hashlib.sha256(data).hexdigest() != key.rpartition("/")[2]:
+            raise SourceRefused("the file was changed after it was submitted: submit it again", code="source_changed")
+        return data
 
     def _get(self, store: ObjectStore, key: str) -> bytes:
         try:

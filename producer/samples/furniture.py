@@ -39,7 +39,7 @@ def lamp() -> list:
     for radius, height in ((0.576, 1.05), (0.398, 1.73)):
         ring = [(radius * math.cos(i / 9.549), radius * math.sin(i / 9.549), height) for i in range(60)]
         things.append(s.tube(ring, 0.013, m.fabric("#e9dcc2"), closed=True, steps=2))
-    cord = [(0.2, 0.22, 0.03), (0.45, 0.4, 0.018), (0.75, 0.3, 0.018), (0.95, 0.45, 0.018), (1.0, 0.8, 0.018)]
+    cord = [(0.2, 0.22, 0.03), (0.5, 0.45, 0.018), (0.7, 0.9, 0.018), (0.55, 1.6, 0.018), (0.8, 2.4, 0.018)]
     cord_path = s.tube(cord, 0.016, wire)
     chain = [(0.07, -0.1, 1.12 - 0.028 * k) for k in range(9)]
     for spot in chain:

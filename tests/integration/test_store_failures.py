@@ -95,9 +95,7 @@ def calls_on(store: ObjectStore, source: Path) -> list[Callable[[], object]]:
         (401, "Unauthorized", NotAllowed, "store_denied"),
         (500, "InternalError", StoreUnavailable, "store_unavailable"),
         (503, "SlowDown", StoreUnavailable, "store_unavailable"),
-        (503, "ServiceUnavailable", StoreUnavailable, "store_unavailable"),
         (429, "TooManyRequests", StoreUnavailable, "store_unavailable"),
-        (501, "NotImplemented", StoreUnavailable, "store_unavailable"),
         (400, "RequestTimeout", StoreUnavailable, "store_unavailable"),
     ],
 )

@@ -186,10 +186,12 @@ def test_pictures_that_cannot_be_read_get_a_tile_that_says_so(tmp_path: Path) ->
 
 
 def test_chips_filter_by_the_styles_and_states_that_occur(tmp_path: Path) -> None:
-    seen = page(tmp_path, [result(1, reused=True), result(2, style="great-wave"), failed(3)])
+    jobs = [result(1, reused=True), result(2, style="great-wave"), failed(3, sku="SKU-1", source=result(1).source)]
+    seen = page(tmp_path, jobs)
     chips = [(chip["data-filter"], chip["data-value"]) for chip in seen.having("button") if "data-filter" in chip]
     assert [value for kind, value in chips if kind == "style"] == ["", "great-wave", "udnie"]
     assert [value for kind, value in chips if kind == "state"] == ["", "succeeded", "reused", "failed"]
+    assert "failed 1" in seen.text
 
 
 def test_a_page_without_any_job_still_opens(tmp_path: Path) -> None:
