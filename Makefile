@@ -1,0 +1,32 @@
+# Every command here installs what it needs into .venv first.
+PYTHON ?= $(shell command -v python3.12 >/dev/null 2>&1 && python3.12 -c '' 2>/dev/null && echo python3.12 || (command -v python3.11 >/dev/null 2>&1 && python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3))
+BIN := .venv/bin
+PHOTOS ?= producer/samples
+STYLE ?= starry-night great-wave composition-vii
+OUT ?= demo-out
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check
+
+help: ## list the commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+
+install: .venv/.installed ## install everything into .venv
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[embedded,workers,dev]'
+	touch $@
+
+demo: install ## style the sample catalogue, or PHOTOS=DIR STYLE=S
+	$(BIN)/atelier run "$(PHOTOS)" $(foreach s,$(STYLE),--style $(s)) --out "$(OUT)"
+
+test: install ## run the tests
+	$(BIN)/python -m pytest
+
+check: install ## lint, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports

@@ -1,0 +1,80 @@
+"""The real command line with a real worker process, in a home of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def atelier(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("ATELIER_")}
+    return subprocess.run(
+        [sys.executable, "-m", "shared.cli", *arguments],
+        env=environment | {"ATELIER_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shop") / "photos"
+    (folder / "shoes").mkdir(parents=True)
+    Image.linear_gradient("L").convert("RGB").save(folder / "mug.png")
+    Image.radial_gradient("L").convert("RGB").save(folder / "shoes" / "red.jpg")
+    return folder
+
+
+def test_run_styles_a_folder_and_a_second_run_reuses_everything(photos: Path, tmp_path: Path) -> None:
+    home, out = tmp_path / "home", tmp_path / "out"
+    done = atelier(home, "run", str(photos), "--style", "great-wave", "--out", str(out), "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert (figures["state"], figures["total"], figures["succeeded"], figures["failed"]) == ("finished", 2, 2, 0)
+    for name in ("mug.jpg", "shoes/red.jpg"):
+        with Image.open(out / name) as rendition:
+            assert rendition.size == (256, 256)
+            assert len(set(rendition.tobytes())) > 20
+    assert (out / "results.csv").exists()
+    assert not (out / "errors.csv").exists()
+    assert (out / "gallery.html").exists()
+    again = json.loads(atelier(home, "run", str(photos), "-s", "great-wave", "-o", str(out), "--json").stdout)
+    assert again["reused"] == 2
+    assert not json.loads(atelier(home, "services", "status", "--json").stdout)["running"]
+
+
+def test_a_broken_image_fails_alone(photos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "good.png").write_bytes((photos / "mug.png").read_bytes())
+    (folder / "bad.jpg").write_bytes(b"not an image")
+    done = atelier(tmp_path / "home", "run", str(folder), "-s", "udnie", "-o", str(tmp_path / "out"), "--json")
+    assert done.returncode == 4
+    assert json.loads(done.stdout)["succeeded"] == 1
+    assert "unsupported_format" in (tmp_path / "out" / "errors.csv").read_text()
+
+
+def test_usage_errors_are_one_line_with_their_exit_code(photos: Path, tmp_path: Path) -> None:
+    home, out = tmp_path / "home", str(tmp_path / "out")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (tmp_path / "rows.csv").write_text("sku,colour\n1,red\n")
+    cases = {
+        ("run", str(photos), "--style", "nope", "--out", out): 2,
+        ("run", str(photos), "--style", "udnie", "--out", "/proc/nowhere"): 2,
+        ("run", str(empty), "--style", "udnie", "--out", out): 3,
+        ("run", str(tmp_path / "rows.csv"), "--style", "udnie", "--out", out): 3,
+        ("status", "00000000"): 2,
+    }
+    for arguments, code in cases.items():
+        done = atelier(home, *arguments)
+        assert done.returncode == code, (arguments, done.stderr)
+        assert "Traceback" not in done.stderr
+        assert done.stderr.strip().splitlines()[-1].startswith("atelier: ")
