@@ -98,7 +98,8 @@ def _verified(path: Path, sha256: str) -> bytes:
 def trunk_to_bytes(generator: Generator) -> bytes:
     """Serialise a trunk in half precision, its architecture in the header."""
     tensors = {name: tensor.detach().half().contiguous() for name, tensor in generator.state_dict().items()}
-    return save_tensors(tensors, {"format": FORMAT, "architecture": json.dumps(asdict(generator.architecture))})
+    # One key only: safetensors writes several in no fixed order, and equal weights must have equal hashes.
+    return save_tensors(tensors, {"architecture": json.dumps(asdict(generator.architecture), sort_keys=True)})
 
 
 def trunk_from_bytes(data: bytes) -> Generator:

@@ -116,6 +116,7 @@ class Run:
         self.rng.set_state(tensors["rng"])
         torch.set_rng_state(tensors["torch_rng"])
         self.step, self.seconds = int(tensors["clock"][0]), float(tensors["clock"][1])
+        _forget_after(path.with_name("log.jsonl"), self.step)
 
     def average(self) -> None:
         """Move the exponential averages towards the present weights; faster in the first steps."""
@@ -210,7 +211,7 @@ def train_step(run: Run, data: TrainingData, vgg: Vgg, stage: Stage, into: int) 
     run.optimiser.step()
     run.step += 1
     run.average()
-    return float(loss), float(content), float(style)
+    return float(loss.detach()), float(content), float(style)
 
 
 def losses(run: Run, data: TrainingData, vgg: Vgg, crops: Tensor, styles: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -273,6 +274,13 @@ def load_style_grams(config: TrainConfig, folder: Path, vgg: Vgg, device: torch.
         image = load_image(path, config.style_px).to(device).float()[None] / 255
         found.append(grams(vgg(image)))
     return {tap: torch.cat([one[tap] for one in found]) for tap in found[0]}
+
+
+def _forget_after(log: Path, step: int) -> None:
+    """Drop the lines of steps that a resumed run takes again."""
+    if log.exists():
+        kept = [line for line in log.read_text().splitlines() if json.loads(line)["step"] <= step]
+        log.write_text("".join(f"{line}\n" for line in kept))
 
 
 def _log(folder: Path, entry: dict[str, float]) -> None:

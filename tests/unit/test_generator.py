@@ -1,0 +1,63 @@
+import pytest
+import torch
+
+from workers.model import tiles
+from workers.model.generator import Architecture, Generator, MomentsRecorder, instance_moments, neutral_row
+
+TINY = Architecture(width=4, blocks=1)
+
+
+@pytest.fixture
+def generator() -> Generator:
+    torch.manual_seed(3)
+    return Generator(TINY).eval().requires_grad_(False)
+
+
+def random_rows(count: int) -> torch.Tensor:
+    return neutral_row(TINY) + 0.3 * torch.randn(count, TINY.row_size)
+
+
+def test_the_picture_keeps_its_size_and_range(generator: Generator) -> None:
+    painted = generator(torch.rand(2, 3, 33, 47), random_rows(2))
+    assert painted.shape == (2, 3, 33, 47)
+    assert 0 <= painted.min() <= painted.max() <= 1
+
+
+def test_a_picture_does_not_depend_on_its_minibatch(generator: Generator) -> None:
+    photos, rows = torch.rand(3, 3, 40, 40), random_rows(3)
+    together = generator(photos, rows)
+    alone = torch.cat([generator(photos[i : i + 1], rows[i : i + 1]) for i in range(3)])
+    assert torch.allclose(together, alone, atol=1e-5)
+
+
+def test_styles_give_different_pictures_and_neighbouring_mixes_similar_ones(generator: Generator) -> None:
+    photo, (a, b) = torch.rand(1, 3, 40, 40), random_rows(2)
+    painted = {w: generator(photo, (w * a + (1 - w) * b)[None]) for w in (0.0, 0.5, 0.51, 1.0)}
+    assert (painted[0.0] - painted[1.0]).abs().max() > 0.02
+    assert (painted[0.5] - painted[0.51]).abs().max() < 0.02
+
+
+def test_moments_are_mean_and_variance() -> None:
+    mean, variance = instance_moments(torch.tensor([[[[1.0, 3.0]]]]))
+    assert (mean.item(), variance.item()) == (2.0, 1.0)
+
+
+def test_replayed_moments_of_a_picture_paint_the_same(generator: Generator) -> None:
+    photo, row, recorder = torch.rand(1, 3, 40, 40), random_rows(1), MomentsRecorder()
+    plain = generator(photo, row, recorder)
+    assert torch.equal(generator(photo, row, recorder.replay()), plain)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 3), (1, 100)])
+def test_tiny_pictures_come_out_at_their_size(generator: Generator, size: tuple[int, int]) -> None:
+    assert tiles.paint(generator, torch.rand(1, 3, *size), random_rows(1)).shape == (1, 3, *size)
+
+
+def test_a_tiled_picture_has_no_seams(generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiles, "TILE_PX", 64)
+    ramp = torch.linspace(0, 1, 200).expand(1, 3, 150, 200).contiguous()
+    painted = tiles.paint(generator, ramp, random_rows(1))
+    steps = (painted[..., 1:] - painted[..., :-1]).abs().mean(dim=(0, 1, 2))
+    border = steps[[63, 127]].max()
+    assert border <= steps[8:-8].max() * 1.05
+    assert painted.shape == ramp.shape
