@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 
 import structlog
 
 
 def configure_logs(level: str) -> None:
     """Send log lines of ``level`` and above to standard error, and Celery's warnings with them."""
+    # Pillow warns of every oddity in a merchant's file; what matters comes as an error with a code.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(number),
