@@ -59,6 +59,12 @@ def main() -> NoReturn:
         code = _complain(str(error), exit_code(error))
     except TyperException as error:
         code = _complain(error.format_message(), EXIT_USAGE)
+    except ModuleNotFoundError as error:
+        if not _belongs_elsewhere(error):
+            raise
+        code = _complain(
+            f"this command needs packages of the workers ({error.name}): install atelier[workers]", EXIT_USAGE
+        )
     except (KeyboardInterrupt, typer.Abort):
         code = EXIT_INTERRUPTED
     except BrokenPipeError:
