@@ -61,8 +61,8 @@ class Look:
         """Return the look as plain data, as stored in Postgres."""
         return {
             "mix": dict(self.mix),
-            "strength": float(self.strength),
-            "texture_scale": float(self.texture_scale),
+            "strength": self.strength,
+            "texture_scale": self.texture_scale,
             "white": self.white,
         }
 
@@ -93,11 +93,9 @@ def parse_mix(text: str) -> tuple[tuple[str, float], ...]:
         raise UsageError("no style given: name one, as in --style starry-night")
     weighted: list[tuple[str, float]] = []
     for part in parts:
-        name, colon, weight = part.partition(":")
-        if not name.strip():
-            raise UsageError(f"{part!r} names no style: write it as in --style great-wave:0.3,udnie:0.7")
+        name, _, weight = part.partition(":")
         try:
-            value = float(weight) if colon else 1.0
+            value = float(weight) if weight else 1.0
         except ValueError:
             raise UsageError(f"style weight {weight!r} in {part!r} is not a number") from None
         if not math.isfinite(value) or value <= 0:

@@ -37,13 +37,9 @@ class Breaker:
         with self._lock:
             failures = self._failures
         if failures:
-            self._closing.wait(backoff_seconds(failures) * random.uniform(0.5, 1.0))
+            seconds = min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** min(failures - 1, 10))
+            self._closing.wait(seconds * random.uniform(0.5, 1.0))
 
     def close(self) -> None:
         """Let nobody wait any more: the worker stops."""
         self._closing.set()
-
-
-def backoff_seconds(failures: int) -> float:
-    """Return how long to wait after so many failures in a row, before jitter."""
-    return min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** min(failures - 1, 10))

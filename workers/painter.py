@@ -23,10 +23,8 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-    except RuntimeError:
-        device = torch.device("meta")
-    if device.type not in ("cpu", "cuda"):
-        raise DeviceUnavailable(f"ATELIER_DEVICE is {name!r}: use auto, cpu, cuda or cuda:N")
+    except RuntimeError as error:
+        raise DeviceUnavailable(f"ATELIER_DEVICE is {name!r}: use auto, cpu, cuda or cuda:N") from error
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise DeviceUnavailable(f"ATELIER_DEVICE is {name!r}, but this machine has no such GPU")
     return device

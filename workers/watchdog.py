@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import structlog
@@ -22,9 +22,8 @@ log = structlog.get_logger()
 class Watchdog:
     """Knows when each chunk in hand last made progress."""
 
-    def __init__(self, stall_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, stall_seconds: float) -> None:
         self._stall_seconds = stall_seconds
-        self._clock = clock
         self._progress: dict[int, float] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -51,11 +50,11 @@ class Watchdog:
     def progress(self, chunk_id: int) -> None:
         """Note that a chunk moved on."""
         with self._lock:
-            self._progress[chunk_id] = self._clock()
+            self._progress[chunk_id] = time.monotonic()
 
     def stalled(self) -> list[int]:
         """Return the chunks that have made no progress for too long."""
-        limit = self._clock() - self._stall_seconds
+        limit = time.monotonic() - self._stall_seconds
         with self._lock:
             return [chunk_id for chunk_id, last in self._progress.items() if last < limit]
 

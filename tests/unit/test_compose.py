@@ -1,6 +1,8 @@
+import json
 import re
 from pathlib import Path
 
+import jsonschema
 import yaml
 
 from shared.settings import Settings
@@ -33,3 +35,8 @@ def test_servers_have_health_checks_and_pinned_images() -> None:
 
 def test_the_producers_image_carries_no_torch() -> None:
     assert "[workers]" not in (ROOT / "producer" / "Dockerfile").read_text()
+
+
+def test_the_file_follows_the_compose_specification() -> None:
+    schema = json.loads((Path(__file__).parent / "compose-spec.json").read_text())
+    jsonschema.validate(COMPOSE, schema)

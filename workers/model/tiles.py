@@ -20,7 +20,7 @@ The receptive field reaches further, but what lies beyond 64 px moves no pixel v
 THUMBNAIL_PX = 512
 
 
-def paint(generator: Generator, photo: Tensor, rows: Tensor, tile_px: int = TILE_PX) -> Tensor:
+def paint(generator: Generator, photo: Tensor, rows: Tensor) -> Tensor:
     """Paint photos (N, 3, H, W) in [0, 1] of any size with style rows (N, row_size); same shape out.
 
     Pictures larger than one tile are painted in tiles whose normalisation statistics come once from
@@ -28,11 +28,10 @@ def paint(generator: Generator, photo: Tensor, rows: Tensor, tile_px: int = TILE
     """
     height, width = photo.shape[2:]
     padded = _at_least(photo, SMALLEST_PX)
-    if height * width <= tile_px * tile_px:
+    if height * width <= TILE_PX * TILE_PX:
         painted: Tensor = generator(padded, rows)
     else:
-        singles = zip(padded.split(1), rows.split(1), strict=True)
-        painted = torch.cat([_tiled(generator, one, row, tile_px) for one, row in singles])
+        painted = torch.cat([_tiled(generator, padded[i : i + 1], rows[i : i + 1]) for i in range(len(photo))])
     return painted[:, :, :height, :width]
 
 
@@ -43,25 +42,23 @@ def _at_least(photo: Tensor, side: int) -> Tensor:
     return F.pad(photo, (0, right, 0, bottom), mode="replicate") if bottom or right else photo
 
 
-def _tiled(generator: Generator, photo: Tensor, row: Tensor, tile_px: int) -> Tensor:
-    """Paint one photo (1, 3, H, W) tile by tile, with the statistics of its thumbnail."""
+def _tiled(generator: Generator, photo: Tensor, row: Tensor) -> Tensor:
     height, width = photo.shape[2:]
-    factor = min(1.0, THUMBNAIL_PX / max(height, width))
+    factor = THUMBNAIL_PX / max(height, width)
     size = [max(SMALLEST_PX, round(height * factor)), max(SMALLEST_PX, round(width * factor))]
     recorder = MomentsRecorder()
     generator(F.interpolate(photo, size=size, mode="bilinear", antialias=True), row, recorder)
     painted = torch.empty_like(photo)
-    for top in range(0, height, tile_px):
-        for left in range(0, width, tile_px):
-            bottom, right = min(height, top + tile_px), min(width, left + tile_px)
-            up, back = _begin(top, height), _begin(left, width)
+    for top in range(0, height, TILE_PX):
+        for left in range(0, width, TILE_PX):
+            bottom, right = min(height, top + TILE_PX), min(width, left + TILE_PX)
+            # Even offsets keep the stride-2 grids of neighbouring tiles aligned.
+            up, back = (
+                max(0, min(top, height - SMALLEST_PX) - HALO_PX),
+                max(0, min(left, width - SMALLEST_PX) - HALO_PX),
+            )
+            up, back = up - up % 4, back - back % 4
             tile = photo[:, :, up : bottom + HALO_PX, back : right + HALO_PX]
             out = generator(tile, row, recorder.replay())
             painted[:, :, top:bottom, left:right] = out[:, :, top - up : bottom - up, left - back : right - back]
     return painted
-
-
-def _begin(edge: int, length: int) -> int:
-    """Where painting begins for a tile at ``edge``: with a halo, on the grid of the stride-2 layers."""
-    begin = max(0, min(edge, length - SMALLEST_PX) - HALO_PX)
-    return begin - begin % 4
