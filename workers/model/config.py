@@ -47,7 +47,12 @@ class TrainConfig:
     style_px: int = 384
     content_weight: float = 1.0
     style_weight: float = 10.0
+    style_target: float = 0.0
+    """Style error that each style is led to by a weight of its own; 0: all have ``style_weight``."""
+    structure_weight: float = 0.0
     tv_weight: float = 1e-5
+    row_rate_factor: float = 1.0
+    """How much faster rows learn than the trunk: a row sees only its style's share of the crops."""
     warmup_steps: int = 50
     weight_decay: float = 0.0
     dropout: float = 0.0

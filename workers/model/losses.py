@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from workers.model.ssim import ssim
 from workers.model.vgg import STYLE_TAPS
 
 
@@ -36,6 +37,15 @@ def style_error(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Te
 def content_error(found: Tensor, wanted: Tensor) -> Tensor:
     """Mean squared difference of feature maps, per sample: (N, C, H, W) twice → (N,)."""
     return (found - wanted).square().mean((1, 2, 3))
+
+
+def structure_error(image: Tensor, photo: Tensor) -> Tensor:
+    """What is lost of the luminance's structure, 1 − SSIM, per sample: (N, 3, H, W) twice → (N,).
+
+    Zhao et al. 2017, "Loss Functions for Image Restoration With Neural Networks". It keeps the edges,
+    lettering and shading of a product where the features of the content term do not look.
+    """
+    return 1 - ssim(image, photo)
 
 
 def total_variation(image: Tensor) -> Tensor:

@@ -29,11 +29,13 @@ from workers.model.checkpoint import (
 from workers.model.config import Stage, TrainConfig
 from workers.model.dataset import PhotoSet, centre_crop, load_image, random_crop
 from workers.model.generator import Generator, neutral_row
-from workers.model.losses import content_error, grams, style_error, total_variation
+from workers.model.losses import content_error, grams, structure_error, style_error, total_variation
 from workers.model.vgg import CONTENT_TAP, Vgg
 
 VALIDATION_PHOTOS = 8
-CLOCK_KEY = "seconds"
+BALANCE_RATE = 0.03
+BALANCE_RANGE = 4.0
+"""A style's own weight moves by at most this factor up or down."""
 
 
 class Diverged(InvalidInput):
@@ -70,10 +72,32 @@ class Run:
         self.rows = nn.Parameter(self._first_rows(start).to(device))
         self.learnt = [p for p in (*self.generator.parameters(), self.rows) if p.requires_grad]
         self.averages = [p.detach().clone() for p in self.learnt]
-        self.optimiser = torch.optim.Adam(self.learnt, lr=1e-3, weight_decay=config.weight_decay)
+        self.style_weights = torch.full((len(config.styles),), config.style_weight, device=device)
+        self.optimiser = self._optimiser()
         self.rng = torch.Generator().manual_seed(config.seed)
         self.step = 0
         self.seconds = 0.0
+
+    def _optimiser(self) -> torch.optim.Optimizer:
+        trunk = [p for p in self.learnt if p is not self.rows]
+        groups = [{"params": trunk, "factor": 1.0}] if trunk else []
+        groups.append({"params": [self.rows], "factor": self.config.row_rate_factor})
+        return torch.optim.Adam(groups, lr=1e-3, weight_decay=self.config.weight_decay)
+
+    def balance(self, styles: Tensor, errors: Tensor) -> None:
+        """Give styles (N,) whose errors (N,) are above the target more weight, the others less.
+
+        A dual ascent on "style error = target" (Platt and Barr 1988, constrained differential
+        optimisation): strong and weak styles end equally far from their painting, and what is to spare
+        goes to the content.
+        """
+        if self.config.style_target <= 0:
+            return
+        base = self.config.style_weight
+        for style, error in zip(styles.tolist(), errors.tolist(), strict=True):
+            step = math.exp(BALANCE_RATE * max(-1.0, min(1.0, error / self.config.style_target - 1)))
+            moved = float(self.style_weights[style]) * step
+            self.style_weights[style] = min(base * BALANCE_RANGE, max(base / BALANCE_RANGE, moved))
 
     def _first_rows(self, start: Checkpoint | None) -> Tensor:
         """A style known to the starting checkpoint goes on from its row, a new one from the mean row."""
@@ -90,6 +114,7 @@ class Run:
             tensors[f"average.{index}"] = average
         for index, slots in self.optimiser.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": value for name, value in slots.items()}
+        tensors["style_weights"] = self.style_weights
         tensors["rng"] = self.rng.get_state()
         tensors["torch_rng"] = torch.get_rng_state()
         tensors["clock"] = torch.tensor([self.step, self.seconds], dtype=torch.float64)
@@ -113,6 +138,7 @@ class Run:
             if f"adam.{i}.step" in tensors
         }
         self.optimiser.load_state_dict(state)
+        self.style_weights = tensors["style_weights"].to(self.device)
         self.rng.set_state(tensors["rng"])
         torch.set_rng_state(tensors["torch_rng"])
         self.step, self.seconds = int(tensors["clock"][0]), float(tensors["clock"][1])
@@ -201,21 +227,22 @@ def train_step(run: Run, data: TrainingData, vgg: Vgg, stage: Stage, into: int) 
     picks = torch.randint(len(data.photos.train), (stage.crops,), generator=run.rng).tolist()
     styles = torch.randint(len(run.config.styles), (stage.crops,), generator=run.rng)
     crops = torch.stack([random_crop(data.photos.train[i], stage.crop_px, run.rng) for i in picks])
-    loss, content, style = losses(run, data, vgg, crops.to(run.device), styles.to(run.device))
+    loss, content, style_errors = losses(run, data, vgg, crops.to(run.device), styles.to(run.device))
     run.optimiser.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
     nn.utils.clip_grad_norm_(run.learnt, run.config.clip_norm)
     rate = rate_at(run.config, stage, into, run.step)
     for group in run.optimiser.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["factor"]
     run.optimiser.step()
     run.step += 1
     run.average()
-    return float(loss.detach()), float(content), float(style)
+    run.balance(styles, style_errors)
+    return float(loss.detach()), float(content), float(style_errors.mean())
 
 
 def losses(run: Run, data: TrainingData, vgg: Vgg, crops: Tensor, styles: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Weighted loss, content error and style error of crops (N, 3, S, S) in styles (N,), scalars."""
+    """Weighted loss and content error, scalars, and style errors (N,) of crops (N, 3, S, S) in styles (N,)."""
     config = run.config
     crops = crops.contiguous(memory_format=torch.channels_last)
     painted = run.generator(crops, run.rows[styles])
@@ -224,9 +251,15 @@ def losses(run: Run, data: TrainingData, vgg: Vgg, crops: Tensor, styles: Tensor
     features = vgg(painted)
     content = content_error(features[CONTENT_TAP], wanted).mean()
     targets = {tap: stacked[styles] for tap, stacked in data.style_grams.items()}
-    style = style_error(grams(features), targets).mean()
+    style = style_error(grams(features), targets)
+    structure = structure_error(painted, crops).mean()
     smooth = total_variation(painted).mean()
-    loss = config.content_weight * content + config.style_weight * style + config.tv_weight * smooth
+    loss = (
+        config.content_weight * content
+        + (run.style_weights[styles] * style).mean()
+        + config.structure_weight * structure
+        + config.tv_weight * smooth
+    )
     return loss, content.detach(), style.detach()
 
 
@@ -240,11 +273,11 @@ def validate(run: Run, data: TrainingData, vgg: Vgg, crop_px: int) -> dict[str, 
     photos = data.photos.validation[:VALIDATION_PHOTOS]
     crops = torch.stack([centre_crop(photo, crop_px) for photo in photos]).to(run.device)
     styles = torch.arange(len(photos), device=run.device) % len(run.config.styles)
-    loss, content, style = losses(run, data, vgg, crops, styles)
+    loss, content, style_errors = losses(run, data, vgg, crops, styles)
     run.generator.train()
     for parameter, kept in zip(run.learnt, current, strict=True):
         parameter.copy_(kept)
-    return {"validation": float(loss), "content": float(content), "style": float(style)}
+    return {"validation": float(loss), "content": float(content), "style": float(style_errors.mean())}
 
 
 def stage_at(config: TrainConfig, step: int) -> tuple[Stage, int]:
