@@ -16,15 +16,16 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-Paint = Callable[[str, Tensor, Tensor], Tensor]
+Paint = Callable[[str, Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """One picture to paint: its trunk, photo uint8 (3, H, W) and style row (row_size,)."""
+    """One picture to paint: its trunk, photo uint8 (3, H, W), area measured uint8 (1, H, W), row (row_size,)."""
 
     trunk_sha256: str
     photo: Tensor
+    area: Tensor
     row: Tensor
 
     def stacks_with(self, other: Canvas) -> bool:
@@ -74,8 +75,9 @@ class Lanes:
         while minibatch := self._take():
             try:
                 photos = torch.stack([waiting.canvas.photo for waiting in minibatch])
+                areas = torch.stack([waiting.canvas.area for waiting in minibatch])
                 rows = torch.stack([waiting.canvas.row for waiting in minibatch])
-                painted = self._paint(minibatch[0].canvas.trunk_sha256, photos, rows)
+                painted = self._paint(minibatch[0].canvas.trunk_sha256, photos, areas, rows)
             except BaseException as error:  # whatever it is belongs to who waits for the future
                 for waiting in minibatch:
                     waiting.painted.set_exception(error)

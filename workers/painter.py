@@ -50,15 +50,17 @@ class Painter:
         """Images worth stacking: on a CPU minibatches do not pay."""
         return 8 if self.device.type == "cuda" else 1
 
-    def paint(self, trunk_sha256: str, photos: Tensor, rows: Tensor) -> Tensor:
-        """Paint uint8 photos (N, 3, H, W) of one size with rows (N, row_size); uint8 of the same shape.
+    def paint(self, trunk_sha256: str, photos: Tensor, areas: Tensor, rows: Tensor) -> Tensor:
+        """Paint photos of one size with rows (N, row_size): uint8 (N, 3, H, W) → uint8 (N, 3, H, W).
+
+        ``areas``, uint8 (N, 1, H, W), is 255 where a photo is measured and 0 on a background to be kept.
 
         A minibatch that does not fit the device's memory is halved. Raises DeviceUnavailable when the
         device fails.
         """
         generator = self._trunk(trunk_sha256)
         try:
-            return self._paint(generator, photos, rows)
+            return self._paint(generator, photos, areas, rows)
         except torch.OutOfMemoryError as error:
             if len(photos) == 1:
                 raise DeviceUnavailable(f"{self.device} has too little memory for one image: {error}") from error
@@ -66,19 +68,21 @@ class Painter:
             torch.cuda.empty_cache()
             return torch.cat(
                 [
-                    self.paint(trunk_sha256, photos[:half], rows[:half]),
-                    self.paint(trunk_sha256, photos[half:], rows[half:]),
+                    self.paint(trunk_sha256, photos[:half], areas[:half], rows[:half]),
+                    self.paint(trunk_sha256, photos[half:], areas[half:], rows[half:]),
                 ]
             )
         except torch.AcceleratorError as error:
             raise DeviceUnavailable(f"{self.device} failed: {error}") from error
 
     @torch.inference_mode()
-    def _paint(self, generator: Generator, photos: Tensor, rows: Tensor) -> Tensor:
-        on_device = photos.to(self.device, non_blocking=True)
+    def _paint(self, generator: Generator, photos: Tensor, areas: Tensor, rows: Tensor) -> Tensor:
+        on_device = photos.to(self.device, non_blocking=True).float() / 255
+        # Measuring everywhere is the cheaper way, and most pictures of scenes need no other.
+        area = None if bool((areas == 255).all()) else areas.to(self.device, non_blocking=True).float() / 255
         half = self.device.type == "cuda"
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=half):
-            painted = paint(generator, on_device.float() / 255, rows.to(self.device))
+            painted = paint(generator, on_device, rows.to(self.device), area)
         return (painted.float() * 255).round_().clamp_(0, 255).to(torch.uint8).cpu()
 
     def _trunk(self, sha256: str) -> Generator:

@@ -29,6 +29,7 @@ from shared.jobs import Job
 from shared.model_versions import ModelVersion, get_version
 from shared.renditions import NewRendition, RenditionKey, find_renditions
 from shared.tables import QUEUES
+from workers.images.background import paint_weight
 from workers.images.compose import Pixels, compose, shrink, working_size
 from workers.images.decode import decode
 from workers.images.encode import encode
@@ -55,6 +56,7 @@ class Prepared:
     missing: Sequence[RenditionKey]
     photo: Photo
     small: Pixels
+    weight: Pixels
     painted: Future[Tensor] | None
 
 
@@ -166,12 +168,14 @@ def _prepare(studio: Studio, claim: Claim, version: ModelVersion, job: Job) -> P
         texture_scale=job.look.texture_scale,
     )
     small = shrink(photo.rgb, size)
+    weight = paint_weight(small) if job.look.white == "keep" else np.full(small.shape[:2], 255, np.uint8)
     painted = None
     if job.look.strength > 0:
         pixels = torch.from_numpy(np.array(small)).permute(2, 0, 1)
-        canvas = Canvas(version.trunk_sha256, pixels, studio.rows.mix(job.look, rows))
+        area = torch.from_numpy(weight)[None]
+        canvas = Canvas(version.trunk_sha256, pixels, area, studio.rows.mix(job.look, rows))
         painted = studio.lanes.submit(canvas, priority=QUEUES.index(claim.batch.queue))
-    return Prepared(job, source_sha256, keys, missing, photo, small, painted)
+    return Prepared(job, source_sha256, keys, missing, photo, small, weight, painted)
 
 
 def _complete(studio: Studio, claim: Claim, prepared: Prepared) -> Succeeded:
@@ -180,7 +184,7 @@ def _complete(studio: Studio, claim: Claim, prepared: Prepared) -> Succeeded:
     rgb = photo.rgb
     if prepared.painted is not None:
         painted = prepared.painted.result().permute(1, 2, 0).numpy()
-        rgb = compose(photo.rgb, prepared.small, painted, strength=look.strength, white=look.white)
+        rgb = compose(photo.rgb, prepared.small, painted, prepared.weight, strength=look.strength)
     new = []
     for key in prepared.missing:
         encoded = encode(rgb, photo.alpha, key.preset, quality=studio.settings.jpeg_quality)

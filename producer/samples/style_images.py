@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 """Draw the style images of the project's own making, deterministically (NumPy and Pillow only).
 
     python producer/samples/style_images.py OUT

@@ -2,7 +2,14 @@ import pytest
 import torch
 
 from workers.model import tiles
-from workers.model.generator import Architecture, Generator, MomentsRecorder, instance_moments, neutral_row
+from workers.model.generator import (
+    Architecture,
+    AreaMoments,
+    Generator,
+    MomentsRecorder,
+    instance_moments,
+    neutral_row,
+)
 
 TINY = Architecture(width=4, blocks=1)
 
@@ -40,6 +47,28 @@ def test_styles_give_different_pictures_and_neighbouring_mixes_similar_ones(gene
 def test_moments_are_mean_and_variance() -> None:
     mean, variance = instance_moments(torch.tensor([[[[1.0, 3.0]]]]))
     assert (mean.item(), variance.item()) == (2.0, 1.0)
+
+
+def test_moments_of_the_whole_area_are_the_instance_moments() -> None:
+    x = torch.rand(2, 3, 10, 12)
+    for found, wanted in zip(AreaMoments(torch.ones(2, 1, 40, 48))(x), instance_moments(x), strict=True):
+        assert torch.allclose(found, wanted, atol=1e-6)
+
+
+def test_moments_of_an_area_hardly_see_what_lies_outside() -> None:
+    x, area = torch.rand(1, 3, 10, 12), torch.zeros(1, 1, 20, 24)
+    area[..., :12] = 1
+    x[..., 6:] = 100.0
+    mean, variance = AreaMoments(area)(x)
+    inside_mean, inside_variance = instance_moments(x[..., :6])
+    assert torch.allclose(mean, inside_mean, atol=0.11)
+    assert (mean - inside_mean).abs().max() < 0.01 * (instance_moments(x)[0] - inside_mean).abs().min()
+    assert torch.isfinite(variance / inside_variance).all()
+
+
+def test_a_picture_without_any_area_can_still_be_painted(generator: Generator) -> None:
+    painted = tiles.paint(generator, torch.ones(1, 3, 40, 40), random_rows(1), torch.zeros(1, 1, 40, 40))
+    assert torch.isfinite(painted).all()
 
 
 def test_replayed_moments_of_a_picture_paint_the_same(generator: Generator) -> None:

@@ -15,11 +15,6 @@ from PIL import Image
 Pixels = npt.NDArray[np.uint8]
 
 STRIP_PX = 256
-WHITE_FROM, WHITE_TO = 228.0, 250.0
-"""Least channel value at which a pixel begins to count as background white, and counts fully."""
-
-WHITE_BORDER_FROM, WHITE_BORDER_TO = 0.35, 0.65
-"""Share of the border that must be white for a picture to begin to be, and fully be, a shot on white."""
 
 
 def working_size(width: int, height: int, *, working_px: int, texture_scale: float) -> tuple[int, int]:
@@ -35,22 +30,21 @@ def shrink(rgb: Pixels, size: tuple[int, int]) -> Pixels:
     return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))
 
 
-def compose(photo: Pixels, small: Pixels, painted: Pixels, *, strength: float, white: str) -> Pixels:
+def compose(photo: Pixels, small: Pixels, painted: Pixels, weight: Pixels, *, strength: float) -> Pixels:
     """Compose the rendition: uint8 (H, W, 3).
 
     Args:
         photo: the source, uint8 (H, W, 3).
         small: the source at working size, uint8 (h, w, 3).
         painted: what the generator made of ``small``, uint8 (h, w, 3).
+        weight: how much of the paint each pixel takes, uint8 (h, w).
         strength: 0 to 1; 0 gives the photo, exactly.
-        white: ``keep`` leaves the white background of a product shot as it is, ``paint`` does not.
     """
     if strength == 0:
         return photo
     height, width = photo.shape[:2]
-    weight = Image.fromarray(paint_weight(small) if white == "keep" else np.full(small.shape[:2], 255, np.uint8))
     enlarged = small.shape != photo.shape
-    layers = (Image.fromarray(painted), Image.fromarray(small), weight)
+    layers = (Image.fromarray(painted), Image.fromarray(small), Image.fromarray(weight))
     result = np.empty_like(photo)
     for top in range(0, height, STRIP_PX):
         bottom = min(height, top + STRIP_PX)
@@ -72,33 +66,3 @@ def _strip(
     factor = layer.height / height
     box = (0.0, top * factor, float(layer.width), bottom * factor)
     return np.asarray(layer.resize((width, bottom - top), Image.Resampling.BICUBIC, box=box)).astype(np.float32)
-
-
-def paint_weight(small: Pixels) -> npt.NDArray[np.uint8]:
-    """How much of the paint each pixel takes, uint8 (h, w): 0 on the white background of a product shot.
-
-    Instance normalisation turns flat white grey-beige with halos, so white is kept by a mask of the
-    photo's own whiteness, slightly blurred. It holds only as far as the picture's border is white: a
-    white wall or sky in a scene is painted like everything else.
-    """
-    least = small.min(axis=2).astype(np.float32)
-    border = np.concatenate((least[0], least[-1], least[:, 0], least[:, -1]))
-    on_white = _ramp(float((border >= WHITE_TO).mean()), WHITE_BORDER_FROM, WHITE_BORDER_TO)
-    whiteness = _ramp(least, WHITE_FROM, WHITE_TO)
-    kept = np.rint(255 * on_white * whiteness).astype(np.uint8)
-    kept = np.minimum(kept, _smooth(kept))
-    return 255 - kept
-
-
-def _smooth(mask: Pixels) -> Pixels:
-    """Average over 5 × 5 pixels, so that single specks do not flip between paint and photo."""
-    small = Image.fromarray(mask)
-    return np.asarray(small.resize((max(1, small.width // 3), max(1, small.height // 3)), Image.Resampling.BOX)
-                      .resize(small.size, Image.Resampling.BILINEAR))  # fmt: skip
-
-
-def _ramp(value: npt.NDArray[np.float32] | float, start: float, end: float) -> npt.NDArray[np.float32] | float:
-    """Smoothstep: 0 up to ``start``, 1 from ``end`` on, without a kink in between."""
-    t = np.clip((value - start) / (end - start), 0.0, 1.0)
-    smooth: npt.NDArray[np.float32] | float = t * t * (3 - 2 * t)
-    return smooth

@@ -54,15 +54,47 @@ def instance_moments(x: Tensor) -> Moments:
     return mean, variance
 
 
-class MomentsRecorder:
-    """Measures as ``instance_moments`` does and remembers, so that tiles can reuse the statistics."""
+class AreaMoments:
+    """Measures over an area of the picture only, the rest counting next to nothing.
 
-    def __init__(self) -> None:
+    A product on flat white is so normalised as if the white were not there, and keeps its own range
+    of tones instead of being crowded into one end of the style's.
+    """
+
+    LEAST = 1e-3
+    """Weight of what lies outside, so that a picture without any inside has statistics, too."""
+
+    def __init__(self, area: Tensor) -> None:
+        """``area``: (N, 1, H, W) in [0, 1], 1 where a picture is measured."""
+        self._area = area
+        self._sized: dict[tuple[int, int], Tensor] = {}
+
+    def __call__(self, x: Tensor) -> Moments:
+        """Weighted mean and variance over height and width, in fp32: two tensors (N, C, 1, 1)."""
+        weight = self._weight(x.shape[2], x.shape[3])
+        x = x.float()
+        mean = (x * weight).sum((2, 3), keepdim=True)
+        return mean, ((x - mean).square() * weight).sum((2, 3), keepdim=True)
+
+    def _weight(self, height: int, width: int) -> Tensor:
+        """The area at a layer's size, summing to 1: (N, 1, height, width)."""
+        size = (height, width)
+        if size not in self._sized:
+            weight = F.adaptive_avg_pool2d(self._area.float(), size) + self.LEAST
+            self._sized[size] = weight / weight.sum((2, 3), keepdim=True)
+        return self._sized[size]
+
+
+class MomentsRecorder:
+    """Measures as another measure does and remembers, so that tiles can reuse the statistics."""
+
+    def __init__(self, measure: Measure = instance_moments) -> None:
+        self._measure = measure
         self.recorded: list[Moments] = []
 
     def __call__(self, x: Tensor) -> Moments:
         """Measure ``x`` and append what was found."""
-        self.recorded.append(instance_moments(x))
+        self.recorded.append(self._measure(x))
         return self.recorded[-1]
 
     def replay(self) -> Measure:

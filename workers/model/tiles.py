@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from workers.model.generator import SMALLEST_PX, Generator, MomentsRecorder
+from workers.model.generator import SMALLEST_PX, AreaMoments, Generator, MomentsRecorder, instance_moments
 
 TILE_PX = 1024
 """Side of a tile; pictures up to this area are painted whole."""
@@ -20,18 +20,22 @@ The receptive field reaches further, but what lies beyond 64 px moves no pixel v
 THUMBNAIL_PX = 512
 
 
-def paint(generator: Generator, photo: Tensor, rows: Tensor) -> Tensor:
+def paint(generator: Generator, photo: Tensor, rows: Tensor, area: Tensor | None = None) -> Tensor:
     """Paint photos (N, 3, H, W) in [0, 1] of any size with style rows (N, row_size); same shape out.
 
     Pictures larger than one tile are painted in tiles whose normalisation statistics come once from
     a thumbnail of the whole (URST, arXiv:2103.11784): no seams, and memory for one tile only.
+    ``area`` (N, 1, H, W) in [0, 1] says where the statistics are taken; everywhere if None.
     """
     height, width = photo.shape[2:]
-    padded = _at_least(photo, SMALLEST_PX)
+    photo = _at_least(photo, SMALLEST_PX)
+    area = None if area is None else _at_least(area, SMALLEST_PX)
     if height * width <= TILE_PX * TILE_PX:
-        painted: Tensor = generator(padded, rows)
-    else:
-        painted = torch.cat([_tiled(generator, padded[i : i + 1], rows[i : i + 1]) for i in range(len(photo))])
+        painted: Tensor = generator(photo, rows, AreaMoments(area) if area is not None else instance_moments)
+        return painted[:, :, :height, :width]
+    each = range(len(photo))
+    areas = [None if area is None else area[i : i + 1] for i in each]
+    painted = torch.cat([_tiled(generator, photo[i : i + 1], rows[i : i + 1], areas[i]) for i in each])
     return painted[:, :, :height, :width]
 
 
@@ -42,11 +46,13 @@ def _at_least(photo: Tensor, side: int) -> Tensor:
     return F.pad(photo, (0, right, 0, bottom), mode="replicate") if bottom or right else photo
 
 
-def _tiled(generator: Generator, photo: Tensor, row: Tensor) -> Tensor:
+def _tiled(generator: Generator, photo: Tensor, row: Tensor, area: Tensor | None) -> Tensor:
     height, width = photo.shape[2:]
     factor = THUMBNAIL_PX / max(height, width)
     size = [max(SMALLEST_PX, round(height * factor)), max(SMALLEST_PX, round(width * factor))]
-    recorder = MomentsRecorder()
+    recorder = MomentsRecorder(
+        instance_moments if area is None else AreaMoments(F.interpolate(area, size=size, mode="area"))
+    )
     generator(F.interpolate(photo, size=size, mode="bilinear", antialias=True), row, recorder)
     painted = torch.empty_like(photo)
     for top in range(0, height, TILE_PX):
