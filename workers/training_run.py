@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 
 import torch
 
 from shared.errors import UsageError
+from workers.model import parallel
 from workers.model.checkpoint import Checkpoint
 from workers.model.config import TrainConfig
 from workers.model.dataset import PhotoSet
-from workers.model.training import Progress, Run, TrainingData, describe, load_style_grams, train
+from workers.model.run import Run
+from workers.model.style_set import StyleSet
+from workers.model.training import Progress, TrainingData, describe, forget_after, train
 from workers.model.vgg import Vgg
 from workers.painter import choose_device
 from workers.training_files import TrainingFiles
@@ -32,10 +34,10 @@ def train_from_files(
     config = TrainConfig.load(files.config)
     vgg = Vgg.load(files.vgg).to(device)
     vgg.to(memory_format=torch.channels_last)
+    parallel.join()
     run = Run(config, Checkpoint.load(files.start) if files.start else None, device)
     photos = PhotoSet.load(files.photos, short_px=max(SHORT_PX, *(stage.crop_px for stage in config.stages)))
-    grams = load_style_grams(config, files.styles, vgg, device)
-    hashes = {s.name: hashlib.sha256((files.styles / s.file).read_bytes()).hexdigest() for s in config.styles}
+    data = TrainingData(photos, StyleSet.load(config, files.styles, vgg, device))
     try:
         files.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -43,12 +45,16 @@ def train_from_files(
     state = files.out / "state.safetensors"
     if state.exists():
         run.restore(state)
+        forget_after(files.out / "log.jsonl", run.step)
         tell(f"resuming at step {run.step}")
+    run.draw_apart(parallel.rank())
 
     def report(progress: Progress) -> None:
-        if progress.step % REPORT_EVERY == 0:
+        if progress.step % REPORT_EVERY == 0 and parallel.leads():
             tell(describe(progress))
 
-    data = TrainingData(photos, grams, hashes)
-    finished = train(run, data, vgg, files.out, report=report, deadline_seconds=deadline_seconds) is not None
+    try:
+        finished = train(run, data, vgg, files.out, report=report, deadline_seconds=deadline_seconds) is not None
+    finally:
+        parallel.leave()
     return run.step, config.steps, finished

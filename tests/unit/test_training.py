@@ -1,4 +1,6 @@
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +10,14 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from shared.errors import UsageError
-from workers.model.checkpoint import Checkpoint
+from workers.model.checkpoint import Checkpoint, trunk_from_bytes
 from workers.model.config import Stage, StyleSource, TrainConfig
 from workers.model.dataset import PhotoSet
+from workers.model.discriminator import Discriminator, adversarial_error, discriminator_loss, random_patches
 from workers.model.generator import Architecture
-from workers.model.training import Run, TrainingData, load_style_grams, train
+from workers.model.run import Run
+from workers.model.style_set import StyleSet
+from workers.model.training import Diverged, TrainingData, forget_after, train
 from workers.model.vgg import LAYERS, Vgg
 
 CPU = torch.device("cpu")
@@ -20,7 +25,7 @@ CONFIG = TrainConfig(
     styles=(StyleSource("waves", "waves.png"), StyleSource("dots", "dots.png")),
     stages=(Stage(steps=4, crop_px=32, crops=2),),
     architecture=Architecture(width=4, blocks=1),
-    style_px=32,
+    style_px=64,
     validate_every=2,
 )
 
@@ -47,8 +52,8 @@ def data(tmp_path_factory: pytest.TempPathFactory, vgg: Vgg) -> TrainingData:
     for number in range(40):
         Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(folder / "photos" / f"{number}.png")
     for name in ("waves", "dots"):
-        Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(folder / f"{name}.png")
-    return TrainingData(PhotoSet.load([folder / "photos"], 40), load_style_grams(CONFIG, folder, vgg, CPU), {})
+        Image.fromarray(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(folder / f"{name}.png")
+    return TrainingData(PhotoSet.load([folder / "photos"], 40), StyleSet.load(CONFIG, folder, vgg, CPU))
 
 
 def run_to_end(run: Run, data: TrainingData, vgg: Vgg, folder: Path) -> Checkpoint:
@@ -57,16 +62,26 @@ def run_to_end(run: Run, data: TrainingData, vgg: Vgg, folder: Path) -> Checkpoi
     return checkpoint
 
 
-def test_an_interrupted_run_resumes_bit_for_bit(data: TrainingData, vgg: Vgg, tmp_path: Path) -> None:
+VARIANTS = {
+    "adam": {},
+    "sgd": {"optimiser": "sgd", "accumulate": 2},
+    "adversarial": {"adversarial_weight": 0.1, "style_target": 0.05},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_an_interrupted_run_resumes_bit_for_bit(variant: str, data: TrainingData, vgg: Vgg, tmp_path: Path) -> None:
+    config = TrainConfig(**CONFIG.__dict__ | VARIANTS[variant])
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     whole.mkdir()
     parts.mkdir()
-    straight = run_to_end(Run(CONFIG, None, CPU), data, vgg, whole)
+    straight = run_to_end(Run(config, None, CPU), data, vgg, whole)
     steps = 0
     while not (parts / "checkpoint").exists():
-        run = Run(CONFIG, None, CPU)
+        run = Run(config, None, CPU)
         if steps:
             run.restore(parts / "state.safetensors")
+            forget_after(parts / "log.jsonl", run.step)
         train(run, data, vgg, parts, report=lambda _: None, deadline_seconds=0)
         steps += 1
     assert steps == 4
@@ -87,6 +102,86 @@ def test_learning_only_rows_leaves_the_trunk_as_it_was(data: TrainingData, vgg: 
     assert learnt.rows["waves"] != start.rows["waves"]
 
 
+def test_learning_the_decoder_leaves_what_comes_before_it(data: TrainingData, vgg: Vgg, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    start = run_to_end(Run(CONFIG, None, CPU), data, vgg, tmp_path / "a")
+    config = TrainConfig(**CONFIG.__dict__ | {"depth": "decoder"})
+    learnt = run_to_end(Run(config, start, CPU), data, vgg, tmp_path / "b")
+    before, after = trunk_from_bytes(start.trunk).state_dict(), trunk_from_bytes(learnt.trunk).state_dict()
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"decode", "paint"}
+
+
+def test_a_style_far_from_its_target_gets_more_weight_and_a_near_one_less() -> None:
+    run = Run(TrainConfig(**CONFIG.__dict__ | {"style_target": 0.1}), None, CPU)
+    for _ in range(500):
+        run.balance(torch.tensor([0, 1]), torch.tensor([0.5, 0.01]))
+    assert run.style_weights.tolist() == [40.0, 2.5]
+
+
+def test_a_state_of_another_config_is_refused(data: TrainingData, vgg: Vgg, tmp_path: Path) -> None:
+    run_to_end(Run(CONFIG, None, CPU), data, vgg, tmp_path)
+    other = TrainConfig(**CONFIG.__dict__ | {"architecture": Architecture(width=8, blocks=1)})
+    with pytest.raises(UsageError, match="config"):
+        Run(other, None, CPU).restore(tmp_path / "state.safetensors")
+    (tmp_path / "state.safetensors").write_bytes(b"damaged")
+    with pytest.raises(UsageError, match="damaged"):
+        Run(CONFIG, None, CPU).restore(tmp_path / "state.safetensors")
+
+
+def test_a_diverging_run_keeps_its_last_good_state(data: TrainingData, vgg: Vgg, tmp_path: Path) -> None:
+    config = TrainConfig(**CONFIG.__dict__ | {"validate_every": 1, "content_weight": 1.0})
+    run = Run(config, None, CPU)
+    train(run, data, vgg, tmp_path, report=lambda _: None, deadline_seconds=0)
+    kept = (tmp_path / "state.safetensors").read_bytes()
+    with torch.no_grad():
+        run.rows.fill_(math.nan)
+    with pytest.raises(Diverged):
+        train(run, data, vgg, tmp_path, report=lambda _: None)
+    assert (tmp_path / "state.safetensors").read_bytes() == kept
+    assert not (tmp_path / "checkpoint").exists()
+
+
+def test_several_images_of_a_style_count_together(vgg: Vgg, tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    for path in ("waves.png", "dots.png", "both/1.png", "both/2.png"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(tmp_path / path)
+    alone = [
+        StyleSet.load(replace(CONFIG, styles=(StyleSource("s", file),)), tmp_path, vgg, CPU)
+        for file in ("both/1.png", "both/2.png", "both")
+    ]
+    for tap, together in alone[2].grams.items():
+        assert torch.allclose(together, (alone[0].grams[tap] + alone[1].grams[tap]) / 2)
+
+
+@pytest.mark.parametrize(("image", "reason"), [((40, 90), "too small"), ((90, 90), "uniform")])
+def test_a_style_image_without_a_style_is_refused(
+    image: tuple[int, int], reason: str, vgg: Vgg, tmp_path: Path
+) -> None:
+    Image.new("RGB", image, "#80a0c0").save(tmp_path / "waves.png")
+    config = replace(CONFIG, styles=(StyleSource("waves", "waves.png"),))
+    with pytest.raises(UsageError, match=reason):
+        StyleSet.load(config, tmp_path, vgg, CPU)
+
+
+def test_the_discriminator_learns_to_tell_paintings_from_renditions() -> None:
+    torch.manual_seed(1)
+    rng = torch.Generator().manual_seed(1)
+    images = ((torch.full((3, 80, 80), 255, dtype=torch.uint8),), (torch.zeros(3, 80, 80, dtype=torch.uint8),))
+    judge, styles = Discriminator(2, width=4), torch.tensor([0, 1, 0, 1])
+    optimiser = torch.optim.Adam(judge.parameters(), lr=0.02)
+    fake = torch.rand(4, 3, 64, 64)
+    for _ in range(40):
+        optimiser.zero_grad()
+        loss = discriminator_loss(judge(random_patches(images, styles, 64, rng), styles), judge(fake, styles))
+        torch.autograd.backward(loss)
+        optimiser.step()
+    real = random_patches(images, styles, 64, rng)
+    assert (adversarial_error(judge(real, styles)) < adversarial_error(judge(fake, styles))).all()
+
+
 def test_photos_are_split_by_content_and_never_on_two_sides(data: TrainingData) -> None:
     photos = data.photos
     assert len(photos.train) + len(photos.validation) + len(photos.test) == 40
@@ -97,7 +192,7 @@ def test_what_is_missing_is_named(tmp_path: Path, vgg: Vgg) -> None:
     with pytest.raises(UsageError, match="VGG-19"):
         Vgg.load(tmp_path / "none.safetensors")
     with pytest.raises(UsageError, match=r"waves\.png"):
-        load_style_grams(CONFIG, tmp_path, vgg, CPU)
+        StyleSet.load(CONFIG, tmp_path, vgg, CPU)
     with pytest.raises(UsageError, match="at least"):
         PhotoSet.load([tmp_path], 40)
     with pytest.raises(UsageError, match="nonsense"):

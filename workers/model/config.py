@@ -10,12 +10,14 @@ from typing import Any, Self
 from shared.errors import UsageError
 from workers.model.generator import Architecture
 
-DEPTHS = ("style", "all")
+DEPTHS = ("style", "decoder", "all")
+OPTIMISERS = ("adam", "sgd")
+PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
 class StyleSource:
-    """A style to learn. ``file`` is relative to the folder of style images."""
+    """A style to learn. ``file``, relative to the folder of style images, is an image or a folder of several."""
 
     name: str
     file: str
@@ -38,7 +40,9 @@ class Stage:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A training run. ``depth`` is what is trained: ``all``, or ``style`` (rows only, trunk frozen)."""
+    """A training run. ``depth`` is what is trained: ``style`` (rows only), ``decoder`` (and what follows the
+    residual blocks), or ``all``.
+    """
 
     styles: tuple[StyleSource, ...]
     stages: tuple[Stage, ...]
@@ -51,6 +55,12 @@ class TrainConfig:
     """Style error that each style is led to by a weight of its own; 0: all have ``style_weight``."""
     structure_weight: float = 0.0
     tv_weight: float = 1e-5
+    adversarial_weight: float = 0.0
+    discriminator_rate: float = 2e-4
+    optimiser: str = "adam"
+    precision: str = "float32"
+    accumulate: int = 1
+    """Minibatches whose gradients make one step."""
     row_rate_factor: float = 1.0
     """How much faster rows learn than the trunk: a row sees only its style's share of the crops."""
     warmup_steps: int = 50
@@ -68,8 +78,13 @@ class TrainConfig:
             raise UsageError("the training config names no style")
         if not self.stages:
             raise UsageError("the training config has no stage")
-        if self.depth not in DEPTHS:
-            raise UsageError(f"depth is {self.depth!r}; choose one of {', '.join(DEPTHS)}")
+        for name, value, known in (
+            ("depth", self.depth, DEPTHS),
+            ("optimiser", self.optimiser, OPTIMISERS),
+            ("precision", self.precision, PRECISIONS),
+        ):
+            if value not in known:
+                raise UsageError(f"{name} is {value!r}; choose one of {', '.join(known)}")
         names = [style.name for style in self.styles]
         if len(set(names)) != len(names):
             raise UsageError("the training config names a style twice")

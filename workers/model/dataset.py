@@ -24,12 +24,17 @@ def find_photos(folders: Sequence[Path]) -> list[Path]:
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(f"no folder {folder}: --photos names a folder with training photos")
-    photos = sorted(p for folder in folders for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    photos = sorted(path for folder in folders for path in find_images(folder))
     if len(photos) < SMALLEST_SET:
         raise UsageError(
             f"{len(photos)} photos in {', '.join(map(str, folders))}; training needs at least {SMALLEST_SET}"
         )
     return photos
+
+
+def find_images(folder: Path) -> list[Path]:
+    """Return the images below a folder, by their suffix, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
 
 
 def load_image(path: Path, short_px: int) -> Tensor:

@@ -2,6 +2,8 @@
 
 A run lives in a folder: ``state.safetensors`` (weights, averages, optimiser and random state, from
 which it resumes exactly), ``log.jsonl`` (the curves), and at the end the checkpoint.
+
+    L = λ_content · content + λ_style · style + λ_structure · structure + λ_adversarial · adversarial + λ_tv · tv
 """
 
 from __future__ import annotations
@@ -12,30 +14,22 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from shared.errors import InvalidInput, UsageError
-from workers.model.checkpoint import (
-    Checkpoint,
-    row_from_bytes,
-    row_to_bytes,
-    trunk_from_bytes,
-    trunk_to_bytes,
-)
+from shared.errors import InvalidInput
+from workers.model import parallel
+from workers.model.checkpoint import Checkpoint
 from workers.model.config import Stage, TrainConfig
-from workers.model.dataset import PhotoSet, centre_crop, load_image, random_crop
-from workers.model.generator import Generator, neutral_row
+from workers.model.dataset import PhotoSet, centre_crop, random_crop
+from workers.model.discriminator import adversarial_error, discriminator_loss, random_patches
 from workers.model.losses import content_error, grams, structure_error, style_error, total_variation
+from workers.model.run import Run
+from workers.model.style_set import StyleSet
 from workers.model.vgg import CONTENT_TAP, Vgg
 
-VALIDATION_PHOTOS = 8
-BALANCE_RATE = 0.03
-BALANCE_RANGE = 4.0
-"""A style's own weight moves by at most this factor up or down."""
+VALIDATION_PHOTOS = 16
 
 
 class Diverged(InvalidInput):
@@ -56,118 +50,23 @@ class Progress:
     seconds: float
 
 
-class Run:
-    """One training run in memory: trunk, rows, their moving averages, optimiser and random state."""
+@dataclass(frozen=True)
+class TrainingData:
+    """What a run learns from."""
 
-    def __init__(self, config: TrainConfig, start: Checkpoint | None, device: torch.device) -> None:
-        torch.manual_seed(config.seed)
-        self.config = config
-        self.device = device
-        self.generator = trunk_from_bytes(start.trunk) if start else Generator(config.architecture)
-        if self.generator.architecture != config.architecture:
-            raise UsageError("the architecture of the config differs from that of the checkpoint to start from")
-        self.generator.dropout.p = config.dropout
-        self.generator.to(device).to(memory_format=torch.channels_last).train()
-        self.generator.requires_grad_(config.depth == "all")
-        self.rows = nn.Parameter(self._first_rows(start).to(device))
-        self.learnt = [p for p in (*self.generator.parameters(), self.rows) if p.requires_grad]
-        self.averages = [p.detach().clone() for p in self.learnt]
-        self.style_weights = torch.full((len(config.styles),), config.style_weight, device=device)
-        self.optimiser = self._optimiser()
-        self.rng = torch.Generator().manual_seed(config.seed)
-        self.step = 0
-        self.seconds = 0.0
-
-    def _optimiser(self) -> torch.optim.Optimizer:
-        trunk = [p for p in self.learnt if p is not self.rows]
-        groups = [{"params": trunk, "factor": 1.0}] if trunk else []
-        groups.append({"params": [self.rows], "factor": self.config.row_rate_factor})
-        return torch.optim.Adam(groups, lr=1e-3, weight_decay=self.config.weight_decay)
-
-    def balance(self, styles: Tensor, errors: Tensor) -> None:
-        """Give styles (N,) whose errors (N,) are above the target more weight, the others less.
-
-        A dual ascent on "style error = target" (Platt and Barr 1988, constrained differential
-        optimisation): strong and weak styles end equally far from their painting, and what is to spare
-        goes to the content.
-        """
-        if self.config.style_target <= 0:
-            return
-        base = self.config.style_weight
-        for style, error in zip(styles.tolist(), errors.tolist(), strict=True):
-            step = math.exp(BALANCE_RATE * max(-1.0, min(1.0, error / self.config.style_target - 1)))
-            moved = float(self.style_weights[style]) * step
-            self.style_weights[style] = min(base * BALANCE_RANGE, max(base / BALANCE_RANGE, moved))
-
-    def _first_rows(self, start: Checkpoint | None) -> Tensor:
-        """A style known to the starting checkpoint goes on from its row, a new one from the mean row."""
-        if start is None:
-            return neutral_row(self.config.architecture).repeat(len(self.config.styles), 1)
-        known = {name: row_from_bytes(data) for name, data in start.rows.items()}
-        mean = torch.stack(list(known.values())).mean(0)
-        return torch.stack([known.get(style.name, mean) for style in self.config.styles])
-
-    def save(self, path: Path) -> None:
-        """Write the state atomically, so that a kill at any moment leaves a whole one."""
-        tensors = {f"trunk.{k}": v for k, v in self.generator.state_dict().items()} | {"rows": self.rows}
-        for index, average in enumerate(self.averages):
-            tensors[f"average.{index}"] = average
-        for index, slots in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"adam.{index}.{name}": value for name, value in slots.items()}
-        tensors["style_weights"] = self.style_weights
-        tensors["rng"] = self.rng.get_state()
-        tensors["torch_rng"] = torch.get_rng_state()
-        tensors["clock"] = torch.tensor([self.step, self.seconds], dtype=torch.float64)
-        partial = path.with_suffix(".partial")
-        save_file({k: v.detach().contiguous().clone() for k, v in tensors.items()}, partial)
-        partial.replace(path)
-
-    def restore(self, path: Path) -> None:
-        """Go on exactly where ``save`` left off (bit for bit on the CPU)."""
-        tensors = load_file(path)
-        self.generator.load_state_dict(
-            {k.removeprefix("trunk."): v for k, v in tensors.items() if k.startswith("trunk.")}
-        )
-        with torch.no_grad():
-            self.rows.copy_(tensors["rows"])
-        self.averages = [tensors[f"average.{i}"].to(self.device) for i in range(len(self.averages))]
-        state = self.optimiser.state_dict()
-        state["state"] = {
-            i: {name: tensors[f"adam.{i}.{name}"] for name in ("step", "exp_avg", "exp_avg_sq")}
-            for i in range(len(self.learnt))
-            if f"adam.{i}.step" in tensors
-        }
-        self.optimiser.load_state_dict(state)
-        self.style_weights = tensors["style_weights"].to(self.device)
-        self.rng.set_state(tensors["rng"])
-        torch.set_rng_state(tensors["torch_rng"])
-        self.step, self.seconds = int(tensors["clock"][0]), float(tensors["clock"][1])
-        _forget_after(path.with_name("log.jsonl"), self.step)
-
-    def average(self) -> None:
-        """Move the exponential averages towards the present weights; faster in the first steps."""
-        decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
-        for average, parameter in zip(self.averages, self.learnt, strict=True):
-            average.lerp_(parameter.detach(), 1 - decay)
-
-    def checkpoint(self, provenance: dict[str, Any]) -> Checkpoint:
-        """Return the averaged weights as a checkpoint."""
-        trunk = Generator(self.config.architecture)
-        trunk.load_state_dict(self.generator.state_dict())
-        if self.config.depth == "all":
-            for parameter, average in zip(trunk.parameters(), self.averages[:-1], strict=True):
-                parameter.data.copy_(average)
-        rows = {s.name: row_to_bytes(r) for s, r in zip(self.config.styles, self.averages[-1], strict=True)}
-        return Checkpoint(self.config.architecture, trunk_to_bytes(trunk), rows, self.config.styles, provenance)
+    photos: PhotoSet
+    styles: StyleSet
 
 
 @dataclass(frozen=True)
-class TrainingData:
-    """What a run learns from: photos and the Gram matrices of each style, stacked over styles."""
+class Losses:
+    """The weighted loss, a scalar to descend, and its terms per crop, (N,), detached."""
 
-    photos: PhotoSet
-    style_grams: dict[str, Tensor]
-    style_hashes: dict[str, str]
+    loss: Tensor
+    content: Tensor
+    style: Tensor
+    structure: Tensor
+    painted: Tensor
 
 
 def train(
@@ -185,99 +84,136 @@ def train(
     Raises Diverged if the loss stops being finite; the last good state stays in ``folder``.
     """
     started, before = time.monotonic(), run.seconds
-    best, stale = math.inf, 0
     while run.step < run.config.steps:
         stage, into = stage_at(run.config, run.step)
-        losses = train_step(run, data, vgg, stage, into)
-        if not all(map(math.isfinite, losses)):
+        found = train_step(run, data, vgg, stage, into)
+        if not all(map(math.isfinite, found)):
             raise Diverged(f"the loss is not finite at step {run.step}: lower the rate; the last state is kept")
         run.seconds = before + time.monotonic() - started
-        report(Progress(run.step, run.config.steps, *losses, run.seconds))
+        report(Progress(run.step, run.config.steps, *found, run.seconds))
         if run.step % run.config.validate_every == 0 or run.step == run.config.steps:
-            found = validate(run, data, vgg, stage.crop_px)
-            _log(folder, {"step": run.step, "loss": losses[0], "seconds": run.seconds} | found)
-            run.save(folder / "state.safetensors")
-            best, stale = (found["validation"], 0) if found["validation"] < best else (best, stale + 1)
-            if run.config.patience and stale >= run.config.patience:
+            validated = validate(run, data, vgg, stage.crop_px)
+            run.stale = 0 if validated["validation"] < run.best else run.stale + 1
+            run.best = min(run.best, validated["validation"])
+            if parallel.leads():
+                _log(folder, {"step": run.step, "loss": found[0], "seconds": run.seconds} | validated)
+                run.save(folder / "state.safetensors")
+            if run.config.patience and run.stale >= run.config.patience:
                 break
         if time.monotonic() - started > deadline_seconds and run.step < run.config.steps:
-            run.save(folder / "state.safetensors")
+            if parallel.leads():
+                run.save(folder / "state.safetensors")
             return None
-    curves = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    provenance = {
+    checkpoint = run.checkpoint(provenance(run, data, folder))
+    if parallel.leads():
+        checkpoint.save(folder / "checkpoint")
+    return checkpoint
+
+
+def provenance(run: Run, data: TrainingData, folder: Path) -> dict[str, object]:
+    """Where a checkpoint comes from: config, hashes of all data, curves, time and machine."""
+    log = folder / "log.jsonl"
+    return {
         "config": run.config.to_json(),
+        "start_trunk_sha256": run.start_trunk_sha256,
         "data_sha256": data.photos.data_hash,
-        "style_sha256": data.style_hashes,
+        "style_sha256": data.styles.hashes,
+        "style_weights": dict(zip(data.styles.hashes, (round(w, 3) for w in run.style_weights.tolist()), strict=True)),
         "steps": run.step,
         "seconds": round(run.seconds, 1),
         "device": str(run.device),
         "torch": torch.__version__,
-        "curves": curves,
+        "curves": [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else [],
     }
-    checkpoint = run.checkpoint(provenance)
-    checkpoint.save(folder / "checkpoint")
-    return checkpoint
 
 
 def train_step(run: Run, data: TrainingData, vgg: Vgg, stage: Stage, into: int) -> tuple[float, float, float]:
-    """Take one optimiser step over ``stage.crops`` random crops in random styles.
+    """Take one optimiser step over ``stage.crops`` random crops in random styles, ``accumulate`` times.
 
     Returns the weighted loss, the content error and the style error, means over the crops.
     """
-    picks = torch.randint(len(data.photos.train), (stage.crops,), generator=run.rng).tolist()
-    styles = torch.randint(len(run.config.styles), (stage.crops,), generator=run.rng)
-    crops = torch.stack([random_crop(data.photos.train[i], stage.crop_px, run.rng) for i in picks])
-    loss, content, style_errors = losses(run, data, vgg, crops.to(run.device), styles.to(run.device))
-    run.optimiser.zero_grad(set_to_none=True)
-    torch.autograd.backward(loss)
-    nn.utils.clip_grad_norm_(run.learnt, run.config.clip_norm)
     rate = rate_at(run.config, stage, into, run.step)
+    run.optimiser.zero_grad(set_to_none=True)
+    sums = [0.0, 0.0, 0.0]
+    for _ in range(run.config.accumulate):
+        picks = torch.randint(len(data.photos.train), (stage.crops,), generator=run.rng).tolist()
+        styles = torch.randint(len(run.config.styles), (stage.crops,), generator=run.rng)
+        crops = torch.stack([random_crop(data.photos.train[i], stage.crop_px, run.rng) for i in picks])
+        found = losses(run, data, vgg, crops.to(run.device), styles.to(run.device))
+        torch.autograd.backward(found.loss / run.config.accumulate)
+        run.balance(styles, found.style)
+        for index, term in enumerate((found.loss.detach(), found.content, found.style)):
+            sums[index] += float(term.mean()) / run.config.accumulate
+    parallel.average_gradients(run.learnt)
+    run.style_weights = parallel.average(run.style_weights)
+    nn.utils.clip_grad_norm_(run.learnt, run.config.clip_norm)
     for group in run.optimiser.param_groups:
         group["lr"] = rate * group["factor"]
     run.optimiser.step()
+    _judge_step(run, data, found.painted, styles.to(run.device), stage.crop_px)
     run.step += 1
     run.average()
-    run.balance(styles, style_errors)
-    return float(loss.detach()), float(content), float(style_errors.mean())
+    return sums[0], sums[1], sums[2]
 
 
-def losses(run: Run, data: TrainingData, vgg: Vgg, crops: Tensor, styles: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Weighted loss and content error, scalars, and style errors (N,) of crops (N, 3, S, S) in styles (N,)."""
+def _judge_step(run: Run, data: TrainingData, painted: Tensor, styles: Tensor, crop_px: int) -> None:
+    """Teach the discriminator with what was just painted, where there is one."""
+    if run.discriminator is None or run.judge_optimiser is None:
+        return
+    real = random_patches(data.styles.images, styles, crop_px, run.rng).to(run.device)
+    run.judge_optimiser.zero_grad(set_to_none=True)
+    loss = discriminator_loss(run.discriminator(real, styles), run.discriminator(painted, styles))
+    torch.autograd.backward(loss)
+    parallel.average_gradients(list(run.discriminator.parameters()))
+    run.judge_optimiser.step()
+
+
+def losses(run: Run, data: TrainingData, vgg: Vgg, crops: Tensor, styles: Tensor) -> Losses:
+    """Paint crops (N, 3, S, S) in styles (N,) and weigh what is wrong with the result."""
     config = run.config
     crops = crops.contiguous(memory_format=torch.channels_last)
-    painted = run.generator(crops, run.rows[styles])
-    with torch.no_grad():
-        wanted = vgg(crops, until=CONTENT_TAP)[CONTENT_TAP]
-    features = vgg(painted)
-    content = content_error(features[CONTENT_TAP], wanted).mean()
-    targets = {tap: stacked[styles] for tap, stacked in data.style_grams.items()}
+    half = config.precision == "bfloat16"
+    with torch.autocast(run.device.type, dtype=torch.bfloat16, enabled=half):
+        painted = run.generator(crops, run.rows[styles]).float()
+        with torch.no_grad():
+            wanted = vgg(crops, until=CONTENT_TAP)[CONTENT_TAP].float()
+        features = vgg(painted)
+    targets = {tap: stacked[styles] for tap, stacked in data.styles.grams.items()}
+    content = content_error(features[CONTENT_TAP].float(), wanted)
     style = style_error(grams(features), targets)
-    structure = structure_error(painted, crops).mean()
-    smooth = total_variation(painted).mean()
-    loss = (
+    structure = structure_error(painted, crops)
+    each = (
         config.content_weight * content
-        + (run.style_weights[styles] * style).mean()
+        + run.style_weights[styles] * style
         + config.structure_weight * structure
-        + config.tv_weight * smooth
+        + config.tv_weight * total_variation(painted)
     )
-    return loss, content.detach(), style.detach()
+    if run.discriminator is not None:
+        run.discriminator.requires_grad_(False)
+        each = each + config.adversarial_weight * adversarial_error(run.discriminator(painted, styles))
+        run.discriminator.requires_grad_(True)
+    return Losses(each.mean(), content.detach(), style.detach(), structure.detach(), painted.detach())
 
 
 @torch.no_grad()
 def validate(run: Run, data: TrainingData, vgg: Vgg, crop_px: int) -> dict[str, float]:
-    """Mean losses of the averaged weights over held-out photos, every style on its share of them."""
-    current = [parameter.detach().clone() for parameter in run.learnt]
-    for parameter, average in zip(run.learnt, run.averages, strict=True):
-        parameter.copy_(average)
-    run.generator.eval()
+    """Mean errors of the averaged weights over held-out photos, every style on its share of them.
+
+    ``validation`` weighs all styles alike, so that it compares from step to step.
+    """
     photos = data.photos.validation[:VALIDATION_PHOTOS]
     crops = torch.stack([centre_crop(photo, crop_px) for photo in photos]).to(run.device)
     styles = torch.arange(len(photos), device=run.device) % len(run.config.styles)
-    loss, content, style_errors = losses(run, data, vgg, crops, styles)
-    run.generator.train()
-    for parameter, kept in zip(run.learnt, current, strict=True):
-        parameter.copy_(kept)
-    return {"validation": float(loss), "content": float(content), "style": float(style_errors.mean())}
+    with run.averaged():
+        found = losses(run, data, vgg, crops, styles)
+    config = run.config
+    weighed = (
+        config.content_weight * found.content
+        + config.style_weight * found.style
+        + config.structure_weight * found.structure
+    )
+    terms = {"validation": weighed, "content": found.content, "style": found.style, "structure": found.structure}
+    return {name: float(term.mean()) for name, term in terms.items()}
 
 
 def stage_at(config: TrainConfig, step: int) -> tuple[Stage, int]:
@@ -296,20 +232,7 @@ def rate_at(config: TrainConfig, stage: Stage, into: int, step: int) -> float:
     return rate * min(1.0, (step + 1) / max(1, config.warmup_steps))
 
 
-@torch.no_grad()
-def load_style_grams(config: TrainConfig, folder: Path, vgg: Vgg, device: torch.device) -> dict[str, Tensor]:
-    """Gram matrices of the style images at ``style_px`` (shorter side), by layer: (styles, C, C)."""
-    found = []
-    for style in config.styles:
-        path = folder / style.file
-        if not path.is_file():
-            raise UsageError(f"no style image {path} for the style {style.name!r}")
-        image = load_image(path, config.style_px).to(device).float()[None] / 255
-        found.append(grams(vgg(image)))
-    return {tap: torch.cat([one[tap] for one in found]) for tap in found[0]}
-
-
-def _forget_after(log: Path, step: int) -> None:
+def forget_after(log: Path, step: int) -> None:
     """Drop the lines of steps that a resumed run takes again."""
     if log.exists():
         kept = [line for line in log.read_text().splitlines() if json.loads(line)["step"] <= step]

@@ -1,0 +1,49 @@
+"""Data-parallel training under ``torchrun``: every process its own crops, all the same gradients.
+
+Outside ``torchrun`` there is one process, and these functions do nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def rank() -> int:
+    """Number of this process, from 0."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def leads() -> bool:
+    """Whether this process is the one that writes files."""
+    return rank() == 0
+
+
+def join() -> None:
+    """Join the other processes if ``torchrun`` started this one."""
+    if dist.is_torchelastic_launched() and not dist.is_initialized():
+        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+
+
+def leave() -> None:
+    """Leave the other processes."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def average(tensor: Tensor) -> Tensor:
+    """Return the mean of a tensor over all processes."""
+    if dist.is_initialized():
+        dist.all_reduce(tensor)
+        tensor /= dist.get_world_size()
+    return tensor
+
+
+def average_gradients(parameters: Sequence[Tensor]) -> None:
+    """Replace the gradients by their mean over all processes."""
+    for parameter in parameters:
+        if parameter.grad is not None:
+            average(parameter.grad)

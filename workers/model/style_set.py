@@ -1,0 +1,75 @@
+"""What a training run knows of its styles: Gram matrices to reach, and the images themselves."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from shared.errors import UsageError
+from workers.model.config import StyleSource, TrainConfig
+from workers.model.dataset import find_images, load_image
+from workers.model.losses import grams
+from workers.model.vgg import Vgg
+
+SMALLEST_PX = 64
+LEAST_DEVIATION = 4.0
+"""Standard deviation of the grey values, of 255, below which an image has no texture to learn."""
+
+
+@dataclass(frozen=True)
+class StyleSet:
+    """Styles in the order of the config.
+
+    ``grams``   by layer, (styles, C, C): the mean over a style's images.
+    ``images``  per style, its images as uint8 (3, H, W).
+    ``hashes``  by name, the sha256 of its images' bytes.
+    """
+
+    grams: dict[str, Tensor]
+    images: tuple[tuple[Tensor, ...], ...]
+    hashes: dict[str, str]
+
+    @classmethod
+    def load(cls, config: TrainConfig, folder: Path, vgg: Vgg, device: torch.device) -> StyleSet:
+        """Read all style images at ``style_px`` (shorter side). Raises UsageError naming what is missing."""
+        files = [style_files(style, folder) for style in config.styles]
+        images = tuple(tuple(_load_style(path, config.style_px) for path in paths) for paths in files)
+        hashes = {
+            style.name: hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
+            for style, paths in zip(config.styles, files, strict=True)
+        }
+        return cls.of(images, hashes, vgg, device)
+
+    @classmethod
+    @torch.no_grad()
+    def of(
+        cls, images: tuple[tuple[Tensor, ...], ...], hashes: dict[str, str], vgg: Vgg, device: torch.device
+    ) -> StyleSet:
+        """Measure the images of each style, uint8 (3, H, W)."""
+        found = []
+        for own in images:
+            each = [grams(vgg(image.to(device).float()[None] / 255)) for image in own]
+            found.append({tap: torch.stack([one[tap] for one in each]).mean(0) for tap in each[0]})
+        return cls({tap: torch.cat([one[tap] for one in found]) for tap in found[0]}, images, hashes)
+
+
+def style_files(style: StyleSource, folder: Path) -> list[Path]:
+    """Return the image of a style, or all images where its ``file`` is a folder."""
+    path = folder / style.file
+    paths = find_images(path) if path.is_dir() else [path]
+    if not paths or not path.exists():
+        raise UsageError(f"no style image {path} for the style {style.name!r}")
+    return paths
+
+
+def _load_style(path: Path, style_px: int) -> Tensor:
+    image = load_image(path, style_px)
+    if min(image.shape[1:]) < SMALLEST_PX:
+        raise UsageError(f"style image {path} is too small: its shorter side needs at least {SMALLEST_PX} pixels")
+    if float(image.float().mean(0).std()) < LEAST_DEVIATION:
+        raise UsageError(f"style image {path} is nearly uniform: there is no style to learn from it")
+    return image
