@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 from pydantic import SecretStr
 from test_store_failures import answering, refusal
