@@ -7,9 +7,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
-from shared.errors import DeviceUnavailable, Unavailable
+from shared.errors import DeviceUnavailable, Unavailable, UsageError
 
 RESTARTS = 20
 STOP_SECONDS = 60.0
@@ -71,7 +72,12 @@ class LocalWorker:
 
 @contextmanager
 def local_worker(log: Path) -> Iterator[LocalWorker]:
-    """Run a worker until the end of the block."""
+    """Run a worker until the end of the block. Raises UsageError where the workers' packages are missing."""
+    if find_spec("torch") is None:
+        raise UsageError(
+            "`run` styles on this machine, which lacks the packages of the workers: install atelier[workers], "
+            "or use `submit --wait` and `download`, which leave the work to workers elsewhere"
+        )
     worker = LocalWorker(log)
     try:
         yield worker

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 from celery import Celery
 from kombu import Exchange, Queue  # type: ignore[attr-defined]
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
-from shared.errors import BrokerUnavailable
+from shared.errors import BrokerUnavailable, UsageError
 from shared.tables import QUEUES
 
 STYLE_CHUNK = "style_chunk"
 SWEEP = "sweep"
 CONTROL_QUEUE = "control"
 
-FOREIGN = (OperationalError, OSError)
+SCHEMES = ("redis", "rediss", "redis+socket")
+FOREIGN = (OperationalError, RedisError, OSError)
 
 
 def make_celery(broker_url: str) -> Celery:
     """Return the Celery app that producer and workers share; tasks are known by name.
 
     Messages are acknowledged early: leases in Postgres decide what is redone, so no visibility
-    timeout matters. Queues are listed in order of priority, which BRPOP obeys.
+    timeout matters. Queues are listed in order of priority, which BRPOP obeys. Raises UsageError on
+    another kind of URL.
     """
+    _check_url(broker_url)
     app = Celery("atelier", broker=broker_url, set_as_current=False)
     app.conf.update(
         accept_content=["json"],
@@ -47,6 +52,21 @@ def make_celery(broker_url: str) -> Celery:
         },
     )
     return app
+
+
+def _check_url(url: str) -> None:
+    """Refuse a URL that kombu would stumble over much later; the message repeats nothing of it."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in SCHEMES and "@" not in (parts.hostname or "")
+        parts.port  # noqa: B018 - reading it raises when it is no number
+    except ValueError:
+        good = False
+    if not good:
+        raise UsageError(
+            "ATELIER_BROKER_URL cannot be read: write redis://:password@host:6379/0, for Valkey too, and "
+            "percent-encode what is special in the password"
+        )
 
 
 def _queue(name: str) -> Queue:

@@ -1,10 +1,10 @@
-"""Commands that run the services: ``services`` and ``db``."""
+"""Commands that run the services: ``services``, ``db`` and ``health``."""
 
 from __future__ import annotations
 
 import typer
 
-from shared import embedded
+from shared import embedded, health
 from shared.cli import JsonOption, note, print_json, print_line
 from shared.session import open_session
 from shared.settings import load_settings
@@ -20,6 +20,12 @@ def register(app: typer.Typer) -> None:
     tables = typer.Typer(help="The database's tables.", no_args_is_help=True)
     tables.command("upgrade")(upgrade)
     app.add_typer(tables, name="db")
+    checks = typer.Typer(
+        help="For a supervisor: exits 0 if this host's worker or beat does its work, 6 if not.", no_args_is_help=True
+    )
+    checks.command("worker")(health_worker)
+    checks.command("beat")(health_beat)
+    app.add_typer(checks, name="health")
 
 
 def start(as_json: JsonOption = False) -> None:
@@ -59,3 +65,24 @@ def upgrade(as_json: JsonOption = False) -> None:
             print_json({"upgraded": True})
         else:
             note("the tables are up to date")
+
+
+def health_worker(as_json: JsonOption = False) -> None:
+    """Check that a worker of this host has renewed its heartbeat in Postgres within 30 seconds."""
+    with open_session(load_settings(), lasting=False) as session:
+        health.check_worker(session.engine)
+    _healthy(as_json)
+
+
+def health_beat(as_json: JsonOption = False) -> None:
+    """Check that beat, run with the same ATELIER_HOME, has sent one of its last three ticks to Redis."""
+    settings = load_settings()
+    health.check_beat(settings.home, settings.sweep_seconds)
+    _healthy(as_json)
+
+
+def _healthy(as_json: bool) -> None:
+    if as_json:
+        print_json({"healthy": True})
+    else:
+        print_line("healthy")

@@ -32,8 +32,13 @@ def make_engine(url: str, *, pool_size: int = 5) -> Engine:
     """Return an engine for Postgres through psycopg 3. Raises UsageError on another kind of URL."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
-        raise UsageError("ATELIER_DATABASE_URL is not a database URL: write postgresql://user@host/name") from None
+        if "@" in (parsed.host or ""):  # a piece of the password, which must not come back in a message
+            raise ValueError
+    except (ArgumentError, ValueError):
+        raise UsageError(
+            "ATELIER_DATABASE_URL is not a database URL: write postgresql://user:password@host/name, and "
+            "percent-encode what is special in the password"
+        ) from None
     if parsed.get_backend_name() != "postgresql":
         raise UsageError(f"ATELIER_DATABASE_URL names {parsed.get_backend_name()}; Atelier needs Postgres 18")
     return create_engine(

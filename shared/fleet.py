@@ -39,6 +39,20 @@ def forget_dead(connection: Connection) -> int:
     return gone.rowcount
 
 
+def is_heard(connection: Connection, host: str) -> bool:
+    """Say whether a worker of a host is alive."""
+    found = connection.execute(
+        text("""
+        SELECT EXISTS (
+            SELECT FROM workers
+            WHERE host = :host AND heartbeat_at > clock_timestamp() - make_interval(secs => :age)
+        )
+        """),
+        {"host": host, "age": ALIVE_SECONDS},
+    )
+    return bool(found.scalar_one())
+
+
 def live_slots(connection: Connection) -> int:
     """Chunks that all live workers together can have in hand."""
     found = connection.execute(

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from celery.signals import after_task_publish
 
+from shared import health
 from shared.broker import CONTROL_QUEUE, SWEEP
 from shared.cli import JsonOption, note, print_json, print_line
 from shared.logs import configure_logs
@@ -27,11 +29,12 @@ def worker(
     attached: Annotated[bool, typer.Option("--attached", hidden=True, help="Stop when standard input ends.")] = False,
 ) -> None:
     """Style chunks until told to stop (SIGTERM or Ctrl-C)."""
-    from workers.worker import run_worker  # here, so that other commands do not wait for torch to load
-
     settings = load_settings()
     configure_logs(settings.log_level)
     with open_session(settings, lasting=not attached) as session:
+        session.broker.ping()  # later Celery would try for ever: a wrong password must be told
+        from workers.worker import run_worker  # here, so that nothing else waits for torch to load
+
         if not attached:
             note("the worker is ready; Ctrl-C stops it")
         code = run_worker(session.settings, session.engine, session.store, session.broker, until_stdin_closes=attached)
@@ -43,7 +46,9 @@ def beat() -> None:
     settings = load_settings()
     configure_logs(settings.log_level)
     with open_session(settings) as session:
+        session.broker.ping()
         app = session.broker.app
+        after_task_publish.connect(lambda **_: health.note_tick(settings.home), weak=False)
         app.conf.beat_schedule = {
             "sweep": {
                 "task": SWEEP,

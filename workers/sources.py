@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from shared.errors import InvalidInput, SourceRefused, SourceUnavailable, StoreUnavailable
+from shared.errors import InvalidInput, NotAllowed, SourceRefused, SourceUnavailable, StoreUnavailable
 from shared.store import ObjectStore, StoreOptions, open_store
 
 STORED = "store:"
@@ -34,7 +34,14 @@ class Sources:
             raise SourceRefused(f"sources of the kind {scheme}:// are not fetched: upload the file or use s3://")
         try:
             return self._get(self._bucket(bucket), key)
+        except NotAllowed as error:
+            raise SourceRefused(
+                f"bucket {bucket} does not let us read {key}, or has no such object: let our access key read it",
+                code="source_denied",
+            ) from error
         except StoreUnavailable as error:
+            if error.code == "no_such_bucket":
+                raise SourceRefused(f"there is no bucket {bucket}: correct the URL", code=error.code) from error
             raise SourceUnavailable(f"bucket {bucket} does not answer: {error}") from error
 
     def _stored(self, key: str) -> bytes:

@@ -24,7 +24,7 @@ from shared import chunks, jobs
 from shared.chunks import Claim, Failed, Outcome, PutBack, Succeeded
 from shared.database import transaction
 from shared.dispatch import dispatch
-from shared.errors import AtelierError, ImageError, LeaseLost, SourceUnavailable, Unavailable
+from shared.errors import AtelierError, ImageError, LeaseLost, NotAllowed, SourceUnavailable, Unavailable
 from shared.jobs import Job
 from shared.model_versions import ModelVersion, get_version
 from shared.renditions import NewRendition, RenditionKey, find_renditions
@@ -79,7 +79,7 @@ def stylize_chunk(studio: Studio, chunk_id: int) -> None:
         studio.breaker.succeeded()
     except LeaseLost as error:
         log.warning("lease_lost", chunk=chunk_id, error=str(error))
-    except Unavailable as error:
+    except (Unavailable, NotAllowed) as error:  # a store that refuses our key may be mended, like one that is down
         studio.breaker.failed(error)
 
 

@@ -52,7 +52,8 @@ def _from_answer(error: ClientError, place: str) -> AtelierError:
     if code in _MISSING:
         return MissingObject(f"the store has no object {place}")
     if code == "NoSuchBucket":
-        return StoreUnavailable(f"there is no such bucket: {place}; create it or mend the store URL")
+        message = f"there is no such bucket: {place}; create it or mend the store URL"
+        return StoreUnavailable(message, code="no_such_bucket")
     if status in (401, 403) or code in _DENIED:
         message = (
             f"the store refuses {place} ({code or status}: {said}); check the access key and its rights. "

@@ -1,0 +1,158 @@
+"""Every service of docker-compose.yml that is Atelier's: its command, its environment, its image's files."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from compose_stack import Stack, fill_in_example
+from PIL import Image
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with ExitStack() as exits:
+        yield Stack(tmp_path_factory.mktemp("stack"), fill_in_example(), exits)
+
+
+@pytest.fixture(scope="module")
+def migrated(stack: Stack) -> Stack:
+    """The stack after `migrate`, which two machines happened to start at the same time."""
+    command = stack.services["migrate"]["command"]
+    for process in [stack.process("migrate", command, {}) for _ in range(2)]:
+        done = stack.finish(process)
+        assert done.returncode == 0, done.stderr
+    return stack
+
+
+@pytest.fixture(scope="module")
+def working(migrated: Stack) -> Iterator[Stack]:
+    """The stack as `--profile cpu` starts it."""
+    for service in ("beat", "worker-cpu"):
+        assert migrated.healthy(service) == 6
+        migrated.start(service)
+    try:
+        migrated.await_health("worker-cpu")
+        yield migrated
+    finally:
+        migrated.stop_all()
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(3):
+        Image.radial_gradient("L").convert("RGB").rotate(30 * number).resize((96, 64 + number)).save(
+            folder / f"mug-{number}.png"
+        )
+    return folder
+
+
+def objects(stack: Stack, prefix: str) -> dict[str, bytes]:
+    bucket = stack.values["S3_BUCKET"]
+    found = stack.s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
+    return {one["Key"]: stack.s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read() for one in found}
+
+
+def test_each_image_holds_only_what_it_needs(stack: Stack) -> None:
+    producer = {path.name for path in stack.images["producer/Dockerfile"].iterdir()}
+    workers = {path.name for path in stack.images["workers/Dockerfile"].iterdir()}
+    assert not producer & {"torch", "torchvision", "numpy", "safetensors", "workers", "pytest"}
+    assert {"torch", "workers", "shared", "migrations"} <= workers
+    assert "pytest" not in workers
+    assert " train " not in stack.run("cli", "--help").stdout
+    assert " submit " in stack.run("cli", "--help").stdout
+
+
+def test_migrate_installs_the_built_in_model_in_the_bucket(migrated: Stack) -> None:
+    models = objects(migrated, "models/")
+    assert [hashlib.sha256(data).hexdigest() in key for key, data in models.items()] == [True]
+    assert "great-wave" in migrated.run("cli", "styles", "list").stdout
+
+
+def test_a_folder_goes_in_and_its_renditions_come_out_of_the_bucket(working: Stack, photos: Path) -> None:
+    done = working.run("cli", "submit", str(photos), "--style", "great-wave", "--wait", "--json")
+    assert done.returncode == 0, done.stderr
+    batch = json.loads(done.stdout)
+    assert (batch["state"], batch["succeeded"], batch["failed"]) == ("finished", 3, 0)
+    stored = objects(working, "renditions/")
+    out = photos.parent / "out"
+    assert working.run("cli", "download", batch["batch"], "--out", str(out)).returncode == 0
+    for number in range(3):
+        data = (out / f"mug-{number}.jpg").read_bytes()
+        assert data in stored.values()
+        with Image.open(io.BytesIO(data)) as rendition:
+            assert rendition.size == (96, 64 + number)
+            assert len(set(rendition.tobytes())) > 20
+
+
+def test_a_prefix_of_a_merchants_bucket_goes_in_and_missing_objects_fail_alone(working: Stack, photos: Path) -> None:
+    working.s3.create_bucket(Bucket="shop")
+    for path in photos.iterdir():
+        working.s3.upload_file(str(path), "shop", f"spring/shoes/{path.name}")
+    done = working.run("cli", "submit", "s3://shop/spring", "--style", "udnie", "--wait", "--json")
+    assert done.returncode == 0, done.stderr
+    batch = json.loads(done.stdout)
+    assert batch["succeeded"] == 3
+    out = photos.parent / "out"
+    assert working.run("cli", "download", batch["batch"], "--out", str(out)).returncode == 0
+    assert sorted(path.name for path in (out / "shoes").iterdir()) == ["mug-0.jpg", "mug-1.jpg", "mug-2.jpg"]
+    rows = photos.parent / "rows.csv"
+    rows.write_text("sku,image\n1,s3://shop/spring/shoes/mug-0.png\n2,s3://shop/gone.png\n3,s3://nobodys/gone.png\n")
+    mixed = working.run("cli", "submit", str(rows), "--style", "udnie", "--wait", "--json")
+    assert mixed.returncode == 4, mixed.stderr
+    assert json.loads(mixed.stdout)["succeeded"] == 1
+
+
+def test_health_checks_pass_while_a_service_works_and_fail_when_it_has_stopped(working: Stack) -> None:
+    working.await_health("beat")
+    assert working.stop("beat") == 0
+    assert working.stop("worker-cpu") == 0
+    ill = working.run("worker-cpu", "health", "worker")
+    assert ill.returncode == 6
+    assert ill.stderr.startswith("atelier: no worker of ")
+
+
+def test_the_trainer_refuses_missing_data_in_one_line(stack: Stack) -> None:
+    done = stack.run("trainer", ATELIER_DEVICE="cpu")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "/data" in done.stderr
+
+
+def test_the_command_line_without_torch_says_who_styles_instead(migrated: Stack, photos: Path) -> None:
+    done = migrated.run("cli", "run", str(photos), "--style", "udnie", "--out", str(photos.parent / "out"))
+    assert done.returncode == 2
+    assert "submit --wait" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("service", "command", "variable", "address"),
+    [
+        ("migrate", ("db", "upgrade"), "ATELIER_DATABASE_URL", "postgresql://atelier:SECRET@127.0.0.1:9/atelier"),
+        ("migrate", ("db", "upgrade"), "ATELIER_DATABASE_URL", None),
+        ("cli", ("submit", "PHOTOS", "--style", "udnie"), "ATELIER_S3_ENDPOINT_URL", "http://127.0.0.1:9"),
+        ("worker-cpu", ("worker",), "ATELIER_BROKER_URL", "redis://:SECRET@127.0.0.1:9/0"),
+        ("beat", ("beat",), "ATELIER_BROKER_URL", None),
+    ],
+)
+def test_a_server_that_does_not_answer_or_refuses_us_is_one_line_and_exit_code_6(
+    migrated: Stack, photos: Path, service: str, command: tuple[str, ...], variable: str, address: str | None
+) -> None:
+    refused = migrated.environment(service)[variable]
+    for name in ("DATABASE_PASSWORD", "REDIS_PASSWORD"):
+        refused = refused.replace(migrated.values[name], "SECRET")
+    arguments = [str(photos) if part == "PHOTOS" else part for part in command]
+    done = migrated.run(service, *arguments, **{variable: address or refused})
+    assert done.returncode == 6, done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.stderr.startswith("atelier: ")
+    assert "SECRET" not in done.stderr
