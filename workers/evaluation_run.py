@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,20 @@ from torch import Tensor
 from shared.errors import UsageError
 from workers.contact_sheet import Cell, contact_sheet, thumbnail
 from workers.evaluation_files import EvaluationFiles
+from workers.images.compose import Pixels, compose
 from workers.model.checkpoint import Checkpoint, row_from_bytes, trunk_from_bytes
 from workers.model.evaluation import GOAL, STYLE_PX, Figures, StyleTargets, measure, meets_goal, summary
-from workers.model.panel import Panel
+from workers.model.metrics import white_kept
+from workers.model.panel import Panel, split, stratified
+from workers.model.recognition import Recogniser, label_of, labelled, pooled
 from workers.model.tiles import paint
 from workers.model.vgg import Vgg
 from workers.painter import choose_device
+
+PANEL_PHOTOS = 20
+WITNESSES = 20
+WITNESS_PX = 192
+"""Long side at which labelled photos are styled to be recognised: what matters is whether it can be seen at all."""
 
 MINIBATCH = 4
 """Styles of one photo that are painted and looked at together: VGG-19 needs 40 MB for each at 384 px."""
@@ -43,8 +52,22 @@ class Candidate:
         self.rows = torch.stack([row_from_bytes(checkpoint.rows[style.name]) for style in self.styles]).to(device)
         self.targets = StyleTargets.load(self.images, vgg, device)
         self.figures: dict[str, list[Figures]] = {style.name: [] for style in self.styles}
+        self.agreed: dict[str, list[float]] = {style.name: [] for style in self.styles}
         heads = zip(self.images, self.styles, strict=True)
         self.sheet: list[list[Cell | None]] = [[None, *(Cell(_thumbnail_of(i), style.name) for i, style in heads)]]
+
+    def paint(self, photo: Tensor, part: slice) -> Tensor:
+        """Paint a photo (1, 3, H, W) in some of the styles: (S, 3, H, W)."""
+        rows = self.rows[part]
+        return paint(self.generator, photo.expand(len(rows), -1, -1, -1), rows)
+
+    @torch.inference_mode()
+    def witness(self, photo: Tensor, recogniser: Recogniser, vgg: Vgg) -> None:
+        """Note for every style whether a photo (1, 3, H, W) is still sorted into the class it had."""
+        painted = torch.cat([photo, self.paint(photo, slice(None))])
+        before, *after = recogniser.classify(pooled(painted, vgg)).tolist()
+        for style, found in zip(self.styles, after, strict=True):
+            self.agreed[style.name].append(float(found == before))
 
     @torch.inference_mode()
     def sit(self, photo: Tensor, name: str, vgg: Vgg) -> None:
@@ -53,11 +76,10 @@ class Candidate:
         cells: list[Cell | None] = [Cell(thumbnail(to_picture(photo[0])), name)]
         for start in range(0, len(self.styles), MINIBATCH):
             part = slice(start, start + MINIBATCH)
-            rows = self.rows[part]
-            painted = paint(self.generator, photo.expand(len(rows), -1, -1, -1), rows)
+            painted = self.paint(photo, part)
             found = measure(painted, photo, features, self.targets[part], vgg)
             for style, figures, picture in zip(self.styles[part], found, painted, strict=True):
-                self.figures[style.name].append(figures)
+                self.figures[style.name].append(figures | {"white_kept": shipped_white(picture, photo[0])})
                 cells.append(
                     Cell(
                         thumbnail(to_picture(picture)),
@@ -68,12 +90,16 @@ class Candidate:
 
     def findings(self) -> dict[str, Any]:
         """Return the figures per style and over all renditions, as plain data."""
-        styles = {name: summary(figures) for name, figures in self.figures.items()}
+        # Agreement belongs to other photos than the rest, so it joins the figures only here.
+        agreed: dict[str, list[Figures]] = {
+            name: [{"agreement": one} for one in found] or [{"agreement": None}] for name, found in self.agreed.items()
+        }
+        styles = {name: summary(figures) | summary(agreed[name]) for name, figures in self.figures.items()}
         return {
             "checkpoint": str(self.folder),
             "trunk_sha256": self.trunk_sha256,
             "styles": [{"style": name, **found, "meets_goal": meets_goal(found)} for name, found in styles.items()],
-            "overall": summary([one for figures in self.figures.values() for one in figures]),
+            "overall": summary(_all(self.figures)) | summary(_all(agreed)),
             "renditions": self.figures,
         }
 
@@ -91,7 +117,8 @@ def evaluate_from_files(
     vgg.to(memory_format=torch.channels_last)
     candidates = [Candidate(folder, files.styles, vgg, device) for folder in files.checkpoints]
     tell("choosing the panel")
-    panel = Panel.choose(files.photos, px)
+    test, others = split(files.photos)
+    panel = Panel.of(stratified(test, PANEL_PHOTOS), px)
     try:
         files.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -101,12 +128,14 @@ def evaluate_from_files(
         photo = panel.load(path).to(device)
         for candidate in candidates:
             candidate.sit(photo, path.stem, vgg)
+    recognition = recognise(test, others, candidates, vgg, tell)
     document = {
         "panel": {
             "data_sha256": panel.data_hash,
             "px": px,
             "photos": [f"{path.parent.name}/{path.name}" for path in panel.photos],
         },
+        "recognition": recognition,
         "style_px": STYLE_PX,
         "goal": GOAL,
         "checkpoints": [candidate.findings() for candidate in candidates],
@@ -118,10 +147,67 @@ def evaluate_from_files(
     return document
 
 
+def recognise(
+    test: Sequence[Path],
+    others: Sequence[Path],
+    candidates: Sequence[Candidate],
+    vgg: Vgg,
+    tell: Callable[[str], None],
+) -> dict[str, Any] | None:
+    """Let a classifier say whether labelled test photos are still what they were; None where labels are missing.
+
+    Returns how often the classifier is right about the photos themselves, which bounds what agreement means.
+    """
+    classes = labelled(others)
+    witnesses = Panel.of(
+        stratified([photo for photo in test if label_of(photo) in classes], WITNESSES, label_of), WITNESS_PX
+    )
+    if not witnesses.photos:
+        return None
+    device = candidates[0].rows.device
+    tell(f"learning to tell {len(classes)} classes apart")
+    examples = [(i, photo) for i, photos in enumerate(classes.values()) for photo in photos]
+    found = torch.cat([pooled(witnesses.load(photo).to(device), vgg) for _, photo in examples])
+    recogniser = Recogniser(found, torch.tensor([i for i, _ in examples], device=device))
+    right = 0
+    for number, path in enumerate(witnesses.photos, 1):
+        tell(f"labelled photo {number} of {len(witnesses.photos)}: {path.name}")
+        photo = witnesses.load(path).to(device)
+        right += list(classes)[int(recogniser.classify(pooled(photo, vgg)))] == label_of(path)
+        for candidate in candidates:
+            candidate.witness(photo, recogniser, vgg)
+    return {
+        "classes": list(classes),
+        "photos": [path.name for path in witnesses.photos],
+        "data_sha256": witnesses.data_hash,
+        "accuracy": right / len(witnesses.photos),
+    }
+
+
+def shipped_white(painted: Tensor, photo: Tensor) -> float | None:
+    """Share of near-white kept once the rendition is composed as it is shipped, with the background protected.
+
+    Takes (3, H, W) twice; None where the photo has no white to keep.
+    """
+    rgb, paint_rgb = to_pixels(photo), to_pixels(painted)
+    shipped = torch.from_numpy(compose(rgb, rgb, paint_rgb, strength=1, white="keep")).permute(2, 0, 1)
+    kept = float(white_kept(shipped[None].float() / 255, photo[None].cpu()))
+    return None if math.isnan(kept) else kept
+
+
 def to_picture(image: Tensor) -> Image.Image:
     """(3, H, W) in [0, 1] → a picture of 8 bits."""
-    pixels = (image.float() * 255).round_().clamp_(0, 255).to(torch.uint8).permute(1, 2, 0)
-    return Image.fromarray(np.ascontiguousarray(pixels.cpu().numpy()))
+    return Image.fromarray(to_pixels(image))
+
+
+def to_pixels(image: Tensor) -> Pixels:
+    """(3, H, W) in [0, 1] → uint8 (H, W, 3)."""
+    pixels = (image.float() * 255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
+    return np.ascontiguousarray(pixels.cpu().numpy())
+
+
+def _all(figures: Mapping[str, Sequence[Figures]]) -> list[Figures]:
+    return [one for found in figures.values() for one in found]
 
 
 def _thumbnail_of(path: Path) -> Image.Image:

@@ -11,6 +11,11 @@ COLUMNS = {
     "style_error": ("styleErr ↓", ".3f"),
     "moments": ("mean/std ↓", ".2f"),
     "colour_drift": ("ΔE", ".1f"),
+    "white_kept": ("white ↑", ".3f"),
+    "grid": ("grid dB", ".1f"),
+    "frame": ("frame", ".1f"),
+    "blobs": ("blobs ‰", ".2f"),
+    "agreement": ("agree ↑", ".2f"),
     "combined": ("combined ↓", ".2f"),
 }
 OVERALL = "all"

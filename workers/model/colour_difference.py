@@ -69,5 +69,8 @@ def _weighted(lightness: Tensor, chroma: Tensor, hue: Tensor, means: tuple[Tenso
 
 
 def colour_drift(image: Tensor, photo: Tensor) -> Tensor:
-    """Mean CIEDE2000 over the pixels of two sRGB pictures (N, 3, H, W) in [0, 1]: (N,), 0 for equal ones."""
+    """Mean CIEDE2000 over the pixels of two sRGB pictures (N, 3, H, W) in [0, 1]: (N,), 0 for equal ones.
+
+    ``photo`` may be one for all, (1, 3, H, W).
+    """
     return ciede2000(to_lab(image), to_lab(photo)).mean((1, 2))

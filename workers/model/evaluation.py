@@ -10,10 +10,10 @@ from statistics import mean, median
 import torch
 from torch import Tensor
 
-from workers.model import metrics
+from workers.model import artefacts, metrics
 from workers.model.colour_difference import colour_drift
 from workers.model.dataset import load_image
-from workers.model.losses import grams
+from workers.model.losses import grams, style_error
 from workers.model.vgg import STYLE_TAPS, Vgg
 
 STYLE_PX = 512
@@ -42,7 +42,7 @@ class StyleTargets:
         """Look at S style images."""
         found = [vgg(load_image(image, STYLE_PX).to(device).float()[None] / 255) for image in images]
         gram = [grams(features) for features in found]
-        moments = [metrics.moments(features) for features in found]
+        moments = [metrics.moments(features, one) for features, one in zip(found, gram, strict=True)]
         return cls(
             {tap: torch.cat([one[tap] for one in gram]) for tap in STYLE_TAPS},
             {tap: _stacked([one[tap] for one in moments]) for tap in STYLE_TAPS},
@@ -70,15 +70,19 @@ def measure(
         vgg: the eyes.
     """
     found = vgg(painted)
+    found_grams = grams(found)
     pdist = metrics.perceptual_distance(found, features)
-    style_error = metrics.relative_style_error(found, targets.grams)
+    style = style_error(found_grams, targets.grams)
     measured = {
-        "ssim": metrics.ssim(painted, photo.expand_as(painted)),
+        "ssim": metrics.ssim(painted, photo),
         "pdist": pdist,
-        "style_error": style_error,
-        "moments": metrics.moments_distance(metrics.moments(found), targets.moments),
-        "colour_drift": colour_drift(painted, photo.expand_as(painted)),
-        "combined": metrics.combined(pdist, style_error),
+        "style_error": style,
+        "moments": metrics.moments_distance(metrics.moments(found, found_grams), targets.moments),
+        "colour_drift": colour_drift(painted, photo),
+        "combined": metrics.combined(pdist, style),
+        "grid": artefacts.grid(painted, photo),
+        "frame": artefacts.frame(painted, photo),
+        "blobs": artefacts.blobs(painted, photo),
     }
     return [dict(zip(measured, values, strict=True)) for values in torch.stack(list(measured.values()), 1).tolist()]
 
