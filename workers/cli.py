@@ -1,4 +1,4 @@
-"""Commands of the workers: ``worker``, ``beat`` and ``train``."""
+"""Commands of the workers: ``worker``, ``beat``, ``train`` and ``evaluate``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from shared.logs import configure_logs
 from shared.model_versions import BUILT_IN
 from shared.session import open_session
 from shared.settings import load_settings
+from workers.evaluation_files import EvaluationFiles
+from workers.evaluation_table import comparison_table, evaluation_table
 from workers.training_files import TrainingFiles
 
 
@@ -23,6 +25,7 @@ def register(app: typer.Typer) -> None:
     app.command("worker")(worker)
     app.command("beat")(beat)
     app.command("train")(train_command)
+    app.command("evaluate")(evaluate_command)
 
 
 def worker(
@@ -83,3 +86,28 @@ def train_command(
         print_line(f"checkpoint: {out / 'checkpoint'}")
     else:
         print_line(f"paused at step {step} of {steps}: the same command goes on")
+
+
+def evaluate_command(
+    photos: Annotated[list[Path], typer.Option(help="Folder with photos, split as in training; repeat for several.")],
+    styles: Annotated[Path, typer.Option(help="Folder with the style images that the checkpoint names.")],
+    out: Annotated[Path, typer.Option(help="Folder for evaluation.json and the contact sheet.")],
+    checkpoint: Annotated[list[Path], typer.Option(help="Checkpoint to measure; repeat to compare several.")],
+    vgg: Annotated[str | None, typer.Option(help="VGG-19 features; ATELIER_VGG by default.")] = None,
+    px: Annotated[int, typer.Option(min=64, help="Long side of the photos.")] = 384,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a generator from files, without any service: content kept, style taken on, flaws."""
+    from workers.evaluation_run import evaluate_from_files  # here, so that other commands do not load torch
+
+    settings = load_settings()
+    configure_logs(settings.log_level)
+    files = EvaluationFiles(photos, styles, Path(vgg or settings.vgg or "vgg19.safetensors"), checkpoint, out)
+    found = evaluate_from_files(files, settings.device, px, note)
+    if as_json:
+        print_json(found)
+        return
+    tables = [[f"checkpoint {one['checkpoint']}", *evaluation_table(one)] for one in found["checkpoints"]]
+    if len(checkpoint) > 1:
+        tables.append(comparison_table(found["checkpoints"]))
+    print_line("\n\n".join("\n".join(table) for table in tables))

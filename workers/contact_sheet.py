@@ -1,0 +1,51 @@
+"""A contact sheet: pictures in rows and columns, each with its label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image, ImageDraw, ImageFont
+
+CELL_PX = 144
+LABEL_PX = 14
+MARGIN_PX = 4
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A picture, already no larger than a cell, and what is written below it."""
+
+    picture: Image.Image
+    label: str = ""
+
+
+def thumbnail(picture: Image.Image) -> Image.Image:
+    """Return a copy that fits into a cell."""
+    small = picture.copy()
+    small.thumbnail((CELL_PX, CELL_PX), Image.Resampling.LANCZOS)
+    return small
+
+
+def contact_sheet(rows: Sequence[Sequence[Cell | None]]) -> Image.Image:
+    """Lay out rows of cells on grey; None leaves a place empty, and a label that is too long is cut."""
+    step_x, step_y = CELL_PX + MARGIN_PX, CELL_PX + LABEL_PX + MARGIN_PX
+    size = (MARGIN_PX + step_x * max(map(len, rows)), MARGIN_PX + step_y * len(rows))
+    sheet = Image.new("RGB", size, (110, 110, 110))
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(LABEL_PX - 3)
+    for i, row in enumerate(rows):
+        for j, cell in enumerate(row):
+            if cell is None:
+                continue
+            left, top = MARGIN_PX + j * step_x, MARGIN_PX + i * step_y
+            width, height = cell.picture.size
+            sheet.paste(cell.picture, (left + (CELL_PX - width) // 2, top + (CELL_PX - height) // 2))
+            draw.text((left, top + CELL_PX), _fitted(cell.label, font), fill="white", font=font)
+    return sheet
+
+
+def _fitted(label: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
+    while font.getlength(label) > CELL_PX:
+        label = label[:-2] + "…"
+    return label

@@ -1,0 +1,58 @@
+"""The figures of an evaluation as tables of text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+COLUMNS = {
+    "ssim": ("SSIM ↑", ".3f"),
+    "pdist": ("pdist ↓", ".3f"),
+    "style_error": ("styleErr ↓", ".3f"),
+    "moments": ("mean/std ↓", ".2f"),
+    "colour_drift": ("ΔE", ".1f"),
+    "white_kept": ("white ↑", ".3f"),
+    "grid": ("grid dB", ".1f"),
+    "frame": ("frame", ".1f"),
+    "blobs": ("blobs ‰", ".2f"),
+    "agreement": ("agree ↑", ".2f"),
+    "combined": ("combined ↓", ".2f"),
+}
+OVERALL = "all"
+
+
+def evaluation_table(findings: dict[str, Any]) -> list[str]:
+    """Return one checkpoint's table, a line for each style and one for all renditions together."""
+    lines = [["style", *(heading for heading, _ in COLUMNS.values()), "meets goal"]]
+    for found in findings["styles"]:
+        lines.append([found["style"], *_values(found, ""), "yes" if found["meets_goal"] else "no"])
+    met = sum(found["meets_goal"] for found in findings["styles"])
+    lines.append([OVERALL, *_values(findings["overall"], ""), f"{met} of {len(findings['styles'])}"])
+    return _aligned(lines)
+
+
+def comparison_table(checkpoints: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the overall figures of several checkpoints, then what each differs by from the first."""
+    lines = [["checkpoint", *(heading for heading, _ in COLUMNS.values())]]
+    lines += [[one["checkpoint"], *_values(one["overall"], "")] for one in checkpoints]
+    first = checkpoints[0]["overall"]
+    for one in checkpoints[1:]:
+        change = {
+            name: None if first[name] is None or one["overall"][name] is None else one["overall"][name] - first[name]
+            for name in COLUMNS
+        }
+        lines.append([f"{one['checkpoint']} − first", *_values(change, "+")])
+    return _aligned(lines)
+
+
+def _values(figures: dict[str, Any], sign: str) -> list[str]:
+    return ["–" if figures[name] is None else format(figures[name], sign + spec) for name, (_, spec) in COLUMNS.items()]
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Pad the cells: the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))])
+        for line in lines
+    ]

@@ -1,0 +1,125 @@
+"""How good is a picture that was styled? Measures of the content kept and of the style taken on.
+
+One more of the style is ``losses.style_error`` (*styleErr*), with the style image's shorter side at 512 px.
+Pictures are float (N, 3, H, W) RGB in [0, 1]; every measure returns one number per picture, (N,).
+Nothing here learns: no trained heads, so ``perceptual_distance`` stands in for LPIPS
+and ``combined`` for ArtFID, and neither compares with figures under those names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from workers.model.vgg import STYLE_TAPS
+
+CONTENT_TAPS = ("relu1_2", "relu2_2", "relu3_4", "relu4_1")
+LUMA = (0.299, 0.587, 0.114)
+WINDOW_PX = 11
+WINDOW_SIGMA = 1.5
+NEAR_WHITE = 250 / 255
+LEAST_WHITE = 0.01
+STYLE_WEIGHT = 10.0
+
+
+def luminance(image: Tensor) -> Tensor:
+    """(N, 3, H, W) RGB → (N, 1, H, W): luma as ITU-R BT.601 weighs it."""
+    return (image * image.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+
+
+def ssim(image: Tensor, photo: Tensor) -> Tensor:
+    """Structural similarity of the luminance, (N,): 1 for equal pictures, about 0 for unrelated ones, at least −1.
+
+    ``photo`` may be one for all, (1, 3, H, W).
+    Wang et al. 2004, "Image Quality Assessment: From Error Visibility to Structural Similarity": a
+    Gaussian window of 11 pixels and σ = 1.5, only where it fits whole, K₁ = 0.01 and K₂ = 0.03, mean
+    of the map. Sides of at least 11 pixels.
+    """
+    x, y = luminance(image), luminance(photo)
+    mean_x, square_x, product = _blur(torch.cat((x, x * x, x * y), 1)).unbind(1)
+    mean_y, square_y = _blur(torch.cat((y, y * y), 1)).unbind(1)
+    variance_x, variance_y = square_x - mean_x.square(), square_y - mean_y.square()
+    covariance = product - mean_x * mean_y
+    c1, c2 = 0.01**2, 0.03**2
+    structure = (2 * covariance + c2) / (variance_x + variance_y + c2)
+    return ((2 * mean_x * mean_y + c1) / (mean_x.square() + mean_y.square() + c1) * structure).mean((1, 2))
+
+
+def _blur(x: Tensor) -> Tensor:
+    """Gaussian window over every channel: (N, C, H, W) → (N, C, H − 10, W − 10)."""
+    at = torch.arange(WINDOW_PX, dtype=x.dtype, device=x.device) - WINDOW_PX // 2
+    window = torch.exp(-at.square() / (2 * WINDOW_SIGMA**2))
+    window = window / window.sum()
+    channels = x.shape[1]
+    x = F.conv2d(x, window.view(1, 1, -1, 1).repeat(channels, 1, 1, 1), groups=channels)
+    return F.conv2d(x, window.view(1, 1, 1, -1).repeat(channels, 1, 1, 1), groups=channels)
+
+
+def perceptual_distance(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Tensor:
+    """How far the content moved (*pdist*), (N,): 0 for equal pictures, 2 at most.
+
+    Squared distance of the VGG-19 features of ``CONTENT_TAPS``, each position normalised to unit
+    length over the channels, mean over the positions and the layers. A stand-in for LPIPS (Zhang et
+    al. 2018, arXiv:1801.03924), which weighs the channels with trained heads.
+    """
+    return torch.stack([_angle(found[tap].float(), wanted[tap].float()) for tap in CONTENT_TAPS]).mean(0)
+
+
+def _angle(x: Tensor, y: Tensor) -> Tensor:
+    """Squared distance of the unit vectors along dimension 1, mean over the positions: |x̂|² + |ŷ|² − 2 x̂·ŷ.
+
+    Without making x̂ and ŷ, which are as large as the feature maps. A zero vector stays one.
+    """
+    length_x: Tensor = x.norm(dim=1)
+    length_y: Tensor = y.norm(dim=1)
+    cosine = (x * y).sum(1) / (length_x * length_y).clamp_min(1e-12)
+    squared: Tensor = (length_x > 0).float() + (length_y > 0).float() - 2 * cosine
+    return squared.mean((1, 2)).clamp_min(0)
+
+
+def moments(features: Mapping[str, Tensor], grams: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+    """Mean and standard deviation over the positions, by style layer: two tensors (N, C) each.
+
+    The Gram matrices (``losses.grams`` of the same features) have the mean squares on their diagonals.
+    """
+    found = {}
+    for tap in STYLE_TAPS:
+        mean = features[tap].float().mean((2, 3))
+        squares = grams[tap].diagonal(dim1=1, dim2=2)
+        found[tap] = (mean, (squares - mean.square()).clamp_min(0).sqrt())
+    return found
+
+
+def moments_distance(found: Mapping[str, tuple[Tensor, Tensor]], wanted: Mapping[str, tuple[Tensor, Tensor]]) -> Tensor:
+    """Distance of the features' means and standard deviations, (N,): 0 for the style's own, no upper end.
+
+    Sum over the layers of ‖μ − μs‖ + ‖σ − σs‖: the style loss of Huang and Belongie 2017
+    (arXiv:1703.06868). Blind to which features go together, which the Gram matrices see.
+    """
+    parts = [(found[tap][i] - wanted[tap][i]).norm(dim=1) for tap in STYLE_TAPS for i in (0, 1)]
+    return torch.stack(parts).sum(0)
+
+
+def combined(content: Tensor, style: Tensor) -> Tensor:
+    """One figure for both, (N,): (1 + pdist) · (1 + 10 · styleErr); 1 at best, lower is better.
+
+    In the manner of ArtFID, (1 + LPIPS) · (1 + FID) (Wright and Ommer 2022, arXiv:2207.12280), made of
+    what can be had without trained heads, so a substitute. The ten is the weight that the training
+    gives the same error: without it an unstyled photo (about 1 · 2) would tie with a good rendition
+    (about 1.8 · 1.1); with it they are 11 and 3. It does not see that a product is gone: a copy of
+    the style image has about 2. Read it beside SSIM.
+    """
+    return (1 + content) * (1 + STYLE_WEIGHT * style)
+
+
+def white_kept(image: Tensor, photo: Tensor) -> Tensor:
+    """Share of the photo's near-white pixels that are near-white still, (N,) in [0, 1]; NaN where it has under 1 %.
+
+    Near-white: every channel at 250 of 255 or more.
+    """
+    was, is_still = (x.amin(1) >= NEAR_WHITE - 1e-6 for x in (photo, image))
+    kept = (was & is_still).float().mean((1, 2)) / was.float().mean((1, 2))
+    return torch.where(was.float().mean((1, 2)) < LEAST_WHITE, torch.nan, kept)
