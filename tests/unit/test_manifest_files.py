@@ -124,6 +124,14 @@ def test_bad_row_keeps_its_columns_for_the_merchant_to_mend(folder: Path) -> Non
     assert "green.jpg" in str(row.error)
 
 
+def test_bad_row_still_knows_which_file_it_names(folder: Path) -> None:
+    """Results and errors name it by its whole path, wherever they are written."""
+    rows = read(folder, "sku,Image Src,strength\nA,red.jpg,9\nB,red.jpg,1,surplus\nC,ftp://x/y.jpg,\nD,,\n")
+    red = (folder / "red.jpg").as_uri()
+    assert [row.image for row in rows] == [red, red, "ftp://x/y.jpg", ""]
+    assert all(row.source == "" for row in rows)
+
+
 def test_remote_sources_are_taken_as_they_are(folder: Path) -> None:
     rows = read(folder, "image\ns3://shop/a b/x#1.jpg\nhttps://x.example/i/red%20shoe.jpg?v=2\nfile:///nowhere.jpg\n")
     assert [row.source for row in rows] == [
@@ -219,9 +227,21 @@ def test_jsonl_rows_are_read_and_bad_lines_are_bad_rows(folder: Path) -> None:
     assert manifest.columns == ("sku", "image", "strength", "tags", "gone", "pic", "url")
 
 
-def test_json_document_is_refused_as_a_whole(folder: Path) -> None:
-    with pytest.raises(ManifestError, match="one object per line"):
-        opened(folder, '[\n"a",\n"b"\n]', "m.json")
+@pytest.mark.parametrize(
+    "content",
+    [
+        '[\n"a",\n"b"\n]',
+        '[{"image": "red.jpg"}]',
+        '[{"image": "red.jpg"},\n{"image": "blue.jpg"}]',
+        # The last line alone would be a good row.
+        '{\n"products": [\n{"image": "red.jpg"},\n{"image": "blue.jpg"}\n]}',
+        '\n  {\n  "image": "red.jpg"\n}\n',
+    ],
+)
+def test_json_document_is_refused_as_a_whole(folder: Path, content: str) -> None:
+    with pytest.raises(ManifestError, match="one object per line, such as") as caught:
+        opened(folder, content, "m.json")
+    assert caught.value.code == "not_json_lines"
 
 
 def test_local_merchant_may_leave_the_folder_and_the_service_reads_no_path(folder: Path) -> None:
