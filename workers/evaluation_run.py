@@ -16,6 +16,7 @@ from torch import Tensor
 from shared.errors import UsageError
 from workers.contact_sheet import Cell, contact_sheet, thumbnail
 from workers.evaluation_files import EvaluationFiles
+from workers.images.background import paint_weight
 from workers.images.compose import Pixels, compose
 from workers.model.checkpoint import Checkpoint, row_from_bytes, trunk_from_bytes
 from workers.model.evaluation import GOAL, STYLE_PX, Figures, StyleTargets, measure, meets_goal, summary
@@ -190,7 +191,7 @@ def shipped_white(painted: Tensor, photo: Tensor) -> float | None:
     Takes (3, H, W) twice; None where the photo has no white to keep.
     """
     rgb, paint_rgb = to_pixels(photo), to_pixels(painted)
-    shipped = torch.from_numpy(compose(rgb, rgb, paint_rgb, strength=1, white="keep")).permute(2, 0, 1)
+    shipped = torch.from_numpy(compose(rgb, rgb, paint_rgb, paint_weight(rgb), strength=1)).permute(2, 0, 1)
     kept = float(white_kept(shipped[None].float() / 255, photo[None].cpu()))
     return None if math.isnan(kept) else kept
 

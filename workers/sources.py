@@ -43,8 +43,7 @@ class Sources:
             if error.code == "no_such_bucket":
                 raise SourceRefused(f"there is no bucket {bucket}: correct the URL", code=error.code) from error
             raise SourceUnavailable(f"bucket {bucket} does not answer: {error}") from error
-        except (NotAllowed, InvalidInput) as error:
-            # A bucket that is shut to us is the fault of the row that names it, not of its neighbours.
+        except InvalidInput as error:
             raise SourceRefused(str(error), code=error.code) from error
 
     def _stored(self, key: str) -> bytes:

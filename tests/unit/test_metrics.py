@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from workers.model import artefacts, metrics
+from workers.model.ssim import luminance, ssim
 from workers.model.colour_difference import ciede2000, colour_drift, to_lab
 from workers.model.losses import grams, style_error
 from workers.model.vgg import STYLE_TAPS
@@ -63,20 +64,20 @@ def features(seed: int) -> dict[str, Tensor]:
 
 def test_ssim_of_equal_pictures_is_one_and_of_a_negative_below_zero() -> None:
     photo = picture()
-    assert float(metrics.ssim(photo, photo)) == pytest.approx(1)
+    assert float(ssim(photo, photo)) == pytest.approx(1)
     rough = torch.rand(1, 3, 96, 128, generator=torch.Generator().manual_seed(1))
-    assert float(metrics.ssim(1 - rough, rough)) < -0.8
+    assert float(ssim(1 - rough, rough)) < -0.8
 
 
 def test_ssim_of_constant_pictures_is_the_luminance_term_alone() -> None:
     dark, light = torch.full((1, 3, 16, 16), 0.2), torch.full((1, 3, 16, 16), 0.6)
     wanted = (2 * 0.2 * 0.6 + 1e-4) / (0.2**2 + 0.6**2 + 1e-4)
-    assert float(metrics.ssim(dark, light)) == pytest.approx(wanted, abs=1e-3)
+    assert float(ssim(dark, light)) == pytest.approx(wanted, abs=1e-3)
 
 
 def test_ssim_falls_with_noise_and_sees_one_photo_for_several_pictures() -> None:
     photo, noise = picture(), torch.randn(1, 3, 96, 128, generator=torch.Generator().manual_seed(1))
-    values = metrics.ssim(torch.cat([photo, photo + 0.02 * noise, photo + 0.2 * noise]), photo).tolist()
+    values = ssim(torch.cat([photo, photo + 0.02 * noise, photo + 0.2 * noise]), photo).tolist()
     assert values == sorted(values, reverse=True)
     assert values[2] < 0.5
 
@@ -86,13 +87,13 @@ def test_ssim_of_one_window_is_what_the_formula_gives() -> None:
     at = torch.arange(11) - 5.0
     window = torch.exp(-(at[:, None] ** 2 + at**2) / (2 * 1.5**2))
     window /= window.sum()
-    a, b = metrics.luminance(x)[0, 0], metrics.luminance(y)[0, 0]
+    a, b = luminance(x)[0, 0], luminance(y)[0, 0]
     mean_a, mean_b = (window * a).sum(), (window * b).sum()
     var_a, var_b = (window * (a - mean_a) ** 2).sum(), (window * (b - mean_b) ** 2).sum()
     covariance = (window * (a - mean_a) * (b - mean_b)).sum()
     wanted = (2 * mean_a * mean_b + 1e-4) * (2 * covariance + 9e-4)
     wanted /= (mean_a**2 + mean_b**2 + 1e-4) * (var_a + var_b + 9e-4)
-    assert float(metrics.ssim(x, y)) == pytest.approx(float(wanted), rel=1e-4)
+    assert float(ssim(x, y)) == pytest.approx(float(wanted), rel=1e-4)
 
 
 def test_perceptual_distance_compares_directions_only() -> None:

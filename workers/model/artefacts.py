@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from workers.model.metrics import luminance
+from workers.model.ssim import luminance
 
 TILE_PX = 64
 RING_PX = 2

@@ -14,6 +14,7 @@ from workers.model import artefacts, metrics
 from workers.model.colour_difference import colour_drift
 from workers.model.dataset import load_image
 from workers.model.losses import grams, style_error
+from workers.model.ssim import ssim
 from workers.model.vgg import STYLE_TAPS, Vgg
 
 STYLE_PX = 512
@@ -74,7 +75,7 @@ def measure(
     pdist = metrics.perceptual_distance(found, features)
     style = style_error(found_grams, targets.grams)
     measured = {
-        "ssim": metrics.ssim(painted, photo),
+        "ssim": ssim(painted, photo),
         "pdist": pdist,
         "style_error": style,
         "moments": metrics.moments_distance(metrics.moments(found, found_grams), targets.moments),

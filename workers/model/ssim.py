@@ -19,13 +19,14 @@ def luminance(image: Tensor) -> Tensor:
 def ssim(image: Tensor, photo: Tensor) -> Tensor:
     """Structural similarity of the luminance, (N,): 1 for equal pictures, about 0 for unrelated ones, at least −1.
 
+    ``photo`` may be one for all, (1, 3, H, W).
     Wang et al. 2004, "Image Quality Assessment: From Error Visibility to Structural Similarity": a
     Gaussian window of 11 pixels and σ = 1.5, only where it fits whole, K₁ = 0.01 and K₂ = 0.03, mean
     of the map. Sides of at least 11 pixels.
     """
     x, y = luminance(image), luminance(photo)
-    moments = _blur(torch.cat((x, y, x * x, y * y, x * y), 1))
-    mean_x, mean_y, square_x, square_y, product = moments.unbind(1)
+    mean_x, square_x, product = _blur(torch.cat((x, x * x, x * y), 1)).unbind(1)
+    mean_y, square_y = _blur(torch.cat((y, y * y), 1)).unbind(1)
     variance_x, variance_y = square_x - mean_x.square(), square_y - mean_y.square()
     covariance = product - mean_x * mean_y
     c1, c2 = 0.01**2, 0.03**2
