@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 
 from workers.model import artefacts, metrics
-from workers.model.ssim import luminance, ssim
 from workers.model.colour_difference import ciede2000, colour_drift, to_lab
 from workers.model.losses import grams, style_error
+from workers.model.ssim import luminance, ssim
 from workers.model.vgg import STYLE_TAPS
 
 # Sharma, Wu and Dalal 2005, table 1: L, a, b of two colours and their difference.
