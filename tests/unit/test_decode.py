@@ -206,7 +206,9 @@ def test_decode_leaves_pillows_own_limit_alone() -> None:
 def test_text_chunk_that_inflates_is_refused() -> None:
     text = b"Comment\0\0" + zlib.compress(b"\0" * 50_000_000)
     data = saved(corners(), "PNG")
-    assert refusal(data[:33] + chunk(b"zTXt", text) + data[33:]).code == "unreadable_image"
+    error = refusal(data[:33] + chunk(b"zTXt", text) + data[33:])
+    assert error.code == "image_too_large"
+    assert "text block" in str(error)
 
 
 def test_file_of_very_many_small_parts_is_given_up() -> None:
@@ -231,6 +233,10 @@ def test_tiff_of_millions_of_strips_is_refused(order: str, big: bool) -> None:
     assert "3000000 strips" in str(refusal(data))
 
 
+def test_tiff_of_very_many_tags_is_refused() -> None:
+    assert "20000 tags" in str(refusal(b"II*\0" + struct.pack("<LH", 8, 20_000) + bytes(12 * 20_000)))
+
+
 def test_tiff_tile_larger_than_the_limit_is_refused() -> None:
     """One pixel of grey in a tile of 8,192 by 8,192, which a decoder would allocate whole."""
     tags = {256: 1, 257: 1, 258: 8, 259: 1, 262: 1, 277: 1, 322: 8192, 323: 8192, 324: 8, 325: 1}
@@ -239,6 +245,19 @@ def test_tiff_tile_larger_than_the_limit_is_refused() -> None:
     error = refusal(data, Limits(max_pixels=1_000_000))
     assert isinstance(error, ImageTooLarge)
     assert "tiles" in str(error)
+
+
+@pytest.mark.parametrize(("order", "big"), [("<", False), (">", False), ("<", True)])
+def test_tiff_of_floating_point_colours_is_refused_by_its_depth(order: str, big: bool) -> None:
+    """As renderers write them: a whole file, so the sentence must not speak of damage."""
+    magic = (b"II" if order == "<" else b"MM") + struct.pack(order + "H", 43 if big else 42)
+    if big:
+        data = magic + struct.pack(order + "HHQQHHQ4H", 8, 0, 16, 1, 258, 3, 3, 32, 32, 32, 0)
+    else:
+        data = magic + struct.pack(order + "LHHHLLL3H", 8, 1, 258, 3, 3, 26, 0, 32, 32, 32)
+    error = refusal(data)
+    assert error.code == "unsupported_format"
+    assert str(error) == "the TIFF has 32 bits per channel, more than can be read: save it with 8 or 16"
 
 
 @pytest.mark.filterwarnings("ignore")  # Pillow warns of some of the damage

@@ -282,3 +282,27 @@ def test_transparent_colour_is_found_at_every_bit_depth() -> None:
 )
 def test_float_and_integer_tiff_is_brought_to_full_scale(values: np.ndarray, expected: list[int]) -> None:
     assert read(values, "TIFF").rgb[0, :, 0].tolist() == expected
+
+
+def test_tall_deep_image_is_scaled_by_one_white_in_all_its_strips() -> None:
+    values = np.linspace(0, 2_000_000, 700, dtype=np.int32)[:, np.newaxis]
+    grey = read(values, "TIFF").rgb[:, 0, 0].astype(int)
+    assert np.abs(grey - np.linspace(0, 255, 700)).max() <= 0.5
+
+
+def test_transparent_grey_is_found_in_every_strip() -> None:
+    height = 600
+    header = struct.pack(">LLBBBBB", 1, height, 16, 0, 0, 0, 0)
+    rows = b"".join(b"\0" + struct.pack(">H", 1000 + (y % 2)) for y in range(height))
+    body = b"".join(
+        struct.pack(">L", len(content)) + name + content + struct.pack(">L", zlib.crc32(name + content))
+        for name, content in (
+            (b"IHDR", header),
+            (b"tRNS", struct.pack(">H", 1000)),
+            (b"IDAT", zlib.compress(rows)),
+            (b"IEND", b""),
+        )
+    )
+    photo = decode(b"\x89PNG\r\n\x1a\n" + body, Limits())
+    assert photo.alpha is not None
+    assert photo.alpha[:, 0].tolist() == [0, 255] * (height // 2)

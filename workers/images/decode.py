@@ -19,6 +19,7 @@ from workers.images.photo import Photo
 
 __all__ = ["Limits", "Photo", "decode"]
 
+_NAMES = {"jpeg": "JPEG", "png": "PNG", "webp": "WebP", "tiff": "TIFF", "gif": "GIF", "avif": "AVIF"}
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 
 
@@ -118,7 +119,11 @@ def _image_errors(source_format: str, limits: Limits) -> Iterator[None]:
                 "the image breaks off before its end: upload the whole file again",
                 code="truncated_image",
             ) from error
+        if "too large for PngImagePlugin" in str(error):
+            raise ImageTooLarge(
+                "the PNG has a text block or colour profile that is far too large: export it again without"
+            ) from error
         raise UnreadableImage(
-            f"the {source_format} image is damaged, or of a kind that cannot be decoded: "
+            f"the {_NAMES[source_format]} image is damaged, or of a kind that cannot be decoded: "
             "export it again as a plain JPEG or PNG"
         ) from error

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, TiffImagePlugin
 
 _COLOUR_MODES = ("L", "RGB", "CMYK", "LAB")
 _GREY_MODES = ("1", "L", "LA", "La")
+_STRIP_ROWS = 256
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
 
 
@@ -16,11 +19,9 @@ def split(image: Image.Image) -> tuple[Image.Image, npt.NDArray[np.uint8] | None
     if image.mode.startswith("I") or image.mode == "F":
         return _split_wide_grey(image)
     if image.has_transparency_data:
-        if image.mode in _GREY_MODES:
-            *colours, alpha = image.convert("LA").split()
-        else:
-            *colours, alpha = image.convert("RGBA").split()
-        return Image.merge("L" if len(colours) == 1 else "RGB", colours), np.array(alpha)
+        grey = image.mode in _GREY_MODES
+        both = image.convert("LA" if grey else "RGBA")
+        return both.convert("L" if grey else "RGB"), np.array(both.getchannel("A"))
     if image.mode in _COLOUR_MODES:
         return image, None
     return image.convert("L" if image.mode == "1" else "RGB"), None
@@ -39,18 +40,32 @@ def scale_transparent_colour(image: Image.Image, bit_depth: int) -> None:
 
 
 def _split_wide_grey(image: Image.Image) -> tuple[Image.Image, npt.NDArray[np.uint8] | None]:
-    """Grey with more than 8 bits; Pillow's own conversion would clip everything above 255."""
-    values = np.nan_to_num(np.asarray(image).astype(np.float64), posinf=0.0, neginf=0.0)
-    white = _white_level(image, values)
-    grey = np.clip(np.rint(values * (255.0 / white)), 0, 255).astype(np.uint8)
-    if _tiff_tag(image, _PHOTOMETRIC) == _WHITE_IS_ZERO:
-        grey = 255 - grey
+    """Grey with more than 8 bits; Pillow's own conversion would clip everything above 255.
+
+    In strips, because floating point in between would take ten times the memory of the result.
+    """
+    white = _white_level(image)
+    inverted = _tiff_tag(image, _PHOTOMETRIC) == _WHITE_IS_ZERO
     key = image.info.get("transparency")
-    alpha = np.where(values == key, 0, 255).astype(np.uint8) if isinstance(key, int) else None
+    grey = np.empty((image.height, image.width), np.uint8)
+    alpha = np.full_like(grey, 255) if isinstance(key, int) else None
+    for rows, values in _strips(image):
+        levels = np.clip(np.rint(values * (255.0 / white)), 0, 255).astype(np.uint8)
+        grey[rows] = 255 - levels if inverted else levels
+        if alpha is not None:
+            alpha[rows][values == key] = 0
     return Image.fromarray(grey), alpha
 
 
-def _white_level(image: Image.Image, values: npt.NDArray[np.float64]) -> float:
+def _strips(image: Image.Image) -> Iterator[tuple[slice, npt.NDArray[np.float64]]]:
+    """Yield some rows at a time, without what is no number."""
+    for top in range(0, image.height, _STRIP_ROWS):
+        rows = slice(top, min(top + _STRIP_ROWS, image.height))
+        values = np.asarray(image.crop((0, top, image.width, rows.stop))).astype(np.float64)
+        yield rows, np.nan_to_num(values, copy=False, posinf=0.0, neginf=0.0)
+
+
+def _white_level(image: Image.Image) -> float:
     """Return the value that stands for white.
 
     16-bit files say it by their depth. Nothing in 32-bit and floating-point files does: there the
@@ -59,7 +74,7 @@ def _white_level(image: Image.Image, values: npt.NDArray[np.float64]) -> float:
     if image.mode.startswith("I;16"):
         bits = _tiff_tag(image, _BITS_PER_SAMPLE)
         return 4095.0 if bits == 12 else 65535.0
-    brightest = float(values.max(initial=0.0))
+    brightest = max(float(values.max()) for _, values in _strips(image))
     usual = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
     return next((white for white in usual if brightest <= white), brightest)
 

@@ -17,7 +17,9 @@ _TIFF_ORDERS = {
     b"II\x00\x2a": "<",
     b"MM\x2a\x00": ">",
 }
+_TIFF_BITS_PER_SAMPLE = 258
 _TIFF_STRIP_TAGS = (273, 279, 324, 325)
+_MAX_TIFF_TAGS = 10_000
 _MAX_TIFF_STRIPS = 250_000
 
 _AVIF_BRANDS = (b"avif", b"avis")
@@ -64,7 +66,7 @@ def refuse_hostile_structure(data: bytes, source_format: str) -> None:
     if source_format == "jpeg":
         _refuse_many_scans(data)
     elif source_format == "tiff":
-        _refuse_many_strips(data)
+        _refuse_odd_tiff(_tiff_entries(data))
     elif source_format == "webp":
         _refuse_short_riff(data)
 
@@ -104,11 +106,17 @@ def _refuse_many_scans(data: bytes) -> None:
         raise UnreadableImage("the JPEG has far more scans than any camera or program writes: export it again")
 
 
-def _refuse_many_strips(data: bytes) -> None:
-    # Pillow makes a Python object of every strip and tile before anyone sees the image's size.
-    for tag, count in _tiff_entries(data):
+def _refuse_odd_tiff(entries: list[tuple[int, int, int]]) -> None:
+    for tag, count, value in entries:
+        # Pillow makes a Python object of every strip and tile before anyone sees the image's size.
         if tag in _TIFF_STRIP_TAGS and count > _MAX_TIFF_STRIPS:
             raise UnreadableImage(f"the TIFF is cut into {count} strips or tiles: export it again")
+        # Whole and sound files, as renderers write them: to call them damaged would mislead.
+        if tag == _TIFF_BITS_PER_SAMPLE and (value > 32 or (value > 16 and count > 1)):
+            raise UnreadableImage(
+                f"the TIFF has {value} bits per channel, more than can be read: save it with 8 or 16",
+                code="unsupported_format",
+            )
 
 
 def _refuse_short_riff(data: bytes) -> None:
@@ -119,18 +127,33 @@ def _refuse_short_riff(data: bytes) -> None:
         )
 
 
-def _tiff_entries(data: bytes) -> list[tuple[int, int]]:
-    """Tag and value count of each entry in the first directory; fewer if the file breaks off."""
+def _tiff_entries(data: bytes) -> list[tuple[int, int, int]]:
+    """Tag, number of values and the first of them, taken for a short, of each entry in the first directory.
+
+    Fewer if the file breaks off.
+    """
     order = _TIFF_ORDERS[data[:4]]
     big = 0x2B in data[2:4]
     offset_at, offset_type, number_type = (8, "Q", "Q") if big else (4, "L", "H")
     entry = struct.Struct(order + ("HHQ8x" if big else "HHL4x"))
+    room = 8 if big else 4
+    found = []
     try:
         (start,) = struct.unpack_from(order + offset_type, data, offset_at)
         (number,) = struct.unpack_from(order + number_type, data, start)
+        if number > _MAX_TIFF_TAGS:
+            raise UnreadableImage(f"the TIFF has {number} tags, far too many: export it again")
+        first = start + struct.calcsize(order + number_type)
+        for at in range(first, min(first + number * entry.size, len(data) - entry.size + 1), entry.size):
+            tag, _, count = entry.unpack_from(data, at)
+            value_at = at + entry.size - room
+            if count * 2 > room:
+                (value_at,) = struct.unpack_from(order + offset_type, data, value_at)
+            found.append((tag, count, _short(data, order, value_at)))
     except (struct.error, OverflowError):
-        return []
-    first = start + struct.calcsize(order + number_type)
-    last = min(first + number * entry.size, len(data) - entry.size + 1)
-    found = (entry.unpack_from(data, at) for at in range(first, last, entry.size))
-    return [(tag, count) for tag, _, count in found]
+        pass
+    return found
+
+
+def _short(data: bytes, order: str, at: int) -> int:
+    return int.from_bytes(data[at : at + 2], "little" if order == "<" else "big")
