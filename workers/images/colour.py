@@ -47,7 +47,7 @@ def _plain(image: Image.Image) -> Image.Image:
         converted = ImageCms.applyTransform(image, transform)
         assert converted is not None  # only a transform in place returns nothing
         return converted
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _to_srgb_transform(
