@@ -39,9 +39,9 @@ class Intake:
 
         Files go to ``sources/MERCHANT/HASH``: the same file again is the same object.
         """
-        if not source.startswith("file://"):
+        path = local_path(source)
+        if path is None:
             return Taken(source, UNKNOWN_PIXELS)
-        path = Path(unquote(urlsplit(source).path))
         try:
             size = path.stat().st_size
             if size > self._max_bytes:
@@ -71,4 +71,6 @@ def header_pixels(path: Path) -> int:
 
 def local_path(source: str) -> Path | None:
     """Return the local path a row named, or None for other kinds of source."""
-    return Path(unquote(urlsplit(source).path)) if source.startswith("file://") else None
+    if not source.startswith("file://"):
+        return None
+    return Path(unquote(urlsplit(source).path, errors="surrogateescape"))  # names need not be UTF-8

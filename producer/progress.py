@@ -58,6 +58,18 @@ class _Lines:
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + LINE_SECONDS
-        rate = batch.done / batch.seconds if batch.seconds else 0.0
-        left = (batch.total - batch.done) / rate if rate else 0.0
-        sys.stderr.write(f"{batch.done} of {batch.total} images, {rate:.2f} images/s, about {left:.0f} s to go\n")
+        sys.stderr.write(_line(batch) + "\n")
+
+
+def _line(batch: Batch) -> str:
+    """Say how far a batch is; how long it still takes only where that is known."""
+    counted = f"{batch.done} of {batch.total}" if batch.intake == "sealed" else f"{batch.done} of {batch.total} so far"
+    parts = [f"{counted} images"]
+    if batch.failed:
+        parts.append(f"{batch.failed} failed")
+    if batch.done and batch.seconds:
+        rate = batch.done / batch.seconds
+        parts.append(f"{rate:.2f} images/s")
+        if batch.intake == "sealed":
+            parts.append(f"about {(batch.total - batch.done) / rate:.0f} s to go")
+    return ", ".join(parts)

@@ -74,7 +74,7 @@ def main() -> NoReturn:
 
 
 def _complain(message: str, code: int) -> int:
-    sys.stderr.write(f"atelier: {' '.join(message.split())}\n")
+    note(f"atelier: {' '.join(message.split())}")
     return code
 
 
@@ -85,12 +85,17 @@ def print_json(document: object) -> None:
 
 def print_line(text: str) -> None:
     """Print a line of data on standard output."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(_plain(text) + "\n")
 
 
 def note(text: str) -> None:
     """Print a line for people on standard error."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(_plain(text) + "\n")
+
+
+def _plain(text: str) -> str:
+    """Names out of files may hold anything, also what a terminal obeys or an encoding lacks."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from producer.manifest.extensions import IMAGE_EXTENSIONS, is_image_name, without_extension
+from producer.manifest.extensions import IMAGE_EXTENSIONS, extension, ignored_note, is_image_name, without_extension
 from producer.manifest.row import ManifestRow, storable
 from shared.errors import ManifestError
 
@@ -32,14 +33,16 @@ class Folder:
     def __init__(
         self, root: Path, name: str, wanted: Callable[[str], bool] | None = None, depth: int | None = None
     ) -> None:
-        self.name = name
+        self.name = _short_name(name)
+        self._given = name
         self._root = root.absolute()
         self._real_root = os.path.realpath(root)
         self._wanted = wanted or (lambda _: True)
         self._depth = depth
-        self.ignored = 0
-        self.digest = self._take_stock()
-        self.notes = (f"{name}: {self.ignored} files that are not images ignored",) if self.ignored else ()
+        ignored: Counter[str] = Counter()
+        self.digest = self._take_stock(ignored)
+        self.ignored = ignored.total()
+        self.notes = ignored_note(name, ignored)
 
     def rows(self) -> Iterator[ManifestRow]:
         """List the images again, numbered from 1."""
@@ -47,21 +50,21 @@ class Folder:
         for number, path in enumerate(images, 1):
             yield listed_row(number, path, (self._root / path).as_uri())
 
-    def _take_stock(self) -> str:
-        """Digest names, sizes and times, and count what is ignored."""
-        digest = hashlib.sha256(b"folder\0" + os.fsencode(self._root) + b"\0" + self.name.encode(errors="replace"))
+    def _take_stock(self, ignored: Counter[str]) -> str:
+        """Digest names, sizes and times, and count what is ignored, by extension."""
+        digest = hashlib.sha256(b"folder\0" + os.fsencode(self._root) + b"\0" + self._given.encode(errors="replace"))
         empty = True
         for path in self._files():
             status = self._status(path) if is_image_name(path) else None
             if status is None:
-                self.ignored += 1
+                ignored[extension(path)] += 1
                 continue
             empty = False
             digest.update(os.fsencode(path) + f"\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
         if empty:
             known = " ".join(IMAGE_EXTENSIONS)
             raise ManifestError(
-                f"{self.name} holds no images ({self.ignored} other files); known are: {known}",
+                f"{self._given} holds no images ({ignored.total()} other files); known are: {known}",
                 code="no_images",
             )
         return digest.hexdigest()
@@ -104,6 +107,11 @@ class Folder:
         except OSError:
             return None
         return status if stat.S_ISREG(status.st_mode) else None
+
+
+def _short_name(name: str) -> str:
+    """Name a listing by its last folder: where it lies on the merchant's disk belongs in no gallery."""
+    return os.path.basename(os.path.abspath(name)) or name
 
 
 def open_pattern(pattern: str) -> Folder:

@@ -29,6 +29,7 @@ class JsonLines:
         self._sources = sources
         self._file: TextFile = open_text(path)
         self.notes = self._file.notes
+        self._refuse_document()
         head = list(islice(self.rows(), _HEAD_ROWS))
         if not head:
             raise ManifestError(f"{self.name} holds no images: it has no rows", code="no_images")
@@ -40,6 +41,16 @@ class JsonLines:
             )
         require_image_column(self.name, self.columns)
         self.digest = file_digest("jsonl", path)
+
+    def _refuse_document(self) -> None:
+        """Refuse one JSON text over several lines: read by lines, its pieces would make senseless rows."""
+        first = next((line.text.strip() for line in self._file.lines() if line.too_long or line.text.strip()), "")
+        if first == "{" or first.startswith("["):
+            raise ManifestError(
+                f"{self.name} is one JSON document: write JSON Lines, one object per line, such as"
+                ' {"sku": "A1", "image": "a1.jpg"}',
+                code="not_json_lines",
+            )
 
     def rows(self) -> Iterator[ManifestRow]:
         """Read the rows; a line that is not an object is a bad one."""

@@ -17,6 +17,14 @@ from shared.errors import ManifestError, NotFound, UsageError
 
 _TABULAR = (".csv", ".tsv", ".txt")
 _JSON_LINES = (".jsonl", ".ndjson", ".json")
+_ADVICE = {
+    ".zip": "unpack it and name the folder",
+    ".xml": "export the feed as CSV",
+    ".xls": "save the sheet as CSV",
+    ".xlsx": "save the sheet as CSV",
+    ".ods": "save the sheet as CSV",
+    ".heic": "export it as JPEG",
+}
 
 
 def open_manifest(
@@ -81,4 +89,5 @@ def _open_file(path: Path, allow_local: bool) -> Part:
     if suffix in _JSON_LINES:
         return JsonLines(path, sources)
     known = " ".join((*_TABULAR, *_JSON_LINES, *IMAGE_EXTENSIONS))
-    raise ManifestError(f"{path.name} is of no kind that is read here; known are: {known}", code="unknown_kind")
+    advice = f": {_ADVICE[suffix]}" if suffix in _ADVICE else ""
+    raise ManifestError(f"{path.name} is of no kind that is read here{advice}; known are: {known}", code="unknown_kind")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 
-from producer.manifest.extensions import IMAGE_EXTENSIONS, is_image_name
+from producer.manifest.extensions import IMAGE_EXTENSIONS, extension, ignored_note, is_image_name
 from producer.manifest.folder import listed_row
 from producer.manifest.row import ManifestRow
 from producer.manifest.source import s3_source
@@ -28,9 +29,10 @@ class Prefix:
         self._url = url if is_image_name(url) else url.rstrip("/") + "/"
         self._list_prefix = list_prefix
         s3_source(self._url if is_image_name(url) else self._url + "any")
-        self.ignored = 0
-        self.digest = self._take_stock()
-        self.notes = (f"{url}: {self.ignored} objects that are not images ignored",) if self.ignored else ()
+        ignored: Counter[str] = Counter()
+        self.digest = self._take_stock(ignored)
+        self.ignored = ignored.total()
+        self.notes = ignored_note(url, ignored)
 
     def rows(self) -> Iterator[ManifestRow]:
         """List the images again, numbered from 1."""
@@ -39,7 +41,7 @@ class Prefix:
             folder = self._url if self._url.endswith("/") else url.rpartition("/")[0] + "/"
             yield listed_row(number, url.removeprefix(folder), url)
 
-    def _take_stock(self) -> str:
+    def _take_stock(self, ignored: Counter[str]) -> str:
         digest = hashlib.sha256(b"prefix\0" + self._url.encode())
         empty = True
         for url in self._objects():
@@ -47,11 +49,11 @@ class Prefix:
                 empty = False
                 digest.update(url.encode() + b"\0")
             else:
-                self.ignored += 1
+                ignored[extension(url)] += 1
         if empty:
             known = " ".join(IMAGE_EXTENSIONS)
             raise ManifestError(
-                f"{self.name} holds no images ({self.ignored} other objects); known are: {known}",
+                f"{self.name} holds no images ({ignored.total()} other objects); known are: {known}",
                 code="no_images",
             )
         return digest.hexdigest()

@@ -45,7 +45,37 @@ def test_folder_skips_hidden_files_and_counts_other_files(tmp_path: Path) -> Non
     manifest = open_manifest([str(tmp_path)])
     assert [row.output for row in manifest.rows()] == ["a"]
     assert manifest.ignored == 2
-    assert "2 files that are not images" in manifest.notes[0]
+    assert manifest.notes == (f"{tmp_path}: 2 files that are no images of a kind read here: 1 .txt, 1 .csv",)
+
+
+def test_folder_names_what_it_leaves_out_by_extension(tmp_path: Path) -> None:
+    """A merchant whose photos are HEIC must see it, and not 40 renditions of 90 photos."""
+    touch(tmp_path, "a.jpg", "b.HEIC", "c.heic", "d.bmp", "odd.a b")
+    (note,) = open_manifest([str(tmp_path)]).notes
+    assert note.endswith("4 files that are no images of a kind read here: 2 .heic, 1 .bmp, 1 without extension")
+
+
+def test_listing_is_named_by_its_last_folder_and_refused_by_the_name_given(tmp_path: Path) -> None:
+    touch(tmp_path / "spring", "a.jpg")
+    assert open_manifest([str(tmp_path / "spring")]).name == "spring"
+    assert open_manifest([f"{tmp_path}/spring/*.jpg"]).name == "*.jpg"
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(ManifestError, match=str(empty)):
+        open_manifest([str(empty)])
+
+
+def test_folder_of_hostile_names_gives_each_its_own_storable_row(tmp_path: Path) -> None:
+    names = ["-rf.jpg", "a b.jpg", "a\nb.jpg", "\x1b[31m.jpg", "%41.jpg", "#x?.jpg", "x" * 200 + ".jpg", "NUL.jpg"]
+    names += ["A.jpg", "a.JPG", "a.png", "…/é.jpg", "e\u0301.jpg", "é.jpg", "🦊/🦊.webp", "__MACOSX/._a.jpg", "~$a.jpg"]
+    touch(tmp_path, *names)
+    rows = list(open_manifest([str(tmp_path)]).rows())
+    assert len(rows) == len(names) - 1  # all but the hidden one
+    assert len({row.output.casefold() for row in rows}) == len(rows)
+    for row in rows:
+        assert row.error is None
+        assert row.output.isprintable()
+        assert not row.output.startswith(("/", "."))
 
 
 def test_folder_skips_links_that_leave_it_and_does_not_loop(tmp_path: Path) -> None:
@@ -150,7 +180,7 @@ def test_inputs_that_do_not_exist_or_cannot_be_read_are_usage_errors(tmp_path: P
 
 def test_file_of_an_unknown_kind_names_the_known_ones(tmp_path: Path) -> None:
     touch(tmp_path, "feed.zip")
-    with pytest.raises(ManifestError, match=r"feed\.zip .*\.csv .*\.jpg"):
+    with pytest.raises(ManifestError, match=r"feed\.zip .*: unpack it and name the folder; .*\.csv .*\.jpg"):
         open_manifest([str(tmp_path / "feed.zip")])
 
 
