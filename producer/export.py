@@ -71,7 +71,7 @@ def _result(found: JobResult) -> Result:
         ordinal=found.ordinal,
         line=found.line,
         sku=found.sku,
-        source=str(source) if source else found.image,
+        source=_shown(source, found.image),
         style=found.look.style,
         strength=found.look.strength,
         state=found.state,
@@ -85,6 +85,14 @@ def _result(found: JobResult) -> Result:
         columns=found.input,
         source_path=source,
     )
+
+
+def _shown(path: Path | None, url: str) -> str:
+    """Name a source as a merchant would, but so that errors.csv can be submitted again.
+
+    A name with control characters, or that is not UTF-8, survives only as an URL.
+    """
+    return str(path) if path is not None and str(path).isprintable() else url
 
 
 def _write(store: ObjectStore, key: str, path: Path) -> None:

@@ -28,7 +28,7 @@ _THREADS = 2
 _STYLES_LIMIT = 1000
 
 
-def write_gallery(out: Path, results: Iterable[Result], *, title: str, summary: Summary, thumbnails: int = 240) -> Path:
+def write_gallery(out: Path, results: Iterable[Result], *, title: str, summary: Summary, thumbnails: int = 400) -> Path:
     """Write gallery.html with the first ``thumbnails`` renditions and return its path.
 
     ``results`` is read once; held are only those that are shown, their pictures one by one. A

@@ -64,11 +64,13 @@ def statistics(summary: Summary, styles: int) -> str:
         (f"{summary.images_per_second:,.3g}", "images/s"),
     ]
     shown = [(value, label) for value, label in pairs if value != "0" or label in ("images", "failed")]
-    return "".join(
-        f'<div class="{"bad" if label == "failed" and value != "0" else "plain"}">'
-        f"<dt>{label}</dt><dd>{value}</dd></div>"
-        for value, label in shown
-    )
+    return "".join(_figure(value, label) for value, label in shown)
+
+
+def _figure(value: str, label: str) -> str:
+    if label == "failed" and value != "0":
+        return f'<div class="bad"><dt>{label}</dt><dd><a href="#failures">{value}</a></dd></div>'
+    return f"<div><dt>{label}</dt><dd>{value}</dd></div>"
 
 
 def filters(jobs: Iterable[Result]) -> str:
@@ -130,7 +132,7 @@ def _missing_tile(job: Result) -> str:
 def _failure(job: Result) -> str:
     name, file_name = _name(job.sku, job.source), _file_name(job.source)
     facts = [
-        f"line {job.line}",
+        f"line {job.line}" if job.columns else "",  # a listing's number says nothing to a merchant
         f"<bdi>{escape(file_name)}</bdi>" if file_name != name else "",
         escape(job.style),
     ]

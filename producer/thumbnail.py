@@ -12,8 +12,9 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-_SIDE_PX = 480
-_QUALITY = 80
+# 14 kB each: in JPEG at 480 pixels it was 33, and a page of 240 pairs 21 MB.
+_SIDE_PX = 360
+_QUALITY = 70
 _MAX_BYTES = 64 * 1024 * 1024
 _MAX_PIXELS = 50_000_000
 _MAX_PROFILE_BYTES = 4096
@@ -22,7 +23,7 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "AVIF")
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """An upright JPEG on white, at most 480 pixels on its long side, as a ``data:`` URI."""
+    """An upright WebP on white, at most 360 pixels on its long side, as a ``data:`` URI."""
 
     uri: str
     width_px: int
@@ -56,8 +57,8 @@ def _shrunk(image: Image.Image) -> Thumbnail | None:
     file = io.BytesIO()
     # A small profile is kept: without it a wide-gamut photo would look paler than its rendition.
     small = profile if profile and len(profile) <= _MAX_PROFILE_BYTES else None
-    flat.save(file, "JPEG", quality=_QUALITY, icc_profile=small)
-    uri = "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    flat.save(file, "WEBP", quality=_QUALITY, method=2, icc_profile=small)
+    uri = "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode("ascii")
     return Thumbnail(uri, flat.width, flat.height)
 
 

@@ -87,7 +87,7 @@ def test_photo_and_rendition_stand_side_by_side_inside_the_page(tmp_path: Path) 
     photo = picture(tmp_path / "photos" / "1.png")
     seen = page(tmp_path, [result(1, source_path=photo)])
     assert [image["alt"] for image in seen.pictures] == ["SKU-1, the photo", "SKU-1 in udnie"]
-    assert all(image["src"].startswith("data:image/jpeg;base64,") for image in seen.pictures)
+    assert all(image["src"].startswith("data:image/webp;base64,") for image in seen.pictures)
     assert seen.having("a", href="./1.png")
     assert seen.having("div", **{"data-full": "./photos/1.png"})
 
@@ -110,10 +110,17 @@ def test_a_style_that_failed_keeps_its_place_and_points_to_the_reason(tmp_path: 
 
 
 def test_failed_jobs_are_listed_with_code_and_sentence(tmp_path: Path) -> None:
-    seen = page(tmp_path, [failed(4, retryable=True)])
+    seen = page(tmp_path, [failed(4, retryable=True, columns={"image": "4.jpg"})])
     for words in ("SKU-4", "truncated_image", "it breaks off", "line 5", "trying again may help"):
         assert words in seen.text
     assert seen.having("a", href="errors.csv")
+
+
+def test_the_number_of_failures_leads_to_their_list_and_a_listing_has_no_lines(tmp_path: Path) -> None:
+    seen = page(tmp_path, [failed(4)])
+    assert seen.having("a", href="#failures")
+    assert seen.having("section", id="failures")
+    assert "line 5" not in seen.text
 
 
 def test_no_word_of_a_merchant_becomes_markup(tmp_path: Path) -> None:
@@ -220,7 +227,7 @@ def test_thumbnails_are_upright_and_bounded(tmp_path: Path) -> None:
     Image.new("RGB", (1000, 500)).save(tmp_path / "turned.jpg", exif=exif)
     thumbnail = make_thumbnail(tmp_path / "turned.jpg")
     assert thumbnail is not None
-    assert (thumbnail.width_px, thumbnail.height_px) == (240, 480)
+    assert (thumbnail.width_px, thumbnail.height_px) == (180, 360)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16", "F"])
