@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from producer.csv_out import write_csv
+from producer.manifest.columns import Columns
 from shared.errors import UsageError
 
 RESULTS_CSV = "results.csv"
@@ -114,6 +115,10 @@ def _result_row(result: Result) -> dict[str, object]:
 
 def _error_row(result: Result) -> dict[str, object]:
     row = dict(result.columns) or dict(zip(_LISTING_COLUMNS, (result.sku, result.source), strict=True))
+    column = Columns.among(row).image
+    if column and result.source_path is not None:
+        # A relative path would be looked for beside errors.csv, not beside the manifest it came from.
+        row[column] = result.source
     # Last, because an errors.csv that is submitted again brings these columns along.
     return row | {"code": result.code, "message": result.message, "retryable": _yes_no(result.retryable)}
 

@@ -173,7 +173,7 @@ def _jobs_of_row(
             ordinal=ordinal + offset,
             line=row.line,
             sku=row.sku,
-            image=row.source or row.columns.get("image", row.sku),
+            image=row.image,
             source=source,
             output=output,
             look=look,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from shared.errors import InvalidInput, SourceRefused, SourceUnavailable, StoreUnavailable
+from shared.errors import InvalidInput, NotAllowed, SourceRefused, SourceUnavailable, StoreUnavailable
 from shared.store import ObjectStore, StoreOptions, open_store
 
 STORED = "store:"
@@ -36,6 +36,9 @@ class Sources:
             return self._get(self._bucket(bucket), key)
         except StoreUnavailable as error:
             raise SourceUnavailable(f"bucket {bucket} does not answer: {error}") from error
+        except (NotAllowed, InvalidInput) as error:
+            # A bucket that is shut to us is the fault of the row that names it, not of its neighbours.
+            raise SourceRefused(str(error), code=error.code) from error
 
     def _stored(self, key: str) -> bytes:
         data = self._get(self._store, key)

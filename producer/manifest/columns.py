@@ -72,13 +72,15 @@ def read_row(line: int, values: dict[str, str], columns: Columns, sources: Sourc
     except InvalidInput as problem:
         error = problem.with_traceback(None)  # else each bad row keeps its frames alive
     sku = storable(given_sku or (wish if image else ""))[-_SKU_LIMIT:]
-    return ManifestRow(line, sku, source, wish, style, strength, values, error)
+    return ManifestRow(line, sku, source, sources.named(image), wish, style, strength, values, error)
 
 
-def bad_row(line: int, values: dict[str, str], columns: Columns, error: InvalidInput) -> ManifestRow:
+def bad_row(line: int, values: dict[str, str], columns: Columns, sources: Sources, error: InvalidInput) -> ManifestRow:
     """Make the row of a record that cannot be interpreted."""
     sku = next((sku for sku in (_value(values, name) for name in columns.skus) if sku), "")[:_SKU_LIMIT]
-    return ManifestRow(line, sku, "", sku or f"row-{line}", None, None, values, error)
+    return ManifestRow(
+        line, sku, "", sources.named(_value(values, columns.image)), sku or f"row-{line}", None, None, values, error
+    )
 
 
 def _value(values: Mapping[str, str], column: str | None) -> str:

@@ -18,7 +18,7 @@ from shared.errors import ManifestError
 def listed_row(number: int, name: str, source: str) -> ManifestRow:
     """Make the row of a listed image; ``name`` is its path relative to the listing."""
     sku = storable(without_extension(name))
-    return ManifestRow(number, sku[-512:], source, sku, None, None, {}, None)
+    return ManifestRow(number, sku[-512:], source, source, sku, None, None, {}, None)
 
 
 class Folder:
@@ -57,7 +57,7 @@ class Folder:
         for path in self._files():
             status = self._status(path) if is_image_name(path) else None
             if status is None:
-                ignored[extension(path)] += 1
+                ignored["links out of it or no files" if is_image_name(path) else extension(path)] += 1
                 continue
             empty = False
             digest.update(os.fsencode(path) + f"\0{status.st_size}\0{status.st_mtime_ns}\0".encode())

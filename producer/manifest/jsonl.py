@@ -64,7 +64,7 @@ class JsonLines:
                 keys = tuple(values)
                 meanings = Columns.among(keys)
             if problem is not None:
-                yield bad_row(line.number, values, meanings, problem)
+                yield bad_row(line.number, values, meanings, self._sources, problem)
             else:
                 yield read_row(line.number, values, meanings, self._sources)
 

@@ -18,6 +18,8 @@ class ManifestRow:
     ``line``      1-based line in the file where the row begins, or a running number for listings.
     ``sku``       from its column, else the image's path relative to the input, without extension.
     ``source``    absolute ``file://``, ``s3://`` or ``http(s)://`` URL; empty if the row is bad.
+    ``image``     what the row calls its image, for results and errors: the same URL also where the row is
+                  bad, or the text as it came where that is none.
     ``output``    relative POSIX path without extension, safe to create and unique in the manifest.
     ``style``     the mix as the merchant wrote it (its syntax is checked), None for the batch's own.
     ``strength``  0 to 1, None for the batch's own.
@@ -28,6 +30,7 @@ class ManifestRow:
     line: int
     sku: str
     source: str
+    image: str
     output: str
     style: str | None
     strength: float | None

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from producer.manifest.extensions import without_extension
-from producer.manifest.row import shortened
+from producer.manifest.row import shortened, storable
 from shared.errors import SourceRefused
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.IGNORECASE | re.DOTALL)
@@ -52,6 +52,13 @@ class Sources:
             f"image {shortened(text)!r}: only paths and s3://, http:// and https:// URLs can be read",
             code="unsupported_source",
         )
+
+    def named(self, text: str) -> str:
+        """Return the URL that ``resolve`` would, or the text itself where it would refuse it."""
+        try:
+            return self.resolve(text) if text else ""
+        except SourceRefused:
+            return storable(text)
 
     def wish(self, text: str) -> str:
         """Return the output name a source suggests: from its text alone, so that it never changes.

@@ -65,7 +65,7 @@ class Tabular:
                 code="too_many_columns",
             )
         if problem is not None:
-            return bad_row(record.line, values, self._meanings, problem)
+            return bad_row(record.line, values, self._meanings, self._sources, problem)
         return read_row(record.line, values, self._meanings, self._sources)
 
     def _checked_header(self, header: Record) -> tuple[str, ...]:

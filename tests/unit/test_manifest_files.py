@@ -124,6 +124,14 @@ def test_bad_row_keeps_its_columns_for_the_merchant_to_mend(folder: Path) -> Non
     assert "green.jpg" in str(row.error)
 
 
+def test_bad_row_still_knows_which_file_it_names(folder: Path) -> None:
+    """Results and errors name it by its whole path, wherever they are written."""
+    rows = read(folder, "sku,Image Src,strength\nA,red.jpg,9\nB,red.jpg,1,surplus\nC,ftp://x/y.jpg,\nD,,\n")
+    red = (folder / "red.jpg").as_uri()
+    assert [row.image for row in rows] == [red, red, "ftp://x/y.jpg", ""]
+    assert all(row.source == "" for row in rows)
+
+
 def test_remote_sources_are_taken_as_they_are(folder: Path) -> None:
     rows = read(folder, "image\ns3://shop/a b/x#1.jpg\nhttps://x.example/i/red%20shoe.jpg?v=2\nfile:///nowhere.jpg\n")
     assert [row.source for row in rows] == [

@@ -102,6 +102,15 @@ def test_only_failed_jobs_stand_in_errors_with_the_columns_of_the_input(tmp_path
     ]
 
 
+def test_errors_name_local_images_by_their_whole_path(tmp_path: Path) -> None:
+    """errors.csv seldom lies where the manifest did, from where its relative paths start."""
+    photo = Path("/shop/in/a.jpg")
+    local = failed(1, source=str(photo), source_path=photo, columns={"Image Src": "in/a.jpg"})
+    remote = failed(2, columns={"Image Src": "https://x.example/a.jpg"})
+    write_results(tmp_path, [local, remote], ("Image Src",))
+    assert [row["Image Src"] for row in read(tmp_path / "errors.csv")] == ["/shop/in/a.jpg", "https://x.example/a.jpg"]
+
+
 def test_errors_of_a_listing_name_sku_and_image(tmp_path: Path) -> None:
     write_results(tmp_path, [failed(1, source="file:///shop/a%20b.jpg", retryable=False)], ())
     (row,) = read(tmp_path / "errors.csv")

@@ -1,0 +1,111 @@
+"""Made-up damage: whatever a file holds, only errors with a code come out."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from producer.manifest import open_manifest
+from shared.errors import ImageError, InvalidInput
+from workers.images.decode import Limits, decode
+
+QUICK = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+
+CODES = ("unreadable_image", "truncated_image", "unsupported_format", "image_too_large", "empty_file")
+
+
+def saved(image: Image.Image, format: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def whole_files() -> list[bytes]:
+    """A small valid file of each format, plain and odd."""
+    photo = Image.linear_gradient("L").resize((24, 16)).convert("RGB")
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    files = [saved(photo, format) for format in ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "AVIF")]
+    files += [saved(photo, format, exif=exif) for format in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")]
+    files += [saved(frames[0], f, save_all=True, append_images=frames[1:]) for f in ("GIF", "WEBP", "PNG", "MPO")]
+    files += [saved(photo, "TIFF", compression=c) for c in ("tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits")]
+    files += [saved(photo.convert(mode), "TIFF") for mode in ("1", "CMYK", "LAB", "RGBA", "I;16", "F")]
+    files += [saved(photo, "JPEG", progressive=True), saved(photo.convert("CMYK"), "JPEG")]
+    return [*files, saved(photo.quantize(4), "PNG", transparency=0), saved(photo.convert("LA"), "PNG")]
+
+
+WHOLE = whole_files()
+
+
+@st.composite
+def damaged_images(draw: st.DrawFn) -> bytes:
+    """A whole file cut off, with bytes changed, or with numbers in it made extreme."""
+    data = bytearray(draw(st.sampled_from(WHOLE)))
+    # The structure stands at the beginning; TIFF has it at the end.
+    places = st.one_of(st.integers(0, min(63, len(data) - 1)), st.integers(0, len(data) - 1))
+    lies = [bytes(4), b"\xff" * 4, b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\xff\xff"]
+    for at in draw(st.lists(places, max_size=4)):
+        lie = draw(st.one_of(st.binary(min_size=1, max_size=2), st.sampled_from(lies)))
+        data[at : at + len(lie)] = lie
+    return bytes(data[: draw(st.one_of(st.none(), st.integers(0, len(data))))])
+
+
+@pytest.mark.filterwarnings("ignore")  # Pillow warns of some of the damage
+@QUICK
+@given(damaged_images())
+def test_damaged_image_gives_a_photo_or_a_coded_refusal(data: bytes) -> None:
+    refusal = photo = None
+    try:
+        photo = decode(data, Limits(max_pixels=100_000))
+    except ImageError as error:
+        refusal = error
+    if photo is None:
+        assert refusal is not None
+        assert refusal.code in CODES
+        assert str(refusal)
+        return
+    assert photo.rgb.dtype == np.uint8
+    assert photo.rgb.shape == (photo.height, photo.width, 3)
+    assert photo.width * photo.height <= 100_000
+    assert photo.alpha is None or photo.alpha.shape == photo.rgb.shape[:2]
+
+
+CELLS = st.one_of(
+    st.sampled_from(
+        ["image", "sku", "style", "strength", "red.jpg", "udnie", "0,5", "1e999", "../../x.jpg", "s3://b/k"]
+    ),
+    st.text(max_size=8),
+)
+SEPARATORS = st.sampled_from([",", ";", "\t", "\n", "\r\n", "\r", '"', "\0", "\ufeff", "{", "}", ":", "[", "\\", " "])
+TABLES = st.lists(st.tuples(CELLS, SEPARATORS), max_size=20).map(lambda pieces: "".join(map("".join, pieces)))
+ENCODED = st.tuples(TABLES, st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"])).map(
+    lambda pair: pair[0].encode(pair[1], errors="ignore")
+)
+
+
+@QUICK
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+@given(content=st.one_of(ENCODED, st.binary(max_size=60), ENCODED.map(lambda data: b"sku,image\n" + data)))
+def test_damaged_manifest_gives_storable_rows_or_a_coded_refusal(tmp_path: Path, suffix: str, content: bytes) -> None:
+    file = tmp_path / f"m{suffix}"
+    file.write_bytes(content)
+    refusal, rows = None, []
+    try:
+        rows = list(open_manifest([str(file)]).rows())
+    except InvalidInput as error:
+        refusal = error
+    if refusal is not None:
+        assert refusal.code != InvalidInput.code
+        assert file.name in str(refusal)
+    for row in rows:
+        for text in (row.sku, row.image, row.output, *row.columns, *row.columns.values()):
+            assert "\0" not in text
+            text.encode()  # no lone surrogates, which Postgres cannot store
+        assert row.error is not None or row.source
