@@ -58,13 +58,13 @@ class _Lines:
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + LINE_SECONDS
-        sys.stderr.write(_line(batch) + "\n")
+        sys.stderr.write(progress_line(batch) + "\n")
 
 
-def _line(batch: Batch) -> str:
+def progress_line(batch: Batch) -> str:
     """Say how far a batch is; how long it still takes only where that is known."""
-    counted = f"{batch.done} of {batch.total}" if batch.intake == "sealed" else f"{batch.done} of {batch.total} so far"
-    parts = [f"{counted} images"]
+    total = batch.total if batch.intake == "sealed" else f"the first {batch.total}"
+    parts = [f"{batch.done} of {total} images"]
     if batch.failed:
         parts.append(f"{batch.failed} failed")
     if batch.done and batch.seconds:
