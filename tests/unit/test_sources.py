@@ -24,7 +24,7 @@ def test_bucket_that_is_shut_refuses_the_image_and_not_its_neighbours(sources: S
     """Any other error would give back the whole chunk, for ever."""
     with pytest.raises(SourceRefused) as caught:
         sources.fetch("s3://not-ours/a.jpg")
-    assert caught.value.code == "store_denied"
+    assert caught.value.code == "source_denied"
 
 
 @pytest.mark.parametrize("source", ["https://shop.example/a.jpg", "ftp://x/y", "nonsense", "s3://", "s3://B_AD/x"])
