@@ -1,4 +1,4 @@
-"""Where a worker gets its images from."""
+"""Sources a worker cannot reach, with no key for any bucket."""
 
 from pathlib import Path
 
