@@ -29,7 +29,10 @@ class StyleSource:
 
 @dataclass(frozen=True)
 class Stage:
-    """Steps at one crop size; the rate falls by a cosine from ``rate`` to ``final_rate``."""
+    """Steps at one crop size; the rate falls by a cosine from ``rate`` to ``final_rate``.
+
+    ``crops`` is the minibatch of each process.
+    """
 
     steps: int
     crop_px: int = 128

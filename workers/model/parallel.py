@@ -17,6 +17,11 @@ def rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
+def processes() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
 def leads() -> bool:
     """Whether this process is the one that writes files."""
     return rank() == 0
@@ -38,7 +43,7 @@ def average(tensor: Tensor) -> Tensor:
     """Return the mean of a tensor over all processes."""
     if dist.is_initialized():
         dist.all_reduce(tensor)
-        tensor /= dist.get_world_size()
+        tensor /= processes()
     return tensor
 
 

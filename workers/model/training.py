@@ -122,6 +122,7 @@ def provenance(run: Run, data: TrainingData, folder: Path) -> dict[str, object]:
         "steps": run.step,
         "seconds": round(run.seconds, 1),
         "device": str(run.device),
+        "processes": parallel.processes(),
         "torch": torch.__version__,
         "curves": [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else [],
     }
