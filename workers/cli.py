@@ -69,7 +69,9 @@ def train_command(
     out: Annotated[Path, typer.Option(help="Folder of the run: its state, curves and checkpoint.")],
     config: Annotated[Path, typer.Option(help="Training config, JSON.")] = BUILT_IN / "config.json",
     vgg: Annotated[str | None, typer.Option(help="VGG-19 features; ATELIER_VGG by default.")] = None,
-    start: Annotated[Path | None, typer.Option(help="Checkpoint to start from, for transfer learning.")] = None,
+    start: Annotated[
+        Path | None, typer.Option("--from", help="Checkpoint to start from, for transfer learning.")
+    ] = None,
     minutes: Annotated[float, typer.Option(help="Pause after so long; the same command goes on.")] = 1e9,
     as_json: JsonOption = False,
 ) -> None:
