@@ -6,7 +6,7 @@ STYLE ?= starry-night great-wave composition-vii
 OUT ?= demo-out
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check
+.PHONY: help install demo test check bench
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -30,3 +30,6 @@ check: install ## lint, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: install ## measure what share of a run is the generator's
+	$(BIN)/python -m tests.bench.generator_share
