@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -48,16 +49,18 @@ def get_version(connection: Connection, version_id: int) -> ModelVersion:
 
 
 def install_built_in(engine: Engine, store: ObjectStore, folder: Path = BUILT_IN) -> bool:
-    """Install the built-in checkpoint where there is no champion yet; say whether that was done.
+    """Install the built-in checkpoint unless it is there already; say whether that was done.
 
-    The objects are put before the rows that name them, so that a row never points at nothing.
+    It becomes the champion where there is none, or where the champion came with an earlier release. One
+    that an admin promoted stays. The objects are put before the rows that name them, so that a row never
+    points at nothing.
     """
-    with transaction(engine) as connection:
-        if connection.execute(text("SELECT 1 FROM model_versions LIMIT 1")).first():
-            return False
     document = json.loads((folder / "checkpoint.json").read_text())
-    trunk_sha256 = document["trunk_sha256"]
-    trunk_key = f"models/{trunk_sha256}.safetensors"
+    trunk = str(document["trunk_sha256"])
+    with transaction(engine) as connection:
+        if _is_installed(connection, trunk, [entry["row_sha256"] for entry in document["styles"]]):
+            return False
+    trunk_key = f"models/{trunk}.safetensors"
     store.put(trunk_key, (folder / "trunk.safetensors").read_bytes())
     rows = []
     for entry in document["styles"]:
@@ -69,15 +72,42 @@ def install_built_in(engine: Engine, store: ObjectStore, folder: Path = BUILT_IN
         rows.append((style, StyleRow(style.name, digest, key)))
     with transaction(engine) as connection:
         lock(connection, Lock.INSTALL)
-        if connection.execute(text("SELECT 1 FROM model_versions LIMIT 1")).first():
-            return False
-        connection.execute(
-            text("""
-            INSERT INTO model_versions (trunk_sha256, object_key, state, provenance)
-            VALUES (:trunk, :key, 'champion', :provenance)
-            """),
-            {"trunk": trunk_sha256, "key": trunk_key, "provenance": json.dumps(document["provenance"])},
-        )
+        _add_version(connection, trunk, trunk_key, document["provenance"])
         for style, row in rows:
-            add_style_row(connection, add_style(connection, style), trunk_sha256, row)
+            add_style_row(connection, add_style(connection, style), trunk, row)
     return True
+
+
+def _is_installed(connection: Connection, trunk: str, rows: Sequence[str]) -> bool:
+    """Whether a trunk and all these rows of it are known."""
+    found = connection.execute(
+        text("""
+        SELECT EXISTS (SELECT 1 FROM model_versions WHERE trunk_sha256 = :trunk)
+           AND NOT EXISTS (SELECT 1 FROM unnest(CAST(:rows AS text[])) AS wanted (sha256)
+                           WHERE wanted.sha256 NOT IN (SELECT sha256 FROM style_rows WHERE trunk_sha256 = :trunk))
+        """),
+        {"trunk": trunk, "rows": list(rows)},
+    )
+    return bool(found.scalar_one())
+
+
+def _add_version(connection: Connection, trunk: str, object_key: str, provenance: Mapping[str, object]) -> None:
+    """Record the built-in trunk; it succeeds an earlier built-in champion, or none."""
+    connection.execute(
+        text("""
+        UPDATE model_versions SET state = 'retired'
+        WHERE state = 'champion' AND trunk_sha256 <> :trunk AND (provenance ->> 'built_in')::boolean
+          AND NOT EXISTS (SELECT 1 FROM model_versions WHERE trunk_sha256 = :trunk)
+        """),
+        {"trunk": trunk},
+    )
+    connection.execute(
+        text("""
+        INSERT INTO model_versions (trunk_sha256, object_key, state, provenance)
+        SELECT :trunk, :key,
+               CASE WHEN EXISTS (SELECT 1 FROM model_versions WHERE state = 'champion')
+                    THEN 'candidate' ELSE 'champion' END, CAST(:provenance AS jsonb)
+        ON CONFLICT (trunk_sha256) DO NOTHING
+        """),
+        {"trunk": trunk, "key": object_key, "provenance": json.dumps(dict(provenance) | {"built_in": True})},
+    )
