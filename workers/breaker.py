@@ -27,6 +27,13 @@ class Breaker:
             self._failures += 1
             log.warning("service_unavailable", error=str(error), failures=self._failures)
 
+    @property
+    def seconds(self) -> float:
+        """How long to wait at most before the next try: 0 while closed."""
+        with self._lock:
+            failures = self._failures
+        return min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** min(failures - 1, 10)) if failures else 0.0
+
     def succeeded(self) -> None:
         """Forget the failures."""
         with self._lock:
@@ -34,10 +41,7 @@ class Breaker:
 
     def wait(self) -> None:
         """Return at once while closed, else after a backoff with jitter, or when the worker stops."""
-        with self._lock:
-            failures = self._failures
-        if failures:
-            seconds = min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** min(failures - 1, 10))
+        if seconds := self.seconds:
             self._closing.wait(seconds * random.uniform(0.5, 1.0))
 
     def close(self) -> None:

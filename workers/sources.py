@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from shared.errors import InvalidInput, SourceRefused, SourceUnavailable, StoreUnavailable
+from shared.errors import InvalidInput, NotAllowed, SourceRefused, SourceUnavailable, StoreUnavailable
 from shared.store import ObjectStore, StoreOptions, open_store
 
 STORED = "store:"
@@ -48,6 +48,10 @@ class Sources:
         try:
             return store.get(key, max_bytes=self._max_bytes)
         except InvalidInput as error:
+            raise SourceRefused(str(error), code=error.code) from error
+        except NotAllowed as error:
+            if store is self._store:  # that one belongs to us, and all images need it
+                raise
             raise SourceRefused(str(error), code=error.code) from error
 
     def _bucket(self, name: str) -> ObjectStore:
