@@ -42,6 +42,11 @@ class Claim:
     last_ordinal: int
     careful: bool
 
+    @property
+    def hold(self) -> tuple[int, int]:
+        """Names this claim among all."""
+        return self.chunk_id, self.lease
+
 
 @dataclass(frozen=True)
 class Succeeded:

@@ -80,7 +80,7 @@ def stylize_chunk(studio: Studio, chunk_id: int) -> None:
     if claim is None:
         return
     try:
-        with studio.watchdog.watching(chunk_id):
+        with studio.watchdog.watching(claim.hold):
             _work(studio, claim)
         with transaction(studio.engine) as connection:
             chunks.release(connection, claim)
