@@ -100,7 +100,7 @@ def fill(connection: Connection, queue: str, most: int) -> list[int]:
         INSERT INTO fair_shares (merchant_id, queue, virtual_time) VALUES (:merchant, :queue, :time)
         ON CONFLICT (merchant_id, queue) DO UPDATE SET virtual_time = excluded.virtual_time
         """),
-        [{"merchant": merchant, "queue": queue, "time": time} for merchant, time in spent.items()],
+        [{"merchant": merchant, "queue": queue, "time": time} for merchant, time in (times | spent).items()],
     )
     return [chunk_id for chunk_id in chosen if chunk_id in marked]
 
@@ -131,9 +131,11 @@ def waiting_chunks(connection: Connection, queue: str, most: int) -> dict[int, l
 
 
 def virtual_times(connection: Connection, queue: str, merchants: Sequence[int]) -> dict[int, float]:
-    """Return the virtual time of each merchant; who was away starts level with the least of the others.
+    """Return the virtual time of each merchant that waits; who comes new starts level with the least of the others.
 
-    Without that, a merchant who sent nothing for a year would have a year's share to catch up on.
+    Without that, a merchant who sent nothing for a year would have a year's share to catch up on. A
+    row stands for being in the queue: who has left it loses the row, unless their time is ahead of
+    the others'; who has just entered gets one at once, and keeps that place until served.
     """
     known = {
         row.merchant_id: float(row.virtual_time)
@@ -148,7 +150,12 @@ def virtual_times(connection: Connection, queue: str, merchants: Sequence[int]) 
             {"queue": queue},
         )
     }
-    clock = min((known.get(merchant, 0.0) for merchant in busy), default=max(known.values(), default=0.0))
+    active = known.keys() & (busy | set(merchants))
+    clock = min((known[merchant] for merchant in active), default=max(known.values(), default=0.0))
+    connection.execute(
+        text("DELETE FROM fair_shares WHERE queue = :queue AND virtual_time <= :clock AND merchant_id <> ALL(:active)"),
+        {"queue": queue, "clock": clock, "active": list(active)},
+    )
     return {merchant: max(known.get(merchant, 0.0), clock) for merchant in merchants}
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from crew import Crew
+from crew import Crew, Nursery
 from fresh import fresh_session
 
 from shared import embedded
@@ -37,11 +37,18 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         yield Servers(home, services)
 
 
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    found = Nursery()
+    yield found
+    found.close()
+
+
 @pytest.fixture
-def crew(servers: Servers, tmp_path: Path) -> Iterator[Crew]:
+def crew(servers: Servers, nursery: Nursery, tmp_path: Path) -> Iterator[Crew]:
     with fresh_session(servers.services, tmp_path) as session:
         small = session.settings.model_copy(update={"chunk_megapixels": 0.03})
-        found = Crew(replace(session, settings=small), tmp_path)
+        found = Crew(replace(session, settings=small), tmp_path, nursery)
         try:
             yield found
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -9,7 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
@@ -52,46 +54,55 @@ def photos(folder: Path, number: int, *, marked: tuple[int, ...] = (), side: int
     return folder
 
 
+class Nursery:
+    """The process that forks workers, see ``worker_with_faults.py``; one for all tests."""
+
+    def __init__(self) -> None:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("ATELIER_")}
+        command = [sys.executable, str(Path(__file__).with_name("worker_with_faults.py"))]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True)
+
+    def fork(self, wanted: dict[str, object]) -> int:
+        """Start a worker; return its process id."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(wanted) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """End the nursery; its workers must be gone by then."""
+        self._process.kill()
+        self._process.communicate()
+
+
 @dataclass
 class Crew:
-    """A session, and workers forked by ``worker_with_faults.py`` that work for it."""
+    """A session, and workers that work for it."""
 
     session: Session
     folder: Path
-
-    def __post_init__(self) -> None:
-        settings = self.session.settings
-        assert settings.database_url
-        assert settings.broker_url
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("ATELIER_")}
-        self._nursery = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("worker_with_faults.py")), str(self.folder)],
-            env=environment
-            | {
-                "ATELIER_HOME": str(settings.home),
-                "ATELIER_DATABASE_URL": settings.database_url.get_secret_value(),
-                "ATELIER_BROKER_URL": settings.broker_url.get_secret_value(),
-                "ATELIER_LEASE_SECONDS": "5",
-                "ATELIER_SWEEP_SECONDS": "0.5",
-                "ATELIER_LOG_LEVEL": "info",
-            },
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self._workers: dict[int, int] = {}
+    nursery: Nursery
+    _workers: dict[int, int] = field(default_factory=dict)
 
     def start(self, fault: str = "none", argument: object = "") -> int:
         """Start a worker; return its process id."""
-        assert self._nursery.stdin
-        assert self._nursery.stdout
-        self._nursery.stdin.write(f"{fault} {argument}\n")
-        self._nursery.stdin.flush()
-        pid = int(self._nursery.stdout.readline())
-        try:
+        settings = self.session.settings
+        assert settings.database_url
+        assert settings.broker_url
+        environment = {
+            "ATELIER_HOME": str(settings.home),
+            "ATELIER_DATABASE_URL": settings.database_url.get_secret_value(),
+            "ATELIER_BROKER_URL": settings.broker_url.get_secret_value(),
+            "ATELIER_LEASE_SECONDS": "5",
+            "ATELIER_SWEEP_SECONDS": "0.5",
+            "ATELIER_LOG_LEVEL": "info",
+        }
+        wanted = {"fault": fault, "argument": str(argument), "folder": str(self.folder), "environment": environment}
+        pid = self.nursery.fork(wanted)
+        with suppress(ProcessLookupError):  # it may have been quick to die
             self._workers[pid] = os.pidfd_open(pid)
-        except ProcessLookupError:  # it was quick to die
-            return pid
         return pid
 
     def gone(self, pid: int, seconds: float = PATIENCE_SECONDS) -> bool:
@@ -106,15 +117,10 @@ class Crew:
         assert self.gone(pid), f"the worker did not end by {how.name}"
 
     def close(self) -> None:
-        """End everything."""
+        """End all workers."""
         for pid in list(self._workers):
             if not self.gone(pid, 0):
                 self.kill(pid)
-        assert self._nursery.stdin
-        assert self._nursery.stdout
-        self._nursery.stdin.close()
-        self._nursery.stdout.close()
-        self._nursery.wait()
 
     def submit(self, number: int, *, marked: tuple[int, ...] = (), name: str = "photos") -> Batch:
         """Submit small pictures in chunks of about four."""

@@ -1,6 +1,6 @@
 """Real workers for the tests: each line read from stdin starts one, with a fault planted in it.
 
-    FAULT [ARGUMENT]
+    {"fault": …, "argument": …, "folder": …, "environment": {…}}
 
 Everything is imported once and each worker forked from that, so that a new one takes no seconds to
 start. Faults wrap plain functions of the product, which knows nothing of them. An image is marked by
@@ -9,6 +9,7 @@ start. Faults wrap plain functions of the product, which knows nothing of them. 
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -105,18 +106,19 @@ def record_puts(log: Path) -> None:
 
 def main() -> None:
     assert worker  # imported for its own sake, with torch
-    folder = Path(sys.argv[1])
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them here
     for line in sys.stdin:
-        fault, _, argument = line.strip().partition(" ")
+        wanted = json.loads(line)
         pid = os.fork()
         if pid == 0:
+            folder = Path(wanted["folder"])
+            os.environ |= wanted["environment"]
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             log = os.open(folder / "workers.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(log, 1)
             os.dup2(log, 2)
             record_puts(folder / "puts.log")
-            plant(fault, argument)
+            plant(wanted["fault"], wanted["argument"])
             sys.argv = ["atelier", "worker"]
             atelier()
         sys.stdout.write(f"{pid}\n")
