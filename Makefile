@@ -6,7 +6,7 @@ STYLE ?= starry-night great-wave composition-vii
 OUT ?= demo-out
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench
+.PHONY: help install demo test chaos check bench
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -24,6 +24,9 @@ demo: install ## style the sample catalogue, or PHOTOS=DIR STYLE=S
 
 test: install ## run the tests
 	$(BIN)/python -m pytest
+
+chaos: install ## kill and starve workers and servers for minutes, and print what it cost
+	$(BIN)/python -m pytest tests/chaos -m long
 
 check: install ## lint, types, import contracts
 	$(BIN)/ruff check .

@@ -12,10 +12,18 @@ from pathlib import Path
 
 from shared.errors import DeviceUnavailable, Unavailable, UsageError
 
-RESTARTS = 20
+RESTART_SECONDS = 1.0
+"""A worker is started at most so often."""
+
+STEADY_SECONDS = 10.0
+"""A worker that lived so long can work, whatever ended it."""
+
+PATIENCE_SECONDS = 60.0
+"""For so long a worker that cannot even start is started again: a service may be restarting."""
+
 STOP_SECONDS = 60.0
-EXIT_CODED = (2, 5, 6)
-"""Exit codes with which a worker says why it cannot work at all: starting it again would not help."""
+EXIT_REFUSED = (2, 5)
+"""Exit codes with which a worker says that it will never work as it is set up."""
 
 
 class LocalWorker:
@@ -28,8 +36,8 @@ class LocalWorker:
     def __init__(self, log: Path) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log = log
-        self._restarts = 0
         self._started = 0.0
+        self._steady = time.monotonic()
         self._process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -45,14 +53,16 @@ class LocalWorker:
 
     def check(self) -> None:
         """Start the worker again if it died. Raises DeviceUnavailable or Unavailable if that is no use."""
+        now = time.monotonic()
         code = self._process.poll()
-        if code is None:
+        if now - self._started > STEADY_SECONDS:
+            self._steady = now
+        if code is None or now - self._started < RESTART_SECONDS:
             return
-        if code in EXIT_CODED:
+        if code in EXIT_REFUSED:
             raise DeviceUnavailable(f"the worker cannot work: {self._last_line()}")
-        self._restarts += 1
-        if self._restarts > RESTARTS:
-            raise Unavailable(f"the worker died {self._restarts} times, see {self._log}: {self._last_line()}")
+        if now - self._steady > PATIENCE_SECONDS:
+            raise Unavailable(f"the worker dies again and again, see {self._log}: {self._last_line()}")
         self._process = self._start()
 
     def stop(self) -> None:

@@ -13,10 +13,12 @@ from producer.submit import Order, Submission, submit_batch
 from shared import batches
 from shared.batches import Batch
 from shared.database import transaction
-from shared.errors import AtelierError
+from shared.errors import AtelierError, DatabaseUnavailable
 from shared.session import Session
 
 POLL_SECONDS = 0.2
+PATIENCE_SECONDS = 60.0
+"""A database that is away for less, to be restarted for instance, ends no command."""
 
 
 def run_batch(
@@ -41,12 +43,22 @@ def run_batch(
 
 
 def wait_for_batch(session: Session, batch: Batch, show: Show, *, check: Callable[[], None] = lambda: None) -> Batch:
-    """Return a batch when it is no longer running; ``check`` is called now and then and may raise."""
+    """Return a batch when it is no longer running; ``check`` is called now and then and may raise.
+
+    Raises DatabaseUnavailable when Postgres stays away.
+    """
+    seen = time.monotonic()
     while batch.state == "running":
         check()
         time.sleep(POLL_SECONDS)
-        batch = _look_again(session, batch)
-        show(batch)
+        try:
+            batch = _look_again(session, batch)
+        except DatabaseUnavailable:
+            if time.monotonic() - seen > PATIENCE_SECONDS:
+                raise
+        else:
+            seen = time.monotonic()
+            show(batch)
     return batch
 
 

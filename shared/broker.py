@@ -12,13 +12,19 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from shared.errors import BrokerUnavailable, UsageError
-from shared.tables import QUEUES
 
 STYLE_CHUNK = "style_chunk"
 SWEEP = "sweep"
 CONTROL_QUEUE = "control"
 
 SCHEMES = ("redis", "rediss", "redis+socket")
+
+ROUTES = {"preview": "preview", "bulk": "bulk", "nightly": "bulk"}
+"""Redis queue of each class of work. Redis keeps the order in which dispatch chose; only a preview
+overtakes. A list of its own would starve nightly: workers empty the first list before the next."""
+
+STYLING_QUEUES = tuple(dict.fromkeys(ROUTES.values()))
+
 FOREIGN = (OperationalError, RedisError, OSError)
 
 
@@ -36,7 +42,7 @@ def make_celery(broker_url: str) -> Celery:
         task_serializer="json",
         task_ignore_result=True,
         task_acks_late=False,
-        task_queues=[_queue(name) for name in (CONTROL_QUEUE, *QUEUES)],
+        task_queues=[_queue(name) for name in (CONTROL_QUEUE, *STYLING_QUEUES)],
         task_create_missing_queues=False,
         task_default_queue=CONTROL_QUEUE,
         worker_prefetch_multiplier=1,
@@ -92,14 +98,14 @@ class Broker:
         """Send (chunk id, queue) pairs. Raises BrokerUnavailable; some may have been sent by then."""
         with _translated(), self.app.producer_pool.acquire(block=True) as producer:
             for chunk_id, queue in chunks:
-                self.app.send_task(STYLE_CHUNK, args=[chunk_id], queue=queue, producer=producer, retry=False)
+                self.app.send_task(STYLE_CHUNK, args=[chunk_id], queue=ROUTES[queue], producer=producer, retry=False)
 
     def waiting(self) -> int:
         """Messages in the styling queues that no worker has fetched. Raises BrokerUnavailable."""
         with _translated(), self.app.connection_for_read() as connection:
             connection.ensure_connection(max_retries=1)
             channel = connection.default_channel
-            return sum(int(channel.client.llen(queue)) for queue in QUEUES)
+            return sum(int(channel.client.llen(queue)) for queue in STYLING_QUEUES)
 
     def ping(self) -> None:
         """Raise BrokerUnavailable unless Redis answers."""

@@ -15,10 +15,10 @@ from sqlalchemy import Connection, text
 
 from shared import batches, jobs, renditions
 from shared.batches import Batch, Counts
-from shared.errors import LeaseLost
+from shared.errors import Conflict, LeaseLost
 from shared.renditions import NewRendition, RenditionKey
 
-DEATHS_TO_BLAME = 2
+DEATHS_TO_BLAME = 3
 """A job that was alone in hand when this many workers died is failed as ``crashed_worker``."""
 
 
@@ -41,6 +41,11 @@ class Claim:
     first_ordinal: int
     last_ordinal: int
     careful: bool
+
+    @property
+    def hold(self) -> tuple[int, int]:
+        """Names this claim among all."""
+        return self.chunk_id, self.lease
 
 
 @dataclass(frozen=True)
@@ -117,16 +122,23 @@ def hold(connection: Connection, claim: Claim) -> None:
         raise LeaseLost(f"chunk {claim.chunk_id} was given to another worker (lease {claim.lease} is over)")
 
 
-def renew(connection: Connection, claim: Claim, lease_seconds: float, *, in_hand: int | None = None) -> None:
-    """Prolong a lease, because there was progress; record the ordinal in hand in a careful redo."""
+def renew(connection: Connection, claim: Claim, lease_seconds: float) -> None:
+    """Prolong a lease, because there was progress. Raises LeaseLost."""
     hold(connection, claim)
     connection.execute(
         text("""
-        UPDATE chunks SET lease_expires_at = clock_timestamp() + make_interval(secs => :seconds),
-            ordinal_in_hand = :in_hand
-        WHERE id = :id
+        UPDATE chunks SET lease_expires_at = clock_timestamp() + make_interval(secs => :seconds) WHERE id = :id
         """),
-        {"id": claim.chunk_id, "seconds": lease_seconds, "in_hand": in_hand},
+        {"id": claim.chunk_id, "seconds": lease_seconds},
+    )
+
+
+def take_in_hand(connection: Connection, claim: Claim, ordinal: int | None, lease_seconds: float) -> None:
+    """Renew a lease and record the one job about to be touched in a careful redo; None: no more. Raises LeaseLost."""
+    renew(connection, claim, lease_seconds)
+    connection.execute(
+        text("UPDATE chunks SET ordinal_in_hand = :ordinal WHERE id = :id"),
+        {"id": claim.chunk_id, "ordinal": ordinal},
     )
 
 
@@ -136,7 +148,7 @@ def finish(connection: Connection, claim: Claim, outcomes: Sequence[Outcome], le
     Only jobs not yet terminal change, and exactly their number is added to the batch's counters.
     Returns False where the batch was cancelled meanwhile: nothing is recorded then.
     """
-    renew(connection, claim, lease_seconds)
+    take_in_hand(connection, claim, None, lease_seconds)
     state = connection.execute(text("SELECT state FROM batches WHERE id = :id"), {"id": claim.batch.id}).scalar_one()
     if state == "cancelled":
         return False
@@ -177,8 +189,11 @@ def _record_successes(connection: Connection, claim: Claim, done: Sequence[Succe
     return counts
 
 
-def release(connection: Connection, claim: Claim) -> None:
-    """Give a chunk back: done if nothing is queued, cancelled with its batch, else waiting till due."""
+def release(connection: Connection, claim: Claim, *, delay_seconds: float = 0.0) -> None:
+    """Give a chunk back: done if nothing is queued, cancelled with its batch, else waiting till due.
+
+    ``delay_seconds`` is how long it waits at least, where a service failed under it. Raises LeaseLost.
+    """
     hold(connection, claim)
     batch_id, first, last = claim.batch.id, claim.first_ordinal, claim.last_ordinal
     state = connection.execute(text("SELECT state FROM batches WHERE id = :id"), {"id": batch_id}).scalar_one()
@@ -200,10 +215,10 @@ def release(connection: Connection, claim: Claim) -> None:
     connection.execute(
         text("""
         UPDATE chunks SET state = 'waiting', lease_expires_at = NULL, worker_id = NULL, ordinal_in_hand = NULL,
-            next_attempt_at = :due
+            next_attempt_at = greatest(:due, clock_timestamp() + make_interval(secs => :delay))
         WHERE id = :id
         """),
-        {"id": claim.chunk_id, "due": left.due},
+        {"id": claim.chunk_id, "due": left.due, "delay": delay_seconds},
     )
 
 
@@ -214,6 +229,13 @@ def _close(connection: Connection, chunk_id: int, state: str) -> None:
         WHERE id = :id
         """),
         {"id": chunk_id, "state": state},
+    )
+
+
+def _lock_all(connection: Connection, batch_id: UUID) -> None:
+    """Lock the chunks of a batch before the batch, here as everywhere: nobody finishes a job meanwhile."""
+    connection.execute(
+        text("SELECT id FROM chunks WHERE batch_id = :batch ORDER BY id FOR UPDATE"), {"batch": batch_id}
     )
 
 
@@ -237,11 +259,7 @@ def cancel_unleased(connection: Connection, batch_id: UUID) -> int:
 
 def cancel_batch(connection: Connection, batch_id: UUID) -> int:
     """Cancel a batch: what no worker has at once, the rest as workers notice. Finished images stay."""
-    # Chunks are locked before the batch, here as everywhere.
-    connection.execute(
-        text("SELECT id FROM chunks WHERE batch_id = :batch AND lease_expires_at IS NULL ORDER BY id FOR UPDATE"),
-        {"batch": batch_id},
-    )
+    _lock_all(connection, batch_id)
     batches.mark_cancelled(connection, batch_id)
     return cancel_unleased(connection, batch_id)
 
@@ -250,35 +268,34 @@ def withdraw_paused(connection: Connection) -> int:
     """Take the chunks of paused batches out of the window, unless a worker has them; return how many."""
     done = connection.execute(
         text("""
-        UPDATE chunks SET state = 'waiting' FROM batches b
-        WHERE chunks.state = 'dispatched' AND chunks.lease_expires_at IS NULL
-          AND b.id = chunks.batch_id AND b.paused
+        UPDATE chunks SET state = 'waiting' WHERE id IN (
+            SELECT c.id FROM chunks c JOIN batches b ON b.id = c.batch_id
+            WHERE c.state = 'dispatched' AND c.lease_expires_at IS NULL AND b.paused
+            ORDER BY c.id FOR UPDATE OF c SKIP LOCKED)
         """)
     )
     return done.rowcount
 
 
 def retry_batch(connection: Connection, batch: Batch) -> int:
-    """Queue the failed jobs of a batch again and let their chunks wait; return how many jobs."""
-    chunk_ids = connection.execute(
-        text("""
-        SELECT c.id FROM chunks c WHERE c.batch_id = :batch AND c.state = 'done' AND EXISTS (
-            SELECT 1 FROM jobs j WHERE j.batch_id = c.batch_id AND j.state = 'failed' AND j.source <> ''
-              AND j.ordinal BETWEEN c.first_ordinal AND c.last_ordinal)
-        ORDER BY c.id FOR UPDATE
-        """),
-        {"batch": batch.id},
-    ).scalars()
-    found = list(chunk_ids)
+    """Queue the failed jobs of a batch again and let their chunks wait; return how many jobs.
+
+    Raises Conflict if the batch was cancelled.
+    """
+    _lock_all(connection, batch.id)
+    if batches.get_batch(connection, batch.id).state == "cancelled":
+        raise Conflict(f"batch {batch.id} was cancelled: submit its images again")
     requeued = jobs.requeue_failed(connection, batch.id)
     if not requeued:
         return 0
     connection.execute(
         text("""
-        UPDATE chunks SET state = 'waiting', next_attempt_at = clock_timestamp(), deaths = 0
-        WHERE id = ANY(:ids)
+        UPDATE chunks c SET state = 'waiting', next_attempt_at = clock_timestamp(), deaths = 0
+        WHERE c.batch_id = :batch AND c.state = 'done' AND EXISTS (
+            SELECT 1 FROM jobs j WHERE j.batch_id = c.batch_id AND j.state = 'queued'
+              AND j.ordinal BETWEEN c.first_ordinal AND c.last_ordinal)
         """),
-        {"ids": found},
+        {"batch": batch.id},
     )
     batches.reopen(connection, batch.id, requeued)
     return requeued

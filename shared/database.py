@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 
+import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -61,13 +62,22 @@ def transaction(engine: Engine) -> Iterator[Connection]:
             yield connection
     except (DisconnectionError, TimeoutError) as error:
         raise DatabaseUnavailable(f"Postgres does not answer: {error}") from error
-    except DBAPIError as error:
-        # 08 connection, 53 out of resources, 57P shutdown, 40 serialisation or deadlock.
-        state = getattr(error.orig, "sqlstate", None)
-        if error.connection_invalidated or state is None or state[:2] in ("08", "53", "40") or state[:3] == "57P":
-            detail = " ".join(str(error.orig).split())
+    except (DBAPIError, psycopg.Error) as error:  # psycopg's own where COPY goes past SQLAlchemy
+        original = error.orig if isinstance(error, DBAPIError) else error
+        if _is_outage(original) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+            detail = " ".join(str(original).split())
             raise DatabaseUnavailable(f"Postgres cannot be reached or gave up: {detail}") from error
         raise
+
+
+def _is_outage(error: BaseException | None) -> bool:
+    """Whether the server rather than the statement is at fault."""
+    state = getattr(error, "sqlstate", None)
+    if state is None:
+        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    # 08 connection, 40 serialisation or deadlock, 53 out of resources, 58 its system, 57P shutdown,
+    # 25006 read only while another server takes over.
+    return state[:2] in ("08", "40", "53", "58") or state[:3] == "57P" or state == "25006"
 
 
 def lock(connection: Connection, which: Lock, key: int = 0) -> None:

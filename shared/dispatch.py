@@ -1,9 +1,9 @@
 """Dispatch: which waiting chunks go to Redis next.
 
 Postgres holds all waiting chunks, Redis only ``WINDOW_PER_SLOT`` per live worker slot, whatever the
-backlog. The window is filled ``preview`` before ``bulk`` before ``nightly``, with a tenth kept for
-nightly, and within a queue by start-time fair queueing over merchants (Goyal et al. 1996): whoever
-has had the least is served next, so 200,000 images of one cannot delay another's 20.
+backlog. The window is filled ``preview`` before ``bulk`` before ``nightly``, with a tenth of what is
+under way kept for nightly, and within a queue by start-time fair queueing over merchants (Goyal et
+al. 1996): whoever has had the least is served next, so 200,000 images of one cannot delay another's 20.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from sqlalchemy import Connection, Engine, text
 from shared.broker import Broker
 from shared.database import Lock, lock, transaction
 from shared.fleet import live_slots
-from shared.tables import QUEUES
 
 WINDOW_PER_SLOT = 2
 NIGHTLY_SHARE = 0.1
@@ -41,20 +40,31 @@ def dispatch(engine: Engine, broker: Broker) -> int:
     chosen: list[tuple[int, str]] = []
     with transaction(engine) as connection:
         lock(connection, Lock.DISPATCH)
-        room = WINDOW_PER_SLOT * live_slots(connection) - unclaimed(connection)
-        for queue, share in shares(room):
-            taken = fill(connection, queue, min(share, room - len(chosen)))
+        slots = live_slots(connection)
+        room = WINDOW_PER_SLOT * slots - unclaimed(connection)
+        for queue, most in shares(slots, room, under_way(connection, "nightly")):
+            taken = fill(connection, queue, min(most, room - len(chosen)))
             chosen += [(chunk_id, queue) for chunk_id in taken]
     broker.publish(chosen)
     return len(chosen)
 
 
-def shares(room: int) -> list[tuple[str, int]]:
-    """Return (queue, most chunks) in the order of filling: nightly's tenth is set aside first."""
-    if room <= 0:
-        return []
-    kept = max(1, round(room * NIGHTLY_SHARE)) if room > 1 else 0
-    return [("nightly", kept), *((queue, room) for queue in QUEUES)]
+def shares(slots: int, room: int, nightly: int) -> list[tuple[str, int]]:
+    """Return (queue, most chunks) in the order of filling a window with ``room`` left.
+
+    Of the chunks in the window and in the slots together, a tenth, and at least one, is kept for
+    nightly, of which ``nightly`` are under way. A preview waits for nobody.
+    """
+    kept = max(1, round((WINDOW_PER_SLOT + 1) * slots * NIGHTLY_SHARE)) - nightly
+    return [("preview", room), ("nightly", kept), ("bulk", room), ("nightly", room)]
+
+
+def under_way(connection: Connection, queue: str) -> int:
+    """Chunks of a queue that are in Redis or in the hands of workers."""
+    found = connection.execute(
+        text("SELECT count(*) FROM chunks WHERE state = 'dispatched' AND queue = :queue"), {"queue": queue}
+    )
+    return int(found.scalar_one())
 
 
 def unclaimed(connection: Connection) -> int:
@@ -74,18 +84,25 @@ def fill(connection: Connection, queue: str, most: int) -> list[int]:
         return []
     times = virtual_times(connection, queue, list(waiting))
     chosen, spent = choose(waiting, times, most)
-    connection.execute(
-        text("UPDATE chunks SET state = 'dispatched', dispatched_at = clock_timestamp() WHERE id = ANY(:ids)"),
-        {"ids": chosen},
+    # Chosen without locks: what was cancelled or claimed since, or is just being, is left alone.
+    marked = set(
+        connection.execute(
+            text("""
+            UPDATE chunks SET state = 'dispatched', dispatched_at = clock_timestamp() WHERE id IN (
+                SELECT id FROM chunks WHERE id = ANY(:ids) AND state = 'waiting' ORDER BY id FOR UPDATE SKIP LOCKED)
+            RETURNING id
+            """),
+            {"ids": chosen},
+        ).scalars()
     )
     connection.execute(
         text("""
         INSERT INTO fair_shares (merchant_id, queue, virtual_time) VALUES (:merchant, :queue, :time)
         ON CONFLICT (merchant_id, queue) DO UPDATE SET virtual_time = excluded.virtual_time
         """),
-        [{"merchant": merchant, "queue": queue, "time": time} for merchant, time in spent.items()],
+        [{"merchant": merchant, "queue": queue, "time": time} for merchant, time in (times | spent).items()],
     )
-    return chosen
+    return [chunk_id for chunk_id in chosen if chunk_id in marked]
 
 
 def waiting_chunks(connection: Connection, queue: str, most: int) -> dict[int, list[WaitingChunk]]:
@@ -114,9 +131,11 @@ def waiting_chunks(connection: Connection, queue: str, most: int) -> dict[int, l
 
 
 def virtual_times(connection: Connection, queue: str, merchants: Sequence[int]) -> dict[int, float]:
-    """Return the virtual time of each merchant; who was away starts level with the least of the others.
+    """Return the virtual time of each merchant that waits; who comes new starts level with the least of the others.
 
-    Without that, a merchant who sent nothing for a year would have a year's share to catch up on.
+    Without that, a merchant who sent nothing for a year would have a year's share to catch up on. A
+    row stands for being in the queue: who has left it loses the row, unless their time is ahead of
+    the others'; who has just entered gets one at once, and keeps that place until served.
     """
     known = {
         row.merchant_id: float(row.virtual_time)
@@ -131,7 +150,12 @@ def virtual_times(connection: Connection, queue: str, merchants: Sequence[int]) 
             {"queue": queue},
         )
     }
-    clock = min((known.get(merchant, 0.0) for merchant in busy), default=max(known.values(), default=0.0))
+    active = known.keys() & (busy | set(merchants))
+    clock = min((known[merchant] for merchant in active), default=max(known.values(), default=0.0))
+    connection.execute(
+        text("DELETE FROM fair_shares WHERE queue = :queue AND virtual_time <= :clock AND merchant_id <> ALL(:active)"),
+        {"queue": queue, "clock": clock, "active": list(active)},
+    )
     return {merchant: max(known.get(merchant, 0.0), clock) for merchant in merchants}
 
 

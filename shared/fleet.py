@@ -13,16 +13,17 @@ ALIVE_SECONDS = 30
 
 
 def register(connection: Connection, worker_id: UUID, device: str, slots: int) -> None:
-    """Announce a worker of this host and process."""
+    """Announce a worker of this host and process, or renew its heartbeat.
+
+    One and the same, so that a worker that was silent for long, and forgotten, comes back by itself.
+    """
     connection.execute(
-        text("INSERT INTO workers (id, host, pid, device, slots) VALUES (:id, :host, :pid, :device, :slots)"),
+        text("""
+        INSERT INTO workers (id, host, pid, device, slots) VALUES (:id, :host, :pid, :device, :slots)
+        ON CONFLICT (id) DO UPDATE SET heartbeat_at = clock_timestamp()
+        """),
         {"id": worker_id, "host": socket.gethostname(), "pid": os.getpid(), "device": device, "slots": slots},
     )
-
-
-def beat(connection: Connection, worker_id: UUID) -> None:
-    """Renew a worker's heartbeat."""
-    connection.execute(text("UPDATE workers SET heartbeat_at = clock_timestamp() WHERE id = :id"), {"id": worker_id})
 
 
 def leave(connection: Connection, worker_id: UUID) -> None:

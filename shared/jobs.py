@@ -101,13 +101,17 @@ def add_jobs(connection: Connection, batch_id: UUID, merchant: int, jobs: Iterab
 
 
 def queued_jobs(connection: Connection, batch_id: UUID, first: int, last: int) -> list[Job]:
-    """Return the jobs of a run of ordinals that are still queued and due, in order."""
+    """Return the jobs of a run of ordinals that are still queued and due.
+
+    In order, but those with which a worker died come last: their neighbours need not wait for them,
+    and a worker that is killed from outside is unlikely to have the same one in hand again.
+    """
     rows = connection.execute(
         text("""
         SELECT ordinal, sku, image, source, look, attempts FROM jobs
         WHERE batch_id = :batch AND ordinal BETWEEN :first AND :last AND state = 'queued'
           AND (next_attempt_at IS NULL OR next_attempt_at <= clock_timestamp())
-        ORDER BY ordinal
+        ORDER BY deaths, ordinal
         """),
         {"batch": batch_id, "first": first, "last": last},
     )

@@ -64,9 +64,11 @@ def republish_lost(engine: Engine, broker: Broker) -> int:
             return 0
         rows = connection.execute(
             text("""
-            UPDATE chunks SET dispatched_at = clock_timestamp()
-            WHERE state = 'dispatched' AND lease_expires_at IS NULL
-              AND dispatched_at < clock_timestamp() - make_interval(secs => :age)
+            UPDATE chunks SET dispatched_at = clock_timestamp() WHERE id IN (
+                SELECT id FROM chunks
+                WHERE state = 'dispatched' AND lease_expires_at IS NULL
+                  AND dispatched_at < clock_timestamp() - make_interval(secs => :age)
+                ORDER BY id FOR UPDATE SKIP LOCKED)
             RETURNING id, queue
             """),
             {"age": LOST_AFTER_SECONDS},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 
 import structlog
 
@@ -18,26 +19,37 @@ class Breaker:
 
     def __init__(self) -> None:
         self._failures = 0
+        self._open_until = 0.0
         self._lock = threading.Lock()
         self._closing = threading.Event()
 
     def failed(self, error: Exception) -> None:
-        """Count a failure of a service."""
+        """Count a failure of a service; the slots that meet one and the same outage count once."""
         with self._lock:
-            self._failures += 1
+            now = time.monotonic()
+            if now >= self._open_until:
+                self._failures += 1
+                self._open_until = now + self._seconds()
             log.warning("service_unavailable", error=str(error), failures=self._failures)
+
+    @property
+    def seconds(self) -> float:
+        """How long to wait at most before the next try: 0 while closed."""
+        with self._lock:
+            return self._seconds()
+
+    def _seconds(self) -> float:
+        return min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** min(self._failures - 1, 10)) if self._failures else 0.0
 
     def succeeded(self) -> None:
         """Forget the failures."""
         with self._lock:
             self._failures = 0
+            self._open_until = 0.0
 
     def wait(self) -> None:
         """Return at once while closed, else after a backoff with jitter, or when the worker stops."""
-        with self._lock:
-            failures = self._failures
-        if failures:
-            seconds = min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** min(failures - 1, 10))
+        if seconds := self.seconds:
             self._closing.wait(seconds * random.uniform(0.5, 1.0))
 
     def close(self) -> None:

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from shared.errors import AtelierError
+
 Paint = Callable[[str, Tensor, Tensor, Tensor], Tensor]
 
 
@@ -56,34 +58,55 @@ class Lanes:
             thread.start()
 
     def submit(self, canvas: Canvas, *, priority: int) -> Future[Tensor]:
-        """Queue a picture; the future holds uint8 (3, H, W). Lower ``priority`` comes first."""
+        """Queue a picture; the future holds uint8 (3, H, W) and runs while a lane has the picture.
+
+        Lower ``priority`` comes first.
+        """
         painted: Future[Tensor] = Future()
         with self._changed:
+            if self._closed:
+                painted.cancel()
+                return painted
             heapq.heappush(self._heap, _Waiting(priority, next(self._order), canvas, painted))
             self._changed.notify()
         return painted
 
-    def close(self) -> None:
-        """Finish what was submitted, then end the threads."""
+    def stop(self) -> None:
+        """Cancel what nobody has begun to paint, and whatever is submitted from now on."""
         with self._changed:
             self._closed = True
+            for waiting in self._heap:
+                waiting.painted.cancel()
+            self._heap.clear()
             self._changed.notify_all()
+
+    def close(self) -> None:
+        """Stop, and wait for the threads to end."""
+        self.stop()
         for thread in self._threads:
             thread.join()
 
     def _run(self) -> None:
         while minibatch := self._take():
-            try:
-                photos = torch.stack([waiting.canvas.photo for waiting in minibatch])
-                areas = torch.stack([waiting.canvas.area for waiting in minibatch])
-                rows = torch.stack([waiting.canvas.row for waiting in minibatch])
-                painted = self._paint(minibatch[0].canvas.trunk_sha256, photos, areas, rows)
-            except BaseException as error:  # whatever it is belongs to who waits for the future
+            self._fulfil(minibatch)
+
+    def _fulfil(self, minibatch: list[_Waiting]) -> None:
+        """Paint a minibatch; each picture alone where it fails for a reason nobody foresaw."""
+        try:
+            photos = torch.stack([waiting.canvas.photo for waiting in minibatch])
+            areas = torch.stack([waiting.canvas.area for waiting in minibatch])
+            rows = torch.stack([waiting.canvas.row for waiting in minibatch])
+            painted = self._paint(minibatch[0].canvas.trunk_sha256, photos, areas, rows)
+        except BaseException as error:  # whatever it is belongs to who waits for the future
+            if len(minibatch) > 1 and not isinstance(error, AtelierError):
                 for waiting in minibatch:
-                    waiting.painted.set_exception(error)
-            else:
-                for waiting, one in zip(minibatch, painted, strict=True):
-                    waiting.painted.set_result(one)
+                    self._fulfil([waiting])
+                return
+            for waiting in minibatch:
+                waiting.painted.set_exception(error)
+        else:
+            for waiting, one in zip(minibatch, painted, strict=True):
+                waiting.painted.set_result(one)
 
     def _take(self) -> list[_Waiting]:
         """Wait for work; return the first picture and those that stack with it. Empty when closed."""
@@ -99,4 +122,6 @@ class Lanes:
                 taken = {waiting.order for waiting in minibatch}
                 self._heap = [waiting for waiting in self._heap if waiting.order not in taken]
                 heapq.heapify(self._heap)
+            for waiting in minibatch:
+                waiting.painted.set_running_or_notify_cancel()
             return minibatch

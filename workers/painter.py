@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from shared.errors import DeviceUnavailable
+from shared.errors import DeviceUnavailable, UsageError
 from workers.model.checkpoint import trunk_from_bytes
 from workers.model.generator import Generator
 from workers.model.tiles import paint
@@ -18,15 +18,15 @@ TRUNKS_KEPT = 4
 
 
 def choose_device(name: str) -> torch.device:
-    """Turn the setting into a device. Raises DeviceUnavailable if the one asked for is not there."""
+    """Turn the setting into a device. Raises UsageError if the one asked for is not there."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise DeviceUnavailable(f"ATELIER_DEVICE is {name!r}: use auto, cpu, cuda or cuda:N") from error
+        raise UsageError(f"ATELIER_DEVICE is {name!r}: use auto, cpu, cuda or cuda:N") from error
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise DeviceUnavailable(f"ATELIER_DEVICE is {name!r}, but this machine has no such GPU")
+        raise UsageError(f"ATELIER_DEVICE is {name!r}, but this machine has no such GPU")
     return device
 
 

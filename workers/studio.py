@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from uuid import UUID, uuid4
@@ -17,7 +17,7 @@ from torch import Tensor
 from shared import fleet
 from shared.broker import Broker
 from shared.database import transaction
-from shared.errors import StoreUnavailable
+from shared.errors import DatabaseUnavailable, MissingObject, StoreUnavailable
 from shared.look import Look
 from shared.settings import Settings
 from shared.store import ObjectStore
@@ -48,6 +48,14 @@ class Studio:
     rows: RowCache
     worker_id: UUID
     draining: threading.Event = field(default_factory=threading.Event)
+    alone: threading.Lock = field(default_factory=threading.Lock)
+    """Held by the one careful redo that has a job in hand."""
+
+    def drain(self) -> None:
+        """Begin nothing more: what is not begun goes back at once."""
+        self.draining.set()
+        self.breaker.close()
+        self.lanes.stop()
 
 
 class RowCache:
@@ -67,7 +75,11 @@ class RowCache:
 
 
 def _verified(store: ObjectStore, key: str, sha256: str) -> bytes:
-    data = store.get(key)
+    """Return a trunk's or row's bytes. Without them no image can be styled: that is the store's failure."""
+    try:
+        data = store.get(key)
+    except MissingObject as error:
+        raise StoreUnavailable(f"object {key} is gone from the store: {error}") from error
     if hashlib.sha256(data).hexdigest() != sha256:
         raise StoreUnavailable(f"object {key} does not match its hash: the store is damaged or was tampered with")
     return data
@@ -77,7 +89,7 @@ def _verified(store: ObjectStore, key: str, sha256: str) -> bytes:
 def open_studio(settings: Settings, engine: Engine, store: ObjectStore, broker: Broker) -> Iterator[Studio]:
     """Build a studio and announce it to the fleet; at the end, leave the fleet and stop the threads.
 
-    Raises DeviceUnavailable if the configured device is not there.
+    Raises UsageError if the configured device is not there.
     """
     device = choose_device(settings.device)
     # One torch thread per lane: several lanes with one thread each beat one lane with many, and
@@ -106,8 +118,9 @@ def open_studio(settings: Settings, engine: Engine, store: ObjectStore, broker: 
     try:
         yield studio
     finally:
-        studio.watchdog.stop()
-        studio.breaker.close()
+        studio.drain()
         studio.lanes.close()
-        with transaction(engine) as connection:
+        studio.watchdog.stop()
+        # Without a database the heartbeat just ends.
+        with suppress(DatabaseUnavailable), transaction(engine) as connection:
             fleet.leave(connection, studio.worker_id)

@@ -12,7 +12,8 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +25,7 @@ from shared import chunks, jobs
 from shared.chunks import Claim, Failed, Outcome, PutBack, Succeeded
 from shared.database import transaction
 from shared.dispatch import dispatch
-from shared.errors import AtelierError, ImageError, LeaseLost, NotAllowed, SourceUnavailable, Unavailable
+from shared.errors import Conflict, ImageError, LeaseLost, NotAllowed, SourceUnavailable, Unavailable
 from shared.jobs import Job
 from shared.model_versions import ModelVersion, get_version
 from shared.renditions import NewRendition, RenditionKey, find_renditions
@@ -35,13 +36,17 @@ from workers.images.decode import decode
 from workers.images.encode import encode
 from workers.images.photo import Photo
 from workers.lanes import Canvas
+from workers.lease import Lease
 from workers.studio import Studio
 
 PAGE_IMAGES = 8
 """Images that a slot has in hand at once; finished in one transaction."""
 
-SOURCE_DELAY_SECONDS = 5.0
-SOURCE_ATTEMPTS = 6
+DELAY_SECONDS = 5.0
+"""Before a job's second attempt; each further delay is twice as long."""
+
+SOURCE_PATIENCE_SECONDS = 1800.0
+"""A source host that has not answered a job for so long fails it."""
 
 log = structlog.get_logger()
 
@@ -71,46 +76,81 @@ def stylize_chunk(studio: Studio, chunk_id: int) -> None:
     try:
         with transaction(studio.engine) as connection:
             claim = chunks.claim(connection, chunk_id, studio.worker_id, studio.settings.lease_seconds)
-        if claim is None:
-            return
-        with studio.watchdog.watching(chunk_id):
+    except Unavailable as error:
+        studio.breaker.failed(error)
+        return
+    if claim is None:
+        return
+    try:
+        with studio.watchdog.watching(claim.hold):
             _work(studio, claim)
-        dispatch(studio.engine, studio.broker)
-        studio.breaker.succeeded()
+        with transaction(studio.engine) as connection:
+            chunks.release(connection, claim)
     except LeaseLost as error:
         log.warning("lease_lost", chunk=chunk_id, error=str(error))
-    except (Unavailable, NotAllowed) as error:  # a store that refuses our key may be mended, like one that is down
+    except Exception as error:  # a service, or what nobody foresaw: no image is to blame
         studio.breaker.failed(error)
+        _give_back(studio, claim)
+    else:
+        studio.breaker.succeeded()
+        _dispatch(studio)
 
 
 def _work(studio: Studio, claim: Claim) -> None:
-    """Style a claimed chunk page by page and give it back, whatever happens in between."""
+    """Style a claimed chunk page by page, until it is done, cancelled, or the worker drains."""
+    lease = Lease(studio.engine, studio.watchdog, claim, studio.settings.lease_seconds)
+    with transaction(studio.engine) as connection:
+        version = get_version(connection, claim.batch.model_version_id)
+        queued = jobs.queued_jobs(connection, claim.batch.id, claim.first_ordinal, claim.last_ordinal)
+    for page in _pages(queued, 1 if claim.careful else PAGE_IMAGES):
+        with _alone(studio, lease, page[0]) if claim.careful else nullcontext():
+            if studio.draining.is_set():
+                return
+            outcomes = _stylize_page(studio, lease, version, page)
+            with transaction(studio.engine) as connection:
+                if not chunks.finish(connection, claim, outcomes, lease.seconds):
+                    return
+        lease.progress()
+
+
+@contextmanager
+def _alone(studio: Studio, lease: Lease, job: Job) -> Iterator[None]:
+    """Record the job of a careful redo before it is touched; no other redo of this process has one meanwhile.
+
+    So a death of the process blames one job. Waiting counts as progress: whoever is in is watched too.
+    """
+    while not studio.alone.acquire(timeout=1.0):
+        lease.progress()
     try:
         with transaction(studio.engine) as connection:
-            version = get_version(connection, claim.batch.model_version_id)
-            queued = jobs.queued_jobs(connection, claim.batch.id, claim.first_ordinal, claim.last_ordinal)
-        for page in _pages(queued, 1 if claim.careful else PAGE_IMAGES):
-            if studio.draining.is_set():
-                break
-            if claim.careful:
-                with transaction(studio.engine) as connection:
-                    chunks.renew(connection, claim, studio.settings.lease_seconds, in_hand=page[0].ordinal)
-            outcomes = _stylize_page(studio, claim, version, page)
+            chunks.take_in_hand(connection, lease.claim, job.ordinal, lease.seconds)
+        yield
+    finally:
+        studio.alone.release()
+
+
+def _give_back(studio: Studio, claim: Claim) -> None:
+    """Release a chunk whose service failed, to be tried after the breaker's delay; wait for the database if need be."""
+    while True:
+        try:
             with transaction(studio.engine) as connection:
-                if not chunks.finish(connection, claim, outcomes, studio.settings.lease_seconds):
-                    break
-            studio.watchdog.progress(claim.chunk_id)
-    except LeaseLost:
-        raise
-    except AtelierError:
-        _release(studio, claim)
-        raise
-    _release(studio, claim)
+                chunks.release(connection, claim, delay_seconds=studio.breaker.seconds)
+            return
+        except LeaseLost:
+            return
+        except Unavailable as error:
+            studio.breaker.failed(error)
+        if studio.draining.is_set():
+            return  # the lease expires by itself
+        studio.breaker.wait()
 
 
-def _release(studio: Studio, claim: Claim) -> None:
-    with transaction(studio.engine) as connection:
-        chunks.release(connection, claim)
+def _dispatch(studio: Studio) -> None:
+    """Send what comes next. The chunk is done and stays so if this fails: the sweep sends later."""
+    try:
+        dispatch(studio.engine, studio.broker)
+    except Unavailable as error:
+        log.warning("dispatch_failed", error=str(error))
 
 
 def _pages(queued: Sequence[Job], size: int) -> Iterator[Sequence[Job]]:
@@ -118,34 +158,55 @@ def _pages(queued: Sequence[Job], size: int) -> Iterator[Sequence[Job]]:
         yield queued[start : start + size]
 
 
-def _stylize_page(studio: Studio, claim: Claim, version: ModelVersion, page: Sequence[Job]) -> list[Outcome]:
-    """Bring every job of a page to its outcome. An image's own error ends only that image."""
+def _stylize_page(studio: Studio, lease: Lease, version: ModelVersion, page: Sequence[Job]) -> list[Outcome]:
+    """Bring the jobs of a page to their outcomes. An image's own error ends only that image.
+
+    A worker that drains leaves out what it has not begun.
+    """
     outcomes: list[Outcome] = []
     in_hand: list[Prepared] = []
     for job in page:
+        if studio.draining.is_set():
+            break
         try:
-            prepared = _prepare(studio, claim, version, job)
-        except (ImageError, SourceUnavailable) as error:
+            prepared = _prepare(studio, lease.claim, version, job)
+        except Exception as error:
             outcomes.append(_refused(job, error))
             continue
         if isinstance(prepared, Succeeded):
             outcomes.append(prepared)
         else:
             in_hand.append(prepared)
+        lease.progress()
     for prepared in in_hand:
         try:
-            outcomes.append(_complete(studio, claim, prepared))
-        except ImageError as error:
+            outcomes.append(_complete(studio, lease, prepared))
+        except CancelledError:
+            break
+        except Exception as error:
             outcomes.append(_refused(prepared.job, error))
-        studio.watchdog.progress(claim.chunk_id)
+        lease.progress()
     return outcomes
 
 
-def _refused(job: Job, error: AtelierError) -> Outcome:
-    """A job that failed, or that waits because its source does not answer."""
-    if error.retryable and job.attempts + 1 < SOURCE_ATTEMPTS:
-        return PutBack(job.ordinal, SOURCE_DELAY_SECONDS * 2**job.attempts * random.uniform(0.5, 1.0))
-    return Failed(job.ordinal, error.code, str(error), error.retryable)
+def _refused(job: Job, error: Exception) -> Outcome:
+    """What becomes of a job after an error; one that does not belong to it is raised again."""
+    put_back = PutBack(job.ordinal, DELAY_SECONDS * 2**job.attempts * random.uniform(0.5, 1.0))
+    match error:
+        case SourceUnavailable() if DELAY_SECONDS * (2**job.attempts - 1) < SOURCE_PATIENCE_SECONDS:
+            return put_back
+        case ImageError() | SourceUnavailable():
+            return Failed(job.ordinal, error.code, str(error), error.retryable)
+        case Unavailable() | NotAllowed() | Conflict():
+            raise error
+    # A bug, or too little memory: that may pass, and is no reason to fail the neighbours.
+    log.error("image_crashed", ordinal=job.ordinal, image=job.image, exc_info=error)
+    if job.attempts == 0:
+        return put_back
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return Failed(
+        job.ordinal, "internal_error", f"Atelier failed on this image ({what}): report it, or retry later", True
+    )
 
 
 def _prepare(studio: Studio, claim: Claim, version: ModelVersion, job: Job) -> Prepared | Succeeded:
@@ -178,18 +239,30 @@ def _prepare(studio: Studio, claim: Claim, version: ModelVersion, job: Job) -> P
     return Prepared(job, source_sha256, keys, missing, photo, small, weight, painted)
 
 
-def _complete(studio: Studio, claim: Claim, prepared: Prepared) -> Succeeded:
+def _complete(studio: Studio, lease: Lease, prepared: Prepared) -> Succeeded:
     """Wait for the paint, compose, encode and put what is missing."""
     look, photo = prepared.job.look, prepared.photo
     rgb = photo.rgb
     if prepared.painted is not None:
-        painted = prepared.painted.result().permute(1, 2, 0).numpy()
+        painted = _painted(lease, prepared.painted).permute(1, 2, 0).numpy()
         rgb = compose(photo.rgb, prepared.small, painted, prepared.weight, strength=look.strength)
     new = []
     for key in prepared.missing:
         encoded = encode(rgb, photo.alpha, key.preset, quality=studio.settings.jpeg_quality)
         sha256 = hashlib.sha256(encoded.data).hexdigest()
-        object_key = f"renditions/{claim.batch.merchant_id}/{sha256[:2]}/{sha256}{encoded.extension}"
+        object_key = f"renditions/{lease.claim.batch.merchant_id}/{sha256[:2]}/{sha256}{encoded.extension}"
         studio.store.put(object_key, encoded.data, content_type=encoded.content_type)
         new.append(NewRendition(key, object_key, sha256, len(encoded.data), encoded.width, encoded.height))
     return Succeeded(prepared.job.ordinal, prepared.keys, new, prepared.source_sha256)
+
+
+def _painted(lease: Lease, future: Future[Tensor]) -> Tensor:
+    """Wait for a lane. Waiting for one's turn counts as progress: whose turn it is, is watched."""
+    while True:
+        try:
+            return future.result(timeout=1.0)
+        except TimeoutError:
+            if future.done():
+                return future.result()
+            if not future.running():
+                lease.progress()

@@ -16,6 +16,9 @@ import structlog
 
 EXIT_STALLED = 75
 
+Hold = tuple[int, int]
+"""A chunk's id and lease: the same chunk may come back to this process while an earlier hold hangs."""
+
 log = structlog.get_logger()
 
 
@@ -24,7 +27,7 @@ class Watchdog:
 
     def __init__(self, stall_seconds: float) -> None:
         self._stall_seconds = stall_seconds
-        self._progress: dict[int, float] = {}
+        self._progress: dict[Hold, float] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
@@ -38,25 +41,25 @@ class Watchdog:
         self._stopped.set()
 
     @contextmanager
-    def watching(self, chunk_id: int) -> Iterator[None]:
+    def watching(self, hold: Hold) -> Iterator[None]:
         """Expect progress on a chunk until the end of the block."""
-        self.progress(chunk_id)
+        self.progress(hold)
         try:
             yield
         finally:
             with self._lock:
-                self._progress.pop(chunk_id, None)
+                self._progress.pop(hold, None)
 
-    def progress(self, chunk_id: int) -> None:
+    def progress(self, hold: Hold) -> None:
         """Note that a chunk moved on."""
         with self._lock:
-            self._progress[chunk_id] = time.monotonic()
+            self._progress[hold] = time.monotonic()
 
-    def stalled(self) -> list[int]:
+    def stalled(self) -> list[Hold]:
         """Return the chunks that have made no progress for too long."""
         limit = time.monotonic() - self._stall_seconds
         with self._lock:
-            return [chunk_id for chunk_id, last in self._progress.items() if last < limit]
+            return [hold for hold, last in self._progress.items() if last < limit]
 
     def _run(self) -> None:
         while not self._stopped.wait(min(5.0, self._stall_seconds / 4)):

@@ -14,14 +14,13 @@ from celery.signals import worker_shutting_down
 from sqlalchemy import Engine
 
 from shared import fleet
-from shared.broker import CONTROL_QUEUE, Broker
+from shared.broker import CONTROL_QUEUE, STYLING_QUEUES, Broker
 from shared.database import transaction
 from shared.dispatch import dispatch
-from shared.errors import BrokerUnavailable, Unavailable
+from shared.errors import Unavailable
 from shared.settings import Settings
 from shared.store import ObjectStore
 from shared.sweep import sweep
-from shared.tables import QUEUES
 from workers.studio import Studio, open_studio
 from workers.tasks import register_tasks
 
@@ -45,21 +44,20 @@ def run_worker(
         register_tasks(broker.app, studio)
 
         def drain(**_: Any) -> None:
-            studio.draining.set()
-            studio.breaker.close()
+            studio.drain()
 
         worker_shutting_down.connect(drain, weak=False)
         if until_stdin_closes:
             threading.Thread(target=_stop_when_stdin_closes, name="stdin", daemon=True).start()
         timer = threading.Thread(target=_keep_time, args=(studio,), name="timer", daemon=True)
         timer.start()
-        with suppress(BrokerUnavailable):
+        with suppress(Unavailable):
             dispatch(engine, broker)
         log.info("worker_started", device=str(studio.painter.device), slots=settings.slots)
         worker = broker.app.Worker(
             pool="threads",
             concurrency=settings.slots,
-            queues=[CONTROL_QUEUE, *QUEUES],
+            queues=[CONTROL_QUEUE, *STYLING_QUEUES],
             hostname=f"atelier-{studio.worker_id}@%h",
             without_gossip=True,
             without_mingle=True,
@@ -82,11 +80,16 @@ def _stop_when_stdin_closes() -> None:
 
 
 def _keep_time(studio: Studio) -> None:
-    """Beat and sweep until the worker drains; a service that fails now is asked again next time."""
+    """Beat and sweep until the worker drains; whatever fails now is tried again next time.
+
+    Even a bug: a worker without this thread looks dead to the others while it works.
+    """
     while not studio.draining.wait(studio.settings.sweep_seconds):
         try:
             with transaction(studio.engine) as connection:
-                fleet.beat(connection, studio.worker_id)
+                fleet.register(connection, studio.worker_id, str(studio.painter.device), studio.settings.slots)
             sweep(studio.engine, studio.broker)
         except Unavailable as error:
             log.warning("sweep_failed", error=str(error))
+        except Exception:
+            log.exception("sweep_crashed")

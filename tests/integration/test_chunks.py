@@ -161,7 +161,7 @@ def test_only_the_job_in_hand_is_blamed_and_only_after_two_deaths_of_its_own(ses
         claim = claimed(session, chunk)
         assert claim.careful
         with transaction(session.engine) as connection:
-            chunks.renew(connection, claim, 60, in_hand=1)
+            chunks.take_in_hand(connection, claim, 1, 60)
         expire(session)
     found = look_again(session, batch)
     assert (found.failed, found.state) == (1, "running")

@@ -1,0 +1,94 @@
+"""A home of its own for what breaks servers, and the table of the long forms."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from crew import Crew, Nursery
+from fresh import fresh_session
+
+from shared import embedded
+from shared.embedded import Services, attached
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Embedded servers that may be killed: their keeper starts them again."""
+
+    home: Path
+    services: Services
+
+    def kill(self, name: str) -> None:
+        """Kill Redis or Postgres."""
+        found = embedded.running(self.home)
+        assert found
+        os.kill(found.pids[name], signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    home = tmp_path_factory.mktemp("chaos")
+    with attached(home, lasting=False) as services:
+        yield Servers(home, services)
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    found = Nursery()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def crew(servers: Servers, nursery: Nursery, tmp_path: Path) -> Iterator[Crew]:
+    with fresh_session(servers.services, tmp_path) as session:
+        small = session.settings.model_copy(update={"chunk_megapixels": 0.03})
+        found = Crew(replace(session, settings=small), tmp_path, nursery)
+        try:
+            yield found
+        finally:
+            found.close()
+
+
+@dataclass(frozen=True)
+class Toll:
+    """What a fault cost, for the table."""
+
+    fault: str
+    times: int
+    jobs: int
+    lost: int
+    done_twice: int
+    recovery_seconds: list[float]
+
+    def __str__(self) -> str:
+        longest = max(self.recovery_seconds, default=0.0)
+        middle = sorted(self.recovery_seconds)[len(self.recovery_seconds) // 2] if self.recovery_seconds else 0.0
+        return (
+            f"{self.fault:<34}{self.times:>6}{self.jobs:>7}{self.lost:>7}{self.done_twice:>9}"
+            f"{middle:>9.1f}{longest:>9.1f}"
+        )
+
+
+TOLLS = pytest.StashKey[list[Toll]]()
+
+
+@pytest.fixture
+def tolls(pytestconfig: pytest.Config) -> list[Toll]:
+    return pytestconfig.stash.setdefault(TOLLS, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    tolls = config.stash.get(TOLLS, [])
+    if tolls:
+        terminalreporter.write_sep("-", "seconds until the next image was done: median and longest")
+        terminalreporter.write_line(
+            f"{'fault':<34}{'times':>6}{'jobs':>7}{'lost':>7}{'twice':>9}{'median':>9}{'longest':>9}"
+        )
+        for toll in tolls:
+            terminalreporter.write_line(str(toll))

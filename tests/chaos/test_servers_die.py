@@ -1,0 +1,92 @@
+"""Redis and Postgres that vanish, restart or forget, under a worker at work."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import Servers
+from crew import LEASED, Crew, eventually
+from recount import assert_nothing_lost
+from redis import Redis
+
+from shared import chunks
+from shared.database import transaction
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def redis(servers: Servers) -> Redis:
+    return Redis(unix_socket_path=servers.services.broker_url.removeprefix("redis+socket://"))
+
+
+def keep_one_alive(crew: Crew, pid: int) -> int:
+    """Do what a supervisor does."""
+    return crew.start() if crew.gone(pid, 0) else pid
+
+
+def test_redis_may_lose_messages_forget_all_and_be_killed_under_a_worker(crew: Crew, servers: Servers) -> None:
+    batch = crew.submit(96)
+    pid = crew.start()
+    crew.done(batch.id, 1)
+    with redis(servers) as client:
+        client.lpop("bulk")
+    crew.done(batch.id, 24)
+    with redis(servers) as client:
+        client.flushall()
+    crew.done(batch.id, 48)
+    servers.kill("redis")
+    eventually(lambda: crew.batch(batch.id).done >= 72 or crew.gone(pid, 0), "the worker's return to work")
+    pid = keep_one_alive(crew, pid)
+    crew.finished(batch.id)
+    assert assert_nothing_lost(crew.session, batch.id) == {"succeeded": 96, "failed": 0, "cancelled": 0}
+    assert crew.scalar("SELECT sum(deaths) FROM jobs") == 0
+
+
+def test_postgres_may_be_killed_under_a_worker(crew: Crew, servers: Servers) -> None:
+    batch = crew.submit(64)
+    pid = crew.start()
+    crew.done(batch.id, 12)
+    servers.kill("postgres")
+    crew.done(batch.id, 32)
+    assert not crew.gone(pid, 0)
+    crew.finished(batch.id)
+    assert assert_nothing_lost(crew.session, batch.id) == {"succeeded": 64, "failed": 0, "cancelled": 0}
+
+
+def test_a_batch_is_paused_resumed_and_cancelled_while_a_chunk_is_in_hand(crew: Crew) -> None:
+    gate = crew.folder / "gate"
+    batch = crew.submit(24, marked=(1,))
+    other = crew.submit(8, name="others")
+    crew.start("hold", gate)
+    eventually(gate.with_suffix(".reached").exists, "the marked image in hand")
+    crew.done(batch.id, 4)
+    with transaction(crew.session.engine) as connection:
+        connection.exec_driver_sql(f"UPDATE batches SET paused = true WHERE id = '{batch.id}'")
+        chunks.withdraw_paused(connection)
+    eventually(lambda: crew.scalar(LEASED) == 1, "rest")
+    eventually(lambda: crew.batch(other.id).state == "finished", "the other batch")
+    resting = crew.batch(batch.id).done
+    assert resting < 24
+    with transaction(crew.session.engine) as connection:
+        chunks.cancel_batch(connection, batch.id)
+    gate.touch()
+    crew.finished(batch.id)
+    states = assert_nothing_lost(crew.session, batch.id)
+    assert states == {"succeeded": resting, "failed": 0, "cancelled": 24 - resting}
+    assert assert_nothing_lost(crew.session, other.id)["succeeded"] == 8
+
+
+def test_failed_images_are_retried_while_their_chunk_is_in_hand(crew: Crew) -> None:
+    gate = crew.folder / "gate"
+    batch = crew.submit(4, marked=(3,))
+    with transaction(crew.session.engine) as connection:
+        connection.exec_driver_sql(
+            "UPDATE jobs SET state = 'failed', code = 'unreadable_image', message = 'as if' WHERE ordinal = 0"
+        )
+        connection.exec_driver_sql("UPDATE batches SET failed = 1")
+    crew.start("hold", gate)
+    eventually(gate.with_suffix(".reached").exists, "the marked image in hand")
+    with transaction(crew.session.engine) as connection:
+        assert chunks.retry_batch(connection, batch) == 1
+    gate.touch()
+    crew.finished(batch.id)
+    assert assert_nothing_lost(crew.session, batch.id) == {"succeeded": 4, "failed": 0, "cancelled": 0}

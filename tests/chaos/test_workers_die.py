@@ -1,0 +1,86 @@
+"""Workers that are killed, crash, hang or are told to stop."""
+
+from __future__ import annotations
+
+import random
+import signal
+
+import pytest
+from crew import Crew, eventually
+from recount import assert_nothing_lost
+from worker_with_faults import STEPS
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def test_a_batch_survives_a_kill_at_every_step_and_at_random_moments(crew: Crew) -> None:
+    batch = crew.submit(64)
+    for step in STEPS:
+        assert crew.gone(crew.start(step)), f"the worker went past {step}"
+        crew.let_leases_expire()
+    chance = random.Random(64)
+    for _ in range(3):
+        pid = crew.start()
+        crew.done(batch.id, crew.batch(batch.id).done + chance.randint(1, 6))
+        crew.kill(pid)
+        crew.let_leases_expire()
+    crew.start()
+    crew.finished(batch.id)
+    assert assert_nothing_lost(crew.session, batch.id) == {"succeeded": 64, "failed": 0, "cancelled": 0}
+
+
+def test_sigterm_gives_back_at_once_and_a_chunk_delivered_five_times_is_done_once(crew: Crew) -> None:
+    batch = crew.submit(48)
+    with crew.session.engine.connect() as connection:
+        ids = connection.exec_driver_sql("SELECT id FROM chunks").scalars().all()
+    crew.session.broker.publish((chunk_id, "bulk") for _ in range(5) for chunk_id in ids)
+    pid = crew.start()
+    crew.done(batch.id, 1)
+    crew.kill(pid, signal.SIGTERM)
+    assert crew.scalar("SELECT count(*) FROM chunks WHERE lease_expires_at IS NOT NULL OR deaths > 0") == 0
+    assert crew.scalar("SELECT count(*) FROM workers") == 0
+    crew.start()
+    crew.finished(batch.id)
+    assert assert_nothing_lost(crew.session, batch.id)["succeeded"] == 48
+    assert crew.puts() == 48
+
+
+def test_an_image_that_kills_its_worker_fails_alone(crew: Crew) -> None:
+    batch = crew.submit(24, marked=(5,))
+    for _ in range(3):  # once among others, twice alone
+        assert crew.gone(crew.start("crash"))
+        crew.let_leases_expire()
+    crew.start("crash")
+    crew.finished(batch.id)
+    assert assert_nothing_lost(crew.session, batch.id) == {"succeeded": 23, "failed": 1, "cancelled": 0}
+    assert crew.scalar("SELECT code || ordinal FROM jobs WHERE state = 'failed'") == "crashed_worker5"
+
+
+def test_an_image_that_hangs_ends_its_worker_and_is_done_by_the_next(crew: Crew) -> None:
+    batch = crew.submit(12, marked=(5,))
+    assert crew.gone(crew.start("hang", crew.folder / "hung"))
+    assert "stalled" in (crew.folder / "workers.log").read_text()
+    crew.start("hang", crew.folder / "hung")
+    crew.finished(batch.id)
+    assert assert_nothing_lost(crew.session, batch.id)["succeeded"] == 12
+
+
+def test_an_image_that_meets_a_bug_is_tried_twice_and_fails_alone(crew: Crew) -> None:
+    batch = crew.submit(12, marked=(5,))
+    pid = crew.start("bug")
+    crew.done(batch.id, 11)
+    assert crew.scalar("SELECT attempts FROM jobs WHERE ordinal = 5") == 1
+    crew.finished(batch.id)
+    assert not crew.gone(pid, 0)
+    assert assert_nothing_lost(crew.session, batch.id) == {"succeeded": 11, "failed": 1, "cancelled": 0}
+    assert crew.scalar("SELECT code FROM jobs WHERE state = 'failed'") == "internal_error"
+
+
+def test_waiting_for_a_worker_that_is_silent_ends_with_the_lease(crew: Crew) -> None:
+    """Nobody helps the clock here."""
+    batch = crew.submit(4)
+    assert crew.gone(crew.start("after-decode"))
+    crew.start()
+    eventually(lambda: crew.scalar("SELECT max(deaths) FROM chunks") == 1, "the lease's end")
+    crew.finished(batch.id)
+    assert assert_nothing_lost(crew.session, batch.id)["succeeded"] == 4

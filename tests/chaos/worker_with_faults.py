@@ -1,0 +1,129 @@
+"""Real workers for the tests: each line read from stdin starts one, with a fault planted in it.
+
+    {"fault": …, "argument": …, "folder": …, "environment": {…}}
+
+Everything is imported once and each worker forked from that, so that a new one takes no seconds to
+start. Faults wrap plain functions of the product, which knows nothing of them. An image is marked by
+``MARK`` at the end of its file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from shared import chunks, jobs
+from shared.cli import main as atelier
+from shared.store.file import FileStore
+from workers import stylize, worker
+
+MARK = b"marked by a test"
+
+Hook = Callable[..., Any]
+
+
+def wrap(owner: Any, name: str, *, before: Hook | None = None, after: Hook | None = None) -> None:
+    """Call hooks with a function's arguments before it begins or after it has ended."""
+    plain = getattr(owner, name)
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        if before:
+            before(*args, **kwargs)
+        result = plain(*args, **kwargs)
+        if after:
+            after(*args, **kwargs)
+        return result
+
+    setattr(owner, name, wrapped)
+
+
+def die(*_: Any, **__: Any) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def only_marked(act: Callable[[], None]) -> Hook:
+    return lambda data, limits: act() if data.endswith(MARK) else None
+
+
+def hang_once(flag: Path) -> None:
+    if not flag.exists():
+        flag.touch()
+        time.sleep(3600)
+
+
+def hold(gate: Path) -> None:
+    """Say that the image is in hand, and go on when the test opens the gate."""
+    gate.with_suffix(".reached").touch()
+    while not gate.exists():
+        time.sleep(0.01)
+
+
+def fail() -> None:
+    raise ZeroDivisionError("a bug that one image finds")
+
+
+STEPS: dict[str, Callable[[], None]] = {
+    "after-claim": lambda: wrap(jobs, "queued_jobs", before=die),
+    "after-decode": lambda: wrap(stylize, "decode", after=die),
+    "after-put": lambda: wrap(FileStore, "put", after=die),
+    "before-commit": lambda: wrap(chunks, "finish", after=die),
+    "before-release": lambda: wrap(chunks, "release", before=die),
+}
+
+
+def plant(fault: str, argument: str) -> None:
+    """Plant a fault in this process."""
+    match fault:
+        case "none":
+            return
+        case "crash":
+            wrap(stylize, "decode", before=only_marked(lambda: os._exit(1)))
+        case "hang":
+            wrap(stylize, "decode", before=only_marked(lambda: hang_once(Path(argument))))
+        case "hold":
+            wrap(stylize, "decode", before=only_marked(lambda: hold(Path(argument))))
+        case "bug":
+            wrap(stylize, "decode", before=only_marked(fail))
+        case _:
+            STEPS[fault]()
+
+
+def record_puts(log: Path) -> None:
+    """Write a line for every rendition stored, so that work done twice can be counted."""
+
+    def note(_: FileStore, key: str, *args: Any, **kwargs: Any) -> None:
+        with log.open("a") as lines:
+            lines.write(key + "\n")
+
+    wrap(FileStore, "put", before=note)
+
+
+def main() -> None:
+    assert worker  # imported for its own sake, with torch
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them here
+    for line in sys.stdin:
+        wanted = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            folder = Path(wanted["folder"])
+            os.environ |= wanted["environment"]
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            log = os.open(folder / "workers.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            record_puts(folder / "puts.log")
+            plant(wanted["fault"], wanted["argument"])
+            sys.argv = ["atelier", "worker"]
+            atelier()
+        sys.stdout.write(f"{pid}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""Who is served next, and what an outage of Redis does to a submission."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+
+from producer.manifest import open_manifest
+from producer.submit import Order, submit_batch
+from shared import chunks, fleet
+from shared.broker import Broker, make_celery
+from shared.chunks import Failed
+from shared.database import transaction
+from shared.dispatch import choose, dispatch, shares, under_way
+from shared.errors import BrokerUnavailable
+from shared.look import Look
+from shared.session import Session
+from shared.sweep import sweep
+
+LOOK = Look((("starry-night", 1.0),))
+WORKER = uuid4()
+SLOTS = 3
+
+
+def submit(session: Session, folder: Path, merchant: str, number: int, queue: str = "bulk") -> None:
+    """Submit images by address, in chunks of one."""
+    folder.mkdir(exist_ok=True)
+    manifest = folder / f"{merchant}-{queue}.csv"
+    manifest.write_text("sku,image\n" + "".join(f"{n},s3://photos/{n}.jpg\n" for n in range(number)))
+    single = replace(session, settings=session.settings.model_copy(update={"chunk_megapixels": 0.001}))
+    submit_batch(single, Order(merchant, open_manifest([str(manifest)]), (LOOK,), queue=queue))
+
+
+def work(session: Session, most: int) -> list[tuple[str, str]]:
+    """Take chunks as Redis hands them out and finish each; return (merchant, queue) in that order."""
+    with transaction(session.engine) as connection:
+        fleet.register(connection, WORKER, "cpu", SLOTS)
+    served: list[tuple[str, str]] = []
+    dispatch(session.engine, session.broker)
+    while len(served) < most and (chunk_id := fetch(session)):
+        with transaction(session.engine) as connection:
+            claim = chunks.claim(connection, chunk_id, WORKER, 60)
+            assert claim
+            refused = [Failed(n, "source_refused", "as if") for n in range(claim.first_ordinal, claim.last_ordinal + 1)]
+            chunks.finish(connection, claim, refused, 60)
+            chunks.release(connection, claim)
+            name = connection.execute(
+                text("SELECT name FROM merchants WHERE id = :id"), {"id": claim.batch.merchant_id}
+            ).scalar_one()
+        served.append((name, claim.batch.queue))
+        dispatch(session.engine, session.broker)
+    return served
+
+
+def fetch(session: Session) -> int | None:
+    """Take the next message as a worker does: from the first queue that has one."""
+    with session.broker.app.connection_for_read() as connection:
+        for queue in ("preview", "bulk"):
+            with connection.SimpleQueue(queue) as messages:
+                try:
+                    message = messages.get_nowait()
+                except messages.Empty:
+                    continue
+                message.ack()
+                return int(message.payload[0][0])
+    return None
+
+
+def test_200_chunks_of_one_merchant_delay_another_with_5_only_by_what_is_in_the_window(
+    session: Session, tmp_path: Path
+) -> None:
+    submit(session, tmp_path, "large", 200)
+    with transaction(session.engine) as connection:
+        fleet.register(connection, WORKER, "cpu", SLOTS)
+    dispatch(session.engine, session.broker)
+    submit(session, tmp_path, "small", 5)
+    served = [merchant for merchant, _ in work(session, 20)]
+    last = max(n for n, merchant in enumerate(served) if merchant == "small")
+    assert served.count("small") == 5
+    assert last < 2 * SLOTS + 2 * 5
+
+
+def test_a_merchant_who_comes_back_has_no_credit_for_the_time_away(session: Session, tmp_path: Path) -> None:
+    submit(session, tmp_path, "away", 1)
+    work(session, 1)
+    submit(session, tmp_path, "steady", 60)
+    work(session, 30)
+    submit(session, tmp_path / "again", "away", 30)
+    served = [merchant for merchant, _ in work(session, 26)][2 * SLOTS :]
+    assert abs(served.count("away") - served.count("steady")) <= 2
+
+
+def test_nightly_gets_about_a_tenth_while_bulk_waits_and_all_of_it_afterwards(session: Session, tmp_path: Path) -> None:
+    submit(session, tmp_path, "night", 40, queue="nightly")
+    submit(session, tmp_path, "day", 60, queue="bulk")
+    served = [queue for _, queue in work(session, 100)]
+    while_both_wait = served[2 * SLOTS : 50]
+    assert 3 <= while_both_wait.count("nightly") <= 12
+    assert served.count("nightly") == 40
+    with transaction(session.engine) as connection:
+        assert under_way(connection, "nightly") == 0
+
+
+def test_a_preview_overtakes_what_is_in_the_window(session: Session, tmp_path: Path) -> None:
+    submit(session, tmp_path, "large", 30)
+    work(session, 5)
+    submit(session, tmp_path, "eager", 1, queue="preview")
+    assert ("eager", "preview") in work(session, 2)
+
+
+def test_a_share_of_the_window_is_kept_for_nightly_only_as_far_as_it_is_not_used() -> None:
+    assert shares(slots=10, room=5, nightly=0)[1] == ("nightly", 3)
+    assert shares(slots=10, room=5, nightly=3)[1] == ("nightly", 0)
+    assert choose({}, {}, 3) == ([], {})
+
+
+def test_a_submission_while_redis_is_down_is_accepted_with_a_warning_and_sent_later(
+    session: Session, tmp_path: Path
+) -> None:
+    with transaction(session.engine) as connection:
+        fleet.register(connection, WORKER, "cpu", SLOTS)
+    down = make_celery(f"redis+socket://{tmp_path}/nobody.sock")
+    (tmp_path / "rows.csv").write_text("sku,image\n1,s3://photos/1.jpg\n")
+    order = Order("shop", open_manifest([str(tmp_path / "rows.csv")]), (LOOK,))
+    submission = submit_batch(replace(session, broker=Broker(down)), order)
+    assert submission.batch.intake == "sealed"
+    assert ["accepted, but" in warning for warning in submission.warnings] == [True]
+    with pytest.raises(BrokerUnavailable):
+        sweep(session.engine, Broker(down))
+    down.close()
+    with transaction(session.engine) as connection:
+        connection.execute(text("UPDATE chunks SET dispatched_at = clock_timestamp() - interval '1 minute'"))
+    assert sweep(session.engine, session.broker).republished == 1
+    assert session.broker.waiting() == 1
+
+
+def test_a_worker_that_was_forgotten_counts_again_with_its_next_heartbeat(session: Session) -> None:
+    with transaction(session.engine) as connection:
+        fleet.register(connection, WORKER, "cpu", SLOTS)
+        connection.execute(text("UPDATE workers SET heartbeat_at = clock_timestamp() - interval '1 day'"))
+        assert fleet.live_slots(connection) == 0
+        assert fleet.forget_dead(connection) == 1
+        fleet.register(connection, WORKER, "cpu", SLOTS)
+        assert fleet.live_slots(connection) == SLOTS
