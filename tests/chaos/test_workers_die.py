@@ -10,6 +10,8 @@ from crew import Crew, eventually
 from recount import assert_nothing_lost
 from worker_with_faults import STEPS
 
+from shared.chunks import DEATHS_TO_BLAME
+
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -47,7 +49,7 @@ def test_sigterm_gives_back_at_once_and_a_chunk_delivered_five_times_is_done_onc
 
 def test_an_image_that_kills_its_worker_fails_alone(crew: Crew) -> None:
     batch = crew.submit(24, marked=(5,))
-    for _ in range(3):  # once among others, twice alone
+    for _ in range(1 + DEATHS_TO_BLAME):  # once among others, then alone
         assert crew.gone(crew.start("crash"))
         crew.let_leases_expire()
     crew.start("crash")

@@ -152,14 +152,17 @@ def test_cancelling_stops_what_is_in_hand_and_cancels_the_rest(session: Session,
     assert (found.state, found.cancelled, found.failed) == ("cancelled", 3, 0)
 
 
-def test_only_the_job_in_hand_is_blamed_and_only_after_two_deaths_of_its_own(session: Session, tmp_path: Path) -> None:
+def test_only_the_job_in_hand_is_blamed_and_only_after_several_deaths_of_its_own(
+    session: Session, tmp_path: Path
+) -> None:
     batch = submit(session, tmp_path / "photos")
     chunk = only_chunk(session)
     assert not claimed(session, chunk).careful
     expire(session)
-    for _ in range(2):
+    for deaths in range(chunks.DEATHS_TO_BLAME):
         claim = claimed(session, chunk)
         assert claim.careful
+        assert look_again(session, batch).failed == 0, deaths
         with transaction(session.engine) as connection:
             chunks.take_in_hand(connection, claim, 1, 60)
         expire(session)
