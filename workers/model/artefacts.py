@@ -99,4 +99,6 @@ def _contrast(image: Tensor) -> Tensor:
 
 
 def _averaged(image: Tensor, px: int) -> Tensor:
-    return F.avg_pool2d(image, px, stride=1, padding=px // 2, count_include_pad=False)
+    """Mean of the ``px`` × ``px`` pixels around each, as far as there are: along the rows, then the columns."""
+    rows = F.avg_pool2d(image, (1, px), stride=1, padding=(0, px // 2), count_include_pad=False)
+    return F.avg_pool2d(rows, (px, 1), stride=1, padding=(px // 2, 0), count_include_pad=False)
