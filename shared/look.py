@@ -72,14 +72,15 @@ class Look:
         mix = tuple(sorted((str(k), float(v)) for k, v in data["mix"].items()))
         return cls(mix, float(data["strength"]), float(data["texture_scale"]), str(data["white"]))
 
-    def digest(self, style_rows: Mapping[str, str]) -> str:
+    def digest(self, style_rows: Mapping[str, str], making: Mapping[str, int]) -> str:
         """Return the sha256 (hex) of the look together with the hashes of its style rows.
 
         ``style_rows`` maps each style name to the sha256 of its row, so that a relearnt style
-        makes another look although its name is the same. Equal pixels, equal digest: at strength
-        0 the other fields still count, which costs a little reuse and keeps the rule simple.
+        makes another look although its name is the same. ``making`` holds the settings that decide
+        pixels, too. Equal pixels, equal digest: at strength 0 the other fields still count, which
+        costs a little reuse and keeps the rule simple.
         """
-        parts = self.to_json() | {"rows": {name: style_rows[name] for name in self.styles}}
+        parts = self.to_json() | {"rows": {name: style_rows[name] for name in self.styles}, "making": dict(making)}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -49,7 +49,7 @@ class Settings(BaseSettings):
         0, ge=0, le=256, description="Images of one size stacked on the device; 0: 1 on a CPU, 8 on a GPU."
     )
     working_px: int = Field(
-        1024, ge=256, le=8192, description="Long side at which the generator works at texture scale 1."
+        768, ge=256, le=8192, description="Long side at which the generator works at texture scale 1."
     )
     max_megapixels: float = Field(25.0, gt=0, le=100, description="Largest image accepted, in megapixels.")
     max_image_mib: int = Field(64, ge=1, le=1024, description="Largest source file accepted, in MiB.")
@@ -65,6 +65,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "warning", description="Least severe log line shown on standard error."
     )
+
+    @property
+    def making(self) -> dict[str, int]:
+        """The settings that decide the pixels of a rendition: another value makes another rendition."""
+        return {"working_px": self.working_px, "jpeg_quality": self.jpeg_quality}
 
     @property
     def store_options(self) -> StoreOptions:

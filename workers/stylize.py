@@ -214,7 +214,7 @@ def _prepare(studio: Studio, claim: Claim, version: ModelVersion, job: Job) -> P
     data = studio.sources.fetch(job.source)
     source_sha256 = hashlib.sha256(data).hexdigest()
     rows = claim.batch.style_rows
-    look_sha256 = job.look.digest({name: rows[name].sha256 for name in job.look.styles})
+    look_sha256 = job.look.digest({name: rows[name].sha256 for name in job.look.styles}, studio.settings.making)
     keys = [RenditionKey(source_sha256, look_sha256, version.trunk_sha256, p) for p in claim.batch.presets]
     with transaction(studio.engine) as connection:
         known = find_renditions(connection, claim.batch.merchant_id, keys)
