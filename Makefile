@@ -6,7 +6,7 @@ STYLE ?= starry-night great-wave composition-vii
 OUT ?= demo-out
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos check bench
+.PHONY: help install demo test chaos check bench pictures
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -36,3 +36,6 @@ check: install ## lint, types, import contracts
 
 bench: install ## measure what share of a run is the generator's
 	$(BIN)/python -m tests.bench.generator_share
+
+pictures: install ## make the README's pictures and the styles' thumbnails anew
+	$(BIN)/python -m docs.pictures

@@ -1,0 +1,84 @@
+"""Make the pictures of the README and the styles' thumbnails from the built-in checkpoint: ``make pictures``.
+
+Everything shown is a sample product of this project, styled as the workers do it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from shared.settings import Settings
+from workers.images.background import paint_weight
+from workers.images.compose import compose, shrink, working_size
+from workers.images.decode import decode
+from workers.images.limits import Limits
+from workers.model.checkpoint import Checkpoint, row_from_bytes
+from workers.painter import Painter
+
+ROOT = Path(__file__).resolve().parents[1]
+CHECKPOINT = ROOT / "shared" / "checkpoint"
+SHOWN = ("teapot", "sofa", "handbag", "face-cream")
+BEFORE_AFTER = ("mug", ("great-wave", "starry-night", "composition-vii"))
+THUMBNAIL = "teapot"
+TILE_PX, THUMBNAIL_PX, LABEL_PX = 300, 256, 22
+
+
+class Atelier:
+    """The built-in checkpoint, ready to style sample products."""
+
+    def __init__(self) -> None:
+        self.settings = Settings()
+        self.checkpoint = Checkpoint.load(CHECKPOINT)
+        self.painter = Painter(torch.device("cpu"), lambda _: self.checkpoint.trunk)
+
+    def style(self, product: str, style: str | None) -> Image.Image:
+        """Return a sample product in a style, or as it is."""
+        (path,) = (ROOT / "producer" / "samples").glob(f"{product}.[jp][pn]g")
+        photo = decode(path.read_bytes(), Limits(2**26, 25_000_000)).rgb
+        if style is None:
+            return Image.fromarray(photo)
+        size = working_size(photo.shape[1], photo.shape[0], working_px=self.settings.working_px, texture_scale=1)
+        small = shrink(photo, size)
+        weight = paint_weight(small)
+        pixels = torch.from_numpy(np.array(small)).permute(2, 0, 1)[None]
+        row = row_from_bytes(self.checkpoint.rows[style])[None]
+        painted = self.painter.paint(self.checkpoint.trunk_sha256, pixels, torch.from_numpy(weight)[None, None], row)
+        return Image.fromarray(compose(photo, small, painted[0].permute(1, 2, 0).numpy(), weight, strength=1))
+
+
+def tiles(pictures: list[tuple[Image.Image, str]], columns: int) -> Image.Image:
+    """Lay out square tiles with their labels on white."""
+    rows = -(-len(pictures) // columns)
+    sheet = Image.new("RGB", (columns * TILE_PX, rows * (TILE_PX + LABEL_PX)), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
+    for index, (picture, label) in enumerate(pictures):
+        left, top = index % columns * TILE_PX, index // columns * (TILE_PX + LABEL_PX)
+        small = picture.copy()
+        small.thumbnail((TILE_PX - 8, TILE_PX - 8), Image.Resampling.LANCZOS)
+        sheet.paste(small, (left + (TILE_PX - small.width) // 2, top + (TILE_PX - small.height) // 2))
+        draw.text((left + TILE_PX // 2, top + TILE_PX), label, fill="#333333", font=font, anchor="ma")
+    return sheet
+
+
+def main() -> None:
+    """Write docs/before-after.jpg, docs/styles.jpg and a thumbnail per style."""
+    atelier = Atelier()
+    product, styles = BEFORE_AFTER
+    pair = [(atelier.style(product, None), "the photo"), *((atelier.style(product, s), s) for s in styles)]
+    tiles(pair, len(pair)).save(ROOT / "docs" / "before-after.jpg", quality=88)
+    names = [style.name for style in atelier.checkpoint.styles]
+    shown = [(atelier.style(SHOWN[(i + i // 4) % len(SHOWN)], name), name) for i, name in enumerate(names)]
+    tiles(shown, 4).save(ROOT / "docs" / "styles.jpg", quality=82)
+    (CHECKPOINT / "thumbnails").mkdir(exist_ok=True)
+    for name in names:
+        thumbnail = atelier.style(THUMBNAIL, name)
+        thumbnail.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS)
+        thumbnail.save(CHECKPOINT / "thumbnails" / f"{name}.jpg", quality=85)
+
+
+if __name__ == "__main__":
+    main()
