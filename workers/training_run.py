@@ -31,10 +31,10 @@ def train_from_files(
     then in ``files.out / "checkpoint"``. Raises UsageError for what is missing or does not fit.
     """
     device = choose_device(device_name)
+    parallel.join(device)
     config = TrainConfig.load(files.config)
     vgg = Vgg.load(files.vgg).to(device)
     vgg.to(memory_format=torch.channels_last)
-    parallel.join()
     run = Run(config, Checkpoint.load(files.start) if files.start else None, device)
     photos = PhotoSet.load(files.photos, short_px=max(SHORT_PX, *(stage.crop_px for stage in config.stages)))
     data = TrainingData(photos, StyleSet.load(config, files.styles, vgg, device))

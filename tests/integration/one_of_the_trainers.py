@@ -1,5 +1,9 @@
-"""One process of a data-parallel run, started by torchrun: trains a tiny network and writes what it learnt."""
+"""One process of a data-parallel run, started by torchrun: trains a tiny network and writes what it learnt.
 
+The second one wants to pause after its first step.
+"""
+
+import math
 import sys
 from pathlib import Path
 
@@ -24,7 +28,7 @@ def main(out: Path) -> None:
         style_target=0.1,
     )
     torch.set_num_threads(1)
-    parallel.join()
+    parallel.join(torch.device("cpu"))
     torch.manual_seed(0)
     vgg, rng = Vgg(), np.random.default_rng(1)
     pictures = [torch.from_numpy(rng.integers(0, 256, (3, 64, 64), dtype=np.uint8)) for _ in range(6)]
@@ -34,6 +38,9 @@ def main(out: Path) -> None:
     run.draw_apart(parallel.rank())
     folder = out / str(parallel.rank())
     folder.mkdir(parents=True)
+    patience = 0 if parallel.rank() == 1 else math.inf
+    train(run, data, vgg, folder, report=lambda _: None, deadline_seconds=patience)
+    run.save(folder / "paused.safetensors")
     train(run, data, vgg, folder, report=lambda _: None)
     run.save(folder / "learnt.safetensors")
     parallel.leave()

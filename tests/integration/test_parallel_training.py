@@ -2,8 +2,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file
+
+pytestmark = pytest.mark.timeout(400)
 
 TRAINER = Path(__file__).parent / "one_of_the_trainers.py"
 
@@ -19,6 +22,8 @@ def learnt(out: Path, processes: int) -> list[dict[str, torch.Tensor]]:
 
 def test_two_processes_learn_the_same_from_different_crops_and_only_one_writes(tmp_path: Path) -> None:
     first, second = learnt(tmp_path / "two", 2)
+    paused = [load_file(tmp_path / "two" / rank / "paused.safetensors")["clock"][0] for rank in "01"]
+    assert paused == [1, 1]  # together, though only one wanted to
     shared = [key for key in first if key.startswith(("trunk.", "rows", "average.", "optimiser.", "style_weights"))]
     assert len(shared) > 20
     for key in shared:

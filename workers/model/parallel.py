@@ -27,10 +27,15 @@ def leads() -> bool:
     return rank() == 0
 
 
-def join() -> None:
-    """Join the other processes if ``torchrun`` started this one."""
+def join(device: torch.device) -> None:
+    """Join the other processes if ``torchrun`` started this one; each takes a GPU of its own.
+
+    Call before anything is put on the device.
+    """
     if dist.is_torchelastic_launched() and not dist.is_initialized():
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        if device.type == "cuda":
+            torch.cuda.set_device(dist.get_node_local_rank())
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
 
 
 def leave() -> None:
@@ -45,6 +50,11 @@ def average(tensor: Tensor) -> Tensor:
         dist.all_reduce(tensor)
         tensor /= processes()
     return tensor
+
+
+def any_says(flag: bool, device: torch.device) -> bool:
+    """Whether any process says so. All get the same answer: one that stopped alone would leave the others waiting."""
+    return bool(average(torch.tensor(float(flag), device=device)) > 0)
 
 
 def average_gradients(parameters: Sequence[Tensor]) -> None:

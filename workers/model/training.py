@@ -98,9 +98,10 @@ def train(
             if parallel.leads():
                 _log(folder, {"step": run.step, "loss": found[0], "seconds": run.seconds} | validated)
                 run.save(folder / "state.safetensors")
-            if run.config.patience and run.stale >= run.config.patience:
+            if run.config.patience and parallel.any_says(run.stale >= run.config.patience, run.device):
                 break
-        if time.monotonic() - started > deadline_seconds and run.step < run.config.steps:
+        late = parallel.any_says(time.monotonic() - started > deadline_seconds, run.device)
+        if late and run.step < run.config.steps:
             if parallel.leads():
                 run.save(folder / "state.safetensors")
             return None
