@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -15,14 +15,13 @@ from producer.export import export_batch, prepare_folder
 from producer.manifest import open_manifest
 from producer.progress import show_progress
 from producer.run import run_batch, wait_for_batch
-from producer.submit import Order, Submission, submit_batch
+from producer.submit import Order, Submission, nudge, submit_batch
 from producer.summary import as_json as batch_json
 from producer.summary import as_line, exit_status
 from shared import batches, chunks
 from shared.batches import Batch
 from shared.cli import EXIT_INTERRUPTED, JsonOption, note, print_json, print_line
 from shared.database import transaction
-from shared.dispatch import dispatch
 from shared.errors import UsageError
 from shared.logs import configure_logs
 from shared.look import Look, parse_mix
@@ -174,7 +173,7 @@ def resume(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOpt
         with transaction(session.engine) as connection:
             found = batches.find_batch(connection, merchant_id(connection, merchant), batch)
             found = batches.set_paused(connection, found, paused=False)
-        dispatch(session.engine, session.broker)
+        _warn(nudge(session))
     _show(found, as_json=as_json)
 
 
@@ -185,7 +184,7 @@ def retry(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOpti
             found = batches.find_batch(connection, merchant_id(connection, merchant), batch)
             requeued = chunks.retry_batch(connection, found)
             found = batches.get_batch(connection, found.id)
-        dispatch(session.engine, session.broker)
+        _warn(nudge(session))
     note(f"{requeued} images are tried again")
     _show(found, as_json=as_json)
 
@@ -280,7 +279,11 @@ def _announce(submission: Submission, *, as_json: bool) -> None:
 def _announce_quietly(submission: Submission) -> None:
     if submission.resumed:
         note(f"going on with batch {submission.batch.id}")
-    for warning in submission.warnings:
+    _warn(submission.warnings)
+
+
+def _warn(warnings: Iterable[str]) -> None:
+    for warning in warnings:
         note(f"warning: {warning}")
 
 

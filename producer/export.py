@@ -102,7 +102,7 @@ def _write(store: ObjectStore, key: str, path: Path) -> None:
     """
     data = store.get(key)
     if hashlib.sha256(data).hexdigest() not in key:
-        raise Unavailable(f"the stored rendition {key} is damaged: run `atelier retry` for its batch")
+        raise Unavailable(f"the stored rendition {key} is damaged: bring it back from a copy of the store")
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,9 +11,9 @@ from urllib.parse import unquote, urlsplit
 from PIL import Image
 
 from shared.errors import SourceRefused
+from shared.jobs import STORED
 from shared.store import ObjectStore
 
-STORED = "store:"
 UNKNOWN_PIXELS = 1_000_000
 """Assumed of a source whose size is not known before it is fetched."""
 

@@ -92,7 +92,7 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
         for page in _pages(rows, order, intake, batch):
             batch = _commit(session, batch, page)
             accepted(batch)
-            _dispatch(session, warnings)
+            warnings += nudge(session)
     except ManifestError as error:
         with transaction(session.engine) as connection:
             batch = batches.get_batch(connection, batch.id)
@@ -202,8 +202,11 @@ def looks_of_row(row: ManifestRow, looks: Sequence[Look]) -> Sequence[Look]:
 
 
 def folder_of(look: Look) -> str:
-    """Name the folder of a look's renditions where a batch has several."""
-    return "+".join(look.styles)
+    """Name the folder of a look's renditions where a batch has several, each with a folder of its own.
+
+    The looks of a batch differ in their mix alone, so a mix is named with its weights.
+    """
+    return "+".join(look.style.replace(":", "-").split(","))
 
 
 def _commit(session: Session, batch: Batch, page: Page) -> Batch:
@@ -236,9 +239,10 @@ def cut_chunks(page: Page, megapixels: float, working_px: int) -> list[NewChunk]
     return chunks
 
 
-def _dispatch(session: Session, warnings: list[str]) -> None:
-    """Nudge the workers; with Redis down the work is safe in Postgres and the sweep sends it later."""
+def nudge(session: Session) -> list[str]:
+    """Dispatch; return a warning where Redis is down: the work is safe in Postgres, and the sweep sends it later."""
     try:
         dispatch(session.engine, session.broker)
     except BrokerUnavailable as error:
-        warnings.append(f"accepted, but the workers are told later: {error}")
+        return [f"accepted, but the workers are told later: {error}"]
+    return []

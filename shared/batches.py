@@ -118,13 +118,17 @@ def get_batch(connection: Connection, batch_id: UUID) -> Batch:
 
 
 def find_batch(connection: Connection, merchant: int, wanted: str) -> Batch:
-    """Return a merchant's batch by its id or the beginning of it. Raises NotFound, also if several match."""
+    """Return a merchant's batch by its id or the beginning of it. Raises NotFound, also if several match.
+
+    Nothing at all begins no id: a script whose variable is empty must not cancel the only batch there is.
+    """
     rows = connection.execute(
         text(f"""
-        SELECT {COLUMNS} FROM batches WHERE merchant_id = :merchant AND id::text LIKE :start || '%'
+        SELECT {COLUMNS} FROM batches
+        WHERE merchant_id = :merchant AND :start <> '' AND starts_with(id::text, :start)
         ORDER BY id DESC LIMIT 2
         """),
-        {"merchant": merchant, "start": wanted.lower().replace("%", "").replace("_", "")},
+        {"merchant": merchant, "start": wanted.lower()},
     ).all()
     if len(rows) != 1:
         found = "several batches begin with" if rows else "no batch"

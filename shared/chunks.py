@@ -55,7 +55,6 @@ class Succeeded:
     ordinal: int
     keys: Sequence[RenditionKey]
     new: Sequence[NewRendition]
-    source_sha256: str
 
 
 @dataclass(frozen=True)

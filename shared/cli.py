@@ -52,7 +52,10 @@ def _belongs_elsewhere(error: ModuleNotFoundError) -> bool:
 
 
 def main() -> NoReturn:
-    """Run the command; an error is one line on standard error and an exit code, never a traceback."""
+    """Run the command; an error of ours is one line on standard error and an exit code.
+
+    Whatever else comes up is a bug, which shows its traceback and exits 1.
+    """
     try:
         code = make_app()(standalone_mode=False)
     except AtelierError as error:
@@ -79,8 +82,8 @@ def _complain(message: str, code: int) -> int:
 
 
 def print_json(document: object) -> None:
-    """Print a document on standard output."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, default=str) + "\n")
+    """Print a document on standard output, in ASCII: paths may hold what no encoding of a terminal has."""
+    sys.stdout.write(json.dumps(document, default=str) + "\n")
 
 
 def print_line(text: str) -> None:

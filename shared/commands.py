@@ -34,7 +34,8 @@ def start(as_json: JsonOption = False) -> None:
     if as_json:
         print_json(found.__dict__)
     else:
-        print_line(f"ATELIER_DATABASE_URL={found.database_url}\nATELIER_BROKER_URL={found.broker_url}")
+        print_line(f"ATELIER_DATABASE_URL={found.database_url}")
+        print_line(f"ATELIER_BROKER_URL={found.broker_url}")
 
 
 def stop(as_json: JsonOption = False) -> None:
@@ -55,7 +56,8 @@ def status(as_json: JsonOption = False) -> None:
     elif found is None:
         print_line("not running")
     else:
-        print_line("\n".join(f"{name} {pid}" for name, pid in found.pids.items()))
+        for name, pid in found.pids.items():
+            print_line(f"{name} {pid}")
 
 
 def upgrade(as_json: JsonOption = False) -> None:

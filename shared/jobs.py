@@ -12,6 +12,9 @@ from sqlalchemy import Connection, text
 
 from shared.look import Look
 
+STORED = "store:"
+"""Scheme of sources that the producer has put into Atelier's own store; the rest is the object's key."""
+
 
 @dataclass(frozen=True)
 class NewJob:

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import UsageError
+from shared.fleet import ALIVE_SECONDS
 from shared.store import StoreOptions
 
 
@@ -59,7 +60,10 @@ class Settings(BaseSettings):
     lease_seconds: int = Field(
         120, ge=5, description="How long a worker may be silent on a chunk before it is given to another."
     )
-    sweep_seconds: float = Field(10.0, gt=0, description="Seconds between sweeps for lost leases and messages.")
+    # Heartbeats come with the sweeps: were those rarer, a worker at work would count as dead.
+    sweep_seconds: float = Field(
+        10.0, gt=0, le=ALIVE_SECONDS / 2, description="Seconds between sweeps for lost leases and messages."
+    )
     jpeg_quality: int = Field(90, ge=1, le=100, description="Quality of JPEG and WebP renditions.")
     vgg: str | None = Field(None, description="VGG-19 features for training: a safetensors file.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

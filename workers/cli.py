@@ -112,4 +112,6 @@ def evaluate_command(
     tables = [[f"checkpoint {one['checkpoint']}", *evaluation_table(one)] for one in found["checkpoints"]]
     if len(checkpoint) > 1:
         tables.append(comparison_table(found["checkpoints"]))
-    print_line("\n\n".join("\n".join(table) for table in tables))
+    for number, table in enumerate(tables):
+        for line in table if number == 0 else ["", *table]:
+            print_line(line)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 
 from shared.errors import InvalidInput, NotAllowed, SourceRefused, SourceUnavailable, StoreUnavailable
+from shared.jobs import STORED
 from shared.store import ObjectStore, StoreOptions, open_store
-
-STORED = "store:"
-"""Scheme of sources that the producer has put into Atelier's own store."""
 
 
 class Sources:

@@ -56,7 +56,6 @@ class Prepared:
     """A job whose source is decoded. ``keys`` are its renditions, of which ``missing`` must be made."""
 
     job: Job
-    source_sha256: str
     keys: Sequence[RenditionKey]
     missing: Sequence[RenditionKey]
     photo: Photo
@@ -220,7 +219,7 @@ def _prepare(studio: Studio, claim: Claim, version: ModelVersion, job: Job) -> P
         known = find_renditions(connection, claim.batch.merchant_id, keys)
     missing = [key for key in keys if key not in known]
     if not missing:
-        return Succeeded(job.ordinal, keys, (), source_sha256)
+        return Succeeded(job.ordinal, keys, ())
     photo = decode(data, studio.limits)
     size = working_size(
         photo.width,
@@ -236,7 +235,7 @@ def _prepare(studio: Studio, claim: Claim, version: ModelVersion, job: Job) -> P
         area = torch.from_numpy(weight)[None]
         canvas = Canvas(version.trunk_sha256, pixels, area, studio.rows.mix(job.look, rows))
         painted = studio.lanes.submit(canvas, priority=QUEUES.index(claim.batch.queue))
-    return Prepared(job, source_sha256, keys, missing, photo, small, weight, painted)
+    return Prepared(job, keys, missing, photo, small, weight, painted)
 
 
 def _complete(studio: Studio, lease: Lease, prepared: Prepared) -> Succeeded:
@@ -253,7 +252,7 @@ def _complete(studio: Studio, lease: Lease, prepared: Prepared) -> Succeeded:
         object_key = f"renditions/{lease.claim.batch.merchant_id}/{sha256[:2]}/{sha256}{encoded.extension}"
         studio.store.put(object_key, encoded.data, content_type=encoded.content_type)
         new.append(NewRendition(key, object_key, sha256, len(encoded.data), encoded.width, encoded.height))
-    return Succeeded(prepared.job.ordinal, prepared.keys, new, prepared.source_sha256)
+    return Succeeded(prepared.job.ordinal, prepared.keys, new)
 
 
 def _painted(lease: Lease, future: Future[Tensor]) -> Tensor:

@@ -14,7 +14,7 @@ from shared.batches import Batch
 from shared.chunks import Claim, Failed, PutBack
 from shared.database import transaction
 from shared.dispatch import dispatch
-from shared.errors import LeaseLost, UnknownStyle
+from shared.errors import LeaseLost, NotFound, UnknownStyle
 from shared.look import Look
 from shared.session import Session
 from shared.sweep import sweep
@@ -86,6 +86,16 @@ def test_the_same_order_again_goes_on_with_the_unfinished_batch(session: Session
     assert again.resumed
     assert again.batch.id == batch.id
     assert again.batch.total == 3
+
+
+def test_a_batch_is_found_by_the_beginning_of_its_id_and_by_nothing_less(session: Session, tmp_path: Path) -> None:
+    batch = submit(session, tmp_path / "photos")
+    with transaction(session.engine) as connection:
+        for wanted in (str(batch.id), str(batch.id)[:6].upper()):
+            assert batches.find_batch(connection, batch.merchant_id, wanted).id == batch.id
+        for wanted in ("", "%", "_", "\\", "zzz"):
+            with pytest.raises(NotFound):
+                batches.find_batch(connection, batch.merchant_id, wanted)
 
 
 def test_only_one_worker_gets_a_chunk(session: Session, tmp_path: Path) -> None:

@@ -1,8 +1,12 @@
 """Lines for people: what a file's own words may do to a terminal."""
 
+import json
+
 import pytest
 
-from shared.cli import note, print_line
+from shared import commands, embedded
+from shared.cli import note, print_json, print_line
+from shared.embedded import Running, Services
 
 
 def test_names_out_of_files_cannot_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -12,3 +16,26 @@ def test_names_out_of_files_cannot_command_the_terminal(capsys: pytest.CaptureFi
     mark = "\N{REPLACEMENT CHARACTER}"
     assert shown.err == f"no column image; its columns are: {mark}[2Jé{mark}{mark}🦊\n"
     assert shown.out == f"a{mark}b{mark}31m\n"
+
+
+def test_json_holds_any_name_and_is_printed_by_any_encoding(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"out": "é 🦊 caf\udce9"})
+    shown = capsys.readouterr().out
+    assert shown.isascii()
+    assert json.loads(shown) == {"out": "é 🦊 caf\udce9"}
+
+
+def test_what_has_several_lines_is_shown_on_several_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = Services("postgresql://here", "redis+socket:///there")
+    monkeypatch.setattr(embedded, "start", lambda home: services)
+    monkeypatch.setattr(embedded, "running", lambda home: Running(services, {"postgres": 1, "redis": 2}, True))
+    commands.start()
+    commands.status()
+    assert capsys.readouterr().out.splitlines() == [
+        "ATELIER_DATABASE_URL=postgresql://here",
+        "ATELIER_BROKER_URL=redis+socket:///there",
+        "postgres 1",
+        "redis 2",
+    ]
