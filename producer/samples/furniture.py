@@ -93,9 +93,6 @@ def chair() -> list:
             thick=0.09,
         )
     )
-    for v in (0.34, 0.55):
-        crease = [seat(i / 30, v, 0.07, 0.135) for i in range(31)]
-        things.append(s.tube(crease, 0.012, m.fabric("#a8741a", weave=34.0), steps=1))
     for x in (-1, 1):
         for y in (-1, 1):
             leg = [(x * 0.34, y * 0.26 - 0.02, 0.74, 1.15), (x * 0.66, y * 0.58, 0.0, 0.6)]

@@ -225,7 +225,7 @@ def backpack() -> list:
         ]
         things.append(s.tube([p for p in buckle for _ in (0, 1)], 0.013, brass, closed=True, steps=4))
     things.append(s.box((0.34, 0.02, 0.2), (0, -0.522, 0.45), hide, bevel=0.01))
-    things.append(s.text("FERN & CO", 0.052, m.plain("#4a2a14", 0.7), at=(0, -0.535, 0.45)))
+    things.append(s.text("FERN & CO", 0.04, m.plain("#4a2a14", 0.7), at=(0, -0.535, 0.45)))
     patch = [(-0.15, 0.37), (0.15, 0.37), (0.15, 0.53), (-0.15, 0.53), (-0.15, 0.37)]
     things.append(s.dashes([(x, -0.535, z) for x, z in patch], thread, dash=0.022, gap=0.014, radius=0.004))
     loop = s.spline(
