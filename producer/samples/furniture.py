@@ -16,11 +16,7 @@ from mathutils import Vector
 def lamp() -> list:
     """A table lamp: glazed gourd, brass neck, pleated shade lit from inside."""
     body = m.glaze("#31597d", "#7fa6b8", line=-0.3, wobble=0.5)
-    brass, shade, wire = (
-        m.metal("#c49a56", 0.24, (1, 1, 40)),
-        m.translucent("#f2e6d0", 0.55),
-        m.plain("#c9a77a", 0.7),
-    )
+    brass, shade = m.metal("#c49a56", 0.24, (1, 1, 40)), m.translucent("#f2e6d0", 0.55)
     foot = [(0, 0), (0.3, 0), (0.31, 0.01), (0.31, 0.04), (0.29, 0.055), (0.2, 0.06)]
     gourd = [
         (0.2, 0.055),
@@ -39,13 +35,11 @@ def lamp() -> list:
     for radius, height in ((0.576, 1.05), (0.398, 1.73)):
         ring = [(radius * math.cos(i / 9.549), radius * math.sin(i / 9.549), height) for i in range(60)]
         things.append(s.tube(ring, 0.013, m.fabric("#e9dcc2"), closed=True, steps=2))
-    cord = [(0.2, 0.22, 0.03), (0.5, 0.45, 0.018), (0.7, 0.9, 0.018), (0.55, 1.6, 0.018), (0.8, 2.4, 0.018)]
-    cord_path = s.tube(cord, 0.016, wire)
     chain = [(0.07, -0.1, 1.12 - 0.028 * k) for k in range(9)]
     for spot in chain:
         things.append(s.lathe([(0, -0.012), (0.012, 0), (0, 0.012)], brass, at=spot))
     bulb(Vector((0, 0, 1.32)), 6.0)
-    return [*things, drum, inner, cord_path]
+    return [*things, drum, inner]
 
 
 def bulb(at: Vector, watts: float) -> None:
@@ -99,9 +93,6 @@ def chair() -> list:
             thick=0.09,
         )
     )
-    for v in (0.34, 0.55):
-        crease = [seat(i / 30, v, 0.07, 0.135) for i in range(31)]
-        things.append(s.tube(crease, 0.012, m.fabric("#a8741a", weave=34.0), steps=1))
     for x in (-1, 1):
         for y in (-1, 1):
             leg = [(x * 0.34, y * 0.26 - 0.02, 0.74, 1.15), (x * 0.66, y * 0.58, 0.0, 0.6)]
@@ -199,19 +190,12 @@ def towels() -> list:
         m.glaze("#d9d2c4", "#a9b4ab", line=-0.4),
     )
     s.place(dish, (1.45, -0.35, 0.0))
-    sprig = s.spline([(-0.5, -0.2, height + 0.03), (0, -0.12, height + 0.06), (0.5, 0.08, height + 0.04)], 14)
-    chance, green = random.Random(3), m.leaf("#6f8f6d", "#a3b58f")
-    things.append(s.tube(sprig, 0.012, m.plain("#8a7650", 0.8), steps=1))
-    for i in range(2, len(sprig), 2):
-        for flip in (-1, 1):
-            leaf = tableware.leaf_at(sprig[i], 0.16, (flip, chance), green)
-            things.append(s.place(leaf, sprig[i], (10, 0, flip * 60 - 70), 0.17))
     return [*things, soap, dish]
 
 
 def folded(color: str, width: float) -> list:
-    """Return one towel folded in three, its round fold to the front, with a woven border."""
-    cloth, border = m.terry(color), m.fabric(m.shade(color, 0.9), weave=40.0)
+    """Return one towel folded in three, its round fold to the front."""
+    cloth = m.terry(color)
     fold = s.spline(
         [
             (0, 0.6, 0.045),
@@ -240,9 +224,7 @@ def folded(color: str, width: float) -> list:
             )
         )
 
-    things = [s.surface(sheet, cloth, cells=(40, 73), thick=0.1)]
-    del border
-    return things
+    return [s.surface(sheet, cloth, cells=(40, 73), thick=0.1)]
 
 
 def boxes() -> list:
@@ -255,7 +237,7 @@ def boxes() -> list:
 def carton(size: tuple[float, float, float], label: bool) -> list:
     """Return a closed box: flaps that meet under tape, printed marks, perhaps a shipping label."""
     wide, deep, tall = size
-    board, tape = m.paper("#c2925f", fibre=0.2), m.plain("#d9b27c", 0.22, coat_weight=0.3)
+    board, tape = m.paper("#c2925f", fibre=0.1), m.plain("#d9b27c", 0.22, coat_weight=0.3)
     ink = m.plain("#5b3d22", 0.8)
     things = [s.box((wide, deep, tall), (0, 0, tall / 2), board, bevel=0.012)]
     for y in (-1, 1):
@@ -312,7 +294,7 @@ def arrows(things: list, at: tuple[float, float, float], ink) -> None:
 
 
 def books() -> list:
-    """A stack of cloth-bound notebooks, a pencil and a standing one with a stamped title."""
+    """A stack of cloth-bound notebooks with stamped titles, a pencil on top, a mug beside it."""
     things, height = [], 0.0
     for k, (color, thick) in enumerate(
         (("#27475a", 0.2), ("#c8643f", 0.16), ("#dfb65a", 0.22), ("#5c7b6a", 0.15))

@@ -127,17 +127,22 @@ def glaze(upper: str, lower: str, *, line: float, clay: str = "#b98f68", wobble:
 def fabric(color: str, second: str | None = None, *, weave: float = 60.0, depth: float = 0.5):
     """Woven cloth: threads along all three axes, and yarn that varies in tone."""
     shader = Shader(color, 0.9, sheen_weight=0.25)
-    threads = None
+    facing = shader.node("ShaderNodeTexCoord").outputs["Normal"]
+    facing = shader.node("ShaderNodeSeparateXYZ", vector=facing)
+    threads = 0.0
     for axis in "XYZ":
         wave = shader.node(
             "ShaderNodeTexWave", vector=shader.place(), scale=weave, distortion=1.6, detail=1.0
         )
         wave.bands_direction = axis
-        threads = wave.outputs["Fac"] if threads is None else shader.math("ADD", threads, wave.outputs["Fac"])
+        # Threads across the cloth, not through it: those would draw rings like contour lines of a map.
+        through = shader.math("MULTIPLY", facing.outputs[axis], facing.outputs[axis])
+        along = shader.math("SUBTRACT", 1.0, through)
+        threads = shader.math("ADD", threads, shader.math("MULTIPLY", wave.outputs["Fac"], along))
     tone = shader.ramp(
         shader.noise(weave * 2.2, detail=2.0), [(0.38, second or shade(color, 0.72)), (0.62, color)]
     )
-    dark = shader.math("MULTIPLY", shader.math("SUBTRACT", 2.1, threads), 0.28)
+    dark = shader.math("MULTIPLY", shader.math("SUBTRACT", 1.6, threads), 0.28)
     shader.set("Base Color", shader.mix(dark, tone, rgb(shade(color, 0.45))))
     shader.bump(threads, depth, 0.006)
     return shader.material
@@ -147,7 +152,7 @@ def terry(color: str):
     """Looped towelling."""
     shader = Shader(color, 1.0, sheen_weight=0.5)
     loops = shader.noise(70.0, detail=3.0)
-    shader.set("Base Color", shader.ramp(loops, [(0.3, shade(color, 0.55)), (0.6, color)]))
+    shader.set("Base Color", shader.ramp(loops, [(0.3, shade(color, 0.72)), (0.6, color)]))
     shader.bump(loops, 1.0, 0.035)
     return shader.material
 
@@ -156,7 +161,7 @@ def leather(color: str, *, grain: float = 45.0, rough: float = 0.42):
     """Pebbled leather with uneven tone."""
     shader = Shader(color, rough, coat_weight=0.12)
     pebbles = shader.node("ShaderNodeTexVoronoi", vector=shader.place(), scale=grain).outputs["Distance"]
-    tone = shader.ramp(shader.noise(2.4), [(0.3, shade(color, 0.78)), (0.7, color)])
+    tone = shader.ramp(shader.noise(2.4), [(0.3, shade(color, 0.92)), (0.7, color)])
     shader.set("Base Color", tone)
     shader.bump(shader.math("ADD", pebbles, shader.noise(grain * 2)), 0.3, 0.008)
     return shader.material

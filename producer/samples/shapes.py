@@ -229,6 +229,7 @@ def text(
     bpy.context.scene.collection.objects.link(thing)
     if not round_:
         return place(thing, at, turn)
+    slice_upright(data, height / 12)
     for vertex in data.vertices:
         x, y, z = vertex.co
         radius = round_ + z
@@ -236,6 +237,18 @@ def text(
     thing.location = at
     thing.rotation_euler = Euler((0, 0, math.radians(turn[2])))
     return thing
+
+
+def slice_upright(data, width: float) -> None:
+    """Cut a mesh into upright slices, since a face bends only at its edges."""
+    shape = bmesh.new()
+    shape.from_mesh(data)
+    across = [vertex.co.x for vertex in shape.verts]
+    for k in range(math.ceil(min(across) / width), math.ceil(max(across) / width)):
+        whole = [*shape.verts, *shape.edges, *shape.faces]
+        bmesh.ops.bisect_plane(shape, geom=whole, plane_co=(k * width, 0, 0), plane_no=(1, 0, 0))
+    shape.to_mesh(data)
+    shape.free()
 
 
 def place(thing, at: Point = (0, 0, 0), turn: Point = (0, 0, 0), scale: float = 1.0):

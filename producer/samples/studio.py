@@ -30,7 +30,7 @@ class Shot:
     color: str = "#ffffff"
     margin: float = 0.1
     lens: float = 85.0
-    samples: int = 16
+    samples: int = 8
     key: float = 1.0
 
 
@@ -105,17 +105,25 @@ def backdrop(things: Sequence, shot: Shot) -> None:
         shapes.mesh("floor", plane(400), [(0, 1, 2, 3)], materials.plain("#f4f4f4", 0.9))
     elif shot.ground == "sweep":
         paper = materials.paper(shot.color, fibre=0.03)
-        path = [(0, -30, 0), (0, 2, 0), (0, 4.5, 0.15), (0, 6.2, 1.2), (0, 7, 3), (0, 7.2, 6), (0, 7.2, 30)]
-        curve = shapes.spline(path, 12)
-        vertices = [(x, p.y, p.z) for p in curve for x in (-40, 40)]
+        curve = [(-30.0, 0.0), *quarter((2.5, 5.0), 5.0), (7.5, 40.0)]
+        vertices = [(x, y, z) for y, z in curve for x in (-40, 40)]
         shapes.mesh("sweep", vertices, shapes.grid(2, len(curve)), paper)
     elif shot.ground == "table":
-        top = materials.wood("#b98a5c", "#6f4526", scale=1.3, rough=0.36)
+        top = materials.wood("#c09468", "#94683f", scale=1.3, rough=0.4)
         for row in range(7):
             plank = shapes.box((30, 0.9, 0.2), (row * 3.7 % 5, -3.15 + row * 0.905, -0.1), top, bevel=0.012)
             shapes.place(plank, plank.location, (0, 0, 0))
         wall = shapes.mesh("wall", plane(40), [(0, 1, 2, 3)], materials.paper(shot.color, fibre=0.05))
         shapes.place(wall, (0, 4.2, 0), (90, 0, 0))
+
+
+def quarter(centre: tuple[float, float], radius: float, count: int = 96) -> list[tuple[float, float]]:
+    """Return points (depth, height) of the quarter circle by which level paper turns into upright paper.
+
+    A true arc with straight ends: a spline would swing below the floor before it, and fold.
+    """
+    angles = [math.pi / 2 * i / (count - 1) for i in range(count)]
+    return [(centre[0] + radius * math.sin(a), centre[1] - radius * math.cos(a)) for a in angles]
 
 
 def plane(half: float) -> list[tuple[float, float, float]]:
@@ -143,6 +151,8 @@ def surround(seen: float, strength: float) -> None:
     world = bpy.data.worlds.new("world")
     bpy.context.scene.world = world
     world.use_nodes = True
+    # A smooth dome needs no fine map, and the default one costs seconds a picture.
+    world.cycles.sampling_method, world.cycles.sample_map_resolution = "MANUAL", 128
     nodes, links = world.node_tree.nodes, world.node_tree.links
     where = nodes.new("ShaderNodeTexCoord")
     split = nodes.new("ShaderNodeSeparateXYZ")
@@ -187,8 +197,8 @@ def engine(shot: Shot) -> None:
     scene.render.threads_mode, scene.render.threads = "FIXED", 2
     cycles = scene.cycles
     cycles.device, cycles.seed, cycles.samples = "CPU", 7, shot.samples
-    cycles.use_adaptive_sampling, cycles.adaptive_threshold = True, 0.08
-    cycles.adaptive_min_samples = 6
+    cycles.use_adaptive_sampling, cycles.adaptive_threshold = True, 0.1
+    cycles.adaptive_min_samples = 4
     cycles.use_denoising, cycles.denoiser = True, "OPENIMAGEDENOISE"
     cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = 4, 2, 2
     cycles.sample_clamp_indirect, cycles.blur_glossy = 4.0, 0.5

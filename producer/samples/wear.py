@@ -44,14 +44,14 @@ def panel(corners: tuple, material, out: float = 0.014, lift=None):
 def sneaker() -> list:
     """A court shoe: leather upper in panels, stitched, laced, on a rubber cup sole."""
     white, navy, tan = (
-        m.leather("#f1eee8", grain=70.0),
+        m.leather("#ddd7cb", grain=70.0),
         m.leather("#24406b", grain=70.0),
         m.leather("#c98a4c", grain=70.0),
     )
     mesh, rubber, thread = (
         m.fabric("#e6e1d8", weave=34.0),
-        m.plastic("#f5f2ea", 0.5, 60.0),
-        m.plain("#faf7ef", 0.7),
+        m.plastic("#e2dac8", 0.5, 60.0),
+        m.plain("#f2eee4", 0.7),
     )
     things = [s.surface(lambda u, v: last(u, v), white, cells=(96, 40), wrap=True)]
     lining = m.fabric("#d9c8b0", weave=40.0)
@@ -63,25 +63,21 @@ def sneaker() -> list:
         return edge + (Vector((-0.7, 0, edge.z)) - edge).normalized() * inward + Vector((0, 0, drop))
 
     things.append(s.surface(throat, lining, cells=(64, 5), wrap=True))
-    things.append(s.tube([last(i / 40, 1.0) for i in range(40)], 0.042, navy, closed=True, steps=2))
+    things.append(s.tube([last(0.08 + 0.84 * i / 40, 1.0) for i in range(41)], 0.042, navy, steps=2))
     things.append(panel((-0.1, 0.1, 0.0, 0.4), white, 0.016, lambda u: 1 - 0.9 * (2 * u - 1) ** 4))
     things.append(panel((0.4, 0.6, 0.0, 0.97), navy, 0.016, lambda u: 1 - 0.55 * (2 * u - 1) ** 2))
     for flip in (1, -1):
         things += shoe_side(flip, (navy, tan, mesh, thread))
-    things += laces(thread, lining)
-    return s.group(things + sole(rubber, tan), turn=(0, 0, 24))
+    things += laces(thread, white)
+    return s.group(things + sole(rubber, tan), at=(0, 0, -0.08), turn=(0, 0, 14))
 
 
 def shoe_side(flip: int, stuff: tuple) -> list:
     """Return the panels, stripe, eyelets and stitches of one side."""
     navy, tan, _, thread = stuff
     things = [panel((flip * 0.085, flip * 0.2, 0.44, 0.99), tan, 0.018, lambda u: 1 - 0.2 * u * u)]
-    for shift in (0.0, 0.055):
-        path = [
-            last(flip * (0.235 + shift + 0.075 * t), 0.06 + 0.66 * t, 0.012)
-            for t in (i / 20 for i in range(21))
-        ]
-        things.append(s.sweep(path, s.rounded_rectangle(0.03, 0.085, 0.012), navy, side=(0, flip, 0.3)))
+    for shift in (0.0, 0.046):
+        things.append(stripe(flip, shift, navy))
     for k in range(5):
         spot = last(flip * (0.098 + 0.006 * k), 0.53 + 0.098 * k, 0.034)
         ring = s.arc((0, 0, 0), (0.024, 0.024), (0, 340), 12)
@@ -94,35 +90,32 @@ def shoe_side(flip: int, stuff: tuple) -> list:
     return things + [s.dashes(path, thread, radius=0.0055, dash=0.026) for path in (edge, heel, toe)]
 
 
-def laces(thread, lining) -> list:
-    """Return the tongue, the rungs of lace and the bow."""
+def stripe(flip: int, shift: float, hide):
+    """Return one of the slanting stripes on a side, narrower towards the collar."""
+
+    def band(u: float, v: float) -> Vector:
+        turn = 0.2 + shift + 0.1 * v**1.3 + 0.03 * (1 - 0.35 * v) * u
+        return last(flip * turn, 0.04 + 0.76 * v, 0.012)
+
+    return s.surface(band, hide, cells=(10, 32), thick=0.02)
+
+
+def laces(thread, hide) -> list:
+    """Return the tongue and the rungs of lace, their ends tucked in."""
 
     def tongue(u: float, v: float) -> Vector:
         left, right = last(0.09, 0.5 + 0.5 * v, -0.02), last(-0.09, 0.5 + 0.5 * v, -0.02)
         spot = left.lerp(right, u)
-        return spot + Vector((0.22 * v**3, 0, 0.05 * math.sin(math.pi * u) + 0.2 * v**4))
+        return spot + Vector((-0.12 * v**3, 0, 0.05 * math.sin(math.pi * u) + 0.14 * v**3))
 
-    things = [s.surface(tongue, lining, cells=(16, 16), thick=0.05)]
+    things = [s.surface(tongue, hide, cells=(16, 16), thick=0.05)]
     for k in range(5):
         a, b = (last(f * (0.098 + 0.006 * k), 0.53 + 0.098 * k, 0.045) for f in (1, -1))
         path = [a, a.lerp(b, 0.3) + Vector((0.01, 0, 0.05)), a.lerp(b, 0.7) + Vector((-0.01, 0, 0.05)), b]
         things.append(
             s.sweep(s.spline(path, 8), s.rounded_rectangle(0.055, 0.026, 0.012), thread, side=(1, 0, 0.4))
         )
-    knot = last(0.0, 0.93, 0.1) + Vector((0.03, 0, 0.03))
-    for flip in (1, -1):
-        bow = [
-            (0, 0, 0),
-            (0.06, 0.16, 0.06),
-            (0.16, 0.3, 0.0),
-            (0.22, 0.3, -0.08),
-            (0.16, 0.18, -0.04),
-            (0.02, 0, 0),
-        ]
-        end = [(0, 0, 0), (0.1, 0.1, 0.02), (0.22, 0.2, -0.1), (0.26, 0.3, -0.26)]
-        for path in (bow, end):
-            things.append(s.tube([knot + Vector((x, flip * y, z)) for x, y, z in path], 0.02, thread))
-    return [*things, s.tube([knot + Vector((0, -0.04, 0)), knot + Vector((0, 0.04, 0.005))], 0.036, thread)]
+    return things
 
 
 def sole(rubber, tan) -> list:
@@ -134,11 +127,11 @@ def sole(rubber, tan) -> list:
         flat = Vector((foot.x, foot.y, 0))
         return flat + flat.normalized() * grow + Vector((0, 0, z + spring))
 
-    wall = [(0.0, 0.0), (0.05, 0.0), (0.065, 0.05), (0.06, 0.2), (0.066, 0.205), (0.066, 0.225), (0.06, 0.23)]
-    wall += [(0.056, 0.34), (0.04, 0.355), (-0.02, 0.34)]
+    wall = [(0.0, 0.08), (0.05, 0.08), (0.065, 0.12), (0.06, 0.2), (0.066, 0.205), (0.066, 0.225)]
+    wall += [(0.06, 0.23), (0.056, 0.34), (0.04, 0.355), (-0.02, 0.34)]
     cup = s.surface(lambda u, v: ring(u, *wall[round(v * 9)]), rubber, cells=(120, 10), wrap=True)
     bed = s.surface(
-        lambda u, v: ring(u, (0.06, 0.07, 0.062)[round(v * 2)], (0, 0.03, 0.055)[round(v * 2)]),
+        lambda u, v: ring(u, (0.06, 0.07, 0.062)[round(v * 2)], (0.08, 0.1, 0.13)[round(v * 2)]),
         tan,
         cells=(120, 3),
         wrap=True,
@@ -232,7 +225,7 @@ def backpack() -> list:
         ]
         things.append(s.tube([p for p in buckle for _ in (0, 1)], 0.013, brass, closed=True, steps=4))
     things.append(s.box((0.34, 0.02, 0.2), (0, -0.522, 0.45), hide, bevel=0.01))
-    things.append(s.text("FERN & CO", 0.052, m.plain("#4a2a14", 0.7), at=(0, -0.535, 0.45)))
+    things.append(s.text("FERN & CO", 0.04, m.plain("#4a2a14", 0.7), at=(0, -0.535, 0.45)))
     patch = [(-0.15, 0.37), (0.15, 0.37), (0.15, 0.53), (-0.15, 0.53), (-0.15, 0.37)]
     things.append(s.dashes([(x, -0.535, z) for x, z in patch], thread, dash=0.022, gap=0.014, radius=0.004))
     loop = s.spline(

@@ -23,9 +23,8 @@ from workers.model.vgg import Vgg
 def main(out: Path) -> None:
     config = TrainConfig(
         styles=(StyleSource("dots", "dots.png"),),
-        stages=(Stage(steps=3, crop_px=32, crops=1),),
+        stages=(Stage(steps=3, crop_px=32, crops=1, style_target=0.1),),
         architecture=Architecture(width=4, blocks=1),
-        style_target=0.1,
     )
     torch.set_num_threads(1)
     parallel.join(torch.device("cpu"))

@@ -39,6 +39,8 @@ class Stage:
     crops: int = 4
     rate: float = 1e-3
     final_rate: float = 1e-4
+    style_target: float = 0.0
+    """Style error that each style is led to by a weight of its own; 0: the weights stay as they are."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,6 @@ class TrainConfig:
     style_px: int = 384
     content_weight: float = 1.0
     style_weight: float = 10.0
-    style_target: float = 0.0
-    """Style error that each style is led to by a weight of its own; 0: all have ``style_weight``."""
     structure_weight: float = 0.0
     tv_weight: float = 1e-5
     adversarial_weight: float = 0.0

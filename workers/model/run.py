@@ -19,7 +19,7 @@ from workers.model.config import TrainConfig
 from workers.model.discriminator import Discriminator
 from workers.model.generator import Generator, neutral_row
 
-BALANCE_RATE = 0.03
+BALANCE_RATE = 0.05
 BALANCE_RANGE = 4.0
 """A style's own weight moves by at most this factor up or down."""
 
@@ -78,18 +78,18 @@ class Run:
         if rank:
             self.rng.manual_seed(self.config.seed + self.step + 1_000_003 * rank)
 
-    def balance(self, styles: Tensor, errors: Tensor) -> None:
+    def balance(self, styles: Tensor, errors: Tensor, target: float) -> None:
         """Give styles (N,) whose errors (N,) are above the target more weight, the others less.
 
         A dual ascent on "style error = target" (Platt and Barr 1988, constrained differential
         optimisation): strong and weak styles end equally far from their painting, and what is to spare
         goes to the content.
         """
-        if self.config.style_target <= 0:
+        if target <= 0:
             return
         base = self.config.style_weight
         for style, error in zip(styles.tolist(), errors.tolist(), strict=True):
-            step = math.exp(BALANCE_RATE * max(-1.0, min(1.0, error / self.config.style_target - 1)))
+            step = math.exp(BALANCE_RATE * max(-1.0, min(1.0, error / target - 1)))
             moved = float(self.style_weights[style]) * step
             self.style_weights[style] = min(base * BALANCE_RANGE, max(base / BALANCE_RANGE, moved))
 

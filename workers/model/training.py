@@ -143,7 +143,7 @@ def train_step(run: Run, data: TrainingData, vgg: Vgg, stage: Stage, into: int) 
         crops = torch.stack([random_crop(data.photos.train[i], stage.crop_px, run.rng) for i in picks])
         found = losses(run, data, vgg, crops.to(run.device), styles.to(run.device))
         torch.autograd.backward(found.loss / run.config.accumulate)
-        run.balance(styles, found.style)
+        run.balance(styles, found.style, stage.style_target)
         for index, term in enumerate((found.loss.detach(), found.content, found.style)):
             sums[index] += float(term.mean()) / run.config.accumulate
     parallel.average_gradients(run.learnt)
