@@ -1,5 +1,5 @@
 # Every command here installs what it needs into .venv first.
-PYTHON ?= $(shell command -v python3.12 >/dev/null 2>&1 && python3.12 -c '' 2>/dev/null && echo python3.12 || (command -v python3.11 >/dev/null 2>&1 && python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3))
+PYTHON ?= $(shell for p in python3.11 python3.12; do $$p -c '' 2>/dev/null && echo $$p && exit; done; echo python3)
 BIN := .venv/bin
 PHOTOS ?= producer/samples
 STYLE ?= starry-night great-wave composition-vii

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from PIL import Image
 
+from producer.thumbnail import FORMATS
 from shared.errors import SourceRefused
 from shared.jobs import STORED
 from shared.store import ObjectStore
@@ -63,7 +64,7 @@ def header_pixels(path: Path) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path) as image:
+            with Image.open(path, formats=FORMATS) as image:
                 return image.width * image.height
     except Exception:  # Pillow raises over six kinds of exception for hostile files; a guess is enough here
         return UNKNOWN_PIXELS

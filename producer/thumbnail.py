@@ -18,7 +18,8 @@ _QUALITY = 70
 _MAX_BYTES = 64 * 1024 * 1024
 _MAX_PIXELS = 50_000_000
 _MAX_PROFILE_BYTES = 4096
-_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "AVIF")
+"""What Pillow may try on a file of a merchant's: not every plug-in it has."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def make_thumbnail(path: Path | None) -> Thumbnail | None:
     thumbnail = None
     with _tolerated():
         if path is not None and _is_acceptable(path):
-            with Image.open(path, formats=_FORMATS) as image:
+            with Image.open(path, formats=FORMATS) as image:
                 thumbnail = _shrunk(image)
     return thumbnail
 

@@ -186,9 +186,10 @@ def recognise(
 
 
 def shipped_white(painted: Tensor, photo: Tensor) -> float | None:
-    """Share of near-white kept once the rendition is composed as it is shipped, with the background protected.
+    """Share of near-white kept once the paint is composed with the background protected, as it is shipped.
 
-    Takes (3, H, W) twice; None where the photo has no white to keep.
+    The paint itself is the bare network's, whose statistics see the white, too: those figures compare with
+    other networks'. Takes (3, H, W) twice; None where the photo has no white to keep.
     """
     rgb, paint_rgb = to_pixels(photo), to_pixels(painted)
     shipped = torch.from_numpy(compose(rgb, rgb, paint_rgb, paint_weight(rgb), strength=1)).permute(2, 0, 1)

@@ -40,7 +40,10 @@ from workers.lease import Lease
 from workers.studio import Studio
 
 PAGE_IMAGES = 8
-"""Images that a slot has in hand at once; finished in one transaction."""
+"""Images finished in one transaction."""
+
+PAGE_PIXELS = 25_000_000
+"""Decoded pixels at which a slot completes what it has in hand before it decodes more."""
 
 DELAY_SECONDS = 5.0
 """Before a job's second attempt; each further delay is twice as long."""
@@ -177,6 +180,15 @@ def _stylize_page(studio: Studio, lease: Lease, version: ModelVersion, page: Seq
         else:
             in_hand.append(prepared)
         lease.progress()
+        if sum(one.photo.width * one.photo.height for one in in_hand) >= PAGE_PIXELS:
+            outcomes += _complete_all(studio, lease, in_hand)
+            in_hand = []
+    return outcomes + _complete_all(studio, lease, in_hand)
+
+
+def _complete_all(studio: Studio, lease: Lease, in_hand: Sequence[Prepared]) -> list[Outcome]:
+    """Bring what is prepared to its outcomes, in order; what the lanes no longer paint is left out."""
+    outcomes: list[Outcome] = []
     for prepared in in_hand:
         try:
             outcomes.append(_complete(studio, lease, prepared))

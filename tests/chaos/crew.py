@@ -95,7 +95,7 @@ class Crew:
             "ATELIER_HOME": str(settings.home),
             "ATELIER_DATABASE_URL": settings.database_url.get_secret_value(),
             "ATELIER_BROKER_URL": settings.broker_url.get_secret_value(),
-            "ATELIER_LEASE_SECONDS": "5",
+            "ATELIER_LEASE_SECONDS": "10",
             "ATELIER_SWEEP_SECONDS": "0.5",
             "ATELIER_LOG_LEVEL": "info",
         }

@@ -195,5 +195,20 @@ def test_what_is_missing_is_named(tmp_path: Path, vgg: Vgg) -> None:
         StyleSet.load(CONFIG, tmp_path, vgg, CPU)
     with pytest.raises(UsageError, match="at least"):
         PhotoSet.load([tmp_path], 40)
-    with pytest.raises(UsageError, match="nonsense"):
-        TrainConfig.from_json(CONFIG.to_json() | {"nonsense": 1})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("nonsense", 1),
+        ("validate_every", 0),
+        ("accumulate", "many"),
+        ("depth", "roof"),
+        ("styles", []),
+        ("stages", [{"steps": -1}]),
+        ("styles", [{"name": "../up", "file": "a.png"}]),
+    ],
+)
+def test_a_config_that_cannot_be_is_refused(field: str, value: object) -> None:
+    with pytest.raises(UsageError):
+        TrainConfig.from_json(CONFIG.to_json() | {field: value})

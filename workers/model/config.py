@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -25,6 +26,11 @@ class StyleSource:
     artist: str = ""
     year: str = ""
     licence: str = ""
+
+    def __post_init__(self) -> None:
+        # A name becomes a file's name.
+        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.name):
+            raise UsageError(f"style name {self.name!r}: use lower-case letters, digits and single hyphens")
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,13 @@ class TrainConfig:
         ):
             if value not in known:
                 raise UsageError(f"{name} is {value!r}; choose one of {', '.join(known)}")
+        counts = [
+            self.validate_every,
+            self.accumulate,
+            *(n for s in self.stages for n in (s.steps, s.crop_px, s.crops)),
+        ]
+        if not all(isinstance(count, int) and count > 0 for count in counts):
+            raise UsageError("validate_every, accumulate, steps, crop_px and crops must be whole numbers above 0")
         names = [style.name for style in self.styles]
         if len(set(names)) != len(names):
             raise UsageError("the training config names a style twice")
