@@ -17,7 +17,7 @@ Field = npt.NDArray[np.float32]
 WHITE_FROM, WHITE_TO = 218.0, 232.0
 """Least channel value of the border's median at which a background begins to be, and fully is, white."""
 
-FALL_FROM, FALL_TO = 5.0, 22.0
+FALL_FROM, FALL_TO = 4.0, 15.0
 """How much darker than the background a pixel may be to be wholly, and at all, a part of it."""
 
 BORDER_FROM, BORDER_TO = 0.35, 0.65
