@@ -159,15 +159,14 @@ def styles_add(
             note("interrupted; nothing was changed")
             raise typer.Exit(EXIT_INTERRUPTED) from None
     before, after = learnt.learning.error_before, learnt.learning.error_after
+    began_from = learnt.learning.began_from
     if as_json:
         print_json(
-            {"name": name, "merchant": merchant, "sha256": learnt.row.sha256, "began_from": learnt.learning.began_from}
+            {"name": name, "merchant": merchant, "sha256": learnt.row.sha256, "began_from": began_from}
             | {"photos": learnt.photos, "style_error_before": before, "style_error": after}
         )
     else:
-        print_line(
-            f"{name}: began from {learnt.learning.began_from}, style error on held-out photos {before:.3f} → {after:.3f}"
-        )
+        print_line(f"{name}: style error on held-out photos {before:.3f} → {after:.3f}, begun from {began_from}")
 
 
 def styles_preview(

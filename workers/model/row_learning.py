@@ -77,14 +77,14 @@ def learn_row(
     Raises Diverged if the loss stops being finite or the row is no better in the end than at the start.
     """
     generator = trunk_from_bytes(known.trunk).to(device).to(memory_format=torch.channels_last)
-    nearest = nearest_row(generator, known.rows, data, vgg, device)
-    (style,) = config.styles
+    nearest = nearest_row(generator, known.rows, data, vgg)
+    (style,), crop_px = config.styles, config.stages[-1].crop_px
     # The starting checkpoint knows the new style under its name, by the other's row.
     run = Run(config, replace(known, rows={style.name: known.rows[nearest]}, styles=config.styles), device)
-    before = validate(run, data, vgg, CROP_PX)
+    before = validate(run, data, vgg, crop_px)
     with TemporaryDirectory(prefix="atelier-") as folder:
         checkpoint = train(run, data, vgg, Path(folder), report=report)
-    after = validate(run, data, vgg, CROP_PX)
+    after = validate(run, data, vgg, crop_px)
     if checkpoint is None or not after["validation"] < before["validation"]:
         raise Diverged(
             f"the style was not learnt: the loss on held-out photos went from {before['validation']:.3f} to "
@@ -95,14 +95,13 @@ def learn_row(
     return LearntRow(row, nearest, before["style"], after["style"])
 
 
-def nearest_row(
-    generator: Generator, rows: Mapping[str, bytes], data: TrainingData, vgg: Vgg, device: torch.device
-) -> str:
+def nearest_row(generator: Generator, rows: Mapping[str, bytes], data: TrainingData, vgg: Vgg) -> str:
     """Return the style whose renditions of some photos have the least style error against the new one."""
     if not rows:
         raise UsageError("the trunk has no style yet to begin from: train one with `atelier train`")
-    crops = torch.stack([centre_crop(photo, CROP_PX) for photo in data.photos.train[:TRIAL_CROPS]]).to(device)
-    errors = {name: _trial(generator, row_from_bytes(row).to(device), crops, data, vgg) for name, row in rows.items()}
+    crops = torch.stack([centre_crop(photo, CROP_PX) for photo in data.photos.train[:TRIAL_CROPS]])
+    crops = crops.to(vgg.mean.device)
+    errors = {name: _trial(generator, row_from_bytes(row).to(crops), crops, data, vgg) for name, row in rows.items()}
     return min(errors, key=lambda name: errors[name])
 
 
