@@ -20,7 +20,7 @@ from producer.summary import as_json as batch_json
 from producer.summary import as_line, exit_status
 from shared import batches, chunks
 from shared.batches import Batch
-from shared.cli import EXIT_INTERRUPTED, JsonOption, note, print_json, print_line
+from shared.cli import EXIT_INTERRUPTED, STYLES_HELP, JsonOption, group, note, print_json, print_line
 from shared.database import transaction
 from shared.errors import UsageError
 from shared.logs import configure_logs
@@ -52,9 +52,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this package."""
     for command in (run, submit, status, cancel, pause, resume, retry, download):
         app.command()(command)
-    group = typer.Typer(help="Styles.", no_args_is_help=True)
-    group.command("list")(styles_list)
-    app.add_typer(group, name="styles")
+    group(app, "styles", STYLES_HELP).command("list")(styles_list)
 
 
 def run(

@@ -16,6 +16,9 @@ from shared.errors import AtelierError, exit_code
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
+STYLES_HELP = "The styles that merchants may use, and new ones."
+"""Of the group ``styles``, whose commands come from two packages."""
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
 
@@ -37,6 +40,16 @@ def make_app() -> typer.Typer:
             continue
         register(app)
     return app
+
+
+def group(app: typer.Typer, name: str, about: str) -> typer.Typer:
+    """Return a group of commands, made at first sight: several packages may add to one."""
+    for known in app.registered_groups:
+        if known.name == name and known.typer_instance is not None:
+            return known.typer_instance
+    made = typer.Typer(help=about, no_args_is_help=True)
+    app.add_typer(made, name=name)
+    return made
 
 
 def _belongs_elsewhere(error: ModuleNotFoundError) -> bool:

@@ -5,27 +5,21 @@ from __future__ import annotations
 import typer
 
 from shared import embedded, health
-from shared.cli import JsonOption, note, print_json, print_line
+from shared.cli import JsonOption, group, note, print_json, print_line
 from shared.session import open_session
 from shared.settings import load_settings
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this package."""
-    group = typer.Typer(help="The embedded Postgres and Redis of this home.", no_args_is_help=True)
-    group.command("start")(start)
-    group.command("stop")(stop)
-    group.command("status")(status)
-    app.add_typer(group, name="services")
-    tables = typer.Typer(help="The database's tables.", no_args_is_help=True)
-    tables.command("upgrade")(upgrade)
-    app.add_typer(tables, name="db")
-    checks = typer.Typer(
-        help="For a supervisor: exits 0 if this host's worker or beat does its work, 6 if not.", no_args_is_help=True
-    )
+    services = group(app, "services", "The embedded Postgres and Redis of this home.")
+    services.command("start")(start)
+    services.command("stop")(stop)
+    services.command("status")(status)
+    group(app, "db", "The database's tables.").command("upgrade")(upgrade)
+    checks = group(app, "health", "For a supervisor: exits 0 if this host's worker or beat does its work, 6 if not.")
     checks.command("worker")(health_worker)
     checks.command("beat")(health_beat)
-    app.add_typer(checks, name="health")
 
 
 def start(as_json: JsonOption = False) -> None:

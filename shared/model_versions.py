@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, text
 from shared.database import Lock, lock, transaction
 from shared.errors import NotFound
 from shared.store import ObjectStore
-from shared.styles import Style, StyleRow, add_style, add_style_row
+from shared.styles import Style, StyleRow, add_style, add_style_row, require_free
 
 BUILT_IN = Path(__file__).resolve().parent / "checkpoint"
 """The trained checkpoint that comes with the project, so that the first run needs no download."""
@@ -48,6 +48,15 @@ def get_version(connection: Connection, version_id: int) -> ModelVersion:
     return ModelVersion(*row)
 
 
+def find_version(connection: Connection, trunk_sha256: str) -> ModelVersion | None:
+    """Return the version of a trunk, or None if the trunk is not known here."""
+    row = connection.execute(
+        text("SELECT id, trunk_sha256, object_key, state FROM model_versions WHERE trunk_sha256 = :trunk"),
+        {"trunk": trunk_sha256},
+    ).one_or_none()
+    return None if row is None else ModelVersion(*row)
+
+
 def install_built_in(engine: Engine, store: ObjectStore, folder: Path = BUILT_IN) -> bool:
     """Install the built-in checkpoint unless it is there already; say whether that was done.
 
@@ -65,17 +74,48 @@ def install_built_in(engine: Engine, store: ObjectStore, folder: Path = BUILT_IN
     rows = []
     for entry in document["styles"]:
         data = (folder / "styles" / f"{entry['name']}.safetensors").read_bytes()
-        digest = sha256(data).hexdigest()
-        key = f"styles/{digest}.safetensors"
-        store.put(key, data)
         style = Style(*(entry[name] for name in ("name", "title", "artist", "year", "licence")))
-        rows.append((style, StyleRow(style.name, digest, key)))
+        rows.append((style, _put_row(store, style.name, data)))
     with transaction(engine) as connection:
         lock(connection, Lock.INSTALL)
         _add_version(connection, trunk, trunk_key, document["provenance"])
         for style, row in rows:
             add_style_row(connection, add_style(connection, style), trunk, row)
     return True
+
+
+@dataclass(frozen=True)
+class NewStyle:
+    """A style with its row for a trunk, one merchant's own or public (None).
+
+    ``renews`` lets it be the newer row of a style that exists; rows are never changed.
+    """
+
+    style: Style
+    trunk_sha256: str
+    row: bytes
+    merchant: int | None = None
+    renews: bool = False
+
+
+def install_style(engine: Engine, store: ObjectStore, new: NewStyle) -> StyleRow:
+    """Store a row and make its style known. Raises Conflict if the name is taken; then nothing changes."""
+    row = _put_row(store, new.style.name, new.row)
+    with transaction(engine) as connection:
+        lock(connection, Lock.INSTALL)
+        if not new.renews:
+            require_free(connection, new.style.name, new.merchant)
+        style_id = add_style(connection, new.style, merchant=new.merchant)
+        add_style_row(connection, style_id, new.trunk_sha256, row)
+    return row
+
+
+def _put_row(store: ObjectStore, name: str, data: bytes) -> StyleRow:
+    """Put the bytes of a row under their hash."""
+    digest = sha256(data).hexdigest()
+    key = f"styles/{digest}.safetensors"
+    store.put(key, data)
+    return StyleRow(name, digest, key)
 
 
 def _is_installed(connection: Connection, trunk: str, rows: Sequence[str]) -> bool:

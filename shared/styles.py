@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from shared.errors import UnknownStyle
+from shared.errors import Conflict, UnknownStyle, UsageError
+
+NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def list_styles(connection: Connection, merchant: int | None, trunk_sha256: str)
     return [Style(r.name, r.title, r.artist, r.year, r.licence) for r in rows]
 
 
-def style_rows(connection: Connection, merchant: int, trunk_sha256: str) -> dict[str, StyleRow]:
+def style_rows(connection: Connection, merchant: int | None, trunk_sha256: str) -> dict[str, StyleRow]:
     """Return the current row of every style visible to a merchant, by the style's name."""
     rows = connection.execute(text(VISIBLE), {"trunk": trunk_sha256, "merchant": merchant})
     return {r.name: StyleRow(r.name, r.sha256, r.object_key) for r in rows}
@@ -59,14 +62,33 @@ def require_styles(names: Iterable[str], known: Iterable[str]) -> None:
             raise UnknownStyle(f"unknown style {name!r}; known are {', '.join(choices) or 'none'}")
 
 
+def check_style_name(name: str) -> None:
+    """Raise UsageError if no style can be called that."""
+    if not NAME.fullmatch(name):
+        raise UsageError(f"style name {name!r}: use up to 64 lower-case letters, digits and dashes, as in great-wave")
+
+
+def require_free(connection: Connection, name: str, merchant: int | None) -> None:
+    """Raise Conflict if a name is taken: among the public styles (merchant None), or among the merchant's own."""
+    taken = connection.execute(
+        text("SELECT 1 FROM styles WHERE name = :name AND merchant_id IS NOT DISTINCT FROM :merchant"),
+        {"name": name, "merchant": merchant},
+    ).first()
+    if taken:
+        raise Conflict(f"there is a style {name!r} already, which stays as it is: choose another name")
+
+
 def add_style(connection: Connection, style: Style, *, merchant: int | None = None) -> int:
-    """Create or refresh a style; return its id."""
+    """Create or refresh a style; return its id. What is left empty stays as it was."""
     found = connection.execute(
         text("""
         INSERT INTO styles (merchant_id, name, title, artist, year, licence)
         VALUES (:merchant, :name, :title, :artist, :year, :licence)
         ON CONFLICT ON CONSTRAINT uq_styles_name DO UPDATE
-        SET title = excluded.title, artist = excluded.artist, year = excluded.year, licence = excluded.licence
+        SET title = coalesce(nullif(excluded.title, ''), styles.title),
+            artist = coalesce(nullif(excluded.artist, ''), styles.artist),
+            year = coalesce(nullif(excluded.year, ''), styles.year),
+            licence = coalesce(nullif(excluded.licence, ''), styles.licence)
         RETURNING id
         """),
         {"merchant": merchant} | style.__dict__,

@@ -1,4 +1,4 @@
-"""Commands of the workers: ``worker``, ``beat``, ``train`` and ``evaluate``."""
+"""Commands of the workers: ``worker``, ``beat``, ``train``, ``evaluate``, and what makes styles."""
 
 from __future__ import annotations
 
@@ -10,14 +10,22 @@ from celery.signals import after_task_publish
 
 from shared import health
 from shared.broker import CONTROL_QUEUE, SWEEP
-from shared.cli import JsonOption, note, print_json, print_line
+from shared.cli import EXIT_INTERRUPTED, STYLES_HELP, JsonOption, group, note, print_json, print_line
 from shared.logs import configure_logs
 from shared.model_versions import BUILT_IN
 from shared.session import open_session
 from shared.settings import load_settings
+from shared.styles import Style
 from workers.evaluation_files import EvaluationFiles
 from workers.evaluation_table import comparison_table, evaluation_table
+from workers.lesson import Lesson
 from workers.training_files import TrainingFiles
+
+VGG_HERE = "vgg19.safetensors"
+
+Name = Annotated[str, typer.Argument(help="Name of the style.")]
+Owner = Annotated[str | None, typer.Option("--merchant", "-m", help="Whose own style it is; public by default.")]
+User = Annotated[str | None, typer.Option("--merchant", "-m", help="Whose own styles count, too.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -26,6 +34,11 @@ def register(app: typer.Typer) -> None:
     app.command("beat")(beat)
     app.command("train")(train_command)
     app.command("evaluate")(evaluate_command)
+    styles = group(app, "styles", STYLES_HELP)
+    styles.command("add")(styles_add)
+    styles.command("preview")(styles_preview)
+    styles.command("export")(styles_export)
+    styles.command("import")(styles_import)
 
 
 def worker(
@@ -80,7 +93,7 @@ def train_command(
 
     settings = load_settings()
     configure_logs(settings.log_level)
-    files = TrainingFiles(config, photos, styles, Path(vgg or settings.vgg or "vgg19.safetensors"), start, out)
+    files = TrainingFiles(config, photos, styles, Path(vgg or settings.vgg or VGG_HERE), start, out)
     step, steps, finished = train_from_files(files, settings.device, 60 * minutes, note)
     if as_json:
         print_json({"step": step, "steps": steps, "finished": finished, "checkpoint": str(out / "checkpoint")})
@@ -104,7 +117,7 @@ def evaluate_command(
 
     settings = load_settings()
     configure_logs(settings.log_level)
-    files = EvaluationFiles(photos, styles, Path(vgg or settings.vgg or "vgg19.safetensors"), checkpoint, out)
+    files = EvaluationFiles(photos, styles, Path(vgg or settings.vgg or VGG_HERE), checkpoint, out)
     found = evaluate_from_files(files, settings.device, px, note)
     if as_json:
         print_json(found)
@@ -115,3 +128,104 @@ def evaluate_command(
     for number, table in enumerate(tables):
         for line in table if number == 0 else ["", *table]:
             print_line(line)
+
+
+def styles_add(
+    images: Annotated[list[Path], typer.Argument(help="Pictures of the style: one, or several that belong together.")],
+    name: Annotated[str, typer.Option(help="Name of the style: lower-case letters, digits, dashes.")],
+    title: Annotated[str, typer.Option(help="Title of the work.")] = "",
+    artist: Annotated[str, typer.Option(help="Who made it.")] = "",
+    year: Annotated[str, typer.Option(help="When it was made.")] = "",
+    licence: Annotated[str, typer.Option(help="Its licence, as in public domain.")] = "",
+    merchant: Owner = None,
+    photos: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of photos to practise on; repeat for several. The merchant's own by default."),
+    ] = None,
+    vgg: Annotated[str | None, typer.Option(help="VGG-19 features, file or URL; ATELIER_VGG by default.")] = None,
+    steps: Annotated[int, typer.Option(min=1, max=100_000, help="Steps of the learning.")] = 200,
+    relearn: Annotated[bool, typer.Option("--relearn", help="Give a style that exists a newer row.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn a new style from pictures: a few minutes on a CPU; no other style changes."""
+    settings = load_settings()
+    configure_logs(settings.log_level)
+    style = Style(name, title, artist, year, licence)
+    lesson = Lesson(style, images, merchant, photos or [], vgg or settings.vgg or VGG_HERE, steps, relearn)
+    with open_session(settings, lasting=False) as session:
+        from workers.style_learning import learn_style  # here, so that other commands do not load torch
+
+        try:
+            learnt = learn_style(session, lesson, note)
+        except KeyboardInterrupt:
+            note("interrupted; nothing was changed")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+    before, after = learnt.learning.error_before, learnt.learning.error_after
+    began_from = learnt.learning.began_from
+    if as_json:
+        print_json(
+            {"name": name, "merchant": merchant, "sha256": learnt.row.sha256, "began_from": began_from}
+            | {"photos": learnt.photos, "style_error_before": before, "style_error": after}
+        )
+    else:
+        print_line(f"{name}: style error on held-out photos {before:.3f} → {after:.3f}, begun from {began_from}")
+
+
+def styles_preview(
+    name: Name,
+    image: Annotated[Path, typer.Argument(help="The photo.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The picture: .jpg, .png or .webp.")],
+    merchant: User = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Paint one photo in a style of the champion, here and now."""
+    settings = load_settings()
+    configure_logs(settings.log_level)
+    with open_session(settings, lasting=False) as session:
+        from workers.style_preview import preview_style  # here, so that other commands do not load torch
+
+        preview_style(session, name, image, merchant, out)
+    if as_json:
+        print_json({"name": name, "out": str(out)})
+    else:
+        print_line(str(out))
+
+
+def styles_export(
+    name: Name,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file: a new one.")],
+    merchant: User = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a style's row, a few kilobytes, to a file that another installation can import."""
+    settings = load_settings()
+    configure_logs(settings.log_level)
+    with open_session(settings, lasting=False) as session:
+        from workers.style_files import export_style  # here, so that other commands do not load torch
+
+        label = export_style(session, name, merchant, out)
+    if as_json:
+        print_json(label.__dict__ | {"out": str(out)})
+    else:
+        print_line(str(out))
+
+
+def styles_import(
+    file: Annotated[Path, typer.Argument(help="A file that `styles export` wrote.")],
+    name: Annotated[str | None, typer.Option(help="Another name for it.")] = None,
+    merchant: Owner = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take in a style's row from a file, verified and for a trunk that is known here."""
+    settings = load_settings()
+    configure_logs(settings.log_level)
+    with open_session(settings, lasting=False) as session:
+        from workers.style_files import import_style  # here, so that other commands do not load torch
+
+        label, current = import_style(session, file, merchant, name)
+    if not current:
+        note(f"warning: {label.name} belongs to a trunk that is not the champion: it shows when that trunk is promoted")
+    if as_json:
+        print_json(label.__dict__ | {"merchant": merchant, "champion": current})
+    else:
+        print_line(f"{label.name}: {label.title}, {label.artist}, {label.year}")

@@ -66,7 +66,7 @@ class RowCache:
         self._load = lru_cache(maxsize=size)(self._fetch)
 
     def _fetch(self, sha256: str, object_key: str) -> Tensor:
-        return row_from_bytes(_verified(self._store, object_key, sha256))
+        return row_from_bytes(verified_object(self._store, object_key, sha256))
 
     def mix(self, look: Look, rows: dict[str, StyleRow]) -> Tensor:
         """Return the row (row_size,) of a look: the mean of its styles' rows by their weights."""
@@ -74,7 +74,7 @@ class RowCache:
         return torch.stack(weighted).sum(0)
 
 
-def _verified(store: ObjectStore, key: str, sha256: str) -> bytes:
+def verified_object(store: ObjectStore, key: str, sha256: str) -> bytes:
     """Return a trunk's or row's bytes. Without them no image can be styled: that is the store's failure."""
     try:
         data = store.get(key)
@@ -95,7 +95,7 @@ def open_studio(settings: Settings, engine: Engine, store: ObjectStore, broker: 
     # One torch thread per lane: several lanes with one thread each beat one lane with many, and
     # codecs and network do not fight over the cores.
     torch.set_num_threads(1)
-    painter = Painter(device, lambda sha256: _verified(store, f"models/{sha256}.safetensors", sha256))
+    painter = Painter(device, lambda sha256: verified_object(store, f"models/{sha256}.safetensors", sha256))
     lanes = settings.lanes or painter.lanes
     limits = Limits(settings.max_image_mib * 2**20, round(settings.max_megapixels * 1e6))
     studio = Studio(

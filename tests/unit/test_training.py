@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from random_vgg import write_random_vgg
 
-from shared.errors import UsageError
+from shared.errors import UnreadableImage, UsageError
 from workers.model.checkpoint import Checkpoint, trunk_from_bytes
 from workers.model.config import Stage, StyleSource, TrainConfig
 from workers.model.dataset import PhotoSet
@@ -18,7 +18,7 @@ from workers.model.generator import Architecture
 from workers.model.run import Run
 from workers.model.style_set import StyleSet
 from workers.model.training import Diverged, TrainingData, forget_after, train
-from workers.model.vgg import LAYERS, Vgg
+from workers.model.vgg import Vgg
 
 CPU = torch.device("cpu")
 CONFIG = TrainConfig(
@@ -32,17 +32,7 @@ CONFIG = TrainConfig(
 
 @pytest.fixture(scope="module")
 def vgg(tmp_path_factory: pytest.TempPathFactory) -> Vgg:
-    """Random features in the file format that real ones have."""
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("vgg") / "vgg.safetensors"
-    blank = Vgg()
-    indices = {layer[0]: layer[1] for layer in LAYERS if not isinstance(layer, str)}
-    tensors = {}
-    for key, value in blank.state_dict().items():
-        _, name, kind = key.split(".")
-        tensors[f"features.{indices[name]}.{kind}"] = value.half()
-    save_file(tensors, path)
-    return Vgg.load(path)
+    return Vgg.load(write_random_vgg(tmp_path_factory.mktemp("vgg") / "vgg.safetensors"))
 
 
 @pytest.fixture(scope="module")
@@ -188,9 +178,44 @@ def test_photos_are_split_by_content_and_never_on_two_sides(data: TrainingData) 
     assert len(photos.train) > len(photos.validation) > 0
 
 
+def noise(folder: Path, count: int) -> Path:
+    folder.mkdir(exist_ok=True)
+    rng = np.random.default_rng(count)
+    for number in range(count):
+        Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.mark.parametrize("count", range(12, 17))
+def test_a_small_set_of_photos_has_both_sides_too(count: int, tmp_path: Path) -> None:
+    photos = PhotoSet.load([noise(tmp_path, count)], 40)
+    assert len(photos.train) > len(photos.validation) > 0
+
+
+def test_of_many_photos_some_are_chosen_by_content(tmp_path: Path) -> None:
+    folder = noise(tmp_path / "photos", 40)
+    some, again = (PhotoSet.load([folder], 40, most=15) for _ in range(2))
+    assert 8 <= len(some.train) + len(some.validation) + len(some.test) <= 15
+    assert all(torch.equal(a, b) for a, b in zip(some.train, again.train, strict=True))
+
+
+def test_a_damaged_photo_is_named_and_copies_do_not_count(tmp_path: Path) -> None:
+    (noise(tmp_path / "bad", 12) / "3.png").write_bytes(b"not an image")
+    with pytest.raises(UnreadableImage, match=r"3\.png"):
+        PhotoSet.load([tmp_path / "bad"], 40)
+    folder = noise(tmp_path / "copies", 1)
+    for number in range(1, 20):
+        (folder / f"{number}.png").write_bytes((folder / "0.png").read_bytes())
+    with pytest.raises(UsageError, match="only 1"):
+        PhotoSet.load([folder], 40)
+
+
 def test_what_is_missing_is_named(tmp_path: Path, vgg: Vgg) -> None:
     with pytest.raises(UsageError, match="VGG-19"):
         Vgg.load(tmp_path / "none.safetensors")
+    (tmp_path / "damaged.safetensors").write_bytes(b"damaged")
+    with pytest.raises(UsageError, match="VGG-19"):
+        Vgg.load(tmp_path / "damaged.safetensors")
     with pytest.raises(UsageError, match=r"waves\.png"):
         StyleSet.load(CONFIG, tmp_path, vgg, CPU)
     with pytest.raises(UsageError, match="at least"):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.transforms.v2 import functional as T
 
-from shared.errors import UsageError
+from shared.errors import UnreadableImage, UsageError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 SMALLEST_SET = 12
@@ -38,8 +40,11 @@ def find_images(folder: Path) -> list[Path]:
 
 
 def load_image(path: Path, short_px: int) -> Tensor:
-    """Read an image as uint8 (3, H, W), upright RGB, its shorter side at most ``short_px``."""
-    with Image.open(path) as opened:
+    """Read an image as uint8 (3, H, W), upright RGB, its shorter side at most ``short_px``.
+
+    Raises UnreadableImage naming the file.
+    """
+    with _readable(path), Image.open(path) as opened:
         image = ImageOps.exif_transpose(opened)
         if image.has_transparency_data:
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
@@ -51,6 +56,15 @@ def load_image(path: Path, short_px: int) -> Tensor:
                 Image.Resampling.LANCZOS,
             )
         return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Translate what Pillow raises over a damaged file."""
+    try:
+        yield
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UnreadableImage(f"{path} cannot be read as an image, take it away or replace it: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -66,11 +80,13 @@ class PhotoSet:
     data_hash: str
 
     @classmethod
-    def load(cls, folders: Sequence[Path], short_px: int) -> PhotoSet:
-        """Read all photos below ``folders``; equal files count once."""
+    def load(cls, folders: Sequence[Path], short_px: int, *, most: int | None = None) -> PhotoSet:
+        """Read the photos below ``folders``, or about ``most`` of them, chosen by content; equal files count once."""
         by_hash = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in find_photos(folders)}
+        if len(by_hash) < SMALLEST_SET:
+            raise UsageError(f"only {len(by_hash)} of the photos differ; training needs at least {SMALLEST_SET}")
         train, validation, test = [], [], []
-        for digest, path in sorted(by_hash.items()):
+        for digest, path in sorted(by_hash.items())[:: math.ceil(len(by_hash) / (most or len(by_hash)))]:
             side = int(digest[:2], 16)
             if side < 26:
                 test.append(path)
@@ -78,7 +94,9 @@ class PhotoSet:
                 validation.append(load_image(path, short_px))
             else:
                 train.append(load_image(path, short_px))
-        if not train or not validation:
+        if train and not validation:  # by chance, in a small set: the next in order goes over
+            validation.append(train.pop(0))
+        if not train:
             raise UsageError("too few different photos to split into training and validation: add some")
         data_hash = hashlib.sha256("".join(sorted(by_hash)).encode()).hexdigest()
         return cls(tuple(train), tuple(validation), tuple(test), data_hash)

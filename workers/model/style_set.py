@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,11 +37,16 @@ class StyleSet:
     @classmethod
     def load(cls, config: TrainConfig, folder: Path, vgg: Vgg, device: torch.device) -> StyleSet:
         """Read all style images at ``style_px`` (shorter side). Raises UsageError naming what is missing."""
-        files = [style_files(style, folder) for style in config.styles]
-        images = tuple(tuple(_load_style(path, config.style_px) for path in paths) for paths in files)
+        files = {style.name: style_files(style, folder) for style in config.styles}
+        return cls.of_files(files, config.style_px, vgg, device)
+
+    @classmethod
+    def of_files(cls, files: Mapping[str, Sequence[Path]], style_px: int, vgg: Vgg, device: torch.device) -> StyleSet:
+        """Read the images of each style, by its name. Raises UsageError or UnreadableImage."""
+        images = tuple(tuple(_load_style(path, style_px) for path in paths) for paths in files.values())
         hashes = {
-            style.name: hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
-            for style, paths in zip(config.styles, files, strict=True)
+            name: hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
+            for name, paths in files.items()
         }
         return cls.of(images, hashes, vgg, device)
 

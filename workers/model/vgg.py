@@ -12,7 +12,8 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
 from torch import Tensor, nn
 
 from shared.errors import UsageError
@@ -54,9 +55,14 @@ class Vgg(nn.Module):
                 f"no VGG-19 features at {path}: set ATELIER_VGG or --vgg to a safetensors file with the "
                 "convolutions of VGG-19 up to relu4_1, channel-normalised, under torchvision's key names"
             )
-        weights = load_file(path)
+        return cls.from_bytes(path.read_bytes(), str(path))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str) -> Vgg:
+        """Take the weights from the bytes of a safetensors file called ``name``. Raises UsageError if foreign."""
         vgg = cls()
         try:
+            weights = load_tensors(data)
             state = {
                 f"convs.{layer[0]}.{kind}": weights[f"features.{layer[1]}.{kind}"].float()
                 for layer in LAYERS
@@ -64,8 +70,8 @@ class Vgg(nn.Module):
                 for kind in ("weight", "bias")
             }
             vgg.load_state_dict(state)
-        except (KeyError, RuntimeError) as error:
-            raise UsageError(f"{path} does not hold VGG-19 features under torchvision's names: {error}") from error
+        except (SafetensorError, KeyError, RuntimeError) as error:
+            raise UsageError(f"{name} does not hold VGG-19 features under torchvision's names: {error}") from error
         return vgg
 
     def forward(self, image: Tensor, until: str = "relu4_1") -> dict[str, Tensor]:

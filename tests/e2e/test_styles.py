@@ -1,0 +1,55 @@
+"""The commands of styles, as a merchant's admin types them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from random_vgg import write_random_vgg
+from test_run import atelier
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def test_a_style_is_added_looked_at_and_handed_on(tmp_path: Path) -> None:
+    home, photos, rng = tmp_path / "home", tmp_path / "photos", np.random.default_rng(1)
+    vgg = write_random_vgg(tmp_path / "vgg.safetensors")
+    photos.mkdir()
+    for number in range(15):
+        coarse = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+        coarse.resize((96, 72)).save(photos / f"{number}.png")
+    image = photos / "3.png"
+    assert atelier(home, "services", "start").returncode == 0
+    try:
+        before = tmp_path / "before.png"
+        done = atelier(home, "styles", "preview", "great-wave", str(image), "--out", str(before))
+        assert done.returncode == 0, done.stderr
+        add = ("styles", "add", str(photos / "7.png"), "--name", "quilt", "--title", "Quilt", "--steps", "2")
+        add = (*add, "--photos", str(photos), "--vgg", str(vgg), "--json")
+        done = atelier(home, *add)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["name"] == "quilt"
+        again = atelier(home, *add)
+        assert again.returncode == 2
+        assert "quilt" in again.stderr.strip().splitlines()[-1]
+        file = tmp_path / "quilt.safetensors"
+        assert atelier(home, "styles", "export", "quilt", "--out", str(file)).returncode == 0
+        assert file.stat().st_size < 8192
+        done = atelier(home, "styles", "import", str(file), "--name", "quilt-2", "--merchant", "shop", "--json")
+        assert done.returncode == 0, done.stderr
+        listed = {
+            merchant: {one["name"]: one for one in json.loads(found.stdout)}
+            for merchant in ("shop", "other")
+            if (found := atelier(home, "styles", "list", "--merchant", merchant, "--json"))
+        }
+        assert listed["shop"].keys() - listed["other"].keys() == {"quilt-2"}
+        assert listed["other"]["quilt"]["title"] == "Quilt"
+        for name in ("great-wave", "quilt"):
+            out = tmp_path / f"{name}.png"
+            assert atelier(home, "styles", "preview", name, str(image), "--out", str(out)).returncode == 0
+        assert (tmp_path / "great-wave.png").read_bytes() == before.read_bytes()
+        with Image.open(tmp_path / "quilt.png") as painted:
+            assert painted.size == (96, 72)
+    finally:
+        atelier(home, "services", "stop")

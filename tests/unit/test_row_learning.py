@@ -1,0 +1,81 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from random_vgg import write_random_vgg
+
+from workers.model.checkpoint import Checkpoint, row_from_bytes, row_to_bytes, trunk_from_bytes, trunk_to_bytes
+from workers.model.config import Stage, StyleSource, TrainConfig
+from workers.model.dataset import PhotoSet
+from workers.model.generator import Architecture, Generator, neutral_row
+from workers.model.row_learning import learn_row, nearest_row, row_config
+from workers.model.style_set import StyleSet
+from workers.model.training import Diverged, TrainingData
+from workers.model.vgg import Vgg
+
+CPU = torch.device("cpu")
+TINY = Architecture(width=4, blocks=1)
+
+
+@pytest.fixture(scope="module")
+def vgg(tmp_path_factory: pytest.TempPathFactory) -> Vgg:
+    return Vgg.load(write_random_vgg(tmp_path_factory.mktemp("vgg") / "vgg.safetensors"))
+
+
+@pytest.fixture(scope="module")
+def known() -> Checkpoint:
+    torch.manual_seed(3)
+    trunk = trunk_to_bytes(Generator(TINY))
+    rows = {name: row_to_bytes(neutral_row(TINY) + torch.randn(TINY.row_size)) for name in ("a", "b", "c")}
+    return Checkpoint(TINY, trunk, rows, ())
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> PhotoSet:
+    folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(5)
+    for number in range(16):
+        coarse = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+        coarse.resize((64, 64)).save(folder / f"{number}.png")
+    return PhotoSet.load([folder], 64)
+
+
+def painted_by(known: Checkpoint, name: str, photos: PhotoSet, vgg: Vgg) -> TrainingData:
+    """A style whose picture is a rendition of a photo in a known style."""
+    photo = photos.train[-1].float()[None] / 255
+    with torch.no_grad():
+        picture = trunk_from_bytes(known.trunk)(photo, row_from_bytes(known.rows[name])[None])
+    images = (((picture[0] * 255).round().to(torch.uint8),),)
+    return TrainingData(photos, StyleSet.of(images, {"new": ""}, vgg, CPU))
+
+
+def small(rate: float, steps: int = 6) -> TrainConfig:
+    config = row_config(StyleSource("new", ""), TINY, steps)
+    return replace(config, stages=(Stage(steps, crop_px=32, crops=2, rate=rate, final_rate=rate),))
+
+
+@pytest.mark.parametrize("name", ["a", "c"])
+def test_a_new_style_begins_from_the_one_that_looks_most_like_it(
+    name: str, known: Checkpoint, photos: PhotoSet, vgg: Vgg
+) -> None:
+    data = painted_by(known, name, photos, vgg)
+    assert nearest_row(trunk_from_bytes(known.trunk), known.rows, data, vgg) == name
+
+
+def test_a_learnt_row_comes_nearer_to_its_style(known: Checkpoint, photos: PhotoSet, vgg: Vgg) -> None:
+    data = painted_by(known, "a", photos, vgg)
+    others = replace(known, rows={name: known.rows[name] for name in ("b", "c")})
+    seen: list[int] = []
+    learnt = learn_row(small(0.02), others, data, vgg, device=CPU, report=lambda at: seen.append(at.step))
+    assert learnt.began_from in ("b", "c")
+    assert learnt.error_after < learnt.error_before
+    assert row_from_bytes(learnt.row).shape == (TINY.row_size,)
+    assert seen == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("rate", [100.0, 1e30])
+def test_a_learning_that_runs_away_is_an_error(rate: float, known: Checkpoint, photos: PhotoSet, vgg: Vgg) -> None:
+    data = painted_by(known, "a", photos, vgg)
+    with pytest.raises(Diverged):
+        learn_row(small(rate, steps=3), known, data, vgg, device=CPU, report=lambda _: None)

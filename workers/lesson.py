@@ -1,0 +1,28 @@
+"""What a new style is learnt from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.styles import Style
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A style to learn.
+
+    ``images``    one or several pictures of the style.
+    ``merchant``  whose own it will be; None: public.
+    ``photos``    folders of photos to practise on; empty: the pictures that the merchant sent before.
+    ``vgg``       VGG-19 features: a file, or a URL as in s3://bucket/key.
+    ``relearns``  a style of that name may exist and gets a newer row.
+    """
+
+    style: Style
+    images: list[Path]
+    merchant: str | None
+    photos: list[Path]
+    vgg: str
+    steps: int
+    relearns: bool
