@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,7 @@ def test_a_style_is_learnt_from_what_a_merchant_sent_and_stays_his_own(
     learnt = learn_style(tiny, lesson(vgg, *images), lambda _: None)
     assert rows_of(tiny, "shop") == before | {"dots": learnt.row}
     assert rows_of(tiny, "other") == before
+    assert all(sha256(tiny.store.get(row.object_key)).hexdigest() == row.sha256 for row in before.values())
     assert tiny.store.size(learnt.row.object_key)
     with transaction(tiny.engine) as connection:
         mine = merchant_id(connection, "shop")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,12 +80,13 @@ class PhotoSet:
 
     @classmethod
     def load(cls, folders: Sequence[Path], short_px: int, *, most: int | None = None) -> PhotoSet:
-        """Read the photos below ``folders``, or about ``most`` of them, chosen by content; equal files count once."""
+        """Read the photos below ``folders``, or ``most`` of them, chosen by content; equal files count once."""
         by_hash = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in find_photos(folders)}
         if len(by_hash) < SMALLEST_SET:
             raise UsageError(f"only {len(by_hash)} of the photos differ; training needs at least {SMALLEST_SET}")
         train, validation, test = [], [], []
-        for digest, path in sorted(by_hash.items())[:: math.ceil(len(by_hash) / (most or len(by_hash)))]:
+        ordered, count = sorted(by_hash.items()), min(most or len(by_hash), len(by_hash))
+        for digest, path in (ordered[index * len(ordered) // count] for index in range(count)):
             side = int(digest[:2], 16)
             if side < 26:
                 test.append(path)
