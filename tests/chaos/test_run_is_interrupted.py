@@ -43,7 +43,7 @@ def done_chunks(session: Session) -> dict[int, int]:
 
 def test_a_run_goes_on_after_ctrl_c_and_after_kill_9(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    command = ["run", str(photos(tmp_path / "photos", 96, side=128)), "-s", "udnie", "-o", str(tmp_path / "out")]
+    command = ["run", str(photos(tmp_path / "photos", 40, side=320)), "-s", "udnie", "-o", str(tmp_path / "out")]
     with open_session(Settings(home=home), lasting=False) as session:
         first = run(home, *command)
         eventually(lambda: len(done_chunks(session)) >= 2, "the first chunks")
@@ -60,7 +60,7 @@ def test_a_run_goes_on_after_ctrl_c_and_after_kill_9(tmp_path: Path) -> None:
         third = run(home, *command, "--json")
         figures = json.loads(third.communicate()[0])
         assert third.returncode == 0
-        assert (figures["succeeded"], figures["reused"]) == (96, 0)
+        assert (figures["succeeded"], figures["reused"]) == (40, 0)
         after = done_chunks(session)
         assert {chunk: after[chunk] for chunk in before} == before
         with transaction(session.engine) as connection:
