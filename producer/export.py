@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from producer.gallery import write_gallery
@@ -41,10 +41,30 @@ def prepare_folder(out: Path, inputs: tuple[str, ...] = ()) -> None:
 def export_batch(session: Session, batch: Batch, out: Path) -> Path:
     """Write what there is of a batch to ``out`` and return the gallery's path.
 
-    Files are written whole or not at all. Raises UsageError where the folder cannot be written.
+    Files are written whole or not at all. Raises UsageError where the folder cannot be written, and
+    before anything is written where a rendition would take the place of its photo.
     """
+    spare_sources(out, _results(session, batch))
     write_results(out, _export_files(session, batch, out), batch.input_columns)
     return write_gallery(out, _results(session, batch), title=batch.name, summary=summarise(batch))
+
+
+def spare_sources(out: Path, found: Iterable[Result]) -> None:
+    """Raise UsageError if a rendition, written to ``out``, would take the place of its own photo."""
+    for result in found:
+        source = result.source_path
+        if source is not None and result.output is not None and _same_file(out / result.output, source):
+            raise UsageError(
+                f"--out {out} would overwrite the photo {source} with its rendition: choose another folder",
+                code="overwrites_source",
+            )
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False  # one of them does not exist, or cannot be looked at
 
 
 def _export_files(session: Session, batch: Batch, out: Path) -> Iterator[Result]:
