@@ -15,14 +15,14 @@ from producer.export import export_batch, prepare_folder
 from producer.manifest import open_manifest
 from producer.progress import show_progress
 from producer.run import run_batch, wait_for_batch
-from producer.submit import Order, Submission, nudge, submit_batch
+from producer.submit import Order, Submission, looks_of_row, nudge, submit_batch
 from producer.summary import as_json as batch_json
 from producer.summary import as_line, exit_status
 from shared import batches, chunks
 from shared.batches import Batch
 from shared.cli import EXIT_INTERRUPTED, STYLES_HELP, JsonOption, group, note, print_json, print_line
 from shared.database import transaction
-from shared.errors import UsageError
+from shared.errors import InvalidInput, UsageError
 from shared.logs import configure_logs
 from shared.look import Look, parse_mix
 from shared.merchants import merchant_id
@@ -254,17 +254,23 @@ def _dry_run(session: Session, order: Order, as_json: bool) -> None:
         version = champion(connection)
         known = style_rows(connection, merchant_id(connection, order.merchant), version.trunk_sha256)
     require_styles((name for look in order.looks for name in look.styles), known)
-    rows, bad = 0, []
+    rows, images, bad = 0, 0, []
     for row in order.manifest.rows():
         rows += 1
-        if row.error is not None:
-            bad.append({"line": row.line, "sku": row.sku, "code": row.error.code, "message": str(row.error)})
+        try:
+            if row.error is not None:
+                raise row.error
+            looks = looks_of_row(row, order.looks)
+            require_styles((name for look in looks for name in look.styles), known)
+            images += len(looks)
+        except InvalidInput as error:
+            bad.append({"line": row.line, "sku": row.sku, "code": error.code, "message": str(error)})
     if as_json:
-        print_json({"rows": rows, "images": (rows - len(bad)) * len(order.looks), "bad_rows": bad})
+        print_json({"rows": rows, "images": images, "bad_rows": bad})
         return
     for one in bad:
         print_line(f"line {one['line']}: {one['sku']}: {one['message']} ({one['code']})")
-    print_line(f"{rows} rows, {len(bad)} bad; {(rows - len(bad)) * len(order.looks)} images would be styled")
+    print_line(f"{rows} rows, {len(bad)} bad; {images} images would be styled")
 
 
 def _announce(submission: Submission, *, as_json: bool) -> None:

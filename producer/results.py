@@ -28,7 +28,8 @@ _RESULT_COLUMNS = (
     "reused",
 )
 _ERROR_COLUMNS = ("code", "message", "retryable")
-_LISTING_COLUMNS = ("sku", "image")
+_LISTING_COLUMNS = ("sku", "image", "style", "strength")
+"""Of a listing of files, whose errors must be submitted again in the look that failed and no other."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,10 @@ def _result_row(result: Result) -> dict[str, object]:
 
 
 def _error_row(result: Result) -> dict[str, object]:
-    row = dict(result.columns) or dict(zip(_LISTING_COLUMNS, (result.sku, result.source), strict=True))
+    row = dict(result.columns)
+    if not row:
+        found = (result.sku, result.source, result.style, f"{result.strength:g}")
+        row = dict(zip(_LISTING_COLUMNS, found, strict=True))
     column = Columns.among(row).image
     if column and result.source_path is not None:
         # A relative path would be looked for beside errors.csv, not beside the manifest it came from.

@@ -63,13 +63,16 @@ def run_worker(
             without_mingle=True,
             without_heartbeat=True,
             loglevel=settings.log_level.upper(),
+            quiet=True,
         )
         try:
             worker.start()
         finally:
+            told_to_stop = studio.draining.is_set()
             drain()
             timer.join()
-    return int(worker.exitcode or 0)
+    # Celery calls Ctrl-C a failure; it is how a worker in a terminal is stopped.
+    return 0 if told_to_stop else int(worker.exitcode or 0)
 
 
 def _stop_when_stdin_closes() -> None:

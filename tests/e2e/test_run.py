@@ -78,3 +78,14 @@ def test_usage_errors_are_one_line_with_their_exit_code(photos: Path, tmp_path: 
         assert done.returncode == code, (arguments, done.stderr)
         assert "Traceback" not in done.stderr
         assert done.stderr.strip().splitlines()[-1].startswith("atelier: ")
+
+
+def test_a_dry_run_names_every_row_that_would_fail(photos: Path, tmp_path: Path) -> None:
+    feed = tmp_path / "feed.csv"
+    mug = photos / "mug.png"
+    feed.write_text(f"sku,image,style\na,{mug},\nb,{mug},nope\nc,{mug},udnie\n")
+    done = atelier(tmp_path / "home", "submit", str(feed), "-s", "udnie", "--dry-run", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["rows"], found["images"]) == (3, 2)
+    assert [(row["sku"], row["code"]) for row in found["bad_rows"]] == [("b", "unknown_style")]

@@ -111,10 +111,10 @@ def test_errors_name_local_images_by_their_whole_path(tmp_path: Path) -> None:
     assert [row["Image Src"] for row in read(tmp_path / "errors.csv")] == ["/shop/in/a.jpg", "https://x.example/a.jpg"]
 
 
-def test_errors_of_a_listing_name_sku_and_image(tmp_path: Path) -> None:
+def test_errors_of_a_listing_name_sku_image_and_look(tmp_path: Path) -> None:
     write_results(tmp_path, [failed(1, source="file:///shop/a%20b.jpg", retryable=False)], ())
     (row,) = read(tmp_path / "errors.csv")
-    assert list(row) == ["sku", "image", "code", "message", "retryable"]
+    assert list(row) == ["sku", "image", "style", "strength", "code", "message", "retryable"]
     assert (row["sku"], row["image"], row["retryable"]) == ("SKU-1", "file:///shop/a%20b.jpg", "false")
 
 
