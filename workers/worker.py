@@ -94,5 +94,5 @@ def _keep_time(studio: Studio) -> None:
             sweep(studio.engine, studio.broker)
         except Unavailable as error:
             log.warning("sweep_failed", error=str(error))
-        except Exception:
+        except Exception:  # a bug: see above, this thread must go on
             log.exception("sweep_crashed")

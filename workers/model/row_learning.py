@@ -24,7 +24,6 @@ from workers.model.run import Run
 from workers.model.training import Diverged, Progress, TrainingData, train, validate
 from workers.model.vgg import Vgg
 
-STEPS = 200
 CROP_PX = 128
 TRIAL_CROPS = 4
 """Crops on which the existing styles are compared with the new one."""
@@ -40,9 +39,7 @@ class LearntRow:
     error_after: float
 
 
-def row_config(
-    style: StyleSource, architecture: Architecture, steps: int = STEPS, *, half: bool = False
-) -> TrainConfig:
+def row_config(style: StyleSource, architecture: Architecture, steps: int, *, half: bool = False) -> TrainConfig:
     """Return the built-in way to learn a row; ``half`` for devices that are quicker with bfloat16.
 
     The style's own weight is led by ``style_target``: a strong painting gets what it needs, and a weak
