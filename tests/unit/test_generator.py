@@ -1,5 +1,6 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
 from workers.model import tiles
 from workers.model.generator import (
@@ -7,6 +8,8 @@ from workers.model.generator import (
     AreaMoments,
     Generator,
     MomentsRecorder,
+    Painting,
+    Upsampling,
     instance_moments,
     neutral_row,
 )
@@ -90,3 +93,22 @@ def test_a_tiled_picture_has_no_seams(generator: Generator, monkeypatch: pytest.
     border = steps[[63, 127]].max()
     assert border <= steps[8:-8].max() * 1.05
     assert painted.shape == ramp.shape
+
+
+def test_upsampling_is_nearest_neighbour_and_a_convolution() -> None:
+    torch.manual_seed(4)
+    layer, x = Upsampling(5, 3), torch.randn(2, 5, 6, 7)
+    enlarged = F.pad(F.interpolate(x, scale_factor=2.0, mode="nearest"), (1, 1, 1, 1), mode="reflect")
+    assert torch.allclose(layer(x), layer.conv(enlarged), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(12, 16), (13, 15)])
+def test_painting_is_a_convolution_over_the_reflected_picture(size: tuple[int, int]) -> None:
+    torch.manual_seed(5)
+    layer, x = Painting(5), torch.randn(2, 5, *size)
+    assert torch.allclose(layer(x), layer.conv(F.pad(x, (4, 4, 4, 4), mode="reflect")), atol=1e-5)
+
+
+def test_half_precision_paints_nearly_the_same(generator: Generator) -> None:
+    photo, rows = torch.rand(1, 3, 40, 40), random_rows(1)
+    assert (generator(photo, rows) - generator(photo.bfloat16(), rows)).abs().mean() < 0.01

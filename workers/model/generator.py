@@ -49,9 +49,18 @@ class Architecture:
 
 
 def instance_moments(x: Tensor) -> Moments:
-    """Mean and variance over height and width, in fp32: two tensors (N, C, 1, 1)."""
-    variance, mean = torch.var_mean(x.float(), dim=(2, 3), correction=0, keepdim=True)
-    return mean, variance
+    """Mean and variance over height and width, in fp32: two tensors (N, C, 1, 1).
+
+    Two plain means are 20 times as fast as ``torch.var_mean``, which was half of the forward pass.
+    """
+    x = x.float()
+    mean = x.mean((2, 3), keepdim=True)
+    return mean, _variance(mean, x.square().mean((2, 3), keepdim=True))
+
+
+def _variance(mean: Tensor, mean_of_squares: Tensor) -> Tensor:
+    """Rounding may leave a flat channel just below 0."""
+    return (mean_of_squares - mean.square()).clamp_min(0)
 
 
 class AreaMoments:
@@ -72,16 +81,16 @@ class AreaMoments:
     def __call__(self, x: Tensor) -> Moments:
         """Weighted mean and variance over height and width, in fp32: two tensors (N, C, 1, 1)."""
         weight = self._weight(x.shape[2], x.shape[3])
-        x = x.float()
-        mean = (x * weight).sum((2, 3), keepdim=True)
-        return mean, ((x - mean).square() * weight).sum((2, 3), keepdim=True)
+        pixels = x.float().permute(0, 2, 3, 1).flatten(1, 2)
+        mean, squares = (torch.bmm(weight, of).view(len(x), -1, 1, 1) for of in (pixels, pixels.square()))
+        return mean, _variance(mean, squares)
 
     def _weight(self, height: int, width: int) -> Tensor:
-        """The area at a layer's size, summing to 1: (N, 1, height, width)."""
+        """The area at a layer's size, summing to 1: (N, 1, height · width)."""
         size = (height, width)
         if size not in self._sized:
-            weight = F.adaptive_avg_pool2d(self._area.float(), size) + self.LEAST
-            self._sized[size] = weight / weight.sum((2, 3), keepdim=True)
+            weight = F.adaptive_avg_pool2d(self._area.float(), size).flatten(2) + self.LEAST
+            self._sized[size] = weight / weight.sum(2, keepdim=True)
         return self._sized[size]
 
 
@@ -107,18 +116,70 @@ class MomentsRecorder:
         return lambda x: next(moments)
 
 
+def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int = 1) -> Tensor:
+    """Convolve in the precision of ``x``, whatever the weights are kept in."""
+    return F.conv2d(x, weight.to(x.dtype), None if bias is None else bias.to(x.dtype), stride)
+
+
 class Convolution(nn.Module):
     """Reflection padding, then a convolution."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
         self.padding = (kernel // 2,) * 4
+        self.stride = stride
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) → (N, outputs, ⌈H/stride⌉, ⌈W/stride⌉)."""
-        padded: Tensor = self.conv(F.pad(x, self.padding, mode="reflect"))
-        return padded
+        return convolve(F.pad(x, self.padding, mode="reflect"), self.conv.weight, self.conv.bias, self.stride)
+
+
+class Upsampling(nn.Module):
+    """Nearest-neighbour upsampling by 2, reflection padding, then a 3×3 convolution, in one step.
+
+    Each of the four pixels that a pixel becomes sees only 2×2 pixels of the smaller picture, with
+    sums of the nine weights: so the same result comes from one 2×2 convolution to four times the
+    channels, without the large picture in between and with 4/9 of the multiplications.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3)
+        # Which of the two pixels in a window each of the three weights falls on, for the pixel before
+        # the window's middle and for the one after it.
+        seen = torch.tensor([[[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]])
+        self.register_buffer("seen", seen, persistent=False)
+        self.seen: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) → (N, outputs, 2H, 2W)."""
+        weight = torch.einsum("aut,oits,bvs->oabiuv", self.seen, self.conv.weight, self.seen).flatten(0, 2)
+        bias = cast(Tensor, self.conv.bias).repeat_interleave(4)
+        # Reflecting the larger picture by a pixel repeats the edge of the smaller one.
+        windows = convolve(F.pad(x, (1, 1, 1, 1), mode="replicate"), weight, bias)
+        return F.pixel_shuffle(windows, 2)[:, :, 1:-1, 1:-1]
+
+
+class Painting(nn.Module):
+    """Reflection padding, then a 9×9 convolution to red, green and blue, two by two pixels at a time.
+
+    Three output channels leave most of a CPU's vector registers empty; the twelve of a 10×10
+    convolution with stride 2 fill them, at a third of the time.
+    """
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, 3, 9)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) → (N, 3, H, W)."""
+        height, width = x.shape[2:]
+        padded = F.pad(x, (4, 4 + width % 2, 4, 4 + height % 2), mode="reflect")
+        each = [F.pad(self.conv.weight, (b, 1 - b, a, 1 - a)) for a in (0, 1) for b in (0, 1)]
+        weight = torch.stack(each, 1).flatten(0, 1)
+        bias = cast(Tensor, self.conv.bias).repeat_interleave(4)
+        return F.pixel_shuffle(convolve(padded, weight, bias, stride=2), 2)[:, :, :height, :width]
 
 
 def normalise(x: Tensor, scale: Tensor, shift: Tensor, moments: Moments) -> Tensor:
@@ -142,8 +203,8 @@ class Generator(nn.Module):
             nn.ModuleList([Convolution(4 * w, 4 * w, 3), Convolution(4 * w, 4 * w, 3)])
             for _ in range(self.architecture.blocks)
         )
-        self.decode = nn.ModuleList([Convolution(4 * w, 2 * w, 3), Convolution(2 * w, w, 3)])
-        self.paint = Convolution(w, 3, 9)
+        self.decode = nn.ModuleList([Upsampling(4 * w, 2 * w), Upsampling(2 * w, w)])
+        self.paint = Painting(w)
         self.dropout = nn.Dropout2d(dropout)
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
@@ -154,12 +215,13 @@ class Generator(nn.Module):
         """Style photos.
 
         Args:
-            photo: (N, 3, H, W), RGB in [0, 1], sides of at least ``SMALLEST_PX``.
+            photo: (N, 3, H, W), RGB in [0, 1], sides of at least ``SMALLEST_PX``; float32, or bfloat16 to
+                compute in that, except for the statistics and the last step.
             rows: (N, row_size), one style row (or a weighted mean of several) per photo.
             measure: where the statistics of the normalisations come from; the picture's own by default.
 
         Returns:
-            (N, 3, H, W) in [0, 1].
+            (N, 3, H, W) in [0, 1], float32.
         """
         affine = self._affine(rows)
 
@@ -169,15 +231,15 @@ class Generator(nn.Module):
 
         x = (photo - self.mean.to(photo.dtype)) / self.std.to(photo.dtype)
         for layer in self.encode:
-            x = F.relu(norm(layer(x)))
+            x = norm(layer(x)).relu_()
         for block in self.residual:
             first, second = cast(nn.ModuleList, block)
-            inner = self.dropout(F.relu(norm(first(x))))
-            x = x + norm(second(inner))
+            inner = self.dropout(norm(first(x)).relu_())
+            x = norm(second(inner)).add_(x)
         for layer in self.decode:
-            x = F.relu(norm(layer(F.interpolate(x, scale_factor=2.0, mode="nearest"))))
+            x = norm(layer(x)).relu_()
         height, width = photo.shape[2:]
-        return torch.sigmoid(self.paint(x[:, :, :height, :width]))
+        return torch.sigmoid(self.paint(x[:, :, :height, :width]).float())
 
     def _affine(self, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Cut rows (N, row_size) into the (scale, shift) pairs, each (N, C, 1, 1), in forward order."""

@@ -53,8 +53,8 @@ def _tiled(generator: Generator, photo: Tensor, row: Tensor, area: Tensor | None
     recorder = MomentsRecorder(
         instance_moments if area is None else AreaMoments(F.interpolate(area, size=size, mode="area"))
     )
-    generator(F.interpolate(photo, size=size, mode="bilinear", antialias=True), row, recorder)
-    painted = torch.empty_like(photo)
+    generator(F.interpolate(photo.float(), size=size, mode="bilinear", antialias=True).to(photo.dtype), row, recorder)
+    painted = torch.empty_like(photo, dtype=torch.float32)
     for top in range(0, height, TILE_PX):
         for left in range(0, width, TILE_PX):
             bottom, right = min(height, top + TILE_PX), min(width, left + TILE_PX)

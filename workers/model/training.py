@@ -175,8 +175,8 @@ def losses(run: Run, data: TrainingData, vgg: Vgg, crops: Tensor, styles: Tensor
     config = run.config
     crops = crops.contiguous(memory_format=torch.channels_last)
     half = config.precision == "bfloat16"
+    painted = run.generator(crops.bfloat16() if half else crops, run.rows[styles])
     with torch.autocast(run.device.type, dtype=torch.bfloat16, enabled=half):
-        painted = run.generator(crops, run.rows[styles]).float()
         with torch.no_grad():
             wanted = vgg(crops, until=CONTENT_TAP)[CONTENT_TAP].float()
         features = vgg(painted)
