@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -24,6 +23,7 @@ import numpy as np
 import torch
 
 from shared.settings import Settings
+from tests.bench.results import machine, write_results
 from workers.images.background import paint_weight
 from workers.images.compose import shrink, working_size
 from workers.images.decode import decode
@@ -85,7 +85,7 @@ def main() -> None:
     measured = [(generator_seconds(pictures), *run_seconds()) for _ in range(times)]
     bare, command, batch = (statistics.median(column) for column in zip(*measured, strict=True))
     result = {
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, torch {torch.__version__}",
+        "machine": machine(),
         "pictures": len(pictures) * len(STYLES),
         "times": times,
         "generator_alone_seconds": round(bare, 2),
@@ -95,10 +95,7 @@ def main() -> None:
         "generator_share_of_command": round(statistics.median(g / c for g, c, _ in measured), 3),
         "images_per_second": round(len(pictures) * len(STYLES) / batch, 2),
     }
-    results = Path(__file__).parent / "results"
-    results.mkdir(exist_ok=True)
-    (results / "generator_share.json").write_text(json.dumps(result, indent=1) + "\n")
-    sys.stdout.write("".join(f"{name:>28}  {value}\n" for name, value in result.items()))
+    write_results("generator_share", result)
 
 
 if __name__ == "__main__":
