@@ -11,7 +11,7 @@ from random_vgg import write_random_vgg
 
 from shared.errors import UnreadableImage, UsageError
 from workers.model.checkpoint import Checkpoint, trunk_from_bytes
-from workers.model.config import Stage, StyleSource, TrainConfig
+from workers.model.config import ADVERSARIES, Stage, StyleSource, TrainConfig
 from workers.model.dataset import PhotoSet
 from workers.model.discriminator import Discriminator, adversarial_error, discriminator_loss, random_patches
 from workers.model.generator import Architecture
@@ -56,6 +56,8 @@ VARIANTS = {
     "adam": {},
     "sgd": {"optimiser": "sgd", "accumulate": 2},
     "adversarial": {"adversarial_weight": 0.1},
+    "every term": {"adversarial_weight": 0.1, "adversarial": "least_squares"}
+    | {"coarse_style_weight": 5.0, "edge_weight": 1.0, "stability_weight": 1.0},
 }
 
 
@@ -156,7 +158,8 @@ def test_a_style_image_without_a_style_is_refused(
         StyleSet.load(config, tmp_path, vgg, CPU)
 
 
-def test_the_discriminator_learns_to_tell_paintings_from_renditions() -> None:
+@pytest.mark.parametrize("adversarial", ADVERSARIES)
+def test_the_discriminator_learns_to_tell_paintings_from_renditions(adversarial: str) -> None:
     torch.manual_seed(1)
     rng = torch.Generator().manual_seed(1)
     images = ((torch.full((3, 80, 80), 255, dtype=torch.uint8),), (torch.zeros(3, 80, 80, dtype=torch.uint8),))
@@ -165,11 +168,13 @@ def test_the_discriminator_learns_to_tell_paintings_from_renditions() -> None:
     fake = torch.rand(4, 3, 64, 64)
     for _ in range(40):
         optimiser.zero_grad()
-        loss = discriminator_loss(judge(random_patches(images, styles, 64, rng), styles), judge(fake, styles))
+        real = judge(random_patches(images, styles, 64, rng), styles)
+        loss = discriminator_loss(real, judge(fake, styles), adversarial)
         torch.autograd.backward(loss)
         optimiser.step()
     real = random_patches(images, styles, 64, rng)
-    assert (adversarial_error(judge(real, styles)) < adversarial_error(judge(fake, styles))).all()
+    short = [adversarial_error(judge(images, styles), adversarial) for images in (real, fake)]
+    assert (short[0] < short[1]).all()
 
 
 def test_photos_are_split_by_content_and_never_on_two_sides(data: TrainingData) -> None:
@@ -229,6 +234,7 @@ def test_what_is_missing_is_named(tmp_path: Path, vgg: Vgg) -> None:
         ("validate_every", 0),
         ("accumulate", "many"),
         ("depth", "roof"),
+        ("adversarial", "wasserstein"),
         ("styles", []),
         ("stages", [{"steps": -1}]),
         ("styles", [{"name": "../up", "file": "a.png"}]),

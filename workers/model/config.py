@@ -14,6 +14,7 @@ from workers.model.generator import Architecture
 DEPTHS = ("style", "decoder", "all")
 OPTIMISERS = ("adam", "sgd")
 PRECISIONS = ("float32", "bfloat16")
+ADVERSARIES = ("hinge", "least_squares")
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,15 @@ class TrainConfig:
     style_px: int = 384
     content_weight: float = 1.0
     style_weight: float = 10.0
+    coarse_style_weight: float = 0.0
+    """Weight of the style error at half the resolution, for strokes of twice the size."""
     structure_weight: float = 0.0
+    edge_weight: float = 0.0
+    stability_weight: float = 0.0
+    """Weight of how much a little noise on the photo is amplified."""
     tv_weight: float = 1e-5
     adversarial_weight: float = 0.0
+    adversarial: str = "hinge"
     discriminator_rate: float = 2e-4
     optimiser: str = "adam"
     precision: str = "float32"
@@ -91,6 +98,7 @@ class TrainConfig:
             ("depth", self.depth, DEPTHS),
             ("optimiser", self.optimiser, OPTIMISERS),
             ("precision", self.precision, PRECISIONS),
+            ("adversarial", self.adversarial, ADVERSARIES),
         ):
             if value not in known:
                 raise UsageError(f"{name} is {value!r}; choose one of {', '.join(known)}")

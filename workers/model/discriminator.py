@@ -1,8 +1,9 @@
 """The style-conditional patch discriminator: does this patch come from a painting in that style?
 
 Patches as in Isola et al. 2017 (PatchGAN, arXiv:1611.07004), the style as a projection (Miyato and
-Koyama 2018, arXiv:1802.05637), spectral normalisation (Miyato et al. 2018, arXiv:1802.05957) and the
-hinge loss (Lim and Ye 2017, arXiv:1705.02894). It serves the training only.
+Koyama 2018, arXiv:1802.05637), spectral normalisation (Miyato et al. 2018, arXiv:1802.05957) and, by
+choice, the hinge loss (Lim and Ye 2017, arXiv:1705.02894) or least squares (Mao et al. 2017,
+arXiv:1611.04076). It serves the training only.
 """
 
 from __future__ import annotations
@@ -39,14 +40,20 @@ class Discriminator(nn.Module):
         return judged + F.adaptive_avg_pool2d(fits, (judged.shape[2], judged.shape[3]))
 
 
-def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """Hinge loss of the discriminator over its verdicts on paintings and on renditions: a scalar."""
+def discriminator_loss(real: Tensor, fake: Tensor, adversarial: str) -> Tensor:
+    """Loss of the discriminator over its verdicts on paintings and on renditions: a scalar.
+
+    ``adversarial`` is ``hinge`` (verdicts led beyond 1 and −1) or ``least_squares`` (led to 1 and −1).
+    """
+    if adversarial == "least_squares":
+        return ((real - 1).square().mean() + (fake + 1).square().mean()) / 2
     return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
 
 
-def adversarial_error(fake: Tensor) -> Tensor:
+def adversarial_error(fake: Tensor, adversarial: str) -> Tensor:
     """How much the renditions fall short of passing for paintings: verdicts (N, 1, ·, ·) → (N,)."""
-    error: Tensor = -fake.mean(dim=(1, 2, 3))
+    short = (fake - 1).square() / 2 if adversarial == "least_squares" else -fake
+    error: Tensor = short.mean(dim=(1, 2, 3))
     return error
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from shared.errors import UsageError
 from workers.model.config import StyleSource, TrainConfig
 from workers.model.dataset import find_images, load_image
-from workers.model.losses import grams
+from workers.model.losses import grams, halved
 from workers.model.vgg import Vgg
 
 SMALLEST_PX = 64
@@ -25,12 +25,14 @@ LEAST_DEVIATION = 4.0
 class StyleSet:
     """Styles in the order of the config.
 
-    ``grams``   by layer, (styles, C, C): the mean over a style's images.
-    ``images``  per style, its images as uint8 (3, H, W).
-    ``hashes``  by name, the sha256 of its images' bytes.
+    ``grams``         by layer, (styles, C, C): the mean over a style's images.
+    ``coarse_grams``  the same of the images at half the size.
+    ``images``        per style, its images as uint8 (3, H, W).
+    ``hashes``        by name, the sha256 of its images' bytes.
     """
 
     grams: dict[str, Tensor]
+    coarse_grams: dict[str, Tensor]
     images: tuple[tuple[Tensor, ...], ...]
     hashes: dict[str, str]
 
@@ -56,11 +58,19 @@ class StyleSet:
         cls, images: tuple[tuple[Tensor, ...], ...], hashes: dict[str, str], vgg: Vgg, device: torch.device
     ) -> StyleSet:
         """Measure the images of each style, uint8 (3, H, W)."""
-        found = []
-        for own in images:
-            each = [grams(vgg(image.to(device).float()[None] / 255)) for image in own]
-            found.append({tap: torch.stack([one[tap] for one in each]).mean(0) for tap in each[0]})
-        return cls({tap: torch.cat([one[tap] for one in found]) for tap in found[0]}, images, hashes)
+        pictures = [[image.to(device).float()[None] / 255 for image in own] for own in images]
+        fine = _mean_grams(pictures, vgg)
+        coarse = _mean_grams([[halved(picture) for picture in own] for own in pictures], vgg)
+        return cls(fine, coarse, images, hashes)
+
+
+def _mean_grams(pictures: Sequence[Sequence[Tensor]], vgg: Vgg) -> dict[str, Tensor]:
+    """Per layer the Gram matrices of each style, the mean over its pictures (1, 3, H, W): (styles, C, C)."""
+    found = []
+    for own in pictures:
+        each = [grams(vgg(picture)) for picture in own]
+        found.append({tap: torch.stack([one[tap] for one in each]).mean(0) for tap in each[0]})
+    return {tap: torch.cat([one[tap] for one in found]) for tap in found[0]}
 
 
 def style_files(style: StyleSource, folder: Path) -> list[Path]:

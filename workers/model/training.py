@@ -2,8 +2,6 @@
 
 A run lives in a folder: ``state.safetensors`` (weights, averages, optimiser and random state, from
 which it resumes exactly), ``log.jsonl`` (the curves), and at the end the checkpoint.
-
-    L = λ_content · content + λ_style · style + λ_structure · structure + λ_adversarial · adversarial + λ_tv · tv
 """
 
 from __future__ import annotations
@@ -23,11 +21,11 @@ from workers.model import parallel
 from workers.model.checkpoint import Checkpoint
 from workers.model.config import Stage, TrainConfig
 from workers.model.dataset import PhotoSet, centre_crop, random_crop
-from workers.model.discriminator import adversarial_error, discriminator_loss, random_patches
-from workers.model.losses import content_error, grams, structure_error, style_error, total_variation
+from workers.model.discriminator import discriminator_loss, random_patches
+from workers.model.objective import judge
 from workers.model.run import Run
 from workers.model.style_set import StyleSet
-from workers.model.vgg import CONTENT_TAP, Vgg
+from workers.model.vgg import Vgg
 
 VALIDATION_PHOTOS = 16
 
@@ -56,17 +54,6 @@ class TrainingData:
 
     photos: PhotoSet
     styles: StyleSet
-
-
-@dataclass(frozen=True)
-class Losses:
-    """The weighted loss, a scalar to descend, and its terms per crop, (N,), detached."""
-
-    loss: Tensor
-    content: Tensor
-    style: Tensor
-    structure: Tensor
-    painted: Tensor
 
 
 def train(
@@ -141,10 +128,10 @@ def train_step(run: Run, data: TrainingData, vgg: Vgg, stage: Stage, into: int) 
         picks = torch.randint(len(data.photos.train), (stage.crops,), generator=run.rng).tolist()
         styles = torch.randint(len(run.config.styles), (stage.crops,), generator=run.rng)
         crops = torch.stack([random_crop(data.photos.train[i], stage.crop_px, run.rng) for i in picks])
-        found = losses(run, data, vgg, crops.to(run.device), styles.to(run.device))
+        found = judge(run, data.styles, vgg, crops.to(run.device), styles.to(run.device), run.rng)
         torch.autograd.backward(found.loss / run.config.accumulate)
-        run.balance(styles, found.style, stage.style_target)
-        for index, term in enumerate((found.loss.detach(), found.content, found.style)):
+        run.balance(styles, found.terms["style"], stage.style_target)
+        for index, term in enumerate((found.loss.detach(), found.terms["content"], found.terms["style"])):
             sums[index] += float(term.mean()) / run.config.accumulate
     parallel.average_gradients(run.learnt)
     run.style_weights = parallel.average(run.style_weights)
@@ -164,37 +151,11 @@ def _judge_step(run: Run, data: TrainingData, painted: Tensor, styles: Tensor, c
         return
     real = random_patches(data.styles.images, styles, crop_px, run.rng).to(run.device)
     run.judge_optimiser.zero_grad(set_to_none=True)
-    loss = discriminator_loss(run.discriminator(real, styles), run.discriminator(painted, styles))
+    verdicts = run.discriminator(real, styles), run.discriminator(painted, styles)
+    loss = discriminator_loss(*verdicts, run.config.adversarial)
     torch.autograd.backward(loss)
     parallel.average_gradients(list(run.discriminator.parameters()))
     run.judge_optimiser.step()
-
-
-def losses(run: Run, data: TrainingData, vgg: Vgg, crops: Tensor, styles: Tensor) -> Losses:
-    """Paint crops (N, 3, S, S) in styles (N,) and weigh what is wrong with the result."""
-    config = run.config
-    crops = crops.contiguous(memory_format=torch.channels_last)
-    half = config.precision == "bfloat16"
-    painted = run.generator(crops.bfloat16() if half else crops, run.rows[styles])
-    with torch.autocast(run.device.type, dtype=torch.bfloat16, enabled=half):
-        with torch.no_grad():
-            wanted = vgg(crops, until=CONTENT_TAP)[CONTENT_TAP].float()
-        features = vgg(painted)
-    targets = {tap: stacked[styles] for tap, stacked in data.styles.grams.items()}
-    content = content_error(features[CONTENT_TAP].float(), wanted)
-    style = style_error(grams(features), targets)
-    structure = structure_error(painted, crops)
-    each = (
-        config.content_weight * content
-        + run.style_weights[styles] * style
-        + config.structure_weight * structure
-        + config.tv_weight * total_variation(painted)
-    )
-    if run.discriminator is not None:
-        run.discriminator.requires_grad_(False)
-        each = each + config.adversarial_weight * adversarial_error(run.discriminator(painted, styles))
-        run.discriminator.requires_grad_(True)
-    return Losses(each.mean(), content.detach(), style.detach(), structure.detach(), painted.detach())
 
 
 @torch.no_grad()
@@ -206,16 +167,10 @@ def validate(run: Run, data: TrainingData, vgg: Vgg, crop_px: int) -> dict[str, 
     photos = data.photos.validation[:VALIDATION_PHOTOS]
     crops = torch.stack([centre_crop(photo, crop_px) for photo in photos]).to(run.device)
     styles = torch.arange(len(photos), device=run.device) % len(run.config.styles)
+    rng = torch.Generator().manual_seed(run.config.seed)  # the same noise each time
     with run.averaged():
-        found = losses(run, data, vgg, crops, styles)
-    config = run.config
-    weighed = (
-        config.content_weight * found.content
-        + config.style_weight * found.style
-        + config.structure_weight * found.structure
-    )
-    terms = {"validation": weighed, "content": found.content, "style": found.style, "structure": found.structure}
-    return {name: float(term.mean()) for name, term in terms.items()}
+        found = judge(run, data.styles, vgg, crops, styles, rng)
+    return {name: float(term.mean()) for name, term in ({"validation": found.validation} | found.terms).items()}
 
 
 def stage_at(config: TrainConfig, step: int) -> tuple[Stage, int]:
