@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
     app.command("train")(train_command)
     app.command("evaluate")(evaluate_command)
     app.command("explain")(explain_command)
+    app.command("export")(export_command)
     styles = group(app, "styles", STYLES_HELP)
     styles.command("add")(styles_add)
     styles.command("preview")(styles_preview)
@@ -162,6 +163,22 @@ def explain_command(
         return
     for line in explanation_table(found):
         print_line(line)
+
+
+def export_command(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file, as in generator.onnx; an old one is replaced.")],
+    checkpoint: Annotated[Path, typer.Option(help="Checkpoint; the built-in one by default.")] = BUILT_IN,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a generator as an ONNX file, after checking that it paints as the original does."""
+    from workers.onnx_export import export_onnx  # here, so that other commands do not load torch
+
+    configure_logs(load_settings().log_level)
+    made = export_onnx(checkpoint, out)
+    if as_json:
+        print_json(made)
+    else:
+        print_line(f"{out}: {made['bytes']} bytes, within {made['largest_difference']:.1e} of the original")
 
 
 def styles_add(
