@@ -18,6 +18,7 @@ from shared.settings import load_settings
 from shared.styles import Style
 from workers.evaluation_files import EvaluationFiles
 from workers.evaluation_table import comparison_table, evaluation_table
+from workers.explanation_table import explanation_table
 from workers.lesson import Lesson
 from workers.training_files import TrainingFiles
 
@@ -34,6 +35,8 @@ def register(app: typer.Typer) -> None:
     app.command("beat")(beat)
     app.command("train")(train_command)
     app.command("evaluate")(evaluate_command)
+    app.command("explain")(explain_command)
+    app.command("export")(export_command)
     styles = group(app, "styles", STYLES_HELP)
     styles.command("add")(styles_add)
     styles.command("preview")(styles_preview)
@@ -128,6 +131,54 @@ def evaluate_command(
     for number, table in enumerate(tables):
         for line in table if number == 0 else ["", *table]:
             print_line(line)
+
+
+def explain_command(
+    photo: Annotated[Path, typer.Argument(help="The photo.")],
+    rendition: Annotated[Path, typer.Argument(help="What was made of it.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the pictures and explanation.json.")],
+    style_image: Annotated[
+        Path | None, typer.Option("--style-image", help="Picture of the style: what of it is found again?")
+    ] = None,
+    vgg: Annotated[str | None, typer.Option(help="VGG-19 features, file or URL; ATELIER_VGG by default.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a rendition changed on the photo, and which parts of the style image it resembles."""
+    from workers.explanation import Sight, explain  # here, so that other commands do not load torch
+    from workers.features import load_vgg
+    from workers.images.limits import Limits
+    from workers.painter import choose_device
+
+    settings = load_settings()
+    configure_logs(settings.log_level)
+    limits = Limits(settings.max_image_mib * 2**20, round(settings.max_megapixels * 1e6))
+    sight = Sight.of(photo, rendition, limits, settings.working_px)
+    place = vgg or settings.vgg or (VGG_HERE if style_image or Path(VGG_HERE).is_file() else None)
+    eyes = load_vgg(place, settings.store_options).to(choose_device(settings.device)) if place else None
+    if eyes is None:
+        note("no VGG-19 features (--vgg or ATELIER_VGG): only what changed can be told")
+    found = explain(sight, style_image, eyes, out)
+    if as_json:
+        print_json(found)
+        return
+    for line in explanation_table(found):
+        print_line(line)
+
+
+def export_command(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file, as in generator.onnx; an old one is replaced.")],
+    checkpoint: Annotated[Path, typer.Option(help="Checkpoint; the built-in one by default.")] = BUILT_IN,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a generator as an ONNX file, after checking that it paints as the original does."""
+    from workers.onnx_export import export_onnx  # here, so that other commands do not load torch
+
+    configure_logs(load_settings().log_level)
+    made = export_onnx(checkpoint, out)
+    if as_json:
+        print_json(made)
+    else:
+        print_line(f"{out}: {made['bytes']} bytes, within {made['largest_difference']:.1e} of the original")
 
 
 def styles_add(

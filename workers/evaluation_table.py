@@ -28,7 +28,7 @@ def evaluation_table(findings: dict[str, Any]) -> list[str]:
         lines.append([found["style"], *_values(found, ""), "yes" if found["meets_goal"] else "no"])
     met = sum(found["meets_goal"] for found in findings["styles"])
     lines.append([OVERALL, *_values(findings["overall"], ""), f"{met} of {len(findings['styles'])}"])
-    return _aligned(lines)
+    return aligned(lines)
 
 
 def comparison_table(checkpoints: Sequence[dict[str, Any]]) -> list[str]:
@@ -42,14 +42,14 @@ def comparison_table(checkpoints: Sequence[dict[str, Any]]) -> list[str]:
             for name in COLUMNS
         }
         lines.append([f"{one['checkpoint']} − first", *_values(change, "+")])
-    return _aligned(lines)
+    return aligned(lines)
 
 
 def _values(figures: dict[str, Any], sign: str) -> list[str]:
     return ["–" if figures[name] is None else format(figures[name], sign + spec) for name, (_, spec) in COLUMNS.items()]
 
 
-def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
     """Pad the cells: the first column to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return [

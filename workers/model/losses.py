@@ -26,13 +26,19 @@ def grams(features: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {tap: gram(features[tap]) for tap in STYLE_TAPS}
 
 
-def style_error(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Tensor:
-    """Relative error of the Gram matrices, ‖G − Gs‖² / ‖Gs‖², mean over the layers: (N,).
+def style_errors(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Relative error of the Gram matrices, ‖G − Gs‖² / ‖Gs‖², by style layer: (N,) each.
 
     0 is the style exactly; a photo that was not styled has values around 1 and above.
     """
-    errors = [(found[tap] - wanted[tap]).square().sum((1, 2)) / wanted[tap].square().sum((1, 2)) for tap in STYLE_TAPS]
-    return torch.stack(errors).mean(0)
+    return {
+        tap: (found[tap] - wanted[tap]).square().sum((1, 2)) / wanted[tap].square().sum((1, 2)) for tap in STYLE_TAPS
+    }
+
+
+def style_error(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Tensor:
+    """Mean of ``style_errors`` over the layers: (N,)."""
+    return torch.stack(list(style_errors(found, wanted).values())).mean(0)
 
 
 def content_error(found: Tensor, wanted: Tensor) -> Tensor:

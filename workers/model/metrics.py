@@ -28,7 +28,12 @@ def perceptual_distance(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor
     length over the channels, mean over the positions and the layers. A stand-in for LPIPS (Zhang et
     al. 2018, arXiv:1801.03924), which weighs the channels with trained heads.
     """
-    return torch.stack([_angle(found[tap].float(), wanted[tap].float()) for tap in CONTENT_TAPS]).mean(0)
+    return torch.stack(list(content_distances(found, wanted).values())).mean(0)
+
+
+def content_distances(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The parts of ``perceptual_distance`` by content layer: (N,) each, 0 for equal pictures, 2 at most."""
+    return {tap: _angle(found[tap].float(), wanted[tap].float()) for tap in CONTENT_TAPS}
 
 
 def _angle(x: Tensor, y: Tensor) -> Tensor:

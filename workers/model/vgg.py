@@ -32,6 +32,19 @@ STYLE_TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 CONTENT_TAP = "relu3_3"
 
 
+def view_px(layer: str) -> int:
+    """Return how many pixels on a side one position of a layer sees: its receptive field."""
+    seen, step = 1, 1
+    for one in LAYERS:
+        if isinstance(one, str):
+            seen, step = seen + step, 2 * step
+            continue
+        seen += 2 * step
+        if one[0] == layer:
+            break
+    return seen
+
+
 class Vgg(nn.Module):
     """The convolutions of VGG-19 up to relu4_1, frozen."""
 

@@ -1,0 +1,43 @@
+"""A plate: pictures side by side on white, each below its title, and room for a strip at the foot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PIL import Image, ImageDraw, ImageFont
+
+PANEL_PX = 480
+MARGIN_PX = 16
+TITLE_PX = 18
+INK = "#222222"
+
+
+def plate(panels: Sequence[tuple[Image.Image, str]], foot_px: int) -> tuple[Image.Image, int]:
+    """Lay out pictures with their titles; return the plate and the height at which its foot begins."""
+    fitted = [(fit(picture, PANEL_PX), title) for picture, title in panels]
+    foot = 2 * MARGIN_PX + TITLE_PX + max(picture.height for picture, _ in fitted) + MARGIN_PX
+    width = MARGIN_PX + sum(column_width(picture, title) + MARGIN_PX for picture, title in fitted)
+    made = Image.new("RGB", (width, foot + foot_px + MARGIN_PX), "white")
+    draw, left = ImageDraw.Draw(made), MARGIN_PX
+    for picture, title in fitted:
+        draw.text((left, MARGIN_PX), title, fill=INK, font=font())
+        made.paste(picture, (left, 2 * MARGIN_PX + TITLE_PX))
+        left += column_width(picture, title) + MARGIN_PX
+    return made, foot
+
+
+def fit(picture: Image.Image, side: int) -> Image.Image:
+    """Return a picture scaled so that its longer side is ``side``."""
+    factor = side / max(picture.size)
+    size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
+    return picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def font(size: int = TITLE_PX - 3) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    """Return the font of all plates."""
+    return ImageFont.load_default(size)
+
+
+def column_width(picture: Image.Image, title: str) -> int:
+    """Width that a picture or its title needs."""
+    return max(picture.width, round(font().getlength(title)))
