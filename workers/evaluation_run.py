@@ -186,10 +186,10 @@ def recognise(
 
 
 def shipped_white(painted: Tensor, photo: Tensor) -> float | None:
-    """Share of near-white kept once the paint is composed with the background protected, as it is shipped.
+    """Share of the white background kept once the paint is composed with it protected, as it is shipped.
 
     The paint itself is the bare network's, whose statistics see the white, too: those figures compare with
-    other networks'. Takes (3, H, W) twice; None where the photo has no white to keep.
+    other networks'. Takes (3, H, W) twice; None where the photo is no shot on white.
     """
     rgb, paint_rgb = to_pixels(photo), to_pixels(painted)
     shipped = torch.from_numpy(compose(rgb, rgb, paint_rgb, paint_weight(rgb), strength=1)).permute(2, 0, 1)

@@ -160,14 +160,21 @@ def test_colour_drift_is_zero_for_the_photo_and_a_hundred_from_black_to_white() 
     assert float(colour_drift(torch.zeros(1, 3, 4, 4), torch.ones(1, 3, 4, 4))) == pytest.approx(100, abs=0.01)
 
 
-def test_white_kept_counts_only_what_was_white() -> None:
-    photo = torch.full((2, 3, 10, 10), 0.5)
-    photo[0, :, :4] = 1
-    image = photo.clone()
-    image[0, :, 3] = 0.9
-    share, undefined = metrics.white_kept(image, photo).tolist()
-    assert share == pytest.approx(0.75)
+def test_white_kept_counts_the_background_of_shots_on_white_alone() -> None:
+    shot, scene = torch.full((3, 20, 20), 0.95), torch.full((3, 20, 20), 0.5)
+    shot[:, 5:15, 5:15] = 0.3
+    shot[:, 8:12, 8:12] = 1  # white on the product, to be painted
+    scene[:, 5:15, 5:15] = 1
+    photo = torch.stack([shot, scene])
+    kept, undefined = metrics.white_kept(photo, photo).tolist()
+    assert kept == 1
     assert math.isnan(undefined)
+    painted = photo.clone()
+    painted[:, :, 5:15, 5:15] = 0.4
+    assert metrics.white_kept(painted, photo)[0] == 1
+    painted[:, 2, 0] = 0.9  # 20 of the 300 pixels around it turn yellowish
+    painted[:, :, 1] = 0.94  # which nobody sees
+    assert float(metrics.white_kept(painted, photo)[0]) == pytest.approx(280 / 300)
 
 
 @pytest.mark.parametrize("period", [2, 4])

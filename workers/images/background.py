@@ -7,6 +7,8 @@ out of the generator's statistics (``workers.model.generator.AreaMoments``), and
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
@@ -20,6 +22,15 @@ WHITE_FROM, WHITE_TO = 218.0, 232.0
 FALL_FROM, FALL_TO = 4.0, 15.0
 """How much darker than the background a pixel may be to be wholly, and at all, a part of it."""
 
+DRIFT = 30.0
+"""How far the background may drift from the border's median: paper is rarely lit evenly into its corners."""
+
+SAMPLES = 64
+"""Samples along the shorter side in which the drift is looked for."""
+
+QUADRATIC = ([0, 0, 1, 0, 1, 2], [0, 1, 0, 2, 1, 0])
+"""Powers of y and of x in the terms of a quadratic surface."""
+
 BORDER_FROM, BORDER_TO = 0.35, 0.65
 """Share of the border that must be background for a picture to begin to be, and fully be, a shot on white."""
 
@@ -30,33 +41,71 @@ HOLE_SHARE = 0.7
 def paint_weight(rgb: Pixels) -> Pixels:
     """How much of the paint each pixel takes: uint8 (H, W, 3) → uint8 (H, W), 0 on a white background.
 
-    The background is what is about as bright as the border and hangs together with it, or is a hole
-    seen through the product; bright parts of the product itself are painted. A picture whose border
-    is not white, a scene, is painted everywhere: 255.
+    The background is what is about as bright as the border, lets its brightness drift slowly, and hangs
+    together with the border, or is a hole seen through the product; bright parts of the product itself
+    are painted. A picture whose border is not white, a scene, is painted everywhere: 255.
     """
     least: Field = ndimage.uniform_filter(rgb.min(axis=2).astype(np.float32), 3)
-    border = np.concatenate((least[0], least[-1], least[:, 0], least[:, -1]))
-    level = float(np.median(border))
-    similar = float((np.abs(border - level) <= FALL_TO).mean())
-    on_white = float(_ramp(level, WHITE_FROM, WHITE_TO) * _ramp(similar, BORDER_FROM, BORDER_TO))
-    if on_white == 0:
+    level = float(np.median(_border(least)))
+    white = float(_ramp(level, WHITE_FROM, WHITE_TO))
+    if white == 0:
         return np.full(rgb.shape[:2], 255, np.uint8)
-    kept = on_white * _ramp(least, level - FALL_TO, level - FALL_FROM) * _background(least, level)
+    above = least - _brightness(least, level)
+    similar = float((np.abs(_border(above)) <= FALL_TO).mean())
+    on_white = white * float(_ramp(similar, BORDER_FROM, BORDER_TO))
+    kept = on_white * _ramp(above, -FALL_TO, -FALL_FROM) * _background(above)
     weight: Pixels = 255 - np.rint(255 * kept).astype(np.uint8)
     return weight
 
 
-def _background(least: Field, level: float) -> npt.NDArray[np.bool_]:
-    """Which pixels belong to a bright area that touches the border or is a hole: bool (H, W)."""
-    areas, count = ndimage.label(least >= level - FALL_TO)
-    at_border = np.concatenate((areas[0], areas[-1], areas[:, 0], areas[:, -1]))
+def _brightness(least: Field, level: float) -> Field:
+    """How bright the background is, or would be behind the product: float (H, W), within ``DRIFT`` of ``level``.
+
+    A quadratic surface through what hangs together with the border, fitted again as that grows. Against
+    one level for the whole picture a corner in half-light would be painted, in the blocks of the photo's JPEG.
+    """
+    powers = [np.vander(np.arange(size, dtype=np.float32) / size, 3, increasing=True) for size in least.shape]
+    step = max(1, min(least.shape) // SAMPLES)
+    y, x = (power[::step] for power in powers)
+    terms = np.stack([np.outer(y[:, i], x[:, j]) for i, j in zip(*QUADRATIC, strict=True)], axis=-1)
+    seen = least[::step, ::step]
+    surface = np.zeros((3, 3), np.float32)
+    for _ in range(3):
+        areas, count = ndimage.label(np.abs(seen - level - y @ surface @ x.T) <= FALL_TO / 2)
+        background = _at_border(areas, count)[areas]
+        known = terms[background]
+        # What little is added to the diagonal lets a border of few samples stay level.
+        squares = known.T @ known + 0.01 * np.eye(len(QUADRATIC[0]), dtype=np.float32)
+        surface[QUADRATIC] = np.linalg.solve(squares, known.T @ (seen[background] - level))
+    drift: Field = np.clip(powers[0] @ surface @ powers[1].T, -DRIFT, DRIFT)
+    return level + drift
+
+
+def _background(above: Field) -> npt.NDArray[np.bool_]:
+    """Which pixels belong to a bright area that touches the border or is a hole: bool (H, W).
+
+    ``above`` is how much brighter than the background a pixel is.
+    """
+    areas, count = ndimage.label(above >= -FALL_TO)
     sizes = np.bincount(areas.ravel(), minlength=count + 1)
-    as_bright = np.bincount(areas.ravel(), weights=(least >= level - FALL_FROM).ravel(), minlength=count + 1)
-    found = as_bright >= HOLE_SHARE * sizes
-    found[at_border] = True
+    as_bright = np.bincount(areas.ravel(), weights=(above >= -FALL_FROM).ravel(), minlength=count + 1)
+    found = _at_border(areas, count) | (as_bright >= HOLE_SHARE * sizes)
     found[0] = False
     kept: npt.NDArray[np.bool_] = found[areas]
     return kept
+
+
+def _at_border(areas: npt.NDArray[np.int32], count: int) -> npt.NDArray[np.bool_]:
+    """Which of the labels 0 to ``count`` touch the border; never 0, which is no area: bool (count + 1,)."""
+    touching = np.zeros(count + 1, np.bool_)
+    touching[_border(areas)] = True
+    touching[0] = False
+    return touching
+
+
+def _border(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The outermost row and column on each side, one after the other."""
+    return np.concatenate((values[0], values[-1], values[:, 0], values[:, -1]))
 
 
 def _ramp(value: Field | float, start: float, end: float) -> Field | float:

@@ -16,8 +16,9 @@ from torch import Tensor
 from workers.model.vgg import STYLE_TAPS
 
 CONTENT_TAPS = ("relu1_2", "relu2_2", "relu3_4", "relu4_1")
-NEAR_WHITE = 250 / 255
-LEAST_WHITE = 0.01
+NEAR_WHITE = 240 / 255
+WHITE_FALL = 5 / 255
+SHOT_BORDER = 0.5
 STYLE_WEIGHT = 10.0
 
 
@@ -84,10 +85,29 @@ def combined(content: Tensor, style: Tensor) -> Tensor:
 
 
 def white_kept(image: Tensor, photo: Tensor) -> Tensor:
-    """Share of the photo's near-white pixels that are near-white still, (N,) in [0, 1]; NaN where it has under 1 %.
+    """Share of a shot's white background that is as white as it was, (N,) in [0, 1]; NaN for any other photo.
 
-    Near-white: every channel at 250 of 255 or more.
+    Background is what is near-white (every channel at 240 of 255 or more, which takes in the off-white of many
+    shops) and can be reached from the border in a straight line, along its row or its column, over near-white
+    alone. So white parts of the product, and the rims that sharpening leaves around it, do not count, and
+    neither do gaps within it. A photo is a shot on white if at least half of its border is near-white. Kept is
+    a pixel none of whose channels is more than 5 of 255 darker than the photo's darkest.
     """
-    was, is_still = (x.amin(1) >= NEAR_WHITE - 1e-6 for x in (photo, image))
-    kept = (was & is_still).float().mean((1, 2)) / was.float().mean((1, 2))
-    return torch.where(was.float().mean((1, 2)) < LEAST_WHITE, torch.nan, kept)
+    white = photo.amin(1) >= NEAR_WHITE - 1e-6
+    on_white = _border(white).float().mean(1) >= SHOT_BORDER
+    background = _seen_from_border(white)
+    kept = background & (image.amin(1) >= photo.amin(1) - WHITE_FALL - 1e-6)
+    return torch.where(on_white, kept.float().sum((1, 2)) / background.float().sum((1, 2)), torch.nan)
+
+
+def _border(values: Tensor) -> Tensor:
+    """The outermost rows and columns of (N, H, W), one after the other: (N, 2 H + 2 W)."""
+    return torch.cat((values[:, 0], values[:, -1], values[:, :, 0], values[:, :, -1]), dim=1)
+
+
+def _seen_from_border(free: Tensor) -> Tensor:
+    """Which pixels (N, H, W) a straight line over ``free`` ones alone, up, down, left or right, leads out from."""
+    lines = free.byte()
+    return torch.stack(
+        [line for dim in (1, 2) for line in (lines.cumprod(dim), lines.flip(dim).cumprod(dim).flip(dim))]
+    ).any(0)
