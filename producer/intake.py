@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -13,6 +14,8 @@ from PIL import Image
 from producer.thumbnail import FORMATS
 from shared.errors import SourceRefused
 from shared.jobs import STORED
+from shared.merchants import require_allowed
+from shared.source_copies import source_key
 from shared.store import ObjectStore
 
 UNKNOWN_PIXELS = 1_000_000
@@ -28,20 +31,25 @@ class Taken:
 
 
 class Intake:
-    """Puts local files into the store once each, however many jobs name them."""
+    """Puts local files into the store once each, however many jobs name them.
 
-    def __init__(self, store: ObjectStore, merchant_id: int, max_bytes: int) -> None:
+    ``allowed`` are the prefixes of ``s3://`` URLs that the merchant may name.
+    """
+
+    def __init__(self, store: ObjectStore, merchant_id: int, max_bytes: int, allowed: Sequence[str] = ()) -> None:
         self._store = store
         self._merchant_id = merchant_id
         self._max_bytes = max_bytes
+        self._allowed = allowed
 
     def take(self, source: str) -> Taken:
-        """Return where a worker reads a source. Raises InvalidInput if the file cannot be taken.
+        """Return where a worker reads a source. Raises InvalidInput if it cannot be taken.
 
         Files go to ``sources/MERCHANT/HASH``: the same file again is the same object.
         """
         path = local_path(source)
         if path is None:
+            require_allowed(source, self._allowed)
             return Taken(source, UNKNOWN_PIXELS)
         try:
             size = path.stat().st_size
@@ -54,7 +62,7 @@ class Intake:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise SourceRefused(f"the file cannot be read: {error.strerror}", code="image_not_readable") from error
-        key = f"sources/{self._merchant_id}/{digest[:2]}/{digest}"
+        key = source_key(self._merchant_id, digest)
         self._store.put_file(key, path)
         return Taken(STORED + key, header_pixels(path))
 
