@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from producer.manifest.archive import member_of
 from producer.manifest.extensions import without_extension
 from producer.manifest.row import shortened, storable
 from shared.errors import SourceRefused
@@ -45,6 +46,8 @@ class Sources:
                 return self._local(text)
             case "file":
                 return self._local(_path_of_file_url(text))
+            case "zip" if self.allow_local and member_of(text):
+                return text
             case "s3":
                 return s3_source(text)
             case "http" | "https":
