@@ -25,14 +25,13 @@ from shared.database import transaction
 from shared.errors import InvalidInput, UsageError
 from shared.logs import configure_logs
 from shared.look import Look, parse_mix
-from shared.merchants import merchant_id
+from shared.merchants import LOCAL_MERCHANT, allowed_sources, merchant_id, require_allowed
 from shared.model_versions import champion
 from shared.session import Session, open_session
 from shared.settings import Settings, load_settings
 from shared.store import open_store
 from shared.styles import list_styles, require_styles, style_rows
 
-LOCAL_MERCHANT = "local"
 FORMATS = ("jpeg", "png", "webp")
 
 Merchant = Annotated[str, typer.Option("--merchant", "-m", help="Whose batch it is.")]
@@ -252,7 +251,9 @@ def _dry_run(session: Session, order: Order, as_json: bool) -> None:
     """Read the whole manifest and say what would be done."""
     with transaction(session.engine) as connection:
         version = champion(connection)
-        known = style_rows(connection, merchant_id(connection, order.merchant), version.trunk_sha256)
+        merchant = merchant_id(connection, order.merchant)
+        known = style_rows(connection, merchant, version.trunk_sha256)
+        allowed = allowed_sources(connection, merchant)
     require_styles((name for look in order.looks for name in look.styles), known)
     rows, images, bad = 0, 0, []
     for row in order.manifest.rows():
@@ -260,6 +261,7 @@ def _dry_run(session: Session, order: Order, as_json: bool) -> None:
         try:
             if row.error is not None:
                 raise row.error
+            require_allowed(row.source, allowed)
             looks = looks_of_row(row, order.looks)
             require_styles((name for look in looks for name in look.styles), known)
             images += len(looks)

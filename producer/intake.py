@@ -1,18 +1,24 @@
-"""Taking in sources: local files are put into the object store, by their content."""
+"""Taking in sources: local files and members of archives are put into the object store, by their content."""
 
 from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from PIL import Image
 
+from producer.manifest.archive import Archive, member_of
 from producer.thumbnail import FORMATS
-from shared.errors import SourceRefused
+from shared.errors import ManifestError, SourceRefused
 from shared.jobs import STORED
+from shared.merchants import require_allowed
+from shared.source_copies import source_key
 from shared.store import ObjectStore
 
 UNKNOWN_PIXELS = 1_000_000
@@ -28,20 +34,28 @@ class Taken:
 
 
 class Intake:
-    """Puts local files into the store once each, however many jobs name them."""
+    """Puts local files into the store once each, however many jobs name them.
 
-    def __init__(self, store: ObjectStore, merchant_id: int, max_bytes: int) -> None:
+    ``allowed`` are the prefixes of ``s3://`` URLs that the merchant may name.
+    """
+
+    def __init__(self, store: ObjectStore, merchant_id: int, max_bytes: int, allowed: Sequence[str] = ()) -> None:
         self._store = store
         self._merchant_id = merchant_id
         self._max_bytes = max_bytes
+        self._allowed = allowed
+        self._archive: Archive | None = None  # the last one: its rows come together
 
     def take(self, source: str) -> Taken:
-        """Return where a worker reads a source. Raises InvalidInput if the file cannot be taken.
+        """Return where a worker reads a source. Raises InvalidInput if it cannot be taken.
 
         Files go to ``sources/MERCHANT/HASH``: the same file again is the same object.
         """
+        if member := member_of(source):
+            return self._take_member(*member)
         path = local_path(source)
         if path is None:
+            require_allowed(source, self._allowed)
             return Taken(source, UNKNOWN_PIXELS)
         try:
             size = path.stat().st_size
@@ -54,12 +68,24 @@ class Intake:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise SourceRefused(f"the file cannot be read: {error.strerror}", code="image_not_readable") from error
-        key = f"sources/{self._merchant_id}/{digest[:2]}/{digest}"
+        key = source_key(self._merchant_id, digest)
         self._store.put_file(key, path)
         return Taken(STORED + key, header_pixels(path))
 
+    def _take_member(self, path: Path, name: str) -> Taken:
+        """Put a file of an archive into the store, under its content and nothing else."""
+        if self._archive is None or self._archive.path != path:
+            try:
+                self._archive = Archive(path)
+            except ManifestError as error:  # of one row, that names the archive
+                raise SourceRefused(str(error), code=error.code) from error
+        data = self._archive.read(name, self._max_bytes)
+        key = source_key(self._merchant_id, hashlib.sha256(data).hexdigest())
+        self._store.put(key, data)
+        return Taken(STORED + key, header_pixels(BytesIO(data)))
 
-def header_pixels(path: Path) -> int:
+
+def header_pixels(path: Path | BinaryIO) -> int:
     """Return width × height as the file's header says; a worker finds out if that is a lie."""
     try:
         with warnings.catch_warnings():

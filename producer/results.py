@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from producer.csv_out import write_csv
+from producer.manifest.archive import member_of
 from producer.manifest.columns import Columns
 from shared.errors import UsageError
 
@@ -120,8 +121,8 @@ def _error_row(result: Result) -> dict[str, object]:
         found = (result.sku, result.source, result.style, f"{result.strength:g}")
         row = dict(zip(_LISTING_COLUMNS, found, strict=True))
     column = Columns.among(row).image
-    if column and result.source_path is not None:
-        # A relative path would be looked for beside errors.csv, not beside the manifest it came from.
+    if column and (result.source_path is not None or member_of(result.source)):
+        # A relative path would be looked for beside errors.csv, not beside or in what it came from.
         row[column] = result.source
     # Last, because an errors.csv that is submitted again brings these columns along.
     return row | {"code": result.code, "message": result.message, "retryable": _yes_no(result.retryable)}

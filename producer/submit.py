@@ -23,7 +23,7 @@ from shared.dispatch import dispatch
 from shared.errors import BrokerUnavailable, InvalidInput, ManifestError
 from shared.jobs import NewJob, add_jobs
 from shared.look import Look, parse_mix
-from shared.merchants import merchant_id
+from shared.merchants import allowed_sources, merchant_id
 from shared.model_versions import champion
 from shared.session import Session
 from shared.styles import require_styles, style_rows
@@ -86,7 +86,9 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
     if batch.intake == "sealed":
         return Submission(batch, resumed)
     warnings: list[str] = []
-    intake = Intake(session.store, batch.merchant_id, session.settings.max_image_mib * 2**20)
+    with transaction(session.engine) as connection:
+        allowed = allowed_sources(connection, batch.merchant_id)
+    intake = Intake(session.store, batch.merchant_id, session.settings.max_image_mib * 2**20, allowed)
     rows = order.manifest.rows(skip=batch.rows_read)
     try:
         for page in _pages(rows, order, intake, batch):

@@ -69,10 +69,14 @@ class Failed:
 
 @dataclass(frozen=True)
 class PutBack:
-    """A job to be tried again after a delay, because its source does not answer."""
+    """A job to be tried again after a delay, because its source does not answer.
+
+    ``attempts`` is 0 where its host was not even asked.
+    """
 
     ordinal: int
     delay_seconds: float
+    attempts: int = 1
 
 
 Outcome = Succeeded | Failed | PutBack
@@ -165,7 +169,7 @@ def finish(connection: Connection, claim: Claim, outcomes: Sequence[Outcome], le
                 retryable=outcome.retryable,
             )
         elif isinstance(outcome, PutBack):
-            jobs.put_back_job(connection, batch_id, outcome.ordinal, outcome.delay_seconds)
+            jobs.put_back_job(connection, batch_id, outcome.ordinal, outcome.delay_seconds, attempts=outcome.attempts)
     batches.add_counts(connection, batch_id, Counts(succeeded=succeeded, failed=failed, reused=reused))
     return True
 

@@ -126,9 +126,18 @@ class Unavailable(AtelierError):
 
 
 class SourceUnavailable(Unavailable):
-    """A source host does not answer at present: its jobs are put back with backoff."""
+    """A source host does not answer at present: its jobs are put back with backoff.
+
+    ``wait_seconds`` is what the host itself asks for. ``asked`` is False where it was not asked at all,
+    because it rests or is busy with us: that is no failed attempt.
+    """
 
     code = "source_unavailable"
+
+    def __init__(self, message: str, *, wait_seconds: float = 0.0, asked: bool = True) -> None:
+        super().__init__(message)
+        self.wait_seconds = wait_seconds
+        self.asked = asked
 
 
 class DatabaseUnavailable(Unavailable):

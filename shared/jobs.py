@@ -147,15 +147,17 @@ def fail_job(connection: Connection, batch_id: UUID, ordinal: int, code: str, me
     return done.rowcount
 
 
-def put_back_job(connection: Connection, batch_id: UUID, ordinal: int, delay_seconds: float) -> None:
-    """Let a queued job wait before its next attempt."""
+def put_back_job(
+    connection: Connection, batch_id: UUID, ordinal: int, delay_seconds: float, *, attempts: int = 1
+) -> None:
+    """Let a queued job wait before its next attempt, counting those made."""
     connection.execute(
         text("""
-        UPDATE jobs SET attempts = attempts + 1,
+        UPDATE jobs SET attempts = attempts + :attempts,
             next_attempt_at = clock_timestamp() + make_interval(secs => :delay)
         WHERE batch_id = :batch AND ordinal = :ordinal AND state = 'queued'
         """),
-        {"batch": batch_id, "ordinal": ordinal, "delay": delay_seconds},
+        {"batch": batch_id, "ordinal": ordinal, "delay": delay_seconds, "attempts": attempts},
     )
 
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
 
-from shared.errors import UsageError
+from shared.errors import SourceRefused, UsageError
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
+
+LOCAL_MERCHANT = "local"
+"""Whose batches are those of commands that name no merchant: the operator, who may read whatever our keys open."""
+
+ANY_BUCKET = "s3://"
+_PREFIX = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/(.+/)?)?")
 
 
 def merchant_id(connection: Connection, name: str) -> int:
@@ -16,7 +23,54 @@ def merchant_id(connection: Connection, name: str) -> int:
     if not NAME.fullmatch(name):
         raise UsageError(f"merchant {name!r}: use up to 64 lower-case letters, digits, dots, dashes, underscores")
     connection.execute(
-        text("INSERT INTO merchants (name) VALUES (:name) ON CONFLICT (name) DO NOTHING"), {"name": name}
+        text("INSERT INTO merchants (name, allowed_sources) VALUES (:name, :allowed) ON CONFLICT (name) DO NOTHING"),
+        {"name": name, "allowed": [ANY_BUCKET] if name == LOCAL_MERCHANT else []},
     )
     found = connection.execute(text("SELECT id FROM merchants WHERE name = :name"), {"name": name})
     return int(found.scalar_one())
+
+
+def allowed_sources(connection: Connection, merchant: int) -> tuple[str, ...]:
+    """Return what a merchant may have read with our own key: prefixes of ``s3://`` URLs, sorted."""
+    found = connection.execute(text("SELECT allowed_sources FROM merchants WHERE id = :id"), {"id": merchant})
+    return tuple(found.scalar_one())
+
+
+def allow_source(connection: Connection, merchant: int, prefix: str) -> None:
+    """Let a merchant name the objects below ``s3://bucket/`` or ``s3://bucket/folder/``; ``s3://`` is all there is.
+
+    Raises UsageError on what is no such prefix.
+    """
+    _change(connection, merchant, prefix, "array_append(array_remove(allowed_sources, :prefix), :prefix)")
+
+
+def withdraw_source(connection: Connection, merchant: int, prefix: str) -> None:
+    """Undo ``allow_source``; jobs that wait are refused, too."""
+    _change(connection, merchant, prefix, "array_remove(allowed_sources, :prefix)")
+
+
+def require_allowed(source: str, allowed: Sequence[str]) -> None:
+    """Raise SourceRefused if a source is an ``s3://`` URL below none of the ``allowed`` prefixes.
+
+    Our key opens more than one merchant's buckets, so none may name whatever it likes.
+    """
+    if source.startswith("s3://") and not source.startswith(tuple(allowed)):
+        bucket = source.removeprefix("s3://").partition("/")[0]
+        raise SourceRefused(
+            f"bucket {bucket} is not on the merchant's list of sources: ask the operator to allow it"
+            f" (atelier merchants allow MERCHANT s3://{bucket}/)",
+            code="source_not_allowed",
+        )
+
+
+def _change(connection: Connection, merchant: int, prefix: str, changed: str) -> None:
+    prefix = prefix if prefix.endswith("/") else prefix + "/"
+    if not _PREFIX.fullmatch(prefix):
+        raise UsageError(f"{prefix!r} is no prefix of sources: write s3://bucket/ or s3://bucket/folder/")
+    connection.execute(
+        text(f"""
+        UPDATE merchants SET allowed_sources = ARRAY(SELECT one FROM unnest({changed}) one ORDER BY one COLLATE "C")
+        WHERE id = :id
+        """),
+        {"id": merchant, "prefix": prefix},
+    )

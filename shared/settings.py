@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import UsageError
 from shared.fleet import ALIVE_SECONDS
 from shared.store import StoreOptions
+
+
+def _listed(value: object) -> object:
+    """Split what stands with commas in one variable."""
+    return tuple(filter(None, (one.strip() for one in value.split(",")))) if isinstance(value, str) else value
 
 
 class Settings(BaseSettings):
@@ -42,6 +48,12 @@ class Settings(BaseSettings):
     s3_checksums: Literal["when_required", "when_supported"] = Field(
         "when_required",
         description="When boto3 adds checksums to requests; not every S3 server accepts them.",
+    )
+    source_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        (), description="Hosts that http:// and https:// sources may come from, with commas; *.shop.example: all below."
+    )
+    source_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        (), description="Private networks that sources may be fetched from nevertheless, as 10.1.0.0/16, with commas."
     )
     device: str = Field("auto", description="Device of the generator: auto, cpu, cuda or cuda:N.")
     slots: int = Field(3, ge=1, le=64, description="Chunks a worker has in hand at once.")

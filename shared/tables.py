@@ -57,7 +57,21 @@ merchants = Table(
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("name", Text, nullable=False, unique=True),
+    # Prefixes of s3:// URLs that may be read for the merchant with our own key.
+    Column("allowed_sources", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     _moment("created_at", default=True, nullable=False),
+)
+
+# What a URL of the web last gave; the object lies under the merchant's sources/.
+source_copies = Table(
+    "source_copies",
+    metadata,
+    Column("merchant_id", ForeignKey("merchants.id"), primary_key=True),
+    Column("url_sha256", Text, primary_key=True),
+    Column("etag", Text),
+    Column("last_modified", Text),
+    Column("sha256", Text, nullable=False),
+    _moment("fetched_at", default=True, nullable=False),
 )
 
 # Virtual time of weighted fair queueing: who has had the least of a queue is served next.

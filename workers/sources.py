@@ -1,63 +1,72 @@
-"""Where a job's source image comes from."""
+"""Where a job's source image comes from: our own store, a merchant's bucket, or the web."""
 
 from __future__ import annotations
 
 import hashlib
 
-from shared.errors import InvalidInput, NotAllowed, SourceRefused, SourceUnavailable, StoreUnavailable
+from sqlalchemy import Engine
+
+from shared.database import transaction
+from shared.errors import InvalidInput, SourceRefused
 from shared.jobs import STORED
-from shared.store import ObjectStore, StoreOptions, open_store
+from shared.merchants import allowed_sources, require_allowed
+from shared.source_copies import SourceCopy, find_copy, keep_copy, source_key
+from shared.store import ObjectStore
+from workers.buckets import Buckets
+from workers.web.client import Validators, Web
 
 
 class Sources:
-    """Fetches sources from Atelier's own store and from S3 buckets of merchants."""
+    """Fetches the sources that jobs name. One instance is shared by all threads of a worker."""
 
-    def __init__(self, store: ObjectStore, options: StoreOptions, max_bytes: int) -> None:
+    def __init__(self, engine: Engine, store: ObjectStore, max_bytes: int, buckets: Buckets, web: Web) -> None:
+        self._engine = engine
         self._store = store
-        self._options = options
         self._max_bytes = max_bytes
-        self._buckets: dict[str, ObjectStore] = {}
+        self._buckets = buckets
+        self._web = web
 
-    def fetch(self, source: str) -> bytes:
-        """Return the bytes of a source.
+    def fetch(self, merchant: int, source: str) -> bytes:
+        """Return the bytes of a merchant's source.
 
-        Raises ImageError (the image's own fault), SourceUnavailable (its host's, try again later) or
-        StoreUnavailable (our own store's).
+        Raises ImageError (the image's own fault), SourceUnavailable (its host's, try again later),
+        StoreUnavailable (our own store's) or DatabaseUnavailable.
         """
         if source.startswith(STORED):
             return self._stored(source.removeprefix(STORED))
-        scheme, _, rest = source.partition("://")
-        bucket, _, key = rest.partition("/")
-        if scheme != "s3":
-            raise SourceRefused(f"sources of the kind {scheme}:// are not fetched: upload the file or use s3://")
-        try:
-            return self._get(self._bucket(bucket), key)
-        except NotAllowed as error:
-            raise SourceRefused(
-                f"bucket {bucket} does not let us read {key}, or has no such object: let our access key read it",
-                code="source_denied",
-            ) from error
-        except StoreUnavailable as error:
-            if error.code == "no_such_bucket":
-                raise SourceRefused(f"there is no bucket {bucket}: correct the URL", code=error.code) from error
-            raise SourceUnavailable(f"bucket {bucket} does not answer: {error}") from error
-        except InvalidInput as error:
-            raise SourceRefused(str(error), code=error.code) from error
+        if source.startswith("s3://"):
+            with transaction(self._engine) as connection:
+                require_allowed(source, allowed_sources(connection, merchant))
+            return self._buckets.get(source)
+        return self._from_web(merchant, source)
 
     def _stored(self, key: str) -> bytes:
-        data = self._get(self._store, key)
+        try:
+            data = self._store.get(key, max_bytes=self._max_bytes)
+        except InvalidInput as error:
+            raise SourceRefused(str(error), code=error.code) from error
         # A folder store may share the file with the merchant (hard link), who may have edited it since.
         if hashlib.sha256(data).hexdigest() != key.rpartition("/")[2]:
             raise SourceRefused("the file was changed after it was submitted: submit it again", code="source_changed")
         return data
 
-    def _get(self, store: ObjectStore, key: str) -> bytes:
-        try:
-            return store.get(key, max_bytes=self._max_bytes)
-        except InvalidInput as error:
-            raise SourceRefused(str(error), code=error.code) from error
+    def _from_web(self, merchant: int, url: str) -> bytes:
+        """Fetch a URL, or take our copy where its host says that it is still the same."""
+        with transaction(self._engine) as connection:
+            copy = find_copy(connection, merchant, url)
+        answer = self._web.get(url, Validators(copy.etag, copy.last_modified) if copy else Validators())
+        if answer.data is None and copy is not None:
+            try:
+                return self._stored(source_key(merchant, copy.sha256))
+            except SourceRefused:  # swept, or damaged
+                answer = self._web.get(url)
+        assert answer.data is not None  # no validators were sent
+        if answer.validators.headers:
+            self._keep(merchant, url, answer.data, answer.validators)
+        return answer.data
 
-    def _bucket(self, name: str) -> ObjectStore:
-        if name not in self._buckets:
-            self._buckets[name] = open_store(f"s3://{name}", self._options)
-        return self._buckets[name]
+    def _keep(self, merchant: int, url: str, data: bytes, validators: Validators) -> None:
+        sha256 = hashlib.sha256(data).hexdigest()
+        self._store.put(source_key(merchant, sha256), data)
+        with transaction(self._engine) as connection:
+            keep_copy(connection, merchant, url, SourceCopy(validators.etag, validators.last_modified, sha256))

@@ -23,12 +23,15 @@ from shared.settings import Settings
 from shared.store import ObjectStore
 from shared.styles import StyleRow
 from workers.breaker import Breaker
+from workers.buckets import Buckets
 from workers.images.limits import Limits
 from workers.lanes import Lanes
 from workers.model.checkpoint import row_from_bytes
 from workers.painter import Painter, choose_device
 from workers.sources import Sources
 from workers.watchdog import Watchdog
+from workers.web.client import TOTAL_SECONDS, Web
+from workers.web.reach import Reach
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,12 @@ def verified_object(store: ObjectStore, key: str, sha256: str) -> bytes:
     return data
 
 
+def _web(settings: Settings, limits: Limits) -> Web:
+    reach = Reach(settings.source_hosts, settings.source_networks)
+    # A worker that is silent for its lease counts as dead, and its image as what killed it.
+    return Web(reach, limits.max_bytes, seconds=min(TOTAL_SECONDS, settings.lease_seconds / 2))
+
+
 @contextmanager
 def open_studio(settings: Settings, engine: Engine, store: ObjectStore, broker: Broker) -> Iterator[Studio]:
     """Build a studio and announce it to the fleet; at the end, leave the fleet and stop the threads.
@@ -103,7 +112,13 @@ def open_studio(settings: Settings, engine: Engine, store: ObjectStore, broker: 
         engine=engine,
         store=store,
         broker=broker,
-        sources=Sources(store, settings.store_options, limits.max_bytes),
+        sources=Sources(
+            engine,
+            store,
+            limits.max_bytes,
+            Buckets(settings.store_options, limits.max_bytes),
+            _web(settings, limits),
+        ),
         limits=limits,
         painter=painter,
         lanes=Lanes(painter.paint, lanes=lanes, minibatch=settings.minibatch or painter.minibatch),

@@ -202,10 +202,12 @@ def _complete_all(studio: Studio, lease: Lease, in_hand: Sequence[Prepared]) -> 
 
 def _refused(job: Job, error: Exception) -> Outcome:
     """What becomes of a job after an error; one that does not belong to it is raised again."""
-    put_back = PutBack(job.ordinal, DELAY_SECONDS * 2**job.attempts * random.uniform(0.5, 1.0))
+    delay = DELAY_SECONDS * 2**job.attempts * random.uniform(0.5, 1.0)
     match error:
+        case SourceUnavailable(asked=False):
+            return PutBack(job.ordinal, max(delay, error.wait_seconds * random.uniform(1.0, 1.1)), attempts=0)
         case SourceUnavailable() if DELAY_SECONDS * (2**job.attempts - 1) < SOURCE_PATIENCE_SECONDS:
-            return put_back
+            return PutBack(job.ordinal, max(delay, error.wait_seconds))
         case ImageError() | SourceUnavailable():
             return Failed(job.ordinal, error.code, str(error), error.retryable)
         case Unavailable() | NotAllowed() | Conflict():
@@ -213,7 +215,7 @@ def _refused(job: Job, error: Exception) -> Outcome:
     # A bug, or too little memory: that may pass, and is no reason to fail the neighbours.
     log.error("image_crashed", ordinal=job.ordinal, image=job.image, exc_info=error)
     if job.attempts == 0:
-        return put_back
+        return PutBack(job.ordinal, delay)
     what = " ".join(f"{type(error).__name__}: {error}".split())
     return Failed(
         job.ordinal, "internal_error", f"Atelier failed on this image ({what}): report it, or retry later", True
@@ -222,7 +224,7 @@ def _refused(job: Job, error: Exception) -> Outcome:
 
 def _prepare(studio: Studio, claim: Claim, version: ModelVersion, job: Job) -> Prepared | Succeeded:
     """Fetch and decode a source and submit it to the lanes, unless all its renditions exist."""
-    data = studio.sources.fetch(job.source)
+    data = studio.sources.fetch(claim.batch.merchant_id, job.source)
     source_sha256 = hashlib.sha256(data).hexdigest()
     rows = claim.batch.style_rows
     look_sha256 = job.look.digest({name: rows[name].sha256 for name in job.look.styles}, studio.settings.making)

@@ -13,7 +13,7 @@ from shared.errors import InvalidInput, ManifestError, UsageError
 from shared.look import Look, parse_mix
 
 # In order of preference; case does not matter, and space, "_" and "-" are one.
-IMAGE_COLUMNS = ("image", "image url", "image link", "image src", "url", "path")
+IMAGE_COLUMNS = ("image", "image url", "image link", "image src", "picture", "url", "path")
 SKU_COLUMNS = ("sku", "variant sku", "id", "handle")
 
 COLUMN_LIMIT = 512

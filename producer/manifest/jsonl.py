@@ -4,101 +4,87 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import islice
-from pathlib import Path
 from typing import Any
 
-from producer.manifest.columns import COLUMN_LIMIT, Columns, bad_row, read_row, require_image_column
+from producer.manifest.columns import COLUMN_LIMIT
 from producer.manifest.csvrecords import damaged_text
-from producer.manifest.digest import file_digest
+from producer.manifest.records import Entry, RecordFile
 from producer.manifest.row import ManifestRow, storable
 from producer.manifest.source import Sources
-from producer.manifest.textlines import Line, TextFile, open_text
+from producer.manifest.textlines import Line, TextFile
 from shared.errors import InvalidInput, ManifestError
 
-_HEAD_ROWS = 100
+
+class JsonLines(RecordFile):
+    """A manifest file of objects, each in a line; a line that is no object is a bad row."""
+
+    kind = "json_lines"
+
+    def __init__(self, text: TextFile, sources: Sources) -> None:
+        self._text = text
+        self.notes = text.notes
+        super().__init__(text.file, sources)
+
+    def _entries(self) -> Iterator[Entry]:
+        for line in self._text.lines():
+            if line.too_long or line.text.strip():
+                yield _entry(line)
+
+    def _senseless(self, first: ManifestRow) -> ManifestError:
+        return ManifestError(
+            f"{self.name} is not JSON Lines, one object per line; line {first.line}: {first.error}",
+            code="not_json_lines",
+        )
 
 
-class JsonLines:
-    """A manifest file of objects. Its columns are the keys of the first 100 rows."""
-
-    ignored = 0
-
-    def __init__(self, path: Path, sources: Sources) -> None:
-        self.name = path.name
-        self._sources = sources
-        self._file: TextFile = open_text(path)
-        self.notes = self._file.notes
-        self._refuse_document()
-        head = list(islice(self.rows(), _HEAD_ROWS))
-        if not head:
-            raise ManifestError(f"{self.name} holds no images: it has no rows", code="no_images")
-        self.columns = tuple(dict.fromkeys(key for row in head for key in row.columns))[:COLUMN_LIMIT]
-        if not self.columns and all(row.error for row in head):
-            raise ManifestError(
-                f"{self.name} is not JSON Lines, one object per line; line {head[0].line}: {head[0].error}",
-                code="not_json_lines",
-            )
-        require_image_column(self.name, self.columns)
-        self.digest = file_digest("jsonl", path)
-
-    def _refuse_document(self) -> None:
-        """Refuse one JSON text over several lines: read by lines, its pieces would make senseless rows."""
-        first = next((line.text.strip() for line in self._file.lines() if line.too_long or line.text.strip()), "")
-        if first == "{" or first.startswith("["):
-            raise ManifestError(
-                f"{self.name} is one JSON document: write JSON Lines, one object per line, such as"
-                ' {"sku": "A1", "image": "a1.jpg"}',
-                code="not_json_lines",
-            )
-
-    def rows(self) -> Iterator[ManifestRow]:
-        """Read the rows; a line that is not an object is a bad one."""
-        keys: tuple[str, ...] = ()
-        meanings = Columns.among(keys)
-        for line in self._file.lines():
-            if not line.too_long and not line.text.strip():
-                continue
-            values, problem = _values(line)
-            if tuple(values) != keys:
-                keys = tuple(values)
-                meanings = Columns.among(keys)
-            if problem is not None:
-                yield bad_row(line.number, values, meanings, self._sources, problem)
-            else:
-                yield read_row(line.number, values, meanings, self._sources)
-
-
-def _values(line: Line) -> tuple[dict[str, str], InvalidInput | None]:
+def _entry(line: Line) -> Entry:
     if line.too_long:
-        return {}, InvalidInput("the line is longer than 1 MiB, the most one may have", code="row_too_long")
+        problem = InvalidInput("the line is longer than 1 MiB, the most one may have", code="row_too_long")
+        return Entry(line.number, {}, problem)
     if line.damaged:
-        return {}, damaged_text()
+        return Entry(line.number, {}, damaged_text())
     try:
-        data = json.loads(line.text, object_pairs_hook=_object, parse_int=str, parse_float=str)
-        if not isinstance(data, dict):
-            raise ValueError(f"a JSON object is expected, not {type(data).__name__}")
-        raw = {key: _text(value) for key, value in data.items()}
+        data = DECODER.decode(line.text)
     except json.JSONDecodeError as error:
         # Its own text would name the line within the line, which is always 1.
-        return {}, _bad_json(f"{error.msg} at character {error.pos + 1}")
-    except (ValueError, RecursionError) as error:
-        return {}, _bad_json(str(error))
+        return Entry(line.number, {}, bad_json(f"{error.msg} at character {error.pos + 1}"))
+    except RecursionError as error:
+        return Entry(line.number, {}, bad_json(str(error)))
+    return object_entry(line.number, data)
+
+
+def object_entry(line: int, data: object) -> Entry:
+    """Make a record of a JSON value as ``DECODER`` gives it: one that is no object is a bad one."""
+    if not isinstance(data, dict):
+        return Entry(line, {}, bad_json(f"a JSON object is expected, not {type(data).__name__}"))
+    if isinstance(data, _Doubled):
+        return Entry(line, {}, bad_json("a key stands twice"))
+    if len(data) > COLUMN_LIMIT:
+        return Entry(line, {}, bad_json(f"more than {COLUMN_LIMIT} keys"))
+    try:
+        raw = {key: _text(value) for key, value in data.items()}
+    except RecursionError as error:
+        return Entry(line, {}, bad_json(str(error)))
     values = {storable(key): storable(value) for key, value in raw.items()}
-    return values, damaged_text() if values != raw else None
+    return Entry(line, values, damaged_text() if values != raw else None)
 
 
-def _bad_json(reason: str) -> InvalidInput:
-    return InvalidInput(f"the line is not a JSON object: {reason}", code="bad_json")
+def bad_json(reason: str) -> InvalidInput:
+    """Return the problem of a row that is no JSON object."""
+    return InvalidInput(f"the row is not a JSON object: {reason}", code="bad_json")
+
+
+class _Doubled(dict[str, Any]):
+    """An object that names a key twice: which of both is meant?"""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     data = dict(pairs)
-    if len(data) != len(pairs):
-        raise ValueError("a key stands twice")
-    if len(data) > COLUMN_LIMIT:
-        raise ValueError(f"more than {COLUMN_LIMIT} keys")
-    return data
+    return data if len(data) == len(pairs) else _Doubled(data)
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=str, parse_float=str)
+"""Leaves numbers as they were written, and tells objects that name a key twice."""
 
 
 def _text(value: object) -> str:

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from pathlib import Path
+from pathlib import Path, PurePath
 
+from producer.manifest.archived import open_archive
 from producer.manifest.extensions import IMAGE_EXTENSIONS, is_image_name
 from producer.manifest.folder import Files, Folder, is_pattern, open_pattern
+from producer.manifest.input_file import DiskFile, InputFile
+from producer.manifest.json_document import JsonDocument, is_json_document
 from producer.manifest.jsonl import JsonLines
 from producer.manifest.manifest import Manifest, Part
 from producer.manifest.prefix import ListPrefix, Prefix
 from producer.manifest.source import Sources
 from producer.manifest.tabular import Tabular
+from producer.manifest.textlines import open_text
+from producer.manifest.xml_feed import XmlFeed
 from shared.errors import ManifestError, NotFound, UsageError
 
 _TABULAR = (".csv", ".tsv", ".txt")
-_JSON_LINES = (".jsonl", ".ndjson", ".json")
+_JSON = (".jsonl", ".ndjson", ".json")
+_XML = (".xml", ".rss", ".atom")
+_ARCHIVES = (".zip",)
 _ADVICE = {
-    ".zip": "unpack it and name the folder",
-    ".xml": "export the feed as CSV",
+    ".tar": "unpack it and name the folder, or send a ZIP",
+    ".tgz": "unpack it and name the folder, or send a ZIP",
+    ".gz": "unpack it and name what was in it, or send a ZIP",
+    ".rar": "unpack it and name the folder, or send a ZIP",
+    ".7z": "unpack it and name the folder, or send a ZIP",
     ".xls": "save the sheet as CSV",
     ".xlsx": "save the sheet as CSV",
     ".ods": "save the sheet as CSV",
@@ -30,14 +40,16 @@ _ADVICE = {
 def open_manifest(
     inputs: Sequence[str], *, list_prefix: ListPrefix | None = None, allow_local: bool = True
 ) -> Manifest:
-    """Open folders, images, patterns, CSV and JSONL files and S3 prefixes as one manifest.
+    """Open folders, images, patterns, CSV, JSON and XML files, ZIP archives and S3 prefixes as one manifest.
 
     With ``allow_local`` False (a manifest sent to the service) the files given are read, but none of
     their rows may name a local path, and folders, images and patterns are refused. Raises NotFound,
     UsageError or, for an input that holds no images or cannot be understood, ManifestError.
     """
     if not inputs:
-        raise UsageError("no input given: name a folder, an image, a CSV or JSONL file, or s3://bucket/prefix")
+        raise UsageError(
+            "no input given: name a folder, an image, a CSV, JSON or XML file, a ZIP archive, or s3://bucket/prefix"
+        )
     parts: list[Part] = []
     for image, group in groupby(inputs, key=_is_image_file):
         if image:
@@ -76,18 +88,27 @@ def _open_part(name: str, list_prefix: ListPrefix | None, allow_local: bool) -> 
 def _open_prefix(url: str, list_prefix: ListPrefix | None) -> Prefix:
     if list_prefix is None:
         raise UsageError(f"input {url}: no object store is configured to list it")
-    if url.lower().endswith(_TABULAR + _JSON_LINES):
-        raise UsageError(f"input {url} is a manifest in an object store: download it and submit the file")
+    if url.lower().endswith(_TABULAR + _JSON + _XML + _ARCHIVES):
+        raise UsageError(f"input {url} is a manifest or archive in an object store: download it and submit the file")
     return Prefix(url, list_prefix)
 
 
 def _open_file(path: Path, allow_local: bool) -> Part:
-    sources = Sources(path.absolute().parent, allow_local)
-    suffix = path.suffix.lower()
+    if path.suffix.lower() in _ARCHIVES:
+        return open_archive(path, read_manifest, local=allow_local)
+    return read_manifest(DiskFile(path), Sources(path.absolute().parent, allow_local))
+
+
+def read_manifest(file: InputFile, sources: Sources) -> Part:
+    """Open a manifest file of any kind that is read here, by its extension. Raises ManifestError."""
+    suffix = PurePath(file.name).suffix.lower()
     if suffix in _TABULAR:
-        return Tabular(path, sources)
-    if suffix in _JSON_LINES:
-        return JsonLines(path, sources)
-    known = " ".join((*_TABULAR, *_JSON_LINES, *IMAGE_EXTENSIONS))
+        return Tabular(file, sources)
+    if suffix in _JSON:
+        text = open_text(file)
+        return JsonDocument(text, sources) if is_json_document(text) else JsonLines(text, sources)
+    if suffix in _XML:
+        return XmlFeed(file, sources)
+    known = " ".join((*_TABULAR, *_JSON, *_XML, *_ARCHIVES, *IMAGE_EXTENSIONS))
     advice = f": {_ADVICE[suffix]}" if suffix in _ADVICE else ""
-    raise ManifestError(f"{path.name} is of no kind that is read here{advice}; known are: {known}", code="unknown_kind")
+    raise ManifestError(f"{file.name} is of no kind that is read here{advice}; known are: {known}", code="unknown_kind")

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from producer.manifest.archive import member_of
 from producer.manifest.extensions import without_extension
 from producer.manifest.row import shortened, storable
 from shared.errors import SourceRefused
+from shared.web_url import parse_web_url
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.IGNORECASE | re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -44,6 +46,8 @@ class Sources:
                 return self._local(text)
             case "file":
                 return self._local(_path_of_file_url(text))
+            case "zip" if self.allow_local and member_of(text):
+                return text
             case "s3":
                 return s3_source(text)
             case "http" | "https":
@@ -119,17 +123,5 @@ def _path_of_file_url(text: str) -> str:
 
 
 def _web_source(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host = None
-    if not host:
-        raise SourceRefused(f"image {shortened(text)!r} is not a URL that works", code="bad_source")
-    if "@" in parts.netloc:
-        # The password must not come back in messages and files.
-        raise SourceRefused(
-            f"image URL of host {host!r} carries a user name: remove it, and sign the URL instead",
-            code="url_credentials_refused",
-        )
+    parse_web_url(text)
     return text.replace(" ", "%20")

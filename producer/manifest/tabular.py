@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 from producer.csv_out import unguarded
 from producer.manifest.columns import COLUMN_LIMIT, Columns, bad_row, read_row, require_image_column
 from producer.manifest.csvrecords import Record, csv_records
-from producer.manifest.digest import file_digest
+from producer.manifest.input_file import InputFile, file_digest
 from producer.manifest.row import ManifestRow, storable
 from producer.manifest.source import Sources
 from producer.manifest.textlines import TextFile, open_text
@@ -24,10 +23,10 @@ class Tabular:
 
     ignored = 0
 
-    def __init__(self, path: Path, sources: Sources) -> None:
-        self.name = path.name
+    def __init__(self, file: InputFile, sources: Sources) -> None:
+        self.name = file.name
         self._sources = sources
-        self._file: TextFile = open_text(path)
+        self._file: TextFile = open_text(file)
         self.notes = self._file.notes
         self._first_line, self._delimiter = _dialect(self._file)
         records = self._records()
@@ -36,7 +35,7 @@ class Tabular:
             raise ManifestError(f"{self.name} holds no images: it has no rows", code="no_images")
         self.columns = self._checked_header(header)
         self._meanings = Columns.among(self.columns)
-        self.digest = file_digest("csv", path)
+        self.digest = file_digest("csv", file)
 
     def rows(self) -> Iterator[ManifestRow]:
         """Read the rows. Raises ManifestError naming the line where the file breaks off."""

@@ -1,4 +1,4 @@
-"""CSV and JSONL manifests."""
+"""CSV and JSON Lines manifests."""
 
 from __future__ import annotations
 
@@ -225,23 +225,6 @@ def test_jsonl_rows_are_read_and_bad_lines_are_bad_rows(folder: Path) -> None:
     assert (rows[0].sku, rows[0].strength, rows[0].columns["tags"]) == ("7", 0.25, '["a"]')
     assert rows[0].columns["gone"] == ""
     assert manifest.columns == ("sku", "image", "strength", "tags", "gone", "pic", "url")
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        '[\n"a",\n"b"\n]',
-        '[{"image": "red.jpg"}]',
-        '[{"image": "red.jpg"},\n{"image": "blue.jpg"}]',
-        # The last line alone would be a good row.
-        '{\n"products": [\n{"image": "red.jpg"},\n{"image": "blue.jpg"}\n]}',
-        '\n  {\n  "image": "red.jpg"\n}\n',
-    ],
-)
-def test_json_document_is_refused_as_a_whole(folder: Path, content: str) -> None:
-    with pytest.raises(ManifestError, match="one object per line, such as") as caught:
-        opened(folder, content, "m.json")
-    assert caught.value.code == "not_json_lines"
 
 
 def test_local_merchant_may_leave_the_folder_and_the_service_reads_no_path(folder: Path) -> None:

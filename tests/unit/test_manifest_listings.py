@@ -179,9 +179,9 @@ def test_inputs_that_do_not_exist_or_cannot_be_read_are_usage_errors(tmp_path: P
 
 
 def test_file_of_an_unknown_kind_names_the_known_ones(tmp_path: Path) -> None:
-    touch(tmp_path, "feed.zip")
-    with pytest.raises(ManifestError, match=r"feed\.zip .*: unpack it and name the folder; .*\.csv .*\.jpg"):
-        open_manifest([str(tmp_path / "feed.zip")])
+    touch(tmp_path, "feed.xlsx")
+    with pytest.raises(ManifestError, match=r"feed\.xlsx .*: save the sheet as CSV; .*\.csv .*\.zip .*\.jpg"):
+        open_manifest([str(tmp_path / "feed.xlsx")])
 
 
 def test_several_inputs_share_one_space_of_output_names(tmp_path: Path) -> None:

@@ -1,0 +1,197 @@
+"""Fetching one source by its URL: guarded, bounded and polite."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from shared.errors import SourceRefused, SourceUnavailable
+from shared.web_url import WebUrl, parse_web_url
+from workers.web.connection import Deadline, PinnedConnection
+from workers.web.manners import Manners, retry_after_seconds
+from workers.web.reach import Reach, Resolve, resolved
+
+REDIRECTS = 5
+TOTAL_SECONDS = 60.0
+_PIECE = 64 * 1024
+_REDIRECTS = (301, 302, 303, 307, 308)
+_LATER = (408, 425, 429)
+_CODINGS = ("gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress")
+
+
+@dataclass(frozen=True)
+class Validators:
+    """What tells a server which version of a resource we have (RFC 9110, 8.8). Both None: we have none."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that ask for the resource only if it is another."""
+        found = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server sent: its bytes, or None where they are those that the validators named."""
+
+    data: bytes | None
+    validators: Validators
+
+
+class Web:
+    """Fetches sources from the web. One instance is shared by all threads of a worker.
+
+    ``seconds`` bounds a whole fetch, redirects included, but for the system's resolver, which keeps its own
+    time. ``resolve`` and ``context`` (of TLS) are the system's unless others are given.
+    """
+
+    def __init__(
+        self,
+        reach: Reach,
+        max_bytes: int,
+        *,
+        seconds: float = TOTAL_SECONDS,
+        resolve: Resolve = resolved,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._reach = reach
+        self._max_bytes = max_bytes
+        self._seconds = seconds
+        self._resolve = resolve
+        self._context = context or ssl.create_default_context()
+        self._manners = Manners()
+
+    def get(self, text: str, known: Validators = Validators()) -> Answer:
+        """Fetch a URL, following redirects, each of which is checked as the URL itself was.
+
+        Raises SourceRefused, or SourceUnavailable where trying later may help.
+        """
+        url, deadline = parse_web_url(text), Deadline(self._seconds)
+        for _ in range(REDIRECTS + 1):
+            with self._manners.turn(url.host, deadline.left):
+                answer = self._ask(url, known, deadline)
+            if isinstance(answer, Answer):
+                return answer
+            if url.scheme == "https" and answer.scheme == "http":
+                raise SourceRefused(f"{url.shown} leads from https:// to http://: correct it", code="bad_redirect")
+            url = answer
+        raise SourceRefused(f"{parse_web_url(text).shown} leads on more than {REDIRECTS} times", code="bad_redirect")
+
+    def _ask(self, url: WebUrl, known: Validators, deadline: Deadline) -> Answer | WebUrl:
+        """Send one request; return the answer, or where it redirects to."""
+        addresses = self._reach.addresses(url, self._resolve)
+        with (
+            _translated(url, deadline, self._seconds),
+            PinnedConnection(url, addresses, deadline, self._context) as connection,
+        ):
+            connection.request("GET", url.target, headers=_HEADERS | known.headers)
+            with connection.getresponse() as response:
+                if response.status in _REDIRECTS and (location := response.headers["Location"]):
+                    return url.join(_text(location))
+                if response.status == 304 and known.headers:
+                    return Answer(None, known)
+                self._require_content(url, response)
+                data = self._body(url, response)
+        if deadline.left == 0:  # the line was cut, which some bodies end with
+            raise _too_slow(url, self._seconds)
+        return Answer(data, _validators(response.headers))
+
+    def _require_content(self, url: WebUrl, response: http.client.HTTPResponse) -> None:
+        """Raise what a status other than success means."""
+        status = response.status
+        if status in (200, 203):
+            coding = (response.headers["Content-Encoding"] or "").strip().lower()
+            if coding in _CODINGS:
+                raise SourceRefused(
+                    f"{url.shown} comes compressed ({coding}), though asked to be sent as it is", code="source_encoded"
+                )
+            return
+        if status in _LATER or status >= 500:
+            wait = retry_after_seconds(response.headers["Retry-After"])
+            if wait:
+                self._manners.let_rest(url.host, wait)
+            raise SourceUnavailable(f"{url.shown} answers {status} at present", wait_seconds=wait)
+        if status in (404, 410):
+            raise SourceRefused(f"{url.shown} does not exist ({status}): correct the URL", code="image_not_found")
+        if status in (401, 402, 403, 407, 451):
+            raise SourceRefused(
+                f"{url.shown} may not be read by us ({status}): let everyone read it, or sign the URL",
+                code="source_denied",
+            )
+        raise SourceRefused(f"{url.shown} answers {status} and no image")
+
+    def _body(self, url: WebUrl, response: http.client.HTTPResponse) -> bytes:
+        """Read the body, at most as many bytes as are allowed. ``read1``, so that each read ends in time."""
+        stated = response.length
+        if stated is not None and stated > self._max_bytes:
+            raise self._too_large(url)
+        data = bytearray()
+        while stated is None or len(data) < stated:
+            piece = response.read1(_PIECE if stated is None else min(_PIECE, stated - len(data)))
+            if not piece:
+                break
+            data += piece
+            if len(data) > self._max_bytes:
+                raise self._too_large(url)
+        if stated is not None and len(data) < stated:
+            raise SourceUnavailable(f"{url.shown} broke off after {len(data)} of {stated} bytes")
+        return bytes(data)
+
+    def _too_large(self, url: WebUrl) -> SourceRefused:
+        limit = self._max_bytes / 2**20
+        return SourceRefused(
+            f"{url.shown} is over the limit of {limit:.0f} MiB: make it smaller", code="object_too_large"
+        )
+
+
+_HEADERS = {
+    "User-Agent": "Atelier",
+    "Accept": "image/*,*/*;q=0.5",
+    "Accept-Encoding": "identity",  # nothing to unpack, so nothing to explode
+    "Connection": "close",
+}
+
+
+@contextmanager
+def _translated(url: WebUrl, deadline: Deadline, seconds: float) -> Iterator[None]:
+    """Turn what sockets, TLS and HTTP raise into our own errors."""
+    try:
+        yield
+    except ssl.SSLCertVerificationError as error:
+        raise SourceRefused(
+            f"the certificate of host {url.host} is not valid for it ({error.verify_message}): have it mended",
+            code="source_certificate",
+        ) from error
+    except (OSError, http.client.HTTPException) as error:
+        if deadline.left == 0:
+            raise _too_slow(url, seconds) from error
+        what = str(error) or type(error).__name__
+        raise SourceUnavailable(f"{url.shown} cannot be fetched at present: {what[:200]}") from error
+
+
+def _too_slow(url: WebUrl, seconds: float) -> SourceUnavailable:
+    return SourceUnavailable(f"{url.shown} took longer than {seconds:g} seconds")
+
+
+def _validators(headers: http.client.HTTPMessage) -> Validators:
+    """Return what the answer may be asked for by later; none where it must not be kept."""
+    if "no-store" in (headers["Cache-Control"] or "").lower():
+        return Validators()
+    etag, last_modified = (_printable(headers[name]) for name in ("ETag", "Last-Modified"))
+    return Validators(etag, last_modified)
+
+
+def _printable(value: str | None) -> str | None:
+    """Return a header's value as it can be stored and sent back, None where it is no such thing."""
+    return value if value is not None and value.isascii() and value.isprintable() and len(value) <= 512 else None
+
+
+def _text(header: str) -> str:
+    """Return a header's bytes as the UTF-8 that some servers write there."""
+    return header.encode("latin-1", "replace").decode("utf-8", "replace")

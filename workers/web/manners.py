@@ -1,0 +1,76 @@
+"""Manners: how much one process asks of a host, and for how long it leaves one alone that said so."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from shared.errors import SourceUnavailable
+
+REQUESTS_PER_HOST = 4
+LONGEST_REST_SECONDS = 3600.0
+_REMEMBERED = 1024
+
+
+class Manners:
+    """At most ``limit`` requests at once to a host, and none while it rests. Shared by all threads."""
+
+    def __init__(self, limit: int = REQUESTS_PER_HOST) -> None:
+        self._limit = limit
+        self._busy: Counter[str] = Counter()
+        self._resting: dict[str, float] = {}
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def turn(self, host: str, seconds: float) -> Iterator[None]:
+        """Wait for one's turn, at most ``seconds``, and have it.
+
+        Raises SourceUnavailable, with how long to wait, where the host rests or the turn does not come:
+        the host was not asked then, which counts as no attempt.
+        """
+        with self._changed:
+            came = self._changed.wait_for(lambda: self._rest(host) > 0 or self._busy[host] < self._limit, seconds)
+            if rest := self._rest(host):
+                raise SourceUnavailable(f"host {host} asked to be left alone", wait_seconds=rest, asked=False)
+            if not came:
+                raise SourceUnavailable(f"host {host} is busy with other requests of ours", asked=False)
+            self._busy[host] += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._busy[host] -= 1
+                if not self._busy[host]:
+                    del self._busy[host]
+                self._changed.notify_all()
+
+    def let_rest(self, host: str, seconds: float) -> None:
+        """Ask nothing of a host for so long."""
+        with self._changed:
+            now = time.monotonic()
+            if len(self._resting) >= _REMEMBERED:
+                self._resting = {name: until for name, until in self._resting.items() if until > now}
+            self._resting[host] = now + seconds
+            self._changed.notify_all()
+
+    def _rest(self, host: str) -> float:
+        return max(0.0, self._resting.get(host, 0.0) - time.monotonic())
+
+
+def retry_after_seconds(header: str | None) -> float:
+    """Return what a ``Retry-After`` asks for (RFC 9110, 10.2.3: seconds, or a date), at most an hour; 0 if nothing."""
+    try:
+        text = (header or "").strip()
+        if text.isascii() and text.isdigit():
+            seconds = float(text[:9])
+        else:
+            moment = parsedate_to_datetime(text)
+            seconds = ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds()
+    except (ValueError, OverflowError):
+        return 0.0
+    return min(max(seconds, 0.0), LONGEST_REST_SECONDS)
