@@ -17,7 +17,7 @@ from shared.session import open_session
 from shared.settings import load_settings
 from shared.styles import Style
 from workers.evaluation_files import EvaluationFiles
-from workers.evaluation_table import comparison_table, evaluation_table
+from workers.evaluation_table import comparison_table, evaluation_table, robustness_table
 from workers.explanation_table import explanation_table
 from workers.lesson import Lesson
 from workers.training_files import TrainingFiles
@@ -125,7 +125,9 @@ def evaluate_command(
     if as_json:
         print_json(found)
         return
-    tables = [[f"checkpoint {one['checkpoint']}", *evaluation_table(one)] for one in found["checkpoints"]]
+    tables = []
+    for one in found["checkpoints"]:
+        tables += [[f"checkpoint {one['checkpoint']}", *evaluation_table(one)], robustness_table(one)]
     if len(checkpoint) > 1:
         tables.append(comparison_table(found["checkpoints"]))
     for number, table in enumerate(tables):

@@ -23,6 +23,7 @@ from workers.model.evaluation import GOAL, STYLE_PX, Figures, StyleTargets, meas
 from workers.model.metrics import white_kept
 from workers.model.panel import Panel, split, stratified
 from workers.model.recognition import Recogniser, label_of, labelled, pooled
+from workers.model.robustness import robustness
 from workers.model.tiles import paint
 from workers.model.vgg import Vgg
 from workers.painter import choose_device
@@ -31,6 +32,10 @@ PANEL_PHOTOS = 20
 WITNESSES = 20
 WITNESS_PX = 192
 """Long side at which labelled photos are styled to be recognised: what matters is whether it can be seen at all."""
+
+SHAKEN = 3
+SHAKEN_PX = 256
+"""Photos that are perturbed, and their long side at most: nine renditions of each in every style."""
 
 MINIBATCH = 4
 """Styles of one photo that are painted and looked at together: VGG-19 needs 40 MB for each at 384 px."""
@@ -54,6 +59,7 @@ class Candidate:
         self.targets = StyleTargets.load(self.images, vgg, device)
         self.figures: dict[str, list[Figures]] = {style.name: [] for style in self.styles}
         self.agreed: dict[str, list[float]] = {style.name: [] for style in self.styles}
+        self.shaken: dict[str, list[Figures]] = {style.name: [] for style in self.styles}
         heads = zip(self.images, self.styles, strict=True)
         self.sheet: list[list[Cell | None]] = [[None, *(Cell(_thumbnail_of(i), style.name) for i, style in heads)]]
 
@@ -61,6 +67,16 @@ class Candidate:
         """Paint a photo (1, 3, H, W) in some of the styles: (S, 3, H, W)."""
         rows = self.rows[part]
         return paint(self.generator, photo.expand(len(rows), -1, -1, -1), rows)
+
+    def paint_all(self, photo: Tensor) -> Tensor:
+        """Paint a photo (1, 3, H, W) in every style, a minibatch at a time: (S, 3, H, W)."""
+        starts = range(0, len(self.styles), MINIBATCH)
+        return torch.cat([self.paint(photo, slice(start, start + MINIBATCH)) for start in starts])
+
+    def shake(self, photo: Tensor) -> None:
+        """Note for every style how much small changes of a photo (1, 3, H, W) change its rendition."""
+        for style, figures in zip(self.styles, robustness(self.paint_all, photo), strict=True):
+            self.shaken[style.name].append({**figures})
 
     @torch.inference_mode()
     def witness(self, photo: Tensor, recogniser: Recogniser, vgg: Vgg) -> None:
@@ -101,6 +117,10 @@ class Candidate:
             "trunk_sha256": self.trunk_sha256,
             "styles": [{"style": name, **found, "meets_goal": meets_goal(found)} for name, found in styles.items()],
             "overall": summary(_all(self.figures)) | summary(_all(agreed)),
+            "robustness": {
+                "styles": [{"style": name, **summary(found)} for name, found in self.shaken.items()],
+                "overall": summary(_all(self.shaken)),
+            },
             "renditions": self.figures,
         }
 
@@ -120,6 +140,7 @@ def evaluate_from_files(
     tell("choosing the panel")
     test, others = split(files.photos)
     panel = Panel.of(stratified(test, PANEL_PHOTOS), px)
+    shaken = Panel.of(panel.photos[:SHAKEN], min(px, SHAKEN_PX))
     try:
         files.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -129,6 +150,11 @@ def evaluate_from_files(
         photo = panel.load(path).to(device)
         for candidate in candidates:
             candidate.sit(photo, path.stem, vgg)
+    for number, path in enumerate(shaken.photos, 1):
+        tell(f"shaking photo {number} of {len(shaken.photos)}: {path.name}")
+        photo = shaken.load(path).to(device)
+        for candidate in candidates:
+            candidate.shake(photo)
     recognition = recognise(test, others, candidates, vgg, tell)
     document = {
         "panel": {
@@ -136,6 +162,7 @@ def evaluate_from_files(
             "px": px,
             "photos": [f"{path.parent.name}/{path.name}" for path in panel.photos],
         },
+        "shaken": {"data_sha256": shaken.data_hash, "px": shaken.px, "photos": [path.name for path in shaken.photos]},
         "recognition": recognition,
         "style_px": STYLE_PX,
         "goal": GOAL,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 COLUMNS = {
@@ -18,7 +18,19 @@ COLUMNS = {
     "agreement": ("agree ↑", ".2f"),
     "combined": ("combined ↓", ".2f"),
 }
+ROBUSTNESS_COLUMNS = {
+    "noise": ("noise ×", ".2f"),
+    "jpeg_75": ("JPEG 75 ×", ".2f"),
+    "jpeg_50": ("JPEG 50 ×", ".2f"),
+    "webp_75": ("WebP 75 ×", ".2f"),
+    "shift_1": ("shift 1 px", ".3f"),
+    "shift_2": ("2 px", ".3f"),
+    "shift_3": ("3 px", ".3f"),
+    "shift_4": ("4 px", ".3f"),
+}
 OVERALL = "all"
+
+Columns = Mapping[str, tuple[str, str]]
 
 
 def evaluation_table(findings: dict[str, Any]) -> list[str]:
@@ -29,6 +41,15 @@ def evaluation_table(findings: dict[str, Any]) -> list[str]:
     met = sum(found["meets_goal"] for found in findings["styles"])
     lines.append([OVERALL, *_values(findings["overall"], ""), f"{met} of {len(findings['styles'])}"])
     return aligned(lines)
+
+
+def robustness_table(findings: dict[str, Any]) -> list[str]:
+    """Return what small changes of the photo are amplified by, and what shifts leave, a line for each style."""
+    found = findings["robustness"]
+    lines = [["style", *(heading for heading, _ in ROBUSTNESS_COLUMNS.values())]]
+    for figures in [*found["styles"], found["overall"] | {"style": OVERALL}]:
+        lines.append([figures["style"], *_values(figures, "", ROBUSTNESS_COLUMNS)])
+    return _aligned(lines)
 
 
 def comparison_table(checkpoints: Sequence[dict[str, Any]]) -> list[str]:
@@ -45,8 +66,8 @@ def comparison_table(checkpoints: Sequence[dict[str, Any]]) -> list[str]:
     return aligned(lines)
 
 
-def _values(figures: dict[str, Any], sign: str) -> list[str]:
-    return ["–" if figures[name] is None else format(figures[name], sign + spec) for name, (_, spec) in COLUMNS.items()]
+def _values(figures: dict[str, Any], sign: str, columns: Columns = COLUMNS) -> list[str]:
+    return ["–" if figures[name] is None else format(figures[name], sign + spec) for name, (_, spec) in columns.items()]
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> list[str]:

@@ -52,3 +52,12 @@ def test_a_slow_change_of_the_background_gives_a_slow_change_of_its_protection()
     assert weights[-1] == 0
     assert weights == sorted(weights, reverse=True)
     assert max(np.abs(np.diff(weights))) < 80
+
+
+def test_a_background_that_falls_off_into_a_corner_is_kept_and_a_light_product_in_it_painted() -> None:
+    y, x = np.mgrid[0:120, 0:120] / 119
+    photo = np.repeat(np.rint(248 - 26 * x * y)[..., None], 3, 2).astype(np.uint8)
+    photo[40:80, 40:80] = 222  # as bright as the corner, but not as what surrounds it
+    weight = paint_weight(photo)
+    assert (weight[100:, 100:] == 0).mean() >= 0.95
+    assert (weight[44:76, 44:76] >= 200).all()

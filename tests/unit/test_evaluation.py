@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from shared.errors import UsageError
 from workers.evaluation_files import EvaluationFiles
 from workers.evaluation_run import evaluate_from_files
-from workers.evaluation_table import comparison_table, evaluation_table
+from workers.evaluation_table import comparison_table, evaluation_table, robustness_table
 from workers.model.checkpoint import Checkpoint, row_to_bytes, trunk_to_bytes
 from workers.model.config import StyleSource
 from workers.model.evaluation import meets_goal, summary
@@ -108,6 +108,9 @@ def test_the_command_measures_checkpoints_and_writes_figures_and_sheets(files: E
     assert len({len(line) for line in table}) == 1
     assert table[1].startswith("waves")
     assert f"{waves['ssim']:.3f}" in table[1]
+    shaken = robustness_table(first)
+    assert [line.split()[0] for line in shaken] == ["style", "waves", "dots", "all"]
+    assert f"{first['robustness']['overall']['noise']:.2f}" in shaken[-1]
     change = comparison_table(found["checkpoints"])[-1]
     assert f"{second['overall']['ssim'] - first['overall']['ssim']:+.3f}" in change
 

@@ -23,7 +23,7 @@ FALL_FROM, FALL_TO = 4.0, 15.0
 """How much darker than the background a pixel may be to be wholly, and at all, a part of it."""
 
 DRIFT = 30.0
-"""How far the background may drift from the border's median: paper is rarely lit evenly into its corners."""
+"""How far the background may drift below the border's median: paper is rarely lit evenly into its corners."""
 
 SAMPLES = 64
 """Samples along the shorter side in which the drift is looked for."""
@@ -59,7 +59,7 @@ def paint_weight(rgb: Pixels) -> Pixels:
 
 
 def _brightness(least: Field, level: float) -> Field:
-    """How bright the background is, or would be behind the product: float (H, W), within ``DRIFT`` of ``level``.
+    """How bright the background is, or would be behind the product: float (H, W), at most ``DRIFT`` below ``level``.
 
     A quadratic surface through what hangs together with the border, fitted again as that grows. Against
     one level for the whole picture a corner in half-light would be painted, in the blocks of the photo's JPEG.
@@ -77,7 +77,7 @@ def _brightness(least: Field, level: float) -> Field:
         # What little is added to the diagonal lets a border of few samples stay level.
         squares = known.T @ known + 0.01 * np.eye(len(QUADRATIC[0]), dtype=np.float32)
         surface[QUADRATIC] = np.linalg.solve(squares, known.T @ (seen[background] - level))
-    drift: Field = np.clip(powers[0] @ surface @ powers[1].T, -DRIFT, DRIFT)
+    drift: Field = np.clip(powers[0] @ surface @ powers[1].T, -DRIFT, 0)
     return level + drift
 
 
