@@ -49,7 +49,7 @@ def robustness_table(findings: dict[str, Any]) -> list[str]:
     lines = [["style", *(heading for heading, _ in ROBUSTNESS_COLUMNS.values())]]
     for figures in [*found["styles"], found["overall"] | {"style": OVERALL}]:
         lines.append([figures["style"], *_values(figures, "", ROBUSTNESS_COLUMNS)])
-    return _aligned(lines)
+    return aligned(lines)
 
 
 def comparison_table(checkpoints: Sequence[dict[str, Any]]) -> list[str]:
