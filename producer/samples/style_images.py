@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 SIDE = 768
+DOT_PX = 12
 SAMPLES = Path(__file__).parent
 SCENES = ("sofa.jpg", "bath-towels.jpg", "notebooks.jpg", "handbag.jpg", "face-cream.jpg", "lounge-chair.jpg")
 
@@ -91,20 +92,20 @@ def poster(rng: np.random.Generator) -> Image.Image:
 
 
 def halftone(rng: np.random.Generator) -> Image.Image:
-    """Round dots of cyan, magenta, yellow and black at their printers' angles, on cream paper."""
+    """One screen of round navy dots over flat washes of colour on cream paper, as in an old comic.
+
+    The dots carry the tones, so that a product stays readable; four screens over each other would not
+    leave room for one.
+    """
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float64)
-    rgb = np.tile(np.array([250.0, 246, 235]), (SIDE, SIDE, 1))
-    inks = (("c", 15, (0, 150, 205)), ("m", 75, (224, 30, 110)), ("y", 0, (252, 216, 20)), ("k", 45, (30, 28, 34)))
-    shade = noise(rng, 80)
-    for name, angle, ink in inks:
-        tone = noise(rng, 60) * 0.8 + (shade if name != "y" else 0)
-        amount = 1 / (1 + np.exp(-1.6 * (tone - (0.35 if name != "k" else 1.1))))
-        u = x * np.cos(np.radians(angle)) + y * np.sin(np.radians(angle))
-        v = -x * np.sin(np.radians(angle)) + y * np.cos(np.radians(angle))
-        dots = (np.cos(2 * np.pi * u / 9) + np.cos(2 * np.pi * v / 9)) / 4 + 0.5
-        cover = 1 / (1 + np.exp(-(dots - (1 - amount)) * 18))
-        rgb *= 1 + (np.array(ink) / 255 - 1) * cover[..., None]
-    return picture(rgb)
+    washes = ["#f6efdf", "#f3dfae", "#eec2a2", "#c9dcd2", "#a9c9d6"]
+    rgb = palette(steps(noise(rng, 70) + 0.4 * noise(rng, 25), len(washes)), washes)
+    tone = noise(rng, 60) + 0.5 * noise(rng, 25)
+    amount = 0.04 + 0.8 / (1 + np.exp(-2.2 * (tone - 0.5)))
+    u, v = (x + y) / 2**0.5, (x - y) / 2**0.5
+    dots = (np.cos(2 * np.pi * u / DOT_PX) + np.cos(2 * np.pi * v / DOT_PX)) / 4 + 0.5
+    cover = 1 / (1 + np.exp(-(dots - (1 - amount)) * 16))[..., None]
+    return picture(rgb + (np.array([38.0, 44, 82]) - rgb) * cover)
 
 
 def pastel(rng: np.random.Generator) -> Image.Image:
