@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
+from pydantic_core import to_json
 from sqlalchemy import Connection, text
 
 from shared.look import Look
@@ -16,8 +16,7 @@ STORED = "store:"
 """Scheme of sources that the producer has put into Atelier's own store; the rest is the object's key."""
 
 
-@dataclass(frozen=True)
-class NewJob:
+class NewJob(NamedTuple):
     """A job as submitted. ``code`` is set where the row was bad, and the job has failed already."""
 
     ordinal: int
@@ -66,41 +65,27 @@ class JobResult:
     height: int | None
 
 
-COPIED = (
-    "batch_id", "ordinal", "merchant_id", "line", "sku", "image", "source", "output", "look", "input",
-    "state", "code", "message",
-)  # fmt: skip
+_NEW = ", ".join(NewJob._fields)
 
 
 def add_jobs(connection: Connection, batch_id: UUID, merchant: int, jobs: Iterable[NewJob]) -> None:
-    """Insert jobs by COPY into a temporary table, then INSERT, so that row-level security can hold."""
-    columns = ", ".join(COPIED)
-    connection.execute(
-        text(f"CREATE TEMPORARY TABLE new_jobs ON COMMIT DROP AS SELECT {columns} FROM jobs WITH NO DATA")
-    )
+    """Insert jobs by COPY into a temporary table, then INSERT, so that row-level security can hold.
+
+    Call once in a transaction.
+    """
+    connection.execute(text(f"CREATE TEMPORARY TABLE new_jobs ON COMMIT DROP AS SELECT {_NEW} FROM jobs WITH NO DATA"))
     driver = connection.connection.driver_connection
     assert driver is not None
-    with driver.cursor() as cursor, cursor.copy(f"COPY new_jobs ({columns}) FROM STDIN") as copy:
+    with driver.cursor() as cursor, cursor.copy(f"COPY new_jobs ({_NEW}) FROM STDIN") as copy:
         for job in jobs:
-            copy.write_row(
-                (
-                    batch_id,
-                    job.ordinal,
-                    merchant,
-                    job.line,
-                    job.sku,
-                    job.image,
-                    job.source,
-                    job.output,
-                    json.dumps(job.look.to_json()),
-                    json.dumps(dict(job.input)),
-                    "failed" if job.code else "queued",
-                    job.code,
-                    job.message,
-                )
-            )
-    connection.execute(text(f"INSERT INTO jobs ({columns}) SELECT {columns} FROM new_jobs"))
-    connection.execute(text("DROP TABLE new_jobs"))
+            copy.write_row((*job[:6], job.look.json, to_json(job.input).decode(), *job[8:]))
+    connection.execute(
+        text(f"""
+        INSERT INTO jobs (batch_id, merchant_id, state, {_NEW})
+        SELECT :batch, :merchant, CASE WHEN code IS NULL THEN 'queued' ELSE 'failed' END, {_NEW} FROM new_jobs
+        """),
+        {"batch": batch_id, "merchant": merchant},
+    )
 
 
 def queued_jobs(connection: Connection, batch_id: UUID, first: int, last: int) -> list[Job]:

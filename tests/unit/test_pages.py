@@ -1,6 +1,6 @@
-"""Submission: where the renditions of a batch go."""
+"""Pages: where the renditions of a batch go."""
 
-from producer.submit import folder_of
+from producer.pages import folder_of
 from shared.look import Look, parse_mix
 
 
