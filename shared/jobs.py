@@ -15,6 +15,8 @@ from shared.look import Look
 STORED = "store:"
 """Scheme of sources that the producer has put into Atelier's own store; the rest is the object's key."""
 
+RESULTS_PAGE = 2000
+
 
 class NewJob(NamedTuple):
     """A job as submitted. ``code`` is set where the row was bad, and the job has failed already."""
@@ -183,25 +185,30 @@ def requeue_failed(connection: Connection, batch_id: UUID) -> int:
     return done.rowcount
 
 
-def results(connection: Connection, batch_id: UUID, page: int = 2000) -> Iterator[JobResult]:
-    """Yield all jobs of a batch in order, one per rendition, reading a page at a time."""
-    after = (-1, "")
-    while True:
-        rows: Sequence[Any] = connection.execute(
-            text("""
-            SELECT j.ordinal, j.line, j.sku, j.image, j.output, j.look, j.input, j.state, j.reused, j.code,
-                   j.message, j.retryable, l.preset, r.object_key, r.width, r.height
-            FROM jobs j
-            LEFT JOIN job_renditions l ON l.batch_id = j.batch_id AND l.ordinal = j.ordinal
-            LEFT JOIN renditions r ON r.id = l.rendition_id
-            WHERE j.batch_id = :batch AND j.ordinal >= :ordinal
-              AND (j.ordinal, coalesce(l.preset, '')) > (:ordinal, :preset)
-            ORDER BY j.ordinal, coalesce(l.preset, '') LIMIT :page
-            """),
-            {"batch": batch_id, "ordinal": after[0], "preset": after[1], "page": page},
-        ).all()
-        for row in rows:
-            yield JobResult(**row._asdict() | {"look": Look.from_json(row.look)})
-        if len(rows) < page:
-            return
-        after = (rows[-1].ordinal, rows[-1].preset or "")
+def results(connection: Connection, batch_id: UUID, total: int) -> Iterator[JobResult]:
+    """Yield the ``total`` jobs of a batch in order, one per rendition, reading a page at a time."""
+    for first in range(0, total, RESULTS_PAGE):
+        yield from results_between(connection, batch_id, first, first + RESULTS_PAGE - 1)
+
+
+def results_between(connection: Connection, batch_id: UUID, first: int, last: int) -> list[JobResult]:
+    """Return the jobs of a run of ordinals, one per rendition.
+
+    Ordinals have no gaps, so a page is a run of them: with a LIMIT instead the database may read all jobs that come
+    after. OFFSET 0 has the renditions looked up job by job; any other join may read those of the whole batch.
+    """
+    rows: Sequence[Any] = connection.execute(
+        text("""
+        SELECT j.ordinal, j.line, j.sku, j.image, j.output, j.look, j.input, j.state, j.reused, j.code,
+               j.message, j.retryable, r.preset, r.object_key, r.width, r.height
+        FROM jobs j LEFT JOIN LATERAL (
+            SELECT l.preset, r.object_key, r.width, r.height
+            FROM job_renditions l JOIN renditions r ON r.id = l.rendition_id
+            WHERE l.batch_id = j.batch_id AND l.ordinal = j.ordinal OFFSET 0
+        ) r ON true
+        WHERE j.batch_id = :batch AND j.ordinal BETWEEN :first AND :last
+        ORDER BY j.ordinal, r.preset
+        """),
+        {"batch": batch_id, "first": first, "last": last},
+    ).all()
+    return [JobResult(**row._asdict() | {"look": Look.from_json(row.look)}) for row in rows]
