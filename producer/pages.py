@@ -44,7 +44,7 @@ class Page:
     def take(self, row: ManifestRow, ordinal: int, looks: RowLooks, intake: Intake) -> None:
         """Add a row's jobs, one per look, the first with this ordinal; a bad row gives failed jobs."""
         error, source, pixels = row.error, "", 0
-        found = looks(None, None)
+        found: Sequence[tuple[Look, str]] = ()
         if error is None:
             try:
                 found = looks(row.style, row.strength)
@@ -52,7 +52,7 @@ class Page:
             except InvalidInput as refused:
                 error = refused
         code, message = (error.code, str(error)) if error else (None, None)
-        for number, (look, folder) in enumerate(found, ordinal):
+        for number, (look, folder) in enumerate(found or looks(None, None), ordinal):
             output = folder + row.output
             self.jobs.append(
                 NewJob(number, row.line, row.sku, row.image, source, output, look, row.columns, code, message)

@@ -61,7 +61,7 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
     A bad row becomes a failed job. A manifest that breaks off leaves the rows before it running.
     Raises UnknownStyle or ManifestError (no row at all) before anything is stored.
     """
-    batch, resumed = _open_batch(session, order)
+    batch, resumed = open_batch(session, order)
     if batch.intake == "sealed":
         return Submission(batch, resumed)
     warnings: list[str] = []
@@ -85,7 +85,7 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
     return Submission(batch, resumed, tuple(dict.fromkeys(warnings)))
 
 
-def _open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
+def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
     """Return the unfinished batch of the same order, or a new one; and whether it is an old one."""
     with transaction(session.engine) as connection:
         merchant = merchant_id(connection, order.merchant)

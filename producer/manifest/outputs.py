@@ -23,7 +23,7 @@ class OutputNames:
     Memory: 16 MiB per million rows (24 MiB for a moment while the table grows), because only 8 bytes
     of each name's hash are kept, and about 100 bytes more for each name that was wished for twice.
     Two names whose hashes are equal by chance (once in 30 million manifests of a million rows) cost
-    the second a needless ``-2``.
+    the second a needless ``-2``, and in this reading only, since each process hashes in a way of its own.
     """
 
     def __init__(self) -> None:
