@@ -72,7 +72,7 @@ def read_row(line: int, values: dict[str, str], columns: Columns, sources: Sourc
     except InvalidInput as problem:
         error = problem.with_traceback(None)  # else each bad row keeps its frames alive
     sku = storable(given_sku or (wish if image else ""))[-_SKU_LIMIT:]
-    return ManifestRow(line, sku, source, source or sources.named(image), wish, style, strength, values, error)
+    return ManifestRow(line, sku, source, sources.named(image), wish, style, strength, values, error)
 
 
 def bad_row(line: int, values: dict[str, str], columns: Columns, sources: Sources, error: InvalidInput) -> ManifestRow:

@@ -35,6 +35,7 @@ from sqlalchemy import text
 from producer.intake import Intake
 from producer.manifest import open_manifest
 from producer.manifest.csvrecords import csv_records
+from producer.manifest.input_file import DiskFile
 from producer.manifest.textlines import open_text
 from producer.pages import PAGE_JOBS, cut_chunks, read_pages, row_looks
 from producer.submit import Order, nudge, open_batch
@@ -174,12 +175,12 @@ def profile(session: Session, path: Path) -> dict[str, tuple[float, float]]:
     """Do step by step what ``submit_batch`` overlaps; core-µs per row of this process and of Postgres."""
     reset(session)
     manifest = open_manifest([str(path)])
-    batch, _ = open_batch(session, Order("profiled", manifest, (Look(((STYLE, 1.0),)),)))
+    batch, _ = open_batch(session, Order("local", manifest, (Look(((STYLE, 1.0),)),)))
     looks, intake = row_looks((batch.look,), batch.style_rows), Intake(session.store, batch.merchant_id, 2**26)
     steps = Steps(PostgresClock(session))
     rows = PROFILED_ROWS
-    steps.read("read lines", islice(open_text(path).lines(), rows))
-    steps.read("split into records", islice(csv_records("", open_text(path).lines(), ","), rows))
+    steps.read("read lines", islice(open_text(DiskFile(path)).lines(), rows))
+    steps.read("split into records", islice(csv_records("", open_text(DiskFile(path)).lines(), ","), rows))
     steps.read("check and name rows", islice(manifest.rows(), rows))
     pages = PROFILED_ROWS // PAGE_JOBS
     steps.read("make jobs", islice(read_pages(manifest.rows(), looks, intake, 0), pages))

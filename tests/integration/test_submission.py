@@ -50,7 +50,7 @@ class Feed:
 def submit(
     session: Session, feed: Feed, accepted: Callable[[Batch], None] = lambda _: None, looks: tuple[Look, ...] = (LOOK,)
 ) -> Submission:
-    return submit_batch(session, Order("shop", Manifest([feed]), looks), accepted=accepted)
+    return submit_batch(session, Order("local", Manifest([feed]), looks), accepted=accepted)
 
 
 def test_a_page_is_as_many_statements_whatever_its_rows(session: Session) -> None:

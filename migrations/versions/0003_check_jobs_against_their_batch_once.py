@@ -1,13 +1,13 @@
 """Check a job's batch and merchant by one foreign key instead of two: half the time of an insert went there.
 
-Revision ID: 0002
-Revises: 0001
+Revision ID: 0003
+Revises: 0002
 """
 
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 
 def upgrade() -> None:
