@@ -34,8 +34,9 @@ check: install ## lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: install ## measure what share of a run is the generator's
+bench: install ## measure the generator's share of a run, and how fast a manifest becomes jobs
 	$(BIN)/python -m tests.bench.generator_share
+	$(BIN)/python -m tests.bench.submission
 
 pictures: install ## make the README's pictures and the styles' thumbnails anew
 	$(BIN)/python -m docs.pictures

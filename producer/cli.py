@@ -13,9 +13,10 @@ import typer
 
 from producer.export import export_batch, prepare_folder
 from producer.manifest import open_manifest
+from producer.pages import row_looks
 from producer.progress import show_progress
 from producer.run import run_batch, wait_for_batch
-from producer.submit import Order, Submission, looks_of_row, nudge, submit_batch
+from producer.submit import Order, Submission, nudge, submit_batch
 from producer.summary import as_json as batch_json
 from producer.summary import as_line, exit_status
 from shared import batches, chunks
@@ -255,6 +256,7 @@ def _dry_run(session: Session, order: Order, as_json: bool) -> None:
         known = style_rows(connection, merchant, version.trunk_sha256)
         allowed = allowed_sources(connection, merchant)
     require_styles((name for look in order.looks for name in look.styles), known)
+    looks = row_looks(order.looks, known)
     rows, images, bad = 0, 0, []
     for row in order.manifest.rows():
         rows += 1
@@ -262,9 +264,7 @@ def _dry_run(session: Session, order: Order, as_json: bool) -> None:
             if row.error is not None:
                 raise row.error
             require_allowed(row.source, allowed)
-            looks = looks_of_row(row, order.looks)
-            require_styles((name for look in looks for name in look.styles), known)
-            images += len(looks)
+            images += len(looks(row.style, row.strength))
         except InvalidInput as error:
             bad.append({"line": row.line, "sku": row.sku, "code": error.code, "message": str(error)})
     if as_json:

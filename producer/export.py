@@ -80,7 +80,7 @@ def _results(session: Session, batch: Batch) -> Iterator[Result]:
 
 def _pairs(session: Session, batch: Batch) -> Iterator[tuple[Result, JobResult]]:
     with transaction(session.engine) as connection:
-        for found in results(connection, batch.id):
+        for found in results(connection, batch.id, batch.total):
             yield _result(found), found
 
 

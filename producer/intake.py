@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from PIL import Image
@@ -25,8 +24,7 @@ UNKNOWN_PIXELS = 1_000_000
 """Assumed of a source whose size is not known before it is fetched."""
 
 
-@dataclass(frozen=True)
-class Taken:
+class Taken(NamedTuple):
     """A source as a worker can read it, and its size in pixels as far as that is known."""
 
     source: str

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -77,6 +79,8 @@ class Batch:
         return cls(**values)
 
 
+HEX = re.compile("[0-9a-fA-F]{1,32}")
+
 COLUMNS = """id, merchant_id, name, queue, look, presets, model_version_id, style_rows, intake, state, paused,
     input_columns, rows_read, total, succeeded, failed, cancelled, reused, created_at, finished_at"""
 
@@ -122,14 +126,17 @@ def find_batch(connection: Connection, merchant: int, wanted: str) -> Batch:
 
     Nothing at all begins no id: a script whose variable is empty must not cancel the only batch there is.
     """
-    rows = connection.execute(
-        text(f"""
-        SELECT {COLUMNS} FROM batches
-        WHERE merchant_id = :merchant AND :start <> '' AND starts_with(id::text, :start)
-        ORDER BY id DESC LIMIT 2
-        """),
-        {"merchant": merchant, "start": wanted.lower()},
-    ).all()
+    digits = wanted.strip().replace("-", "")
+    rows: Sequence[Row[Any]] = ()
+    if HEX.fullmatch(digits):
+        # Ids that begin alike lie side by side in the index, however many batches the merchant has.
+        rows = connection.execute(
+            text(f"""
+            SELECT {COLUMNS} FROM batches WHERE merchant_id = :merchant AND id BETWEEN :least AND :greatest
+            ORDER BY id DESC LIMIT 2
+            """),
+            {"merchant": merchant, "least": UUID(digits.ljust(32, "0")), "greatest": UUID(digits.ljust(32, "f"))},
+        ).all()
     if len(rows) != 1:
         found = "several batches begin with" if rows else "no batch"
         raise NotFound(f"{found} {wanted!r}: `atelier status` lists the batches")

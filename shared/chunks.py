@@ -89,9 +89,17 @@ def add_chunks(connection: Connection, batch: Batch, new: Sequence[NewChunk]) ->
     connection.execute(
         text("""
         INSERT INTO chunks (batch_id, merchant_id, queue, first_ordinal, last_ordinal, pixels)
-        VALUES (:batch, :merchant, :queue, :first_ordinal, :last_ordinal, :pixels)
+        SELECT :batch, :merchant, :queue, *
+        FROM unnest(CAST(:first_ordinals AS int[]), CAST(:last_ordinals AS int[]), CAST(:pixels AS bigint[]))
         """),
-        [{"batch": batch.id, "merchant": batch.merchant_id, "queue": batch.queue} | chunk.__dict__ for chunk in new],
+        {
+            "batch": batch.id,
+            "merchant": batch.merchant_id,
+            "queue": batch.queue,
+            "first_ordinals": [chunk.first_ordinal for chunk in new],
+            "last_ordinals": [chunk.last_ordinal for chunk in new],
+            "pixels": [chunk.pixels for chunk in new],
+        },
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
+from pydantic_core import to_json
 from sqlalchemy import Connection, text
 
 from shared.look import Look
@@ -15,9 +15,10 @@ from shared.look import Look
 STORED = "store:"
 """Scheme of sources that the producer has put into Atelier's own store; the rest is the object's key."""
 
+RESULTS_PAGE = 2000
 
-@dataclass(frozen=True)
-class NewJob:
+
+class NewJob(NamedTuple):
     """A job as submitted. ``code`` is set where the row was bad, and the job has failed already."""
 
     ordinal: int
@@ -66,41 +67,27 @@ class JobResult:
     height: int | None
 
 
-COPIED = (
-    "batch_id", "ordinal", "merchant_id", "line", "sku", "image", "source", "output", "look", "input",
-    "state", "code", "message",
-)  # fmt: skip
+_NEW = ", ".join(NewJob._fields)
 
 
 def add_jobs(connection: Connection, batch_id: UUID, merchant: int, jobs: Iterable[NewJob]) -> None:
-    """Insert jobs by COPY into a temporary table, then INSERT, so that row-level security can hold."""
-    columns = ", ".join(COPIED)
-    connection.execute(
-        text(f"CREATE TEMPORARY TABLE new_jobs ON COMMIT DROP AS SELECT {columns} FROM jobs WITH NO DATA")
-    )
+    """Insert jobs by COPY into a temporary table, then INSERT, so that row-level security can hold.
+
+    Call once in a transaction.
+    """
+    connection.execute(text(f"CREATE TEMPORARY TABLE new_jobs ON COMMIT DROP AS SELECT {_NEW} FROM jobs WITH NO DATA"))
     driver = connection.connection.driver_connection
     assert driver is not None
-    with driver.cursor() as cursor, cursor.copy(f"COPY new_jobs ({columns}) FROM STDIN") as copy:
+    with driver.cursor() as cursor, cursor.copy(f"COPY new_jobs ({_NEW}) FROM STDIN") as copy:
         for job in jobs:
-            copy.write_row(
-                (
-                    batch_id,
-                    job.ordinal,
-                    merchant,
-                    job.line,
-                    job.sku,
-                    job.image,
-                    job.source,
-                    job.output,
-                    json.dumps(job.look.to_json()),
-                    json.dumps(dict(job.input)),
-                    "failed" if job.code else "queued",
-                    job.code,
-                    job.message,
-                )
-            )
-    connection.execute(text(f"INSERT INTO jobs ({columns}) SELECT {columns} FROM new_jobs"))
-    connection.execute(text("DROP TABLE new_jobs"))
+            copy.write_row((*job[:6], job.look.json, to_json(job.input).decode(), *job[8:]))
+    connection.execute(
+        text(f"""
+        INSERT INTO jobs (batch_id, merchant_id, state, {_NEW})
+        SELECT :batch, :merchant, CASE WHEN code IS NULL THEN 'queued' ELSE 'failed' END, {_NEW} FROM new_jobs
+        """),
+        {"batch": batch_id, "merchant": merchant},
+    )
 
 
 def queued_jobs(connection: Connection, batch_id: UUID, first: int, last: int) -> list[Job]:
@@ -198,25 +185,30 @@ def requeue_failed(connection: Connection, batch_id: UUID) -> int:
     return done.rowcount
 
 
-def results(connection: Connection, batch_id: UUID, page: int = 2000) -> Iterator[JobResult]:
-    """Yield all jobs of a batch in order, one per rendition, reading a page at a time."""
-    after = (-1, "")
-    while True:
-        rows: Sequence[Any] = connection.execute(
-            text("""
-            SELECT j.ordinal, j.line, j.sku, j.image, j.output, j.look, j.input, j.state, j.reused, j.code,
-                   j.message, j.retryable, l.preset, r.object_key, r.width, r.height
-            FROM jobs j
-            LEFT JOIN job_renditions l ON l.batch_id = j.batch_id AND l.ordinal = j.ordinal
-            LEFT JOIN renditions r ON r.id = l.rendition_id
-            WHERE j.batch_id = :batch AND j.ordinal >= :ordinal
-              AND (j.ordinal, coalesce(l.preset, '')) > (:ordinal, :preset)
-            ORDER BY j.ordinal, coalesce(l.preset, '') LIMIT :page
-            """),
-            {"batch": batch_id, "ordinal": after[0], "preset": after[1], "page": page},
-        ).all()
-        for row in rows:
-            yield JobResult(**row._asdict() | {"look": Look.from_json(row.look)})
-        if len(rows) < page:
-            return
-        after = (rows[-1].ordinal, rows[-1].preset or "")
+def results(connection: Connection, batch_id: UUID, total: int) -> Iterator[JobResult]:
+    """Yield the ``total`` jobs of a batch in order, one per rendition, reading a page at a time."""
+    for first in range(0, total, RESULTS_PAGE):
+        yield from results_between(connection, batch_id, first, first + RESULTS_PAGE - 1)
+
+
+def results_between(connection: Connection, batch_id: UUID, first: int, last: int) -> list[JobResult]:
+    """Return the jobs of a run of ordinals, one per rendition.
+
+    Ordinals have no gaps, so a page is a run of them: with a LIMIT instead the database may read all jobs that come
+    after. OFFSET 0 has the renditions looked up job by job; any other join may read those of the whole batch.
+    """
+    rows: Sequence[Any] = connection.execute(
+        text("""
+        SELECT j.ordinal, j.line, j.sku, j.image, j.output, j.look, j.input, j.state, j.reused, j.code,
+               j.message, j.retryable, r.preset, r.object_key, r.width, r.height
+        FROM jobs j LEFT JOIN LATERAL (
+            SELECT l.preset, r.object_key, r.width, r.height
+            FROM job_renditions l JOIN renditions r ON r.id = l.rendition_id
+            WHERE l.batch_id = j.batch_id AND l.ordinal = j.ordinal OFFSET 0
+        ) r ON true
+        WHERE j.batch_id = :batch AND j.ordinal BETWEEN :first AND :last
+        ORDER BY j.ordinal, r.preset
+        """),
+        {"batch": batch_id, "first": first, "last": last},
+    ).all()
+    return [JobResult(**row._asdict() | {"look": Look.from_json(row.look)}) for row in rows]

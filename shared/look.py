@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 from shared.errors import UsageError
@@ -56,6 +57,11 @@ class Look:
         if len(self.mix) == 1:
             return self.mix[0][0]
         return ",".join(f"{name}:{weight:g}" for name, weight in self.mix)
+
+    @cached_property
+    def json(self) -> str:
+        """The look as JSON text: made once, and written into each of a million jobs."""
+        return json.dumps(self.to_json())
 
     def to_json(self) -> dict[str, Any]:
         """Return the look as plain data, as stored in Postgres."""

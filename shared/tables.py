@@ -155,6 +155,7 @@ batches = Table(
     _one_of("intake", "receiving", "sealed"),
     _one_of("state", "running", "finished", "cancelled"),
     CheckConstraint("succeeded + failed + cancelled <= total AND reused <= succeeded", name="counters"),
+    UniqueConstraint("id", "merchant_id", name="uq_batches_merchant"),
     Index("ix_batches_running", "queue", "merchant_id", "id", postgresql_where=text("state = 'running'")),
     Index("ix_batches_merchant_id", "merchant_id", text("id DESC")),
     Index("ix_batches_fingerprint", "merchant_id", "fingerprint", postgresql_where=text("state = 'running'")),
@@ -191,9 +192,9 @@ chunks = Table(
 jobs = Table(
     "jobs",
     metadata,
-    Column("batch_id", ForeignKey("batches.id"), primary_key=True),
+    Column("batch_id", Uuid, primary_key=True),
     Column("ordinal", Integer, primary_key=True, autoincrement=False),
-    Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
+    Column("merchant_id", BigInteger, nullable=False),
     Column("line", Integer, nullable=False),
     Column("sku", Text, nullable=False),
     # What the merchant named, where the worker reads it (store: or s3:), and where the result goes.
@@ -210,6 +211,9 @@ jobs = Table(
     Column("attempts", SmallInteger, nullable=False, server_default=text("0")),
     Column("deaths", SmallInteger, nullable=False, server_default=text("0")),
     _moment("next_attempt_at"),
+    # One check for both: each costs more than the rest of the insert, and this one also says that the merchant
+    # is the batch's.
+    ForeignKeyConstraint(["batch_id", "merchant_id"], ["batches.id", "batches.merchant_id"], name="fk_jobs_batch"),
     _one_of("state", "queued", "succeeded", "failed", "cancelled"),
     Index("ix_jobs_failed", "batch_id", "ordinal", postgresql_where=text("state = 'failed'")),
 )

@@ -6,7 +6,7 @@ import hashlib
 import posixpath
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
@@ -82,7 +82,7 @@ class ArchivedImages:
         for number, name in enumerate(self._images(), 1):
             source, problem = member_source(self._archive.path, name), self._archive.refusal(name)
             row = listed_row(number, name, source if self._local else name)
-            yield replace(row, source="" if problem else source, error=problem)
+            yield row._replace(source="" if problem else source, error=problem)
 
     def _images(self) -> Iterator[str]:
         return (name for name in self._archive.names if is_image_name(name) and not _hidden(name))

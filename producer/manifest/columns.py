@@ -61,7 +61,7 @@ def require_image_column(name: str, columns: Iterable[str]) -> None:
 def read_row(line: int, values: dict[str, str], columns: Columns, sources: Sources) -> ManifestRow:
     """Interpret one row. What is wrong with it goes into its ``error``; nothing is raised."""
     image = _value(values, columns.image)
-    given_sku = next((sku for sku in (_value(values, name) for name in columns.skus) if sku), "")
+    given_sku = _sku(values, columns)
     wish = sources.wish(image) if image else given_sku or f"row-{line}"
     source, style, strength, error = "", None, None, None
     try:
@@ -77,7 +77,7 @@ def read_row(line: int, values: dict[str, str], columns: Columns, sources: Sourc
 
 def bad_row(line: int, values: dict[str, str], columns: Columns, sources: Sources, error: InvalidInput) -> ManifestRow:
     """Make the row of a record that cannot be interpreted."""
-    sku = next((sku for sku in (_value(values, name) for name in columns.skus) if sku), "")[:_SKU_LIMIT]
+    sku = _sku(values, columns)[:_SKU_LIMIT]
     return ManifestRow(
         line, sku, "", sources.named(_value(values, columns.image)), sku or f"row-{line}", None, None, values, error
     )
@@ -85,6 +85,13 @@ def bad_row(line: int, values: dict[str, str], columns: Columns, sources: Source
 
 def _value(values: Mapping[str, str], column: str | None) -> str:
     return values.get(column, "").strip() if column is not None else ""
+
+
+def _sku(values: Mapping[str, str], columns: Columns) -> str:
+    for name in columns.skus:
+        if sku := _value(values, name):
+            return sku
+    return ""
 
 
 def _required(image: str, sku: str) -> str:

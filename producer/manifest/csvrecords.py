@@ -7,14 +7,13 @@ not bound a record, and it cannot tell where a record began.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from producer.manifest.textlines import RECORD_LIMIT, Line
 from shared.errors import InvalidInput, ManifestError
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """The fields of one record and the line it begins at; ``problem`` if it cannot be relied on."""
 
     line: int
@@ -24,7 +23,7 @@ class Record:
     @property
     def blank(self) -> bool:
         """Whether nothing is written in it."""
-        return self.problem is None and not any(field.strip() for field in self.fields)
+        return self.problem is None and not any(map(str.strip, self.fields))
 
 
 def csv_records(name: str, lines: Iterator[Line], delimiter: str) -> Iterator[Record]:
@@ -41,6 +40,15 @@ def csv_records(name: str, lines: Iterator[Line], delimiter: str) -> Iterator[Re
 def _record(name: str, first: Line, lines: Iterator[Line], delimiter: str) -> Record:
     if first.too_long:
         return Record(first.number, [], _too_long())
+    if '"' not in first.text:
+        fields, damaged = first.text.rstrip("\r\n").split(delimiter), first.damaged
+    else:
+        fields, damaged = _quoted(name, first, lines, delimiter)
+    return Record(first.number, fields, damaged_text() if damaged else None)
+
+
+def _quoted(name: str, first: Line, lines: Iterator[Line], delimiter: str) -> tuple[list[str], bool]:
+    """Return the fields of a record with quotes, which may go on over several lines, and whether any is damaged."""
     parser = _Parser(delimiter)
     whole = parser.feed(first.text)
     size, damaged = len(first.text), first.damaged
@@ -54,7 +62,7 @@ def _record(name: str, first: Line, lines: Iterator[Line], delimiter: str) -> Re
             )
         damaged = damaged or line.damaged
         whole = parser.feed(line.text)
-    return Record(first.number, parser.fields, damaged_text() if damaged else None)
+    return parser.fields, damaged
 
 
 def damaged_text() -> InvalidInput:
@@ -83,9 +91,6 @@ class _Parser:
 
     def feed(self, line: str) -> bool:
         """Take a line; True once the record is whole."""
-        if self._quoted is None and '"' not in line:
-            self.fields = line.rstrip("\r\n").split(self._delimiter)
-            return True
         position = 0
         while position >= 0:
             if self._quoted is None and line.startswith('"', position):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from producer.manifest.outputs import OutputNames
@@ -80,4 +79,6 @@ class Manifest:
 
 def _finished(row: ManifestRow, output: str) -> ManifestRow:
     error = row.error or missing_file(row.source)
-    return replace(row, output=output, error=error, source="" if error else row.source)
+    if error is None and output == row.output:
+        return row
+    return row._replace(output=output, error=error, source="" if error else row.source)

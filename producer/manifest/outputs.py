@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
 from array import array
@@ -12,8 +11,9 @@ from producer.manifest.extensions import is_image_name
 _PART_BYTES = 180  # file systems stop at 255; the rest is for -2, the preset and the extension
 _TOTAL_BYTES = 700  # object keys stop at 1,024
 _FORBIDDEN = frozenset('<>:"|?*\\')
-_DEVICE = re.compile(r"(?:^|(?<=/))(con|prn|aux|nul|com\d|lpt\d)(\.[^/]*)?(?=/|$)", re.IGNORECASE)
-_PLAIN = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.[^/]*)?", re.IGNORECASE)
+_PLAIN_PART = r"(?!(?:con|prn|aux|nul|com\d|lpt\d)(?:/|\Z))[a-z0-9_-]+"
+_PLAIN = re.compile(f"{_PLAIN_PART}(?:/{_PLAIN_PART})*", re.IGNORECASE | re.ASCII)
 
 
 class OutputNames:
@@ -23,7 +23,7 @@ class OutputNames:
     Memory: 16 MiB per million rows (24 MiB for a moment while the table grows), because only 8 bytes
     of each name's hash are kept, and about 100 bytes more for each name that was wished for twice.
     Two names whose hashes are equal by chance (once in 30 million manifests of a million rows) cost
-    the second a needless ``-2``.
+    the second a needless ``-2``, and in this reading only, since each process hashes in a way of its own.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class OutputNames:
 
 def safe_output(wish: str) -> str:
     """Make a relative POSIX path of any text that every file system, archive and shop accepts."""
-    if len(wish) <= _PART_BYTES and _PLAIN.fullmatch(wish) and not _DEVICE.search(wish):
+    if len(wish) <= _PART_BYTES and _PLAIN.fullmatch(wish):
         return wish  # nearly all are such, and ten times as fast
     text = unicodedata.normalize("NFC", wish).replace("\\", "/")
     parts = [_safe_part(part) or "_" for part in text.split("/") if part.strip(" .")]
@@ -75,38 +75,43 @@ def _is_unsafe(char: str) -> bool:
 def _key(name: str) -> int:
     # Folding can undo the composition, so compose again.
     folded = name.lower() if name.isascii() else unicodedata.normalize("NFC", name.casefold())
-    return int.from_bytes(hashlib.blake2b(folded.encode(), digest_size=8).digest(), "big")
+    # Python's own hash of a text: 64 bits, of SipHash with a secret of the process, so nobody can aim at it.
+    return hash(folded) & 0xFFFF_FFFF_FFFF_FFFF or 1
 
 
 class HashSet:
-    """A set of 64-bit hashes in one flat table; Python's own takes about six times the memory."""
+    """A set of 64-bit hashes above 0 in one flat table; Python's own takes about six times the memory."""
 
     def __init__(self) -> None:
-        self._slots = array("Q", bytes(8 * 1024))
-        self._count = 0
+        self._slots = array("Q", bytes(8 * 1024))  # 0 marks a free one
+        self._room = self._most()
 
     def add(self, value: int) -> bool:
         """Add a hash; False if it was there."""
-        value = value or 1  # 0 marks a free slot
-        slot = self._slot(value)
-        if self._slots[slot]:
-            return False
-        self._slots[slot] = value
-        self._count += 1
-        if self._count * 3 > len(self._slots) * 2:
+        slots = self._slots
+        mask = len(slots) - 1
+        slot = value & mask
+        while found := slots[slot]:
+            if found == value:
+                return False
+            slot = (slot + 1) & mask
+        slots[slot] = value
+        self._room -= 1
+        if not self._room:
             self._grow()
         return True
 
-    def _slot(self, value: int) -> int:
-        slots, mask = self._slots, len(self._slots) - 1
-        slot = value & mask
-        while slots[slot] and slots[slot] != value:
-            slot = (slot + 1) & mask
-        return slot
+    def _most(self) -> int:
+        return len(self._slots) * 2 // 3
 
     def _grow(self) -> None:
         old = self._slots
-        self._slots = array("Q", bytes(16 * len(old)))
+        self._slots = slots = array("Q", bytes(16 * len(old)))
+        mask = len(slots) - 1
         for value in old:
             if value:
-                self._slots[self._slot(value)] = value
+                slot = value & mask
+                while slots[slot]:
+                    slot = (slot + 1) & mask
+                slots[slot] = value
+        self._room = self._most() - len(old) * 2 // 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import zip_longest
 
 from producer.csv_out import unguarded
 from producer.manifest.columns import COLUMN_LIMIT, Columns, bad_row, read_row, require_image_column
@@ -55,9 +56,9 @@ class Tabular:
         if record.problem is not None:
             fields = [storable(field) for field in fields]
         # Missing trailing columns are empty; spreadsheets also write needless delimiters.
-        values = dict(zip(self.columns, fields + [""] * (len(self.columns) - len(fields)), strict=False))
+        values = dict(zip_longest(self.columns, fields[: len(self.columns)], fillvalue=""))
         problem = record.problem
-        if any(field.strip() for field in fields[len(self.columns) :]):
+        if any(map(str.strip, fields[len(self.columns) :])):
             problem = problem or InvalidInput(
                 f"the row has {len(fields)} columns and the header {len(self.columns)}:"
                 ' put quotes (") around text with a delimiter in it',

@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from producer.manifest.input_file import InputFile, unreadable
 
@@ -16,8 +16,7 @@ _HEAD_BYTES = 1 << 20
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line with its end. ``damaged``: not text in the file's encoding; ``too_long``: left unread."""
 
     number: int

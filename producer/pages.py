@@ -1,0 +1,149 @@
+"""Pages: the rows of a manifest on their way into one transaction each, as jobs and chunks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from producer.intake import Intake
+from producer.manifest import ManifestRow
+from shared.chunks import NewChunk
+from shared.errors import InvalidInput, ManifestError
+from shared.jobs import NewJob
+from shared.look import Look, parse_mix
+from shared.styles import require_styles
+
+PAGE_JOBS = 10_000
+PAGE_SECONDS = 1.0
+"""A page is committed at the latest after this time, so that work begins while files are still taken in."""
+
+CHUNK_JOBS = 64
+LOOKS_KEPT = 1024
+
+RowLooks = Callable[[str | None, float | None], Sequence[tuple[Look, str]]]
+"""From a row's own style and strength: its looks, each with the folder of its renditions (empty, or ``folder/``)."""
+
+
+@dataclass
+class Page:
+    """Rows that are stored together. ``pixels`` of a job that has failed already are 0."""
+
+    rows: int = 0
+    jobs: list[NewJob] = field(default_factory=list)
+    pixels: list[int] = field(default_factory=list)
+    opened: float = field(default_factory=time.monotonic)
+
+    @property
+    def full(self) -> bool:
+        """Whether it is time to commit."""
+        return len(self.jobs) >= PAGE_JOBS or time.monotonic() - self.opened > PAGE_SECONDS
+
+    def take(self, row: ManifestRow, ordinal: int, looks: RowLooks, intake: Intake) -> None:
+        """Add a row's jobs, one per look, the first with this ordinal; a bad row gives failed jobs."""
+        error, source, pixels = row.error, "", 0
+        found: Sequence[tuple[Look, str]] = ()
+        if error is None:
+            try:
+                found = looks(row.style, row.strength)
+                source, pixels = intake.take(row.source)
+            except InvalidInput as refused:
+                error = refused
+        code, message = (error.code, str(error)) if error else (None, None)
+        for number, (look, folder) in enumerate(found or looks(None, None), ordinal):
+            output = folder + row.output
+            self.jobs.append(
+                NewJob(number, row.line, row.sku, row.image, source, output, look, row.columns, code, message)
+            )
+            self.pixels.append(pixels)
+        self.rows += 1
+
+
+def read_pages(rows: Iterator[ManifestRow], looks: RowLooks, intake: Intake, first: int) -> Iterator[Page]:
+    """Cut a manifest into pages of jobs with ordinals from ``first`` on.
+
+    Where the manifest breaks off, the page begun is yielded before the ManifestError.
+    """
+    page, ordinal = Page(), first
+    try:
+        for row in rows:
+            page.take(row, ordinal, looks, intake)
+            ordinal = page.jobs[-1].ordinal + 1
+            if page.full:
+                yield page
+                page = Page()
+    except ManifestError:
+        if page.rows:
+            yield page
+        raise
+    if page.rows:
+        yield page
+
+
+def read_ahead(pages: Iterator[Page]) -> Iterator[Page]:
+    """Yield each page while a thread reads the next: Postgres takes one in while Python makes another."""
+    with ThreadPoolExecutor(1, "read-ahead") as reader:
+        coming = reader.submit(next, pages, None)
+        while (page := coming.result()) is not None:
+            coming = reader.submit(next, pages, None)
+            yield page
+
+
+def row_looks(looks: Sequence[Look], known_styles: Collection[str]) -> RowLooks:
+    """Return how the looks of a row follow from the batch's, which a row with a style of its own replaces by one.
+
+    What is returned raises InvalidInput where the row's style cannot be. Answers are kept, since most rows ask
+    the same.
+    """
+
+    @lru_cache(maxsize=LOOKS_KEPT)
+    def find(style: str | None, strength: float | None) -> Sequence[tuple[Look, str]]:
+        found = looks_of_row(style, strength, looks)
+        require_styles((name for look in found for name in look.styles), known_styles)
+        return [(look, "" if len(looks) == 1 else f"{folder_of(look)}/") for look in found]
+
+    return find
+
+
+def looks_of_row(style: str | None, strength: float | None, looks: Sequence[Look]) -> list[Look]:
+    """Return the looks of a row: the batch's, changed by what the row itself says.
+
+    A row with a style of its own has one look, whatever the number of the batch's.
+    """
+    return [
+        Look(
+            mix=parse_mix(style) if style else look.mix,
+            strength=look.strength if strength is None else strength,
+            texture_scale=look.texture_scale,
+            white=look.white,
+        )
+        for look in (looks[:1] if style else looks)
+    ]
+
+
+def folder_of(look: Look) -> str:
+    """Name the folder of a look's renditions where a batch has several, each with a folder of its own.
+
+    The looks of a batch differ in their mix alone, so a mix is named with its weights.
+    """
+    return "+".join(look.style.replace(":", "-").split(","))
+
+
+def cut_chunks(page: Page, megapixels: float, working_px: int) -> list[NewChunk]:
+    """Cut a page's jobs into chunks of about ``megapixels`` of work at the generator's working size.
+
+    Jobs that have failed already cost nothing; a run of only those makes no chunk.
+    """
+    chunks: list[NewChunk] = []
+    enough, most = megapixels * 1e6, working_px * working_px
+    first, work = page.jobs[0].ordinal, 0
+    last = page.jobs[-1].ordinal
+    for ordinal, pixels in enumerate(page.pixels, first):
+        work += min(pixels, most)
+        if work >= enough or ordinal - first + 1 >= CHUNK_JOBS or ordinal == last:
+            if work:
+                chunks.append(NewChunk(first, ordinal, work))
+            first, work = ordinal + 1, 0
+    return chunks

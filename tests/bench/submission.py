@@ -1,0 +1,255 @@
+"""How fast does a manifest become jobs? Run it as ``python -m tests.bench.submission``.
+
+A CSV of a million rows that name objects of a bucket (nobody fetches them) is submitted by the real
+command to embedded servers of its own, with one worker announced, so that there is a window to fill.
+Then the same is done step by step, and each step's core-seconds are read from the process and from
+Postgres: on a machine that others use, they tell more than the clock. Local images, which are hashed
+and put into the store, are measured apart. Prints it all and writes
+``tests/bench/results/submission.json``. Nothing is asserted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import redis
+from PIL import Image
+from sqlalchemy import text
+
+from producer.intake import Intake
+from producer.manifest import open_manifest
+from producer.manifest.csvrecords import csv_records
+from producer.manifest.input_file import DiskFile
+from producer.manifest.textlines import open_text
+from producer.pages import PAGE_JOBS, cut_chunks, read_pages, row_looks
+from producer.submit import Order, nudge, open_batch
+from shared import batches, fleet
+from shared.chunks import add_chunks
+from shared.database import transaction
+from shared.jobs import add_jobs
+from shared.look import Look
+from shared.session import Session, open_session
+from shared.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+TICKS = os.sysconf("SC_CLK_TCK")
+STYLE = "udnie"
+PROFILED_ROWS = 200_000
+LOCAL_IMAGES = 500
+
+
+def write_manifest(path: Path, rows: int) -> None:
+    with path.open("w") as file:
+        file.write("sku,image\n")
+        file.writelines(f"SKU-{n:07d},s3://shop-photos/catalogue/{n % 100:02d}/{n:07d}.jpg\n" for n in range(rows))
+
+
+class PostgresClock:
+    """Core-seconds of a Postgres on this machine: of the postmaster and all its children, the ended ones too."""
+
+    def __init__(self, session: Session) -> None:
+        with transaction(session.engine) as connection:
+            backend = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        self._postmaster = int(_stat(Path(f"/proc/{backend}/stat"))[1])
+
+    def __call__(self) -> float:
+        ticks = sum(map(int, _stat(Path(f"/proc/{self._postmaster}/stat"))[11:15]))
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = _stat(path)
+            except OSError:
+                continue  # it has just ended
+            if int(fields[1]) == self._postmaster:
+                ticks += int(fields[11]) + int(fields[12])
+        return ticks / TICKS
+
+
+def _stat(path: Path) -> list[str]:
+    """The fields of a process from its state on, see proc_pid_stat(5)."""
+    return path.read_text().rpartition(")")[2].split()
+
+
+def run_command(session: Session, manifest: Path, idle_us: float = 0.0) -> dict[str, float]:
+    """Submit by the command; seconds count from its start, those of the batch from its acceptance.
+
+    ``idle_us`` is what the command takes that submits one row: mostly imports.
+    """
+    client = reset(session)
+    postgres = PostgresClock(session)
+    before, started = postgres(), time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "shared.cli", "submit", str(manifest), "-s", STYLE, "--json"],
+        env=os.environ | {"ATELIER_HOME": str(session.settings.home)},
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+    )
+    output: list[bytes] = []
+    reader = threading.Thread(target=lambda: output.append(process.stdout.read()))
+    reader.start()
+    first_row = wait_for(lambda: has_jobs(session), reader) - started
+    first_message = wait_for(lambda: client.llen("bulk"), reader) - started
+    reader.join()
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    assert status == 0
+    batch = json.loads(output[0])
+    rows = batch["total"]
+    producer = ((usage.ru_utime + usage.ru_stime) * 1e6 - idle_us) / rows
+    database = (postgres() - before) / rows * 1e6
+    return {
+        "rows_per_second": rows / batch["seconds"],
+        "command_seconds": seconds,
+        "first_row_durable_seconds": first_row,
+        "first_chunk_dispatched_seconds": first_message,
+        "producer_core_us_per_row": producer,
+        "postgres_core_us_per_row": database,
+        "rows_per_second_that_two_free_cores_allow": 1e6 / max(producer, database),
+        "peak_rss_mib": usage.ru_maxrss / 1024,
+    }
+
+
+def reset(session: Session) -> redis.Redis:
+    """Empty the tables and Redis, announce a worker, and return a client of Redis."""
+    client = redis.Redis.from_url(session.settings.broker_url.get_secret_value().replace("redis+socket", "unix"))
+    client.flushall()
+    with transaction(session.engine) as connection:
+        connection.execute(text("TRUNCATE job_renditions, jobs, chunks, fair_shares, batches"))
+        fleet.register(connection, uuid4(), "cpu", 3)
+        # It sends no heartbeats, and shall count as alive however long this takes.
+        connection.execute(text("UPDATE workers SET heartbeat_at = clock_timestamp() + interval '1 day'"))
+    return client
+
+
+def has_jobs(session: Session) -> bool:
+    with transaction(session.engine) as connection:
+        return connection.execute(text("SELECT 1 FROM jobs LIMIT 1")).first() is not None
+
+
+def wait_for(seen: Callable[[], object], running: threading.Thread) -> float:
+    while not seen() and running.is_alive():
+        running.join(0.005)
+    return time.perf_counter()
+
+
+@dataclass
+class Steps:
+    """Core-seconds by step: of this thread, and of Postgres."""
+
+    postgres: PostgresClock
+    spent: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        there, here = self.postgres(), time.thread_time()
+        yield
+        here, there = time.thread_time() - here, self.postgres() - there
+        seen = self.spent.get(name, (0.0, 0.0))
+        self.spent[name] = (seen[0] + here, seen[1] + there)
+
+    def read(self, name: str, items: Iterator[object]) -> None:
+        """Read all items; what the steps before cost, which are contained, is taken off."""
+        before = sum(here for here, _ in self.spent.values())
+        with self.step(name):
+            for _ in items:
+                pass
+        self.spent[name] = (self.spent[name][0] - before, 0.0)
+
+
+def profile(session: Session, path: Path) -> dict[str, tuple[float, float]]:
+    """Do step by step what ``submit_batch`` overlaps; core-µs per row of this process and of Postgres."""
+    reset(session)
+    manifest = open_manifest([str(path)])
+    batch, _ = open_batch(session, Order("local", manifest, (Look(((STYLE, 1.0),)),)))
+    looks, intake = row_looks((batch.look,), batch.style_rows), Intake(session.store, batch.merchant_id, 2**26)
+    steps = Steps(PostgresClock(session))
+    rows = PROFILED_ROWS
+    steps.read("read lines", islice(open_text(DiskFile(path)).lines(), rows))
+    steps.read("split into records", islice(csv_records("", open_text(DiskFile(path)).lines(), ","), rows))
+    steps.read("check and name rows", islice(manifest.rows(), rows))
+    pages = PROFILED_ROWS // PAGE_JOBS
+    steps.read("make jobs", islice(read_pages(manifest.rows(), looks, intake, 0), pages))
+    for page in islice(read_pages(manifest.rows(), looks, intake, 0), pages):
+        with steps.step("cut chunks"):
+            chunks = cut_chunks(page, session.settings.chunk_megapixels, session.settings.working_px)
+        with transaction(session.engine) as connection:
+            with steps.step("COPY and insert jobs"):
+                add_jobs(connection, batch.id, batch.merchant_id, page.jobs)
+            with steps.step("insert chunks"):
+                add_chunks(connection, batch, chunks)
+            with steps.step("count"):
+                batch = batches.extend(connection, batch, rows=page.rows, jobs=len(page.jobs), failed=0)
+            with steps.step("commit"):
+                connection.commit()
+        with steps.step("dispatch"):
+            nudge(session)
+    return {
+        name: (round(here / rows * 1e6, 2), round(there / rows * 1e6, 2)) for name, (here, there) in steps.spent.items()
+    }
+
+
+def local_images_per_second(session: Session, folder: Path) -> float:
+    """Take in local photos of 1,000 by 1,000 pixels, each another: rate of the clock."""
+    folder.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (100, 100, 3), np.uint8)
+    photo = np.array(Image.fromarray(noise).resize((1000, 1000)))
+    for number in range(LOCAL_IMAGES):
+        photo[0, 0] = number % 256, number // 256, 0
+        Image.fromarray(photo).save(folder / f"{number}.jpg", quality=90)
+    intake = Intake(session.store, 1, 2**26)
+    started = time.perf_counter()
+    for path in folder.iterdir():
+        intake.take(path.as_uri())
+    return LOCAL_IMAGES / (time.perf_counter() - started)
+
+
+def main() -> None:
+    """Measure, the command so many times, and print medians."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--times", type=int, default=3)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="atelier") as name:
+        folder = Path(name)
+        manifest = folder / "manifest.csv"
+        write_manifest(manifest, arguments.rows)
+        write_manifest(folder / "one.csv", 1)
+        with open_session(Settings(home=folder / "home"), lasting=False) as session:
+            idle_us = run_command(session, folder / "one.csv")["producer_core_us_per_row"]
+            runs = [run_command(session, manifest, idle_us) for _ in range(arguments.times)]
+            steps = profile(session, manifest)
+            local = local_images_per_second(session, folder / "photos")
+    command = {figure: round(statistics.median(run[figure] for run in runs), 3) for figure in runs[0]}
+    result = {
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[1]:.1f}",
+        "rows": arguments.rows,
+        "times": arguments.times,
+        **command,
+        "local_images_taken_in_per_second": round(local),
+        "core_us_per_row": steps,
+    }
+    results = Path(__file__).parent / "results"
+    results.mkdir(exist_ok=True)
+    (results / "submission.json").write_text(json.dumps(result, indent=1) + "\n")
+    sys.stdout.write("".join(f"{name:>45}  {value}\n" for name, value in result.items() if value is not steps))
+    sys.stdout.write(f"\n{'core-microseconds per row':>45}  producer  Postgres\n")
+    sys.stdout.write("".join(f"{name:>45}  {us[0]:8.2f}  {us[1]:8.2f}\n" for name, us in steps.items()))
+
+
+if __name__ == "__main__":
+    main()
