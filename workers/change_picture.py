@@ -16,6 +16,8 @@ MOST = 80.0
 
 TICKS = {0: "0", 1: "1 just seen", 5: "5 plain", 15: "15 strong", 30: "30", 50: "50", 80: "80 and more"}
 BAR_PX = 18
+LEAST_PX = 720
+"""Width that the labels of the scale need."""
 
 # From black over violet and orange to pale yellow: lighter at every step, so that it also reads in grey.
 _HEAT = ((0, 0, 4), (40, 11, 84), (101, 21, 110), (159, 42, 99), (212, 72, 66), (245, 125, 21), (250, 193, 39),
@@ -26,7 +28,7 @@ def change_picture(photo: Pixels, rendition: Pixels, delta: Field) -> Image.Imag
     """Draw two pictures, uint8 (H, W, 3), and the CIEDE2000 between them, (H, W)."""
     panels = [(Image.fromarray(photo), "photo"), (Image.fromarray(rendition), "rendition")]
     heat = (Image.fromarray(heat_colours(delta)), "what changed (CIEDE2000)")
-    made, foot = plate([*panels, heat], foot_px=BAR_PX + 24)
+    made, foot = plate([*panels, heat], (LEAST_PX, BAR_PX + 24))
     left, right = MARGIN_PX, made.width - MARGIN_PX
     ramp = (np.linspace(0, 1, right - left, dtype=np.float32) ** 2 * MOST)[np.newaxis]
     made.paste(Image.fromarray(heat_colours(ramp)).resize((right - left, BAR_PX)), (left, foot))

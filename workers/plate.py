@@ -12,18 +12,18 @@ TITLE_PX = 18
 INK = "#222222"
 
 
-def plate(panels: Sequence[tuple[Image.Image, str]], foot_px: int) -> tuple[Image.Image, int]:
-    """Lay out pictures with their titles; return the plate and the height at which its foot begins."""
+def plate(panels: Sequence[tuple[Image.Image, str]], foot: tuple[int, int]) -> tuple[Image.Image, int]:
+    """Lay out pictures with their titles above a foot (width, height); return the plate and where the foot begins."""
     fitted = [(fit(picture, PANEL_PX), title) for picture, title in panels]
-    foot = 2 * MARGIN_PX + TITLE_PX + max(picture.height for picture, _ in fitted) + MARGIN_PX
-    width = MARGIN_PX + sum(column_width(picture, title) + MARGIN_PX for picture, title in fitted)
-    made = Image.new("RGB", (width, foot + foot_px + MARGIN_PX), "white")
+    top = 2 * MARGIN_PX + TITLE_PX + max(picture.height for picture, _ in fitted) + MARGIN_PX
+    width = sum(column_width(picture, title) + MARGIN_PX for picture, title in fitted) - MARGIN_PX
+    made = Image.new("RGB", (2 * MARGIN_PX + max(width, foot[0]), top + foot[1] + MARGIN_PX), "white")
     draw, left = ImageDraw.Draw(made), MARGIN_PX
     for picture, title in fitted:
         draw.text((left, MARGIN_PX), title, fill=INK, font=font())
         made.paste(picture, (left, 2 * MARGIN_PX + TITLE_PX))
         left += column_width(picture, title) + MARGIN_PX
-    return made, foot
+    return made, top
 
 
 def fit(picture: Image.Image, side: int) -> Image.Image:

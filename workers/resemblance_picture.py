@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
@@ -23,15 +25,15 @@ COLOURS = ("#e6194b", "#0082c8", "#f58231", "#3cb44b", "#911eb4", "#008080", "#f
 def resemblance_picture(rendition: Pixels, style: Pixels, found: Resemblances) -> Image.Image:
     """Draw a rendition and the style image, uint8 (H, W, 3) as they were compared, and the pairs of places below."""
     left, right = (fit(Image.fromarray(pixels), PANEL_PX) for pixels in (rendition, style))
-    for index, place in enumerate(found.places):
-        _box(left, place.rendition, left.width / rendition.shape[1], index)
-        _box(right, place.style, right.width / style.shape[1], index)
+    _boxes(left, [place.rendition for place in found.places], left.width / rendition.shape[1])
+    _boxes(right, [place.style for place in found.places], right.width / style.shape[1])
     regions = Image.fromarray(_by_region(rendition, found))
     panels = [(left, "rendition"), (regions, "which place its parts resemble most"), (right, "style image")]
-    made, foot = plate(panels, foot_px=BADGE_PX + CROP_PX)
+    step = 2 * CROP_PX + GAP_PX + MARGIN_PX
+    made, foot = plate(panels, (len(found.places) * step - MARGIN_PX, BADGE_PX + CROP_PX))
     draw = ImageDraw.Draw(made)
     for index, place in enumerate(found.places):
-        x = MARGIN_PX + index * (2 * CROP_PX + GAP_PX + MARGIN_PX)
+        x = MARGIN_PX + index * step
         _badge(draw, (x + BADGE_PX // 2, foot + BADGE_PX // 2 - 3), index)
         label = f"{place.share:.0%}, likeness {place.likeness:.2f}"
         draw.text((x + BADGE_PX + 6, foot), label, fill=INK, font=font())
@@ -55,14 +57,15 @@ def _by_region(rendition: Pixels, found: Resemblances) -> Pixels:
     return coloured
 
 
-def _box(picture: Image.Image, place: Place, factor: float, index: int) -> None:
+def _boxes(picture: Image.Image, places: Sequence[Place], factor: float) -> None:
+    """Draw what is seen at each place, given in pixels of the picture before it was scaled by ``factor``."""
     draw, half = ImageDraw.Draw(picture), SHOWN_PX / 2
-    x, y = place
-    box = (factor * (x - half), factor * (y - half), factor * (x + half), factor * (y + half))
-    draw.rectangle(box, outline="white", width=4)
-    draw.rectangle(box, outline=COLOURS[index], width=2)
-    corner = (max(BADGE_PX // 2, round(box[0])), max(BADGE_PX // 2, round(box[1])))
-    _badge(draw, corner, index)
+    boxes = [(factor * (x - half), factor * (y - half), factor * (x + half), factor * (y + half)) for x, y in places]
+    for box, colour in zip(boxes, COLOURS, strict=False):
+        draw.rectangle(box, outline="white", width=4)
+        draw.rectangle(box, outline=colour, width=2)
+    for index, box in enumerate(boxes):  # above all boxes
+        _badge(draw, (max(BADGE_PX // 2, round(box[0])), max(BADGE_PX // 2, round(box[1]))), index)
 
 
 def _badge(draw: ImageDraw.ImageDraw, centre: tuple[int, int], index: int) -> None:

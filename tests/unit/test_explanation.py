@@ -14,8 +14,10 @@ from shared.errors import UsageError
 from workers.change_picture import MOST, heat_colours
 from workers.explanation import Sight, explain
 from workers.model.change import ColourChange
-from workers.model.resemblance import GRID_PX, find_resemblances, likenesses
+from workers.model.resemblance import GRID_PX, Resemblance, Resemblances, find_resemblances, likenesses
 from workers.model.vgg import Vgg, view_px
+from workers.plate import MARGIN_PX
+from workers.resemblance_picture import CROP_PX, resemblance_picture
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +113,15 @@ def test_a_rendition_painted_nowhere_resembles_nothing(vgg_file: Path) -> None:
     found = find_resemblances(seen, seen, torch.zeros(18, 20, dtype=torch.bool))
     assert found.places == ()
     assert (found.regions == -1).all()
+
+
+def test_a_tall_picture_leaves_room_for_every_pair_of_places() -> None:
+    pixels = np.zeros((400, 120, 3), np.uint8)
+    places = tuple(Resemblance((60, 60 * i), (60, 60 * i), 0.5, 1 / 6) for i in range(6))
+    drawn = np.asarray(resemblance_picture(pixels, pixels, Resemblances(places, torch.zeros(50, 15, dtype=torch.long))))
+    foot = (drawn[-60] == 0).all(1)  # the crops are black
+    assert not foot[-MARGIN_PX:].any()
+    assert foot.sum() == 2 * 6 * CROP_PX
 
 
 def test_views_are_the_receptive_fields() -> None:
