@@ -41,7 +41,7 @@ Styles = Annotated[
     typer.Option("--style", "-s", help="A style, or a mix as in great-wave:0.3,udnie:0.7; repeat for several."),
 ]
 Strength = Annotated[float, typer.Option(help="0 is the photo, 1 the style in full.")]
-TextureScale = Annotated[float, typer.Option(help="Size of the strokes: 2 is twice as large.")]
+TextureScale = Annotated[float, typer.Option(help="Size of the strokes relative to the picture: 2 is twice as large.")]
 White = Annotated[str, typer.Option(help="White backgrounds of product shots: keep or paint.")]
 Format = Annotated[str, typer.Option("--format", help="Format of the renditions: jpeg, png or webp.")]
 BatchId = Annotated[str, typer.Argument(help="A batch's id, or the beginning of it.")]

@@ -21,7 +21,8 @@ class Look:
 
     ``mix``            (style name, weight) pairs, sorted by name, weights in (0, 1] and summing to 1.
     ``strength``       0 to 1; 0 is the photo, exactly.
-    ``texture_scale``  0.25 to 4; size of the strokes relative to the picture, 1 as trained.
+    ``texture_scale``  0.25 to 4; size of the strokes relative to the picture, which does not depend on its
+                       resolution: 1 is as ``working_px`` (768) paints them, 1.5 as on a picture of 512 px.
     ``white``          ``keep`` leaves the white background of a product shot white, ``paint`` styles it.
     """
 

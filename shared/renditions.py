@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-PIPELINE_VERSION = 2
+PIPELINE_VERSION = 3
 """Raise when the same key would give other pixels: renditions of before are then made anew."""
 
 

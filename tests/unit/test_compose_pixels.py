@@ -42,3 +42,11 @@ def test_an_enlarged_picture_has_no_seams_between_strips_and_keeps_its_size() ->
 def test_the_working_size_never_exceeds_the_photo() -> None:
     assert working_size(300, 200, working_px=1024, texture_scale=1) == (300, 200)
     assert working_size(4000, 2000, working_px=1024, texture_scale=2) == (512, 256)
+
+
+def test_the_texture_scale_sizes_strokes_relative_to_the_picture_at_any_resolution() -> None:
+    """1 megapixel and 12 megapixels in strokes as on 512 px; a small one in twice its own."""
+    for width, height in ((1200, 900), (4000, 3000)):
+        assert working_size(width, height, working_px=768, texture_scale=1.5) == (512, 384)
+    assert working_size(512, 384, working_px=768, texture_scale=1) == (512, 384)
+    assert working_size(512, 384, working_px=768, texture_scale=2) == (256, 192)

@@ -1,9 +1,11 @@
 """From what the generator painted to the rendition's pixels: full size, product protected, blended.
 
 The generator works at a *working size* of at most ``working_px`` on the long side, divided by the
-texture scale: larger strokes come from painting smaller. What is painted is enlarged to the photo's
-size and gets back the photo's fine detail, so that edges and lettering of the product stay sharp.
-Everything is uint8 except for strips of ``STRIP_PX`` rows, so memory is about five times the photo's.
+texture scale: larger strokes come from painting smaller. So strokes have one size relative to the
+picture, whatever its resolution from ``working_px`` on; a smaller photo has larger ones. What is
+painted is enlarged to the photo's size and gets back the photo's fine detail, so that edges and
+lettering of the product stay sharp. Everything is uint8 except for strips of ``STRIP_PX`` rows, so
+memory is about five times the photo's.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ STRIP_PX = 256
 
 def working_size(width: int, height: int, *, working_px: int, texture_scale: float) -> tuple[int, int]:
     """Return (width, height) at which the generator works; never larger than the photo."""
-    factor = min(1.0, working_px / texture_scale / max(width, height))
+    factor = min(1.0, min(1.0, working_px / max(width, height)) / texture_scale)
     return max(1, round(width * factor)), max(1, round(height * factor))
 
 
