@@ -45,15 +45,16 @@ class WebUrl:
     @property
     def shown(self) -> str:
         """The URL as messages show it: without its query, in which signatures stand."""
-        text = f"{self._origin}{self.target.partition('?')[0]}"
+        text = f"{self.origin}{self.target.partition('?')[0]}"
         return text if len(text) <= 200 else text[:200] + "…"
 
     def join(self, location: str) -> WebUrl:
         """Return where a redirect leads. Raises SourceRefused."""
-        return parse_web_url(urljoin(f"{self._origin}{self.target}", location.strip()))
+        return parse_web_url(urljoin(f"{self.origin}{self.target}", location.strip()))
 
     @property
-    def _origin(self) -> str:
+    def origin(self) -> str:
+        """Scheme, host and port."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port == self.default_port else f":{self.port}"
         return f"{self.scheme}://{host}{port}"

@@ -17,6 +17,8 @@ class Host:
     port: int = 0
     answers: dict[str, bytes | Callable[[BaseHTTPRequestHandler], None]] = field(default_factory=dict)
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    ports: list[int] = field(default_factory=list)
+    """Of the clients: which connection each request came over."""
     closing: threading.Event = field(default_factory=threading.Event)
 
     def url(self, path: str, host: str = "images.example", scheme: str = "http") -> str:
@@ -32,12 +34,16 @@ def answer(status: int, *headers: str, body: bytes = b"") -> bytes:
 
 
 @contextmanager
-def serving(context: ssl.SSLContext | None = None) -> Iterator[Host]:
+def serving(context: ssl.SSLContext | None = None, *, keep_alive: bool = False) -> Iterator[Host]:
+    """Serve on loopback; with ``keep_alive``, several requests on a connection."""
     host = Host()
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1" if keep_alive else "HTTP/1.0"
+
         def do_GET(self) -> None:
             host.requests.append((self.path, dict(self.headers)))
+            host.ports.append(self.client_address[1])
             said = host.answers[self.path]
             if callable(said):
                 said(self)

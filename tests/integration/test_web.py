@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import ssl
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler
@@ -198,6 +199,36 @@ def test_server_that_drips_is_cut_off_in_time(host: Host, start: bytes) -> None:
     host.answers["/a"] = drip
     with pytest.raises(SourceUnavailable, match=r"longer than 0\.3 seconds"):
         web(seconds=0.3).get(host.url("/a"))
+
+
+def test_connection_is_kept_for_the_next_image_and_made_anew_where_it_was_closed() -> None:
+    lookups: list[str] = []
+
+    def resolve(name: str, port: int) -> Sequence[str]:
+        lookups.append(name)
+        return ["127.0.0.1"]
+
+    def last(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(answer(200, body=PHOTO))
+        handler.close_connection = True
+
+    with serving(keep_alive=True) as host:
+        host.answers |= {
+            "/a": answer(200, body=PHOTO),
+            "/chunked": chunked(PHOTO, b""),
+            "/same": answer(304),
+            "/last": last,
+            "/large": answer(200, body=bytes(200_000)),
+        }
+        fetching = web(resolve=resolve)
+        for path in ("/a", "/chunked", "/last", "/a", "/large", "/a"):
+            with suppress(SourceRefused):
+                assert fetching.get(host.url(path)).data == PHOTO
+        assert fetching.get(host.url("/same"), Validators("1")).data is None
+        assert fetching.get(host.url("/a", "other.example")).data == PHOTO
+        order = [host.ports.index(port) for port in host.ports]
+    assert order == [0, 0, 0, 3, 3, 5, 5, 7]
+    assert lookups == ["images.example"] * 3 + ["other.example"]
 
 
 def test_host_that_refuses_the_connection_may_be_back_later(host: Host) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import http.client
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from shared.errors import SourceRefused, SourceUnavailable
 from shared.web_url import WebUrl, parse_web_url
-from workers.web.connection import Deadline, PinnedConnection
+from workers.web.connection import Deadline, IdleConnections, PinnedConnection, Stale
 from workers.web.manners import Manners, retry_after_seconds
 from workers.web.reach import Reach, Resolve, resolved
 
@@ -66,6 +66,7 @@ class Web:
         self._resolve = resolve
         self._context = context or ssl.create_default_context()
         self._manners = Manners()
+        self._idle = IdleConnections()
 
     def get(self, text: str, known: Validators = Validators()) -> Answer:
         """Fetch a URL, following redirects, each of which is checked as the URL itself was.
@@ -84,23 +85,41 @@ class Web:
         raise SourceRefused(f"{parse_web_url(text).shown} leads on more than {REDIRECTS} times", code="bad_redirect")
 
     def _ask(self, url: WebUrl, known: Validators, deadline: Deadline) -> Answer | WebUrl:
-        """Send one request; return the answer, or where it redirects to."""
+        """Ask over a connection that was kept, or a new one; return the answer, or where it redirects to."""
+        if kept := self._idle.take(url):
+            with suppress(Stale):
+                return self._exchange(kept, url, known, deadline)
         addresses = self._reach.addresses(url, self._resolve)
-        with (
-            _translated(url, deadline, self._seconds),
-            PinnedConnection(url, addresses, deadline, self._context) as connection,
-        ):
-            connection.request("GET", url.target, headers=_HEADERS | known.headers)
-            with connection.getresponse() as response:
+        return self._exchange(PinnedConnection(url, addresses, self._context), url, known, deadline)
+
+    def _exchange(
+        self, connection: PinnedConnection, url: WebUrl, known: Validators, deadline: Deadline
+    ) -> Answer | WebUrl:
+        """Send one request. The connection is kept if its answer was read to the end, else closed."""
+        reusable = False
+        try:
+            with (
+                _translated(url, deadline, self._seconds),
+                connection.until(deadline),
+                connection.ask(url.target, _HEADERS | known.headers) as response,
+            ):
                 if response.status in _REDIRECTS and (location := response.headers["Location"]):
                     return url.join(_text(location))
                 if response.status == 304 and known.headers:
+                    reusable = not response.will_close
                     return Answer(None, known)
                 self._require_content(url, response)
                 data = self._body(url, response)
-        if deadline.left == 0:  # the line was cut, which some bodies end with
-            raise _too_slow(url, self._seconds)
-        return Answer(data, _validators(response.headers))
+                validators = _validators(response.headers)
+            if deadline.left == 0:  # the line was cut, which some bodies end with
+                raise _too_slow(url, self._seconds)
+            reusable = not response.will_close
+        finally:
+            if reusable:
+                self._idle.keep(connection)
+            else:
+                connection.close()
+        return Answer(data, validators)
 
     def _require_content(self, url: WebUrl, response: http.client.HTTPResponse) -> None:
         """Raise what a status other than success means."""
@@ -154,7 +173,6 @@ _HEADERS = {
     "User-Agent": "Atelier",
     "Accept": "image/*,*/*;q=0.5",
     "Accept-Encoding": "identity",  # nothing to unpack, so nothing to explode
-    "Connection": "close",
 }
 
 
