@@ -135,10 +135,10 @@ def test_host_that_asks_to_be_left_alone_is_not_asked_again(host: Host, status: 
     fetching = web()
     with pytest.raises(SourceUnavailable) as first:
         fetching.get(host.url("/a"))
-    assert (first.value.asked, first.value.wait_seconds) == (True, 120)
+    assert (first.value.counts, first.value.wait_seconds) == (True, 120)
     with pytest.raises(SourceUnavailable) as second:
         fetching.get(host.url("/b"))
-    assert not second.value.asked
+    assert not second.value.counts
     assert 100 < second.value.wait_seconds <= 120
     assert host.paths() == ["/a"]
 
@@ -231,9 +231,13 @@ def test_connection_is_kept_for_the_next_image_and_made_anew_where_it_was_closed
     assert lookups == ["images.example"] * 3 + ["other.example"]
 
 
-def test_host_that_refuses_the_connection_may_be_back_later(host: Host) -> None:
-    with pytest.raises(SourceUnavailable):
-        web().get("http://images.example:1/a")
+def test_host_that_refuses_the_connection_may_be_back_later() -> None:
+    fetching = web()
+    with pytest.raises(SourceUnavailable, match="cannot be fetched at present"):
+        fetching.get("http://images.example:1/a")
+    with pytest.raises(SourceUnavailable, match="could not be reached a moment ago") as again:
+        fetching.get("http://images.example:1/b")
+    assert again.value.counts
 
 
 def certificate(folder: Path, name: str) -> Path:

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 
 from shared.errors import SourceRefused, SourceUnavailable
 from shared.web_url import WebUrl, parse_web_url
-from workers.web.connection import Deadline, IdleConnections, PinnedConnection, Stale
+from workers.web.connection import Deadline, IdleConnections, PinnedConnection, Stale, Unreachable
 from workers.web.manners import Manners, retry_after_seconds
 from workers.web.reach import Reach, Resolve, resolved
 
 REDIRECTS = 5
 TOTAL_SECONDS = 60.0
+UNREACHABLE_SECONDS = 5.0
+"""For which a host is not asked again that could not be reached: its other images need not find out one by one."""
+
 _PIECE = 64 * 1024
 _REDIRECTS = (301, 302, 303, 307, 308)
 _LATER = (408, 425, 429)
@@ -89,7 +92,11 @@ class Web:
         if kept := self._idle.take(url):
             with suppress(Stale):
                 return self._exchange(kept, url, known, deadline)
-        addresses = self._reach.addresses(url, self._resolve)
+        try:
+            addresses = self._reach.addresses(url, self._resolve)
+        except SourceUnavailable:
+            self._manners.let_rest(url.host, UNREACHABLE_SECONDS, told=False)
+            raise
         return self._exchange(PinnedConnection(url, addresses, self._context), url, known, deadline)
 
     def _exchange(
@@ -99,7 +106,7 @@ class Web:
         reusable = False
         try:
             with (
-                _translated(url, deadline, self._seconds),
+                self._translated(url, deadline),
                 connection.until(deadline),
                 connection.ask(url.target, _HEADERS | known.headers) as response,
             ):
@@ -121,6 +128,24 @@ class Web:
                 connection.close()
         return Answer(data, validators)
 
+    @contextmanager
+    def _translated(self, url: WebUrl, deadline: Deadline) -> Iterator[None]:
+        """Turn what sockets, TLS and HTTP raise into our own errors."""
+        try:
+            yield
+        except ssl.SSLCertVerificationError as error:
+            raise SourceRefused(
+                f"the certificate of host {url.host} is not valid for it ({error.verify_message}): have it mended",
+                code="source_certificate",
+            ) from error
+        except (OSError, http.client.HTTPException) as error:
+            if isinstance(error, Unreachable):
+                self._manners.let_rest(url.host, UNREACHABLE_SECONDS, told=False)
+            elif deadline.left == 0:
+                raise _too_slow(url, self._seconds) from error
+            what = str(error) or type(error).__name__
+            raise SourceUnavailable(f"{url.shown} cannot be fetched at present: {what[:200]}") from error
+
     def _require_content(self, url: WebUrl, response: http.client.HTTPResponse) -> None:
         """Raise what a status other than success means."""
         status = response.status
@@ -134,7 +159,7 @@ class Web:
         if status in _LATER or status >= 500:
             wait = retry_after_seconds(response.headers["Retry-After"])
             if wait:
-                self._manners.let_rest(url.host, wait)
+                self._manners.let_rest(url.host, wait, told=True)
             raise SourceUnavailable(f"{url.shown} answers {status} at present", wait_seconds=wait)
         if status in (404, 410):
             raise SourceRefused(f"{url.shown} does not exist ({status}): correct the URL", code="image_not_found")
@@ -174,23 +199,6 @@ _HEADERS = {
     "Accept": "image/*,*/*;q=0.5",
     "Accept-Encoding": "identity",  # nothing to unpack, so nothing to explode
 }
-
-
-@contextmanager
-def _translated(url: WebUrl, deadline: Deadline, seconds: float) -> Iterator[None]:
-    """Turn what sockets, TLS and HTTP raise into our own errors."""
-    try:
-        yield
-    except ssl.SSLCertVerificationError as error:
-        raise SourceRefused(
-            f"the certificate of host {url.host} is not valid for it ({error.verify_message}): have it mended",
-            code="source_certificate",
-        ) from error
-    except (OSError, http.client.HTTPException) as error:
-        if deadline.left == 0:
-            raise _too_slow(url, seconds) from error
-        what = str(error) or type(error).__name__
-        raise SourceUnavailable(f"{url.shown} cannot be fetched at present: {what[:200]}") from error
 
 
 def _too_slow(url: WebUrl, seconds: float) -> SourceUnavailable:

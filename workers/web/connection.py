@@ -16,6 +16,8 @@ CONNECT_SECONDS = 5.0
 READ_SECONDS = 15.0
 IDLE_SECONDS = 15.0
 MOST_IDLE = 32
+MOST_ADDRESSES = 4
+"""Tried for one request: a name may stand for thousands, of machines that have nothing to do with it."""
 
 
 class Deadline:
@@ -28,6 +30,10 @@ class Deadline:
     def left(self) -> float:
         """Seconds until then; 0 when it is over."""
         return max(0.0, self._ends - time.monotonic())
+
+
+class Unreachable(OSError):
+    """None of a host's addresses takes a connection."""
 
 
 class Stale(Exception):
@@ -77,7 +83,7 @@ class PinnedConnection(http.client.HTTPConnection):
             raise
 
     def connect(self) -> None:
-        """Connect to the first address that answers. Raises OSError."""
+        """Connect to the first address that answers. Raises Unreachable, or OSError from TLS."""
         self.sock = self._line = self._open()
         if self._secure:
             wrapped = self._context.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
@@ -85,8 +91,8 @@ class PinnedConnection(http.client.HTTPConnection):
             wrapped.do_handshake()
 
     def _open(self) -> socket.socket:
-        failure: OSError = TimeoutError("no time left to connect")
-        for address in self._addresses:
+        failure: OSError | None = None
+        for address in self._addresses[:MOST_ADDRESSES]:
             try:
                 line = socket.create_connection((address, self.port), min(CONNECT_SECONDS, self._deadline.left))
             except OSError as error:
@@ -94,7 +100,7 @@ class PinnedConnection(http.client.HTTPConnection):
             else:
                 line.settimeout(READ_SECONDS)
                 return line
-        raise failure
+        raise Unreachable(str(failure)) from failure
 
     def _cut(self) -> None:
         with suppress(OSError):  # it ended by itself
