@@ -45,7 +45,10 @@ TextureScale = Annotated[float, typer.Option(help="Size of the strokes relative 
 White = Annotated[str, typer.Option(help="White backgrounds of product shots: keep or paint.")]
 Format = Annotated[str, typer.Option("--format", help="Format of the renditions: jpeg, png or webp.")]
 BatchId = Annotated[str, typer.Argument(help="A batch's id, or the beginning of it.")]
-Inputs = Annotated[list[str], typer.Argument(help="Folders, images, patterns, CSV or JSONL manifests, s3:// prefixes.")]
+Inputs = Annotated[
+    list[str],
+    typer.Argument(help="Folders, images, patterns, ZIP archives, CSV, JSON or XML manifests, s3:// prefixes."),
+]
 
 
 def register(app: typer.Typer) -> None:

@@ -71,7 +71,7 @@ class Failed:
 class PutBack:
     """A job to be tried again after a delay, because its source does not answer.
 
-    ``attempts`` is 0 where its host was not even asked.
+    ``attempts`` is 0 where its host is well and only wants time.
     """
 
     ordinal: int

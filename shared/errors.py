@@ -128,16 +128,16 @@ class Unavailable(AtelierError):
 class SourceUnavailable(Unavailable):
     """A source host does not answer at present: its jobs are put back with backoff.
 
-    ``wait_seconds`` is what the host itself asks for. ``asked`` is False where it was not asked at all,
-    because it rests or is busy with us: that is no failed attempt.
+    ``wait_seconds`` is how long at least. ``counts`` is False where the host is well and only wants time,
+    or is busy with us: that is no failed attempt.
     """
 
     code = "source_unavailable"
 
-    def __init__(self, message: str, *, wait_seconds: float = 0.0, asked: bool = True) -> None:
+    def __init__(self, message: str, *, wait_seconds: float = 0.0, counts: bool = True) -> None:
         super().__init__(message)
         self.wait_seconds = wait_seconds
-        self.asked = asked
+        self.counts = counts
 
 
 class DatabaseUnavailable(Unavailable):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
@@ -17,6 +18,8 @@ LONGEST_URL = 4096
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
+_TARGET = "/%:@!$&'()*+,;=~?[]|"
+_PLAIN = re.compile(rf"[\w.{re.escape(_TARGET)}-]*", re.ASCII)
 _NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
 
 
@@ -42,15 +45,16 @@ class WebUrl:
     @property
     def shown(self) -> str:
         """The URL as messages show it: without its query, in which signatures stand."""
-        text = f"{self._origin}{self.target.partition('?')[0]}"
+        text = f"{self.origin}{self.target.partition('?')[0]}"
         return text if len(text) <= 200 else text[:200] + "…"
 
     def join(self, location: str) -> WebUrl:
         """Return where a redirect leads. Raises SourceRefused."""
-        return parse_web_url(urljoin(f"{self._origin}{self.target}", location.strip()))
+        return parse_web_url(urljoin(f"{self.origin}{self.target}", location.strip()))
 
     @property
-    def _origin(self) -> str:
+    def origin(self) -> str:
+        """Scheme, host and port."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port == self.default_port else f":{self.port}"
         return f"{self.scheme}://{host}{port}"
@@ -88,6 +92,7 @@ def parse_web_url(text: str) -> WebUrl:
     return WebUrl(scheme, _host(host), port, _target(parts))
 
 
+@lru_cache(maxsize=1024)  # a manifest names the same few hosts again and again
 def _host(raw: str) -> str:
     """Return a host in its one form, or refuse it."""
     try:
@@ -111,8 +116,8 @@ def _address(raw: str) -> str:
 
 
 def _target(parts: SplitResult) -> str:
-    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
-    return path + ("?" + quote(parts.query, safe="/%:@!$&'()*+,;=~?[]|") if parts.query else "")
+    target = (parts.path or "/") + ("?" + parts.query if parts.query else "")
+    return target if _PLAIN.fullmatch(target) else quote(target, safe=_TARGET)
 
 
 def _bad(what: str) -> SourceRefused:

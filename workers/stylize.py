@@ -174,6 +174,7 @@ def _stylize_page(studio: Studio, lease: Lease, version: ModelVersion, page: Seq
             prepared = _prepare(studio, lease.claim, version, job)
         except Exception as error:
             outcomes.append(_refused(job, error))
+            lease.progress()  # a host may have taken its time to fail
             continue
         if isinstance(prepared, Succeeded):
             outcomes.append(prepared)
@@ -204,7 +205,7 @@ def _refused(job: Job, error: Exception) -> Outcome:
     """What becomes of a job after an error; one that does not belong to it is raised again."""
     delay = DELAY_SECONDS * 2**job.attempts * random.uniform(0.5, 1.0)
     match error:
-        case SourceUnavailable(asked=False):
+        case SourceUnavailable(counts=False):
             return PutBack(job.ordinal, max(delay, error.wait_seconds * random.uniform(1.0, 1.1)), attempts=0)
         case SourceUnavailable() if DELAY_SECONDS * (2**job.attempts - 1) < SOURCE_PATIENCE_SECONDS:
             return PutBack(job.ordinal, max(delay, error.wait_seconds))
@@ -213,7 +214,7 @@ def _refused(job: Job, error: Exception) -> Outcome:
         case Unavailable() | NotAllowed() | Conflict():
             raise error
     # A bug, or too little memory: that may pass, and is no reason to fail the neighbours.
-    log.error("image_crashed", ordinal=job.ordinal, image=job.image, exc_info=error)
+    log.error("image_crashed", ordinal=job.ordinal, image=job.image.partition("?")[0], exc_info=error)
     if job.attempts == 0:
         return PutBack(job.ordinal, delay)
     what = " ".join(f"{type(error).__name__}: {error}".split())

@@ -104,10 +104,13 @@ def s3_source(text: str) -> str:
 
 
 def missing_file(source: str) -> SourceRefused | None:
-    """Return what is wrong with a ``file://`` source that cannot be read, None if all is well."""
-    if not source.startswith("file:"):
+    """Return what is wrong with a local file that a source names and that is not there, None if all is well."""
+    if member := member_of(source):
+        path = str(member[0])
+    elif source.startswith("file:"):
+        path = unquote(urlsplit(source).path, errors="surrogateescape")
+    else:
         return None
-    path = unquote(urlsplit(source).path, errors="surrogateescape")
     if os.path.isfile(path):
         return None
     what = "is a folder or device" if os.path.exists(path) else "does not exist"

@@ -12,11 +12,11 @@ from PIL import Image
 pytestmark = pytest.mark.timeout(300)
 
 
-def atelier(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def atelier(home: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("ATELIER_")}
     return subprocess.run(
         [sys.executable, "-m", "shared.cli", *arguments],
-        env=environment | {"ATELIER_HOME": str(home)},
+        env=environment | {"ATELIER_HOME": str(home)} | settings,
         capture_output=True,
         text=True,
         check=False,

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import gzip
 import ssl
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from hosting import Host, answer, serving
 
 from shared.database import transaction
 from shared.errors import SourceRefused, SourceUnavailable
@@ -32,64 +31,6 @@ from workers.web.reach import Reach
 
 LOOPBACK = Reach(networks=(ip_network("127.0.0.0/8"),))
 PHOTO = bytes(range(256)) * 64
-
-
-@dataclass
-class Host:
-    """A server whose answers a test writes: bytes as they go over the line, or a function that sends them."""
-
-    port: int = 0
-    answers: dict[str, bytes | Callable[[BaseHTTPRequestHandler], None]] = field(default_factory=dict)
-    requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
-    closing: threading.Event = field(default_factory=threading.Event)
-
-    def url(self, path: str, host: str = "images.example", scheme: str = "http") -> str:
-        return f"{scheme}://{host}:{self.port}{path}"
-
-    def paths(self) -> list[str]:
-        return [path for path, _ in self.requests]
-
-
-def answer(status: int, *headers: str, body: bytes = b"") -> bytes:
-    lines = [f"HTTP/1.1 {status} Said", f"Content-Length: {len(body)}", *headers]
-    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
-
-
-@contextmanager
-def serving(context: ssl.SSLContext | None = None) -> Iterator[Host]:
-    host = Host()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            host.requests.append((self.path, dict(self.headers)))
-            said = host.answers[self.path]
-            if callable(said):
-                said(self)
-            else:
-                self.wfile.write(said)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_: object) -> None:
-            pass  # clients that go away are what some tests are about
-
-    server = Server(("127.0.0.1", 0), Handler)
-    host.port = server.server_port
-    if context is not None:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield host
-    finally:
-        host.closing.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture
@@ -194,10 +135,10 @@ def test_host_that_asks_to_be_left_alone_is_not_asked_again(host: Host, status: 
     fetching = web()
     with pytest.raises(SourceUnavailable) as first:
         fetching.get(host.url("/a"))
-    assert (first.value.asked, first.value.wait_seconds) == (True, 120)
+    assert (first.value.counts, first.value.wait_seconds) == (True, 120)
     with pytest.raises(SourceUnavailable) as second:
         fetching.get(host.url("/b"))
-    assert not second.value.asked
+    assert not second.value.counts
     assert 100 < second.value.wait_seconds <= 120
     assert host.paths() == ["/a"]
 
@@ -260,9 +201,43 @@ def test_server_that_drips_is_cut_off_in_time(host: Host, start: bytes) -> None:
         web(seconds=0.3).get(host.url("/a"))
 
 
-def test_host_that_refuses_the_connection_may_be_back_later(host: Host) -> None:
-    with pytest.raises(SourceUnavailable):
-        web().get("http://images.example:1/a")
+def test_connection_is_kept_for_the_next_image_and_made_anew_where_it_was_closed() -> None:
+    lookups: list[str] = []
+
+    def resolve(name: str, port: int) -> Sequence[str]:
+        lookups.append(name)
+        return ["127.0.0.1"]
+
+    def last(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(answer(200, body=PHOTO))
+        handler.close_connection = True
+
+    with serving(keep_alive=True) as host:
+        host.answers |= {
+            "/a": answer(200, body=PHOTO),
+            "/chunked": chunked(PHOTO, b""),
+            "/same": answer(304),
+            "/last": last,
+            "/large": answer(200, body=bytes(200_000)),
+        }
+        fetching = web(resolve=resolve)
+        for path in ("/a", "/chunked", "/last", "/a", "/large", "/a"):
+            with suppress(SourceRefused):
+                assert fetching.get(host.url(path)).data == PHOTO
+        assert fetching.get(host.url("/same"), Validators("1")).data is None
+        assert fetching.get(host.url("/a", "other.example")).data == PHOTO
+        order = [host.ports.index(port) for port in host.ports]
+    assert order == [0, 0, 0, 3, 3, 5, 5, 7]
+    assert lookups == ["images.example"] * 3 + ["other.example"]
+
+
+def test_host_that_refuses_the_connection_may_be_back_later() -> None:
+    fetching = web()
+    with pytest.raises(SourceUnavailable, match="cannot be fetched at present"):
+        fetching.get("http://images.example:1/a")
+    with pytest.raises(SourceUnavailable, match="could not be reached a moment ago") as again:
+        fetching.get("http://images.example:1/b")
+    assert again.value.counts
 
 
 def certificate(folder: Path, name: str) -> Path:

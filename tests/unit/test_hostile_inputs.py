@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from producer.intake import Intake
 from producer.manifest import open_manifest
-from shared.errors import ImageError, InvalidInput
+from producer.manifest.archive import member_of
+from shared.errors import ImageError, InvalidInput, SourceRefused
+from shared.store import open_store
 from workers.images.decode import Limits, decode
 
-QUICK = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 
 CODES = ("unreadable_image", "truncated_image", "unsupported_format", "image_too_large", "empty_file")
 
@@ -42,6 +47,15 @@ def whole_files() -> list[bytes]:
 
 
 WHOLE = whole_files()
+
+
+def packed(*members: tuple[str, bytes]) -> bytes:
+    """A ZIP archive."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members:
+            archive.writestr(name, data)
+    return buffer.getvalue()
 
 
 @st.composite
@@ -90,9 +104,30 @@ ENCODED = st.tuples(TABLES, st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp
 )
 
 
+FEEDS = [
+    b'[{"sku": "A", "image": "red.jpg"}, {"image": "\\u00fc.jpg", "n": -1.5e3, "x": [[{}]]}]',
+    b'{"data": {"at": null, "products": [{"sku": "A", "url": "https://x.example/a"}]}}',
+    b'<?xml version="1.0"?><rss xmlns:g="x"><item id="1"><g:id>A</g:id><g:image_link>r.jpg</g:image_link></item></rss>',
+    b"<r><product><images><image><![CDATA[a.jpg]]></image><image>b.jpg</image></images></product><!-- --></r>",
+    packed(("red.jpg", b"red"), ("new/blue.jpg", bytes(200))),
+    packed(("feed.csv", b"sku,image\nA,red.jpg\nB,../blue.jpg\n"), ("red.jpg", b"red")),
+]
+
+
+@st.composite
+def damaged_feeds(draw: st.DrawFn) -> bytes:
+    """A whole feed or archive with some bytes changed or taken out."""
+    data = bytearray(draw(st.sampled_from(FEEDS)))
+    for at in draw(st.lists(st.integers(0, len(data) - 1), max_size=4)):
+        data[at : at + draw(st.integers(0, 3))] = draw(st.binary(max_size=4))
+    return bytes(data)
+
+
 @QUICK
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
-@given(content=st.one_of(ENCODED, st.binary(max_size=60), ENCODED.map(lambda data: b"sku,image\n" + data)))
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".json", ".xml", ".zip"])
+@given(
+    content=st.one_of(ENCODED, st.binary(max_size=60), ENCODED.map(lambda data: b"sku,image\n" + data), damaged_feeds())
+)
 def test_damaged_manifest_gives_storable_rows_or_a_coded_refusal(tmp_path: Path, suffix: str, content: bytes) -> None:
     file = tmp_path / f"m{suffix}"
     file.write_bytes(content)
@@ -104,7 +139,11 @@ def test_damaged_manifest_gives_storable_rows_or_a_coded_refusal(tmp_path: Path,
     if refusal is not None:
         assert refusal.code != InvalidInput.code
         assert file.name in str(refusal)
+    intake = Intake(open_store(f"file://{tmp_path / 'objects'}"), 1, 1000)
     for row in rows:
+        if member_of(row.source):
+            with suppress(SourceRefused):
+                intake.take(row.source)
         for text in (row.sku, row.image, row.output, *row.columns, *row.columns.values()):
             assert "\0" not in text
             text.encode()  # no lone surrogates, which Postgres cannot store

@@ -180,11 +180,12 @@ def test_host_is_asked_a_few_at_a_time_and_left_alone_when_it_said_so() -> None:
     with manners.turn("a", 0), manners.turn("b", 0):
         with pytest.raises(SourceUnavailable) as busy, manners.turn("a", 0):
             pass
-        assert not busy.value.asked
+        assert not busy.value.counts
     with manners.turn("a", 0):
         pass
-    manners.let_rest("a", 60)
-    with pytest.raises(SourceUnavailable) as resting, manners.turn("a", 0):
-        pass
-    assert not resting.value.asked
-    assert 50 < resting.value.wait_seconds <= 60
+    for told in (True, False):
+        manners.let_rest("a", 60, told=told)
+        with pytest.raises(SourceUnavailable) as resting, manners.turn("a", 0):
+            pass
+        assert resting.value.counts is not told
+        assert 50 < resting.value.wait_seconds <= 60

@@ -5,17 +5,20 @@ from __future__ import annotations
 import http.client
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from shared.errors import SourceRefused, SourceUnavailable
 from shared.web_url import WebUrl, parse_web_url
-from workers.web.connection import Deadline, PinnedConnection
+from workers.web.connection import Deadline, IdleConnections, PinnedConnection, Stale, Unreachable
 from workers.web.manners import Manners, retry_after_seconds
 from workers.web.reach import Reach, Resolve, resolved
 
 REDIRECTS = 5
 TOTAL_SECONDS = 60.0
+UNREACHABLE_SECONDS = 5.0
+"""For which a host is not asked again that could not be reached: its other images need not find out one by one."""
+
 _PIECE = 64 * 1024
 _REDIRECTS = (301, 302, 303, 307, 308)
 _LATER = (408, 425, 429)
@@ -66,6 +69,7 @@ class Web:
         self._resolve = resolve
         self._context = context or ssl.create_default_context()
         self._manners = Manners()
+        self._idle = IdleConnections()
 
     def get(self, text: str, known: Validators = Validators()) -> Answer:
         """Fetch a URL, following redirects, each of which is checked as the URL itself was.
@@ -84,23 +88,63 @@ class Web:
         raise SourceRefused(f"{parse_web_url(text).shown} leads on more than {REDIRECTS} times", code="bad_redirect")
 
     def _ask(self, url: WebUrl, known: Validators, deadline: Deadline) -> Answer | WebUrl:
-        """Send one request; return the answer, or where it redirects to."""
-        addresses = self._reach.addresses(url, self._resolve)
-        with (
-            _translated(url, deadline, self._seconds),
-            PinnedConnection(url, addresses, deadline, self._context) as connection,
-        ):
-            connection.request("GET", url.target, headers=_HEADERS | known.headers)
-            with connection.getresponse() as response:
+        """Ask over a connection that was kept, or a new one; return the answer, or where it redirects to."""
+        if kept := self._idle.take(url):
+            with suppress(Stale):
+                return self._exchange(kept, url, known, deadline)
+        try:
+            addresses = self._reach.addresses(url, self._resolve)
+        except SourceUnavailable:
+            self._manners.let_rest(url.host, UNREACHABLE_SECONDS, told=False)
+            raise
+        return self._exchange(PinnedConnection(url, addresses, self._context), url, known, deadline)
+
+    def _exchange(
+        self, connection: PinnedConnection, url: WebUrl, known: Validators, deadline: Deadline
+    ) -> Answer | WebUrl:
+        """Send one request. The connection is kept if its answer was read to the end, else closed."""
+        reusable = False
+        try:
+            with (
+                self._translated(url, deadline),
+                connection.until(deadline),
+                connection.ask(url.target, _HEADERS | known.headers) as response,
+            ):
                 if response.status in _REDIRECTS and (location := response.headers["Location"]):
                     return url.join(_text(location))
                 if response.status == 304 and known.headers:
+                    reusable = not response.will_close
                     return Answer(None, known)
                 self._require_content(url, response)
                 data = self._body(url, response)
-        if deadline.left == 0:  # the line was cut, which some bodies end with
-            raise _too_slow(url, self._seconds)
-        return Answer(data, _validators(response.headers))
+                validators = _validators(response.headers)
+            if deadline.left == 0:  # the line was cut, which some bodies end with
+                raise _too_slow(url, self._seconds)
+            reusable = not response.will_close
+        finally:
+            if reusable:
+                self._idle.keep(connection)
+            else:
+                connection.close()
+        return Answer(data, validators)
+
+    @contextmanager
+    def _translated(self, url: WebUrl, deadline: Deadline) -> Iterator[None]:
+        """Turn what sockets, TLS and HTTP raise into our own errors."""
+        try:
+            yield
+        except ssl.SSLCertVerificationError as error:
+            raise SourceRefused(
+                f"the certificate of host {url.host} is not valid for it ({error.verify_message}): have it mended",
+                code="source_certificate",
+            ) from error
+        except (OSError, http.client.HTTPException) as error:
+            if isinstance(error, Unreachable):
+                self._manners.let_rest(url.host, UNREACHABLE_SECONDS, told=False)
+            elif deadline.left == 0:
+                raise _too_slow(url, self._seconds) from error
+            what = str(error) or type(error).__name__
+            raise SourceUnavailable(f"{url.shown} cannot be fetched at present: {what[:200]}") from error
 
     def _require_content(self, url: WebUrl, response: http.client.HTTPResponse) -> None:
         """Raise what a status other than success means."""
@@ -115,7 +159,7 @@ class Web:
         if status in _LATER or status >= 500:
             wait = retry_after_seconds(response.headers["Retry-After"])
             if wait:
-                self._manners.let_rest(url.host, wait)
+                self._manners.let_rest(url.host, wait, told=True)
             raise SourceUnavailable(f"{url.shown} answers {status} at present", wait_seconds=wait)
         if status in (404, 410):
             raise SourceRefused(f"{url.shown} does not exist ({status}): correct the URL", code="image_not_found")
@@ -154,25 +198,7 @@ _HEADERS = {
     "User-Agent": "Atelier",
     "Accept": "image/*,*/*;q=0.5",
     "Accept-Encoding": "identity",  # nothing to unpack, so nothing to explode
-    "Connection": "close",
 }
-
-
-@contextmanager
-def _translated(url: WebUrl, deadline: Deadline, seconds: float) -> Iterator[None]:
-    """Turn what sockets, TLS and HTTP raise into our own errors."""
-    try:
-        yield
-    except ssl.SSLCertVerificationError as error:
-        raise SourceRefused(
-            f"the certificate of host {url.host} is not valid for it ({error.verify_message}): have it mended",
-            code="source_certificate",
-        ) from error
-    except (OSError, http.client.HTTPException) as error:
-        if deadline.left == 0:
-            raise _too_slow(url, seconds) from error
-        what = str(error) or type(error).__name__
-        raise SourceUnavailable(f"{url.shown} cannot be fetched at present: {what[:200]}") from error
 
 
 def _too_slow(url: WebUrl, seconds: float) -> SourceUnavailable:

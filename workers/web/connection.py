@@ -1,4 +1,4 @@
-"""One connection to an address that was checked, for a host that the address was found under."""
+"""Connections to addresses that were checked, for the host that they were found under."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
-from typing import Self
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 
 from shared.web_url import WebUrl
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 15.0
+IDLE_SECONDS = 15.0
+MOST_IDLE = 32
+MOST_ADDRESSES = 4
+"""Tried for one request: a name may stand for thousands, of machines that have nothing to do with it."""
 
 
 class Deadline:
@@ -29,56 +32,103 @@ class Deadline:
         return max(0.0, self._ends - time.monotonic())
 
 
-class PinnedConnection(http.client.HTTPConnection):
-    """Speaks to the URL's host (``Host``, SNI and certificate) and connects to nothing but ``addresses``.
+class Unreachable(OSError):
+    """None of a host's addresses takes a connection."""
 
-    At the deadline the line is cut, since time limits on single reads let a server go on for ever that
-    sends a byte now and then. ``context`` is that of TLS; proxies of the environment are not asked.
+
+class Stale(Exception):
+    """A connection that was kept turns out to have been closed meanwhile: nothing was answered on it."""
+
+
+class PinnedConnection(http.client.HTTPConnection):
+    """Speaks to a URL's host (``Host``, SNI and certificate) and connects to nothing but ``addresses``.
+
+    ``context`` is that of TLS; proxies of the environment are not asked.
     """
 
-    def __init__(self, url: WebUrl, addresses: Sequence[str], deadline: Deadline, context: ssl.SSLContext) -> None:
+    def __init__(self, url: WebUrl, addresses: Sequence[str], context: ssl.SSLContext) -> None:
         self.default_port = url.default_port  # which is left out of the Host header
         super().__init__(url.host, url.port)
-        self._url = url
+        self.origin = url.origin
+        self.idle_since = 0.0  # above 0 once it was kept
+        self._secure = url.scheme == "https"
         self._addresses = addresses
-        self._deadline = deadline
         self._context = context
+        self._deadline = Deadline(0)
         self._line: socket.socket | None = None
-        self._cutter = threading.Timer(deadline.left, self._cut)
-        self._cutter.daemon = True
+
+    def __del__(self) -> None:
+        self.close()
+
+    @contextmanager
+    def until(self, deadline: Deadline) -> Iterator[None]:
+        """Cut the line at the deadline: limits on single reads let a server that drips bytes go on for ever."""
+        self._deadline = deadline
+        cutter = threading.Timer(deadline.left, self._cut)
+        cutter.daemon = True
+        cutter.start()
+        try:
+            yield
+        finally:
+            cutter.cancel()
+
+    def ask(self, target: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
+        """Send a request and return the head of its answer. Raises OSError, HTTPException, or Stale."""
+        try:
+            self.request("GET", target, headers=headers)
+            return self.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            if self.idle_since and self._deadline.left:
+                raise Stale from error
+            raise
 
     def connect(self) -> None:
-        """Connect to the first address that answers. Raises OSError."""
+        """Connect to the first address that answers. Raises Unreachable, or OSError from TLS."""
         self.sock = self._line = self._open()
-        self._cutter.start()
-        if self._url.scheme == "https":
-            wrapped = self._context.wrap_socket(
-                self.sock, server_hostname=self._url.host, do_handshake_on_connect=False
-            )
+        if self._secure:
+            wrapped = self._context.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
             self.sock = self._line = wrapped
             wrapped.do_handshake()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        # Not in close(), which the standard library calls when the answer's body has yet to be read.
-        self._cutter.cancel()
-        self.close()
-
     def _open(self) -> socket.socket:
-        failure: OSError = TimeoutError("no time left to connect")
-        for address in self._addresses:
+        failure: OSError | None = None
+        for address in self._addresses[:MOST_ADDRESSES]:
             try:
-                line = socket.create_connection((address, self._url.port), min(CONNECT_SECONDS, self._deadline.left))
+                line = socket.create_connection((address, self.port), min(CONNECT_SECONDS, self._deadline.left))
             except OSError as error:
                 failure = error
             else:
                 line.settimeout(READ_SECONDS)
                 return line
-        raise failure
+        raise Unreachable(str(failure)) from failure
 
     def _cut(self) -> None:
         with suppress(OSError):  # it ended by itself
             if self._line is not None:
                 socket.socket.shutdown(self._line, socket.SHUT_RDWR)  # not TLS's own, which would touch its state
+
+
+class IdleConnections:
+    """Connections kept open for the next request to their host. Shared by all threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: list[PinnedConnection] = []  # the longest idle first
+
+    def take(self, url: WebUrl) -> PinnedConnection | None:
+        """Return the connection to a host that was used last, if it may still be open."""
+        with self._lock:
+            while self._kept and time.monotonic() - self._kept[0].idle_since > IDLE_SECONDS:
+                self._kept.pop(0).close()
+            found = next((one for one in reversed(self._kept) if one.origin == url.origin), None)
+            if found is not None:
+                self._kept.remove(found)
+            return found
+
+    def keep(self, connection: PinnedConnection) -> None:
+        """Keep a connection whose last answer was read to its end."""
+        with self._lock:
+            connection.idle_since = time.monotonic()
+            self._kept.append(connection)
+            if len(self._kept) > MOST_IDLE:
+                self._kept.pop(0).close()

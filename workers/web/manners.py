@@ -23,22 +23,25 @@ class Manners:
     def __init__(self, limit: int = REQUESTS_PER_HOST) -> None:
         self._limit = limit
         self._busy: Counter[str] = Counter()
-        self._resting: dict[str, float] = {}
+        self._resting: dict[str, tuple[float, bool]] = {}  # until when, and whether the host asked for it
         self._changed = threading.Condition()
 
     @contextmanager
     def turn(self, host: str, seconds: float) -> Iterator[None]:
         """Wait for one's turn, at most ``seconds``, and have it.
 
-        Raises SourceUnavailable, with how long to wait, where the host rests or the turn does not come:
-        the host was not asked then, which counts as no attempt.
+        Raises SourceUnavailable, with how long to wait, where the host rests or the turn does not come.
         """
         with self._changed:
-            came = self._changed.wait_for(lambda: self._rest(host) > 0 or self._busy[host] < self._limit, seconds)
-            if rest := self._rest(host):
-                raise SourceUnavailable(f"host {host} asked to be left alone", wait_seconds=rest, asked=False)
+            came = self._changed.wait_for(lambda: self._rests(host) or self._busy[host] < self._limit, seconds)
+            if self._rests(host):
+                until, told = self._resting[host]
+                what = "asked to be left alone" if told else "could not be reached a moment ago"
+                raise SourceUnavailable(
+                    f"host {host} {what}", wait_seconds=max(0.0, until - time.monotonic()), counts=not told
+                )
             if not came:
-                raise SourceUnavailable(f"host {host} is busy with other requests of ours", asked=False)
+                raise SourceUnavailable(f"host {host} is busy with other requests of ours", counts=False)
             self._busy[host] += 1
         try:
             yield
@@ -49,17 +52,17 @@ class Manners:
                     del self._busy[host]
                 self._changed.notify_all()
 
-    def let_rest(self, host: str, seconds: float) -> None:
-        """Ask nothing of a host for so long."""
+    def let_rest(self, host: str, seconds: float, *, told: bool) -> None:
+        """Ask nothing of a host for so long, because it said so (``told``) or is not there."""
         with self._changed:
             now = time.monotonic()
             if len(self._resting) >= _REMEMBERED:
-                self._resting = {name: until for name, until in self._resting.items() if until > now}
-            self._resting[host] = now + seconds
+                self._resting = {name: rest for name, rest in self._resting.items() if rest[0] > now}
+            self._resting[host] = (now + seconds, told)
             self._changed.notify_all()
 
-    def _rest(self, host: str) -> float:
-        return max(0.0, self._resting.get(host, 0.0) - time.monotonic())
+    def _rests(self, host: str) -> bool:
+        return host in self._resting and self._resting[host][0] > time.monotonic()
 
 
 def retry_after_seconds(header: str | None) -> float:
