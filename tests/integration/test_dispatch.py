@@ -13,10 +13,10 @@ from producer.manifest import open_manifest
 from producer.submit import Order, submit_batch
 from shared import chunks, fleet
 from shared.broker import Broker, make_celery
-from shared.chunks import Failed
 from shared.database import transaction
 from shared.dispatch import choose, dispatch, shares, under_way
 from shared.errors import BrokerUnavailable
+from shared.jobs import Failed
 from shared.look import Look
 from shared.session import Session
 from shared.sweep import sweep
