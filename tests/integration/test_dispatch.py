@@ -14,7 +14,7 @@ from producer.submit import Order, submit_batch
 from shared import chunks, fleet
 from shared.broker import Broker, make_celery
 from shared.database import transaction
-from shared.dispatch import choose, dispatch, shares, under_way
+from shared.dispatch import Line, dispatch, shares, under_way
 from shared.errors import BrokerUnavailable
 from shared.jobs import Failed
 from shared.look import Look
@@ -102,7 +102,7 @@ def test_nightly_gets_about_a_tenth_while_bulk_waits_and_all_of_it_afterwards(se
     assert 3 <= while_both_wait.count("nightly") <= 12
     assert served.count("nightly") == 40
     with transaction(session.engine) as connection:
-        assert under_way(connection, "nightly") == 0
+        assert under_way(connection).nightly == 0
 
 
 def test_a_preview_overtakes_what_is_in_the_window(session: Session, tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_preview_overtakes_what_is_in_the_window(session: Session, tmp_path: P
 def test_a_share_of_the_window_is_kept_for_nightly_only_as_far_as_it_is_not_used() -> None:
     assert shares(slots=10, room=5, nightly=0)[1] == ("nightly", 3)
     assert shares(slots=10, room=5, nightly=3)[1] == ("nightly", 0)
-    assert choose({}, {}, 3) == ([], {})
+    assert Line().take(3) == []
 
 
 def test_a_submission_while_redis_is_down_is_accepted_with_a_warning_and_sent_later(
