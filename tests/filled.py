@@ -61,34 +61,32 @@ def add_waiting(
     return replace(batches.seal(connection, batch.id), rows_read=batch.rows_read)
 
 
-def add_finished(connection: Connection, merchant: str, jobs: int) -> Batch:
+def add_finished(connection: Connection, merchant: str, jobs: int, *, chunk_jobs: int = CHUNK_JOBS) -> Batch:
     """Add a batch that is over: its renditions and, one in a hundred, its failures."""
-    batch = add_waiting(connection, merchant, jobs)
+    batch = add_waiting(connection, merchant, jobs, chunk_jobs=chunk_jobs)
     values = {"batch": batch.id, "failed_in": FAILED_IN}
     failed = jobs // FAILED_IN
     for statement in (
         "UPDATE chunks SET state = 'done', lease = 1 WHERE batch_id = :batch",
         """
-        UPDATE jobs SET state = CASE WHEN ordinal % :failed_in = 1 THEN 'failed' ELSE 'succeeded' END,
-            code = CASE WHEN ordinal % :failed_in = 1 THEN 'unreadable_image' END
+        UPDATE jobs SET state = CASE WHEN ordinal % :failed_in = :failed_in - 1 THEN 'failed' ELSE 'succeeded' END,
+            code = CASE WHEN ordinal % :failed_in = :failed_in - 1 THEN 'unreadable_image' END
         WHERE batch_id = :batch
         """,
+        # A rendition is as wide as its job's ordinal, so that the two need no join.
         """
-        INSERT INTO renditions (merchant_id, source_sha256, look_sha256, trunk_sha256, preset, pipeline_version,
-                                object_key, sha256, bytes, width, height)
-        SELECT merchant_id, encode(sha256(image::bytea), 'hex'), encode(sha256(batch_id::text::bytea), 'hex'),
-               encode(sha256('trunk'), 'hex'), 'jpeg', 2,
-               'renditions/' || merchant_id || '/' || h || '.jpg', h, 200000, 1000, 1000
-        FROM jobs, LATERAL (SELECT encode(sha256((image || 'x')::bytea), 'hex') AS h) hashed
-        WHERE batch_id = :batch AND state = 'succeeded'
-        """,
-        """
+        WITH made AS (
+            INSERT INTO renditions (merchant_id, source_sha256, look_sha256, trunk_sha256, preset, pipeline_version,
+                                    object_key, sha256, bytes, width, height)
+            SELECT merchant_id, encode(sha256(image::bytea), 'hex'), encode(sha256(batch_id::text::bytea), 'hex'),
+                   encode(sha256('trunk'), 'hex'), 'jpeg', 2,
+                   'renditions/' || merchant_id || '/' || h || '.jpg', h, 200000, ordinal, 1000
+            FROM jobs, LATERAL (SELECT encode(sha256((image || 'x')::bytea), 'hex') AS h) hashed
+            WHERE batch_id = :batch AND state = 'succeeded'
+            RETURNING id, width
+        )
         INSERT INTO job_renditions (batch_id, ordinal, preset, rendition_id)
-        SELECT j.batch_id, j.ordinal, 'jpeg', r.id
-        FROM jobs j JOIN renditions r ON r.merchant_id = j.merchant_id
-         AND r.object_key = 'renditions/' || j.merchant_id || '/'
-             || encode(sha256((j.image || 'x')::bytea), 'hex') || '.jpg'
-        WHERE j.batch_id = :batch AND j.state = 'succeeded'
+        SELECT CAST(:batch AS uuid), width, 'jpeg', id FROM made
         """,
     ):
         connection.execute(text(statement), values)
