@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -70,8 +70,8 @@ class Batch:
 
     @classmethod
     def from_row(cls, row: Row[Any]) -> Batch:
-        """Build from a row of ``COLUMNS``."""
-        values = row._asdict()
+        """Build from a row of ``COLUMNS``, which may have others."""
+        values = {column.name: getattr(row, column.name) for column in fields(cls)}
         values["look"] = Look.from_json(values["look"])
         values["presets"] = tuple(values["presets"])
         values["input_columns"] = tuple(values["input_columns"])
@@ -84,8 +84,8 @@ HEX = re.compile("[0-9a-fA-F]{1,32}")
 COLUMNS = """id, merchant_id, name, queue, look, presets, model_version_id, style_rows, intake, state, paused,
     input_columns, rows_read, total, succeeded, failed, cancelled, reused, created_at, finished_at"""
 
-# True of a batch whose last job has just become terminal.
-COMPLETE = "intake = 'sealed' AND succeeded + failed + cancelled = total"
+# Whether a batch's last job becomes terminal with the counts that are just being added.
+COMPLETE = "intake = 'sealed' AND succeeded + failed + cancelled + :succeeded + :failed + :cancelled = total"
 
 
 def create_batch(connection: Connection, new: NewBatch) -> Batch:
@@ -119,6 +119,12 @@ def get_batch(connection: Connection, batch_id: UUID) -> Batch:
     if row is None:
         raise NotFound(f"no batch {batch_id}: `atelier status` lists the batches")
     return Batch.from_row(row)
+
+
+def is_cancelled(connection: Connection, batch_id: UUID) -> bool:
+    """Say whether a batch was cancelled."""
+    found = connection.execute(text("SELECT state = 'cancelled' FROM batches WHERE id = :id"), {"id": batch_id})
+    return bool(found.scalar_one())
 
 
 def find_batch(connection: Connection, merchant: int, wanted: str) -> Batch:
@@ -210,20 +216,14 @@ class Counts:
 def add_counts(connection: Connection, batch_id: UUID, counts: Counts) -> None:
     """Add to a batch's counters, and finish it when nothing is left. Locks the batch: do this last."""
     connection.execute(
-        text("""
+        text(f"""
         UPDATE batches SET succeeded = succeeded + :succeeded, failed = failed + :failed,
-            cancelled = cancelled + :cancelled, reused = reused + :reused
+            cancelled = cancelled + :cancelled, reused = reused + :reused,
+            state = CASE WHEN state = 'running' AND {COMPLETE} THEN 'finished' ELSE state END,
+            finished_at = CASE WHEN finished_at IS NULL AND {COMPLETE} THEN clock_timestamp() ELSE finished_at END
         WHERE id = :id
         """),
         {"id": batch_id} | asdict(counts),
-    )
-    connection.execute(
-        text(f"""
-        UPDATE batches SET state = CASE state WHEN 'running' THEN 'finished' ELSE state END,
-            finished_at = clock_timestamp()
-        WHERE id = :id AND finished_at IS NULL AND {COMPLETE}
-        """),
-        {"id": batch_id},
     )
 
 

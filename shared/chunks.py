@@ -7,16 +7,17 @@ the database's. Lock order everywhere: chunk → renditions → jobs → batch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from shared import batches, jobs, renditions
+from shared import batches, jobs
 from shared.batches import Batch, Counts
 from shared.errors import Conflict, LeaseLost
-from shared.renditions import NewRendition, RenditionKey
+from shared.jobs import Failed
+from shared.outcomes import Outcome, record
 
 DEATHS_TO_BLAME = 3
 """A job that was alone in hand when this many workers died is failed as ``crashed_worker``."""
@@ -41,45 +42,12 @@ class Claim:
     first_ordinal: int
     last_ordinal: int
     careful: bool
+    trunk_sha256: str
 
     @property
     def hold(self) -> tuple[int, int]:
         """Names this claim among all."""
         return self.chunk_id, self.lease
-
-
-@dataclass(frozen=True)
-class Succeeded:
-    """A job whose renditions are stored; ``new`` are those made just now, the others existed."""
-
-    ordinal: int
-    keys: Sequence[RenditionKey]
-    new: Sequence[NewRendition]
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A job that ends here, with a code its merchant understands."""
-
-    ordinal: int
-    code: str
-    message: str
-    retryable: bool = False
-
-
-@dataclass(frozen=True)
-class PutBack:
-    """A job to be tried again after a delay, because its source does not answer.
-
-    ``attempts`` is 0 where its host is well and only wants time.
-    """
-
-    ordinal: int
-    delay_seconds: float
-    attempts: int = 1
-
-
-Outcome = Succeeded | Failed | PutBack
 
 
 def add_chunks(connection: Connection, batch: Batch, new: Sequence[NewChunk]) -> None:
@@ -106,21 +74,26 @@ def add_chunks(connection: Connection, batch: Batch, new: Sequence[NewChunk]) ->
 def claim(connection: Connection, chunk_id: int, worker_id: UUID, lease_seconds: float) -> Claim | None:
     """Take a chunk that nobody has; None if it is taken, over, paused, or not yet due."""
     row = connection.execute(
-        text("""
-        UPDATE chunks c SET state = 'dispatched', lease = c.lease + 1, worker_id = :worker,
-            lease_expires_at = clock_timestamp() + make_interval(secs => :seconds)
-        FROM batches b
-        WHERE c.id = :id AND c.state IN ('waiting', 'dispatched') AND c.lease_expires_at IS NULL
-          AND c.next_attempt_at <= clock_timestamp()
-          AND b.id = c.batch_id AND b.state = 'running' AND NOT b.paused
-        RETURNING c.lease, c.batch_id, c.first_ordinal, c.last_ordinal, c.deaths
+        text(f"""
+        WITH claimed AS (
+            UPDATE chunks c SET state = 'dispatched', lease = c.lease + 1, worker_id = :worker,
+                lease_expires_at = clock_timestamp() + make_interval(secs => :seconds)
+            FROM batches b
+            WHERE c.id = :id AND c.state IN ('waiting', 'dispatched') AND c.lease_expires_at IS NULL
+              AND c.next_attempt_at <= clock_timestamp()
+              AND b.id = c.batch_id AND b.state = 'running' AND NOT b.paused
+            RETURNING c.batch_id AS id, c.lease, c.first_ordinal, c.last_ordinal, c.deaths
+        )
+        SELECT lease, first_ordinal, last_ordinal, deaths, {batches.COLUMNS},
+               (SELECT trunk_sha256 FROM model_versions v WHERE v.id = model_version_id)
+        FROM claimed JOIN batches USING (id)
         """),
         {"id": chunk_id, "worker": worker_id, "seconds": lease_seconds},
     ).one_or_none()
     if row is None:
         return None
-    batch = batches.get_batch(connection, row.batch_id)
-    return Claim(chunk_id, row.lease, batch, row.first_ordinal, row.last_ordinal, row.deaths > 0)
+    batch = Batch.from_row(row)
+    return Claim(chunk_id, row.lease, batch, row.first_ordinal, row.last_ordinal, row.deaths > 0, row.trunk_sha256)
 
 
 def hold(connection: Connection, claim: Claim) -> None:
@@ -129,75 +102,49 @@ def hold(connection: Connection, claim: Claim) -> None:
         text("SELECT 1 FROM chunks WHERE id = :id AND lease = :lease AND lease_expires_at IS NOT NULL FOR UPDATE"),
         {"id": claim.chunk_id, "lease": claim.lease},
     ).one_or_none()
-    if row is None:
-        raise LeaseLost(f"chunk {claim.chunk_id} was given to another worker (lease {claim.lease} is over)")
+    _require(row is not None, claim)
 
 
 def renew(connection: Connection, claim: Claim, lease_seconds: float) -> None:
-    """Prolong a lease, because there was progress. Raises LeaseLost."""
-    hold(connection, claim)
-    connection.execute(
+    """Lock a claimed chunk and prolong its lease, because there was progress. Raises LeaseLost."""
+    renewed = connection.execute(
         text("""
-        UPDATE chunks SET lease_expires_at = clock_timestamp() + make_interval(secs => :seconds) WHERE id = :id
+        UPDATE chunks SET lease_expires_at = clock_timestamp() + make_interval(secs => :seconds)
+        WHERE id = :id AND lease = :lease AND lease_expires_at IS NOT NULL
         """),
-        {"id": claim.chunk_id, "seconds": lease_seconds},
+        {"id": claim.chunk_id, "lease": claim.lease, "seconds": lease_seconds},
     )
+    _require(renewed.rowcount == 1, claim)
 
 
 def take_in_hand(connection: Connection, claim: Claim, ordinal: int | None, lease_seconds: float) -> None:
     """Renew a lease and record the one job about to be touched in a careful redo; None: no more. Raises LeaseLost."""
-    renew(connection, claim, lease_seconds)
-    connection.execute(
-        text("UPDATE chunks SET ordinal_in_hand = :ordinal WHERE id = :id"),
-        {"id": claim.chunk_id, "ordinal": ordinal},
+    renewed = connection.execute(
+        text("""
+        UPDATE chunks SET ordinal_in_hand = :ordinal,
+            lease_expires_at = clock_timestamp() + make_interval(secs => :seconds)
+        WHERE id = :id AND lease = :lease AND lease_expires_at IS NOT NULL
+        """),
+        {"id": claim.chunk_id, "lease": claim.lease, "seconds": lease_seconds, "ordinal": ordinal},
     )
+    _require(renewed.rowcount == 1, claim)
+
+
+def _require(held: bool, claim: Claim) -> None:
+    if not held:
+        raise LeaseLost(f"chunk {claim.chunk_id} was given to another worker (lease {claim.lease} is over)")
 
 
 def finish(connection: Connection, claim: Claim, outcomes: Sequence[Outcome], lease_seconds: float) -> bool:
     """Record what became of jobs: jobs, renditions and counters together. Call in one transaction.
 
-    Only jobs not yet terminal change, and exactly their number is added to the batch's counters.
     Returns False where the batch was cancelled meanwhile: nothing is recorded then.
     """
     take_in_hand(connection, claim, None, lease_seconds)
-    state = connection.execute(text("SELECT state FROM batches WHERE id = :id"), {"id": claim.batch.id}).scalar_one()
-    if state == "cancelled":
+    if batches.is_cancelled(connection, claim.batch.id):
         return False
-    batch_id = claim.batch.id
-    succeeded, reused = _record_successes(connection, claim, [o for o in outcomes if isinstance(o, Succeeded)])
-    failed = 0
-    for outcome in outcomes:
-        if isinstance(outcome, Failed):
-            failed += jobs.fail_job(
-                connection,
-                batch_id,
-                outcome.ordinal,
-                outcome.code,
-                outcome.message,
-                retryable=outcome.retryable,
-            )
-        elif isinstance(outcome, PutBack):
-            jobs.put_back_job(connection, batch_id, outcome.ordinal, outcome.delay_seconds, attempts=outcome.attempts)
-    batches.add_counts(connection, batch_id, Counts(succeeded=succeeded, failed=failed, reused=reused))
+    batches.add_counts(connection, claim.batch.id, record(connection, claim.batch, outcomes))
     return True
-
-
-def _record_successes(connection: Connection, claim: Claim, done: Sequence[Succeeded]) -> tuple[int, int]:
-    """Insert renditions, link them, mark the jobs; return how many succeeded and how many reused.
-
-    A rendition found earlier may have been pruned since: its job then simply stays queued.
-    """
-    merchant = claim.batch.merchant_id
-    renditions.add_renditions(connection, merchant, [rendition for one in done for rendition in one.new])
-    ids = renditions.find_renditions(connection, merchant, {key for one in done for key in one.keys})
-    whole = [one for one in done if all(key in ids for key in one.keys)]
-    if not whole:
-        return 0, 0
-    reused_by_ordinal = {one.ordinal: not one.new for one in whole}
-    counts = jobs.succeed_jobs(connection, claim.batch.id, reused_by_ordinal)
-    links: Mapping[tuple[int, str], int] = {(o.ordinal, key.preset): ids[key] for o in whole for key in o.keys}
-    renditions.link_jobs(connection, claim.batch.id, links)
-    return counts
 
 
 def release(connection: Connection, claim: Claim, *, delay_seconds: float = 0.0) -> None:
@@ -207,29 +154,23 @@ def release(connection: Connection, claim: Claim, *, delay_seconds: float = 0.0)
     """
     hold(connection, claim)
     batch_id, first, last = claim.batch.id, claim.first_ordinal, claim.last_ordinal
-    state = connection.execute(text("SELECT state FROM batches WHERE id = :id"), {"id": batch_id}).scalar_one()
-    if state == "cancelled":
+    if batches.is_cancelled(connection, batch_id):
         cancelled = jobs.cancel_jobs(connection, batch_id, first, last)
         _close(connection, claim.chunk_id, "cancelled")
         batches.add_counts(connection, batch_id, Counts(cancelled=cancelled))
         return
-    left = connection.execute(
-        text("""
-        SELECT count(*) AS jobs, min(coalesce(next_attempt_at, clock_timestamp())) AS due FROM jobs
-        WHERE batch_id = :batch AND ordinal BETWEEN :first AND :last AND state = 'queued'
-        """),
-        {"batch": batch_id, "first": first, "last": last},
-    ).one()
-    if left.jobs == 0:
-        _close(connection, claim.chunk_id, "done")
-        return
     connection.execute(
         text("""
-        UPDATE chunks SET state = 'waiting', lease_expires_at = NULL, worker_id = NULL, ordinal_in_hand = NULL,
-            next_attempt_at = greatest(:due, clock_timestamp() + make_interval(secs => :delay))
+        UPDATE chunks SET lease_expires_at = NULL, worker_id = NULL, ordinal_in_hand = NULL,
+            state = CASE queued.jobs WHEN 0 THEN 'done' ELSE 'waiting' END,
+            next_attempt_at = greatest(queued.due, clock_timestamp() + make_interval(secs => :delay))
+        FROM (
+            SELECT count(*) AS jobs, min(coalesce(next_attempt_at, clock_timestamp())) AS due FROM jobs
+            WHERE batch_id = :batch AND ordinal BETWEEN :first AND :last AND state = 'queued'
+        ) queued
         WHERE id = :id
         """),
-        {"id": claim.chunk_id, "due": left.due, "delay": delay_seconds},
+        {"id": claim.chunk_id, "batch": batch_id, "first": first, "last": last, "delay": delay_seconds},
     )
 
 
@@ -329,14 +270,8 @@ def expire_leases(connection: Connection) -> int:
             deaths = jobs.blame_job(connection, chunk.batch_id, chunk.ordinal_in_hand)
             if deaths >= DEATHS_TO_BLAME:
                 message = f"{deaths} workers died while working on this image: send another file"
-                failed = jobs.fail_job(
-                    connection,
-                    chunk.batch_id,
-                    chunk.ordinal_in_hand,
-                    "crashed_worker",
-                    message,
-                    retryable=True,
-                )
+                crashed = Failed(chunk.ordinal_in_hand, "crashed_worker", message, retryable=True)
+                failed = jobs.fail_jobs(connection, chunk.batch_id, [crashed])
                 batches.add_counts(connection, chunk.batch_id, Counts(failed=failed))
         connection.execute(
             text("""

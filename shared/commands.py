@@ -1,7 +1,8 @@
-"""Commands that run the services: ``services``, ``db``, ``health`` and ``merchants``."""
+"""Commands that run the services: ``services``, ``db``, ``health``, ``merchants`` and ``prune``."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from sqlalchemy import Connection
 from shared import embedded, health, merchants
 from shared.cli import JsonOption, group, note, print_json, print_line
 from shared.database import transaction
+from shared.prune import Pruned, due, prune
 from shared.session import open_session
 from shared.settings import load_settings
 
@@ -27,6 +29,7 @@ def register(app: typer.Typer) -> None:
     checks = group(app, "health", "For a supervisor: exits 0 if this host's worker or beat does its work, 6 if not.")
     checks.command("worker")(health_worker)
     checks.command("beat")(health_beat)
+    app.command("prune")(prune_command)
     tenants = group(app, "merchants", "Merchants, and which buckets they may name as sources.")
     tenants.command("show")(merchants_show)
     tenants.command("allow")(merchants_allow)
@@ -117,6 +120,36 @@ def _show_merchant(connection: Connection, name: str, as_json: bool) -> None:
         print_line(prefix)
     if not allowed:
         note(f"{name} may name no s3:// source: `atelier merchants allow {name} s3://bucket/` lets it")
+
+
+def prune_command(
+    older_than: Annotated[int, typer.Option(min=1, help="Days since the batch ended.")] = 90,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how much it would be.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove batches that ended long ago, with their jobs and the renditions that no other batch has."""
+    with open_session(load_settings(), lasting=False) as session:
+        if dry_run:
+            with transaction(session.engine) as connection:
+                batches, jobs = due(connection, older_than)
+            done = Pruned(batches=batches, jobs=jobs)
+        else:
+            done = prune(session.engine, session.store, older_than, _tell)
+    if as_json:
+        print_json(asdict(done) | {"dry_run": dry_run})
+    else:
+        print_line(_pruned(done) + (" would be removed, and their renditions" if dry_run else " removed"))
+
+
+def _tell(done: Pruned) -> None:
+    note(_pruned(done))
+
+
+def _pruned(done: Pruned) -> str:
+    parts = [f"{done.batches} batches", f"{done.jobs} jobs"]
+    if done.renditions:
+        parts += [f"{done.renditions} renditions", f"{done.objects} objects"]
+    return ", ".join(parts)
 
 
 def _healthy(as_json: bool) -> None:

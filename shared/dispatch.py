@@ -9,8 +9,9 @@ al. 1996): whoever has had the least is served next, so 200,000 images of one ca
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine, text
 
@@ -27,8 +28,31 @@ class WaitingChunk:
     """A chunk that could be dispatched now."""
 
     id: int
-    merchant_id: int
     pixels: int
+
+
+@dataclass
+class Line:
+    """Who waits for chunks of one queue: each merchant's next ones, and their virtual times."""
+
+    waiting: dict[int, deque[WaitingChunk]] = field(default_factory=dict)
+    times: dict[int, float] = field(default_factory=dict)
+
+    def take(self, most: int) -> list[int]:
+        """Take up to ``most`` chunks, always of whoever has had the least, whose time then grows by the megapixels."""
+        heap = [(self.times[merchant], merchant) for merchant in self.waiting]
+        heapq.heapify(heap)
+        taken: list[int] = []
+        while heap and len(taken) < most:
+            time, merchant = heapq.heappop(heap)
+            chunk = self.waiting[merchant].popleft()
+            taken.append(chunk.id)
+            self.times[merchant] = time + chunk.pixels / 1e6
+            if self.waiting[merchant]:
+                heapq.heappush(heap, (self.times[merchant], merchant))
+            else:
+                del self.waiting[merchant]
+        return taken
 
 
 def dispatch(engine: Engine, broker: Broker) -> int:
@@ -37,16 +61,28 @@ def dispatch(engine: Engine, broker: Broker) -> int:
     Commits first, then publishes: a message lost in between is published again by the sweep.
     Raises BrokerUnavailable when Redis is down: the work is safe in Postgres.
     """
-    chosen: list[tuple[int, str]] = []
     with transaction(engine) as connection:
         lock(connection, Lock.DISPATCH)
-        slots = live_slots(connection)
-        room = WINDOW_PER_SLOT * slots - unclaimed(connection)
-        for queue, most in shares(slots, room, under_way(connection, "nightly")):
-            taken = fill(connection, queue, min(most, room - len(chosen)))
-            chosen += [(chunk_id, queue) for chunk_id in taken]
+        chosen = fill(connection)
     broker.publish(chosen)
     return len(chosen)
+
+
+def fill(connection: Connection) -> list[tuple[int, str]]:
+    """Mark what fills the window as dispatched; return (chunk, queue) in the order in which they go."""
+    slots, now = live_slots(connection), under_way(connection)
+    room = WINDOW_PER_SLOT * slots - now.unclaimed
+    lines = waiting_lines(connection, room) if room > 0 else {}
+    if not lines:
+        return []
+    known = virtual_times(connection, lines)
+    chosen: list[tuple[int, str]] = []
+    for queue, most in shares(slots, room, now.nightly):
+        if queue in lines:
+            chosen += ((chunk, queue) for chunk in lines[queue].take(min(most, room - len(chosen))))
+    keep_times(connection, lines, known)
+    marked = mark_dispatched(connection, [chunk for chunk, _ in chosen])
+    return [(chunk, queue) for chunk, queue in chosen if chunk in marked]
 
 
 def shares(slots: int, room: int, nightly: int) -> list[tuple[str, int]]:
@@ -59,123 +95,113 @@ def shares(slots: int, room: int, nightly: int) -> list[tuple[str, int]]:
     return [("preview", room), ("nightly", kept), ("bulk", room), ("nightly", room)]
 
 
-def under_way(connection: Connection, queue: str) -> int:
-    """Chunks of a queue that are in Redis or in the hands of workers."""
-    found = connection.execute(
-        text("SELECT count(*) FROM chunks WHERE state = 'dispatched' AND queue = :queue"), {"queue": queue}
-    )
-    return int(found.scalar_one())
+@dataclass(frozen=True)
+class UnderWay:
+    """Dispatched chunks: ``unclaimed`` in Redis, or lost there; ``nightly`` anywhere, in the hands of workers too."""
+
+    unclaimed: int
+    nightly: int
 
 
-def unclaimed(connection: Connection) -> int:
-    """Chunks that are in Redis, or were, and that nobody has claimed."""
-    found = connection.execute(
-        text("SELECT count(*) FROM chunks WHERE state = 'dispatched' AND lease_expires_at IS NULL")
-    )
-    return int(found.scalar_one())
-
-
-def fill(connection: Connection, queue: str, most: int) -> list[int]:
-    """Choose up to ``most`` waiting chunks of a queue by fair share and mark them dispatched."""
-    if most <= 0:
-        return []
-    waiting = waiting_chunks(connection, queue, most)
-    if not waiting:
-        return []
-    times = virtual_times(connection, queue, list(waiting))
-    chosen, spent = choose(waiting, times, most)
-    # Chosen without locks: what was cancelled or claimed since, or is just being, is left alone.
-    marked = set(
-        connection.execute(
-            text("""
-            UPDATE chunks SET state = 'dispatched', dispatched_at = clock_timestamp() WHERE id IN (
-                SELECT id FROM chunks WHERE id = ANY(:ids) AND state = 'waiting' ORDER BY id FOR UPDATE SKIP LOCKED)
-            RETURNING id
-            """),
-            {"ids": chosen},
-        ).scalars()
-    )
-    connection.execute(
+def under_way(connection: Connection) -> UnderWay:
+    """Count the chunks under way: at most a few per slot."""
+    row = connection.execute(
         text("""
-        INSERT INTO fair_shares (merchant_id, queue, virtual_time) VALUES (:merchant, :queue, :time)
-        ON CONFLICT (merchant_id, queue) DO UPDATE SET virtual_time = excluded.virtual_time
-        """),
-        [{"merchant": merchant, "queue": queue, "time": time} for merchant, time in (times | spent).items()],
-    )
-    return [chunk_id for chunk_id in chosen if chunk_id in marked]
+        SELECT count(*) FILTER (WHERE lease_expires_at IS NULL) AS unclaimed,
+               count(*) FILTER (WHERE queue = 'nightly') AS nightly
+        FROM chunks WHERE state = 'dispatched'
+        """)
+    ).one()
+    return UnderWay(row.unclaimed, row.nightly)
 
 
-def waiting_chunks(connection: Connection, queue: str, most: int) -> dict[int, list[WaitingChunk]]:
-    """Return up to ``most`` due chunks of each merchant with running batches, oldest batch first."""
+def waiting_lines(connection: Connection, most: int) -> dict[str, Line]:
+    """Return up to ``most`` due chunks of each merchant with running batches, oldest batch first, by queue."""
     rows = connection.execute(
         text("""
-        SELECT c.id, c.merchant_id, c.pixels
-        FROM (SELECT DISTINCT merchant_id FROM batches WHERE state = 'running' AND queue = :queue) m
+        SELECT m.queue, m.merchant_id, c.id, c.pixels
+        FROM (SELECT DISTINCT queue, merchant_id FROM batches WHERE state = 'running') m
         CROSS JOIN LATERAL (
-            SELECT c.id, c.merchant_id, c.pixels, c.batch_id
+            SELECT c.id, c.pixels
             FROM batches b CROSS JOIN LATERAL (
-                SELECT * FROM chunks w
+                SELECT w.id, w.pixels FROM chunks w
                 WHERE w.batch_id = b.id AND w.state = 'waiting' AND w.next_attempt_at <= clock_timestamp()
                 ORDER BY w.id LIMIT :most
             ) c
-            WHERE b.merchant_id = m.merchant_id AND b.queue = :queue AND b.state = 'running' AND NOT b.paused
+            WHERE b.merchant_id = m.merchant_id AND b.queue = m.queue AND b.state = 'running' AND NOT b.paused
             ORDER BY b.id, c.id LIMIT :most
         ) c
         """),
-        {"queue": queue, "most": most},
+        {"most": most},
     )
-    by_merchant: dict[int, list[WaitingChunk]] = {}
+    lines: dict[str, Line] = {}
     for row in rows:
-        by_merchant.setdefault(row.merchant_id, []).append(WaitingChunk(row.id, row.merchant_id, row.pixels))
-    return by_merchant
+        line = lines.setdefault(row.queue, Line())
+        line.waiting.setdefault(row.merchant_id, deque()).append(WaitingChunk(row.id, row.pixels))
+    return lines
 
 
-def virtual_times(connection: Connection, queue: str, merchants: Sequence[int]) -> dict[int, float]:
-    """Return the virtual time of each merchant that waits; who comes new starts level with the least of the others.
+def virtual_times(connection: Connection, lines: Mapping[str, Line]) -> set[tuple[str, int, float]]:
+    """Give those who wait their virtual times; who comes new starts level with the least of the others.
 
     Without that, a merchant who sent nothing for a year would have a year's share to catch up on. A
     row stands for being in the queue: who has left it loses the row, unless their time is ahead of
-    the others'; who has just entered gets one at once, and keeps that place until served.
+    the others'; who has just entered gets one at once, and keeps that place until served. Returns
+    the rows (queue, merchant, time) that there are.
     """
-    known = {
-        row.merchant_id: float(row.virtual_time)
-        for row in connection.execute(
-            text("SELECT merchant_id, virtual_time FROM fair_shares WHERE queue = :queue"), {"queue": queue}
+    rows = connection.execute(
+        text("""
+        SELECT f.queue, f.merchant_id, f.virtual_time, EXISTS (
+            SELECT FROM chunks c
+            WHERE c.state = 'dispatched' AND c.queue = f.queue AND c.merchant_id = f.merchant_id) AS busy
+        FROM fair_shares f WHERE f.queue = ANY(:queues)
+        """),
+        {"queues": list(lines)},
+    ).all()
+    gone: list[tuple[str, int]] = []
+    for queue, line in lines.items():
+        known = {row.merchant_id: float(row.virtual_time) for row in rows if row.queue == queue}
+        active = {row.merchant_id for row in rows if row.queue == queue and row.busy} | line.waiting.keys()
+        clock = min((known[one] for one in active & known.keys()), default=max(known.values(), default=0.0))
+        line.times = {merchant: max(known.get(merchant, 0.0), clock) for merchant in line.waiting}
+        gone += [(queue, merchant) for merchant, time in known.items() if time <= clock and merchant not in active]
+    if gone:
+        connection.execute(
+            text("DELETE FROM fair_shares WHERE queue = :queue AND merchant_id = :merchant"),
+            [{"queue": queue, "merchant": merchant} for queue, merchant in gone],
         )
-    }
-    busy = {
-        row.merchant_id
-        for row in connection.execute(
-            text("SELECT DISTINCT merchant_id FROM chunks WHERE queue = :queue AND state = 'dispatched'"),
-            {"queue": queue},
-        )
-    }
-    active = known.keys() & (busy | set(merchants))
-    clock = min((known[merchant] for merchant in active), default=max(known.values(), default=0.0))
+    return {(row.queue, row.merchant_id, float(row.virtual_time)) for row in rows}
+
+
+def keep_times(connection: Connection, lines: Mapping[str, Line], known: Collection[tuple[str, int, float]]) -> None:
+    """Write the virtual times that are not known yet."""
+    new = [
+        (queue, merchant, time)
+        for queue, line in lines.items()
+        for merchant, time in line.times.items()
+        if (queue, merchant, time) not in known
+    ]
+    if not new:
+        return
+    queues, merchants, times = map(list, zip(*new, strict=True))
     connection.execute(
-        text("DELETE FROM fair_shares WHERE queue = :queue AND virtual_time <= :clock AND merchant_id <> ALL(:active)"),
-        {"queue": queue, "clock": clock, "active": list(active)},
+        text("""
+        INSERT INTO fair_shares (queue, merchant_id, virtual_time)
+        SELECT * FROM unnest(CAST(:queues AS text[]), CAST(:merchants AS bigint[]), CAST(:times AS float[]))
+        ON CONFLICT (merchant_id, queue) DO UPDATE SET virtual_time = excluded.virtual_time
+        """),
+        {"queues": queues, "merchants": merchants, "times": times},
     )
-    return {merchant: max(known.get(merchant, 0.0), clock) for merchant in merchants}
 
 
-def choose(
-    waiting: dict[int, list[WaitingChunk]], times: dict[int, float], most: int
-) -> tuple[list[int], dict[int, float]]:
-    """Pick chunks in the order of their merchants' virtual times.
-
-    Returns the chosen ids and each served merchant's new virtual time, which grows by the chunk's
-    megapixels.
-    """
-    heap = [(times[merchant], merchant, 0) for merchant in waiting]
-    heapq.heapify(heap)
-    chosen: list[int] = []
-    spent: dict[int, float] = {}
-    while heap and len(chosen) < most:
-        time, merchant, position = heapq.heappop(heap)
-        chunk = waiting[merchant][position]
-        chosen.append(chunk.id)
-        spent[merchant] = time + chunk.pixels / 1e6
-        if position + 1 < len(waiting[merchant]):
-            heapq.heappush(heap, (spent[merchant], merchant, position + 1))
-    return chosen, spent
+def mark_dispatched(connection: Connection, chunks: Sequence[int]) -> set[int]:
+    """Mark waiting chunks; what was cancelled or claimed since they were chosen, or is just being, is left alone."""
+    marked = connection.execute(
+        text("""
+        UPDATE chunks SET state = 'dispatched', dispatched_at = clock_timestamp() WHERE id IN (
+            SELECT id FROM chunks WHERE id = ANY(:ids) AND state = 'waiting' ORDER BY id FOR UPDATE SKIP LOCKED)
+        RETURNING id
+        """),
+        {"ids": list(chunks)},
+    )
+    return set(marked.scalars())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -43,6 +43,28 @@ class Job:
     source: str
     look: Look
     attempts: int
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A job that ends here, with a code its merchant understands."""
+
+    ordinal: int
+    code: str
+    message: str
+    retryable: bool = False
+
+
+@dataclass(frozen=True)
+class PutBack:
+    """A job to be tried again after a delay, because its source does not answer.
+
+    ``attempts`` is 0 where its host is well and only wants time.
+    """
+
+    ordinal: int
+    delay_seconds: float
+    attempts: int = 1
 
 
 @dataclass(frozen=True)
@@ -110,6 +132,8 @@ def queued_jobs(connection: Connection, batch_id: UUID, first: int, last: int) -
 
 def succeed_jobs(connection: Connection, batch_id: UUID, reused_by_ordinal: Mapping[int, bool]) -> tuple[int, int]:
     """Mark queued jobs as succeeded; return how many were, and how many of them reused a rendition."""
+    if not reused_by_ordinal:
+        return 0, 0
     rows = connection.execute(
         text("""
         UPDATE jobs SET state = 'succeeded', reused = done.reused, code = NULL, message = NULL
@@ -122,29 +146,46 @@ def succeed_jobs(connection: Connection, batch_id: UUID, reused_by_ordinal: Mapp
     return len(rows), sum(row.reused for row in rows)
 
 
-def fail_job(connection: Connection, batch_id: UUID, ordinal: int, code: str, message: str, *, retryable: bool) -> int:
-    """Mark a queued job as failed; return 1 if it was, 0 if it was terminal already."""
+def fail_jobs(connection: Connection, batch_id: UUID, failed: Collection[Failed]) -> int:
+    """Mark queued jobs as failed; return how many were queued."""
+    if not failed:
+        return 0
     done = connection.execute(
         text("""
-        UPDATE jobs SET state = 'failed', code = :code, message = :message, retryable = :retryable
-        WHERE batch_id = :batch AND ordinal = :ordinal AND state = 'queued'
+        UPDATE jobs SET state = 'failed', code = failed.code, message = failed.message, retryable = failed.retryable
+        FROM unnest(CAST(:ordinals AS int[]), CAST(:codes AS text[]), CAST(:messages AS text[]),
+                    CAST(:retryable AS bool[])) AS failed (ordinal, code, message, retryable)
+        WHERE jobs.batch_id = :batch AND jobs.ordinal = failed.ordinal AND jobs.state = 'queued'
         """),
-        {"batch": batch_id, "ordinal": ordinal, "code": code, "message": message, "retryable": retryable},
+        {
+            "batch": batch_id,
+            "ordinals": [one.ordinal for one in failed],
+            "codes": [one.code for one in failed],
+            "messages": [one.message for one in failed],
+            "retryable": [one.retryable for one in failed],
+        },
     )
     return done.rowcount
 
 
-def put_back_job(
-    connection: Connection, batch_id: UUID, ordinal: int, delay_seconds: float, *, attempts: int = 1
-) -> None:
-    """Let a queued job wait before its next attempt, counting those made."""
+def put_back_jobs(connection: Connection, batch_id: UUID, put_back: Collection[PutBack]) -> None:
+    """Let queued jobs wait before their next attempts, counting those made."""
+    if not put_back:
+        return
     connection.execute(
         text("""
-        UPDATE jobs SET attempts = attempts + :attempts,
-            next_attempt_at = clock_timestamp() + make_interval(secs => :delay)
-        WHERE batch_id = :batch AND ordinal = :ordinal AND state = 'queued'
+        UPDATE jobs SET attempts = jobs.attempts + back.attempts,
+            next_attempt_at = clock_timestamp() + make_interval(secs => back.delay)
+        FROM unnest(CAST(:ordinals AS int[]), CAST(:delays AS float[]), CAST(:attempts AS int[]))
+             AS back (ordinal, delay, attempts)
+        WHERE jobs.batch_id = :batch AND jobs.ordinal = back.ordinal AND jobs.state = 'queued'
         """),
-        {"batch": batch_id, "ordinal": ordinal, "delay": delay_seconds, "attempts": attempts},
+        {
+            "batch": batch_id,
+            "ordinals": [one.ordinal for one in put_back],
+            "delays": [one.delay_seconds for one in put_back],
+            "attempts": [one.attempts for one in put_back],
+        },
     )
 
 

@@ -39,15 +39,6 @@ def champion(connection: Connection) -> ModelVersion:
     return ModelVersion(*row)
 
 
-def get_version(connection: Connection, version_id: int) -> ModelVersion:
-    """Return a version by its id."""
-    row = connection.execute(
-        text("SELECT id, trunk_sha256, object_key, state FROM model_versions WHERE id = :id"),
-        {"id": version_id},
-    ).one()
-    return ModelVersion(*row)
-
-
 def find_version(connection: Connection, trunk_sha256: str) -> ModelVersion | None:
     """Return the version of a trunk, or None if the trunk is not known here."""
     row = connection.execute(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 PIPELINE_VERSION = 3
 """Raise when the same key would give other pixels: renditions of before are then made anew."""
@@ -35,47 +36,71 @@ class NewRendition:
 
 
 KEY_COLUMNS = "source_sha256, look_sha256, trunk_sha256, preset"
-KEY_ARRAYS = """unnest(CAST(:source_sha256 AS text[]), CAST(:look_sha256 AS text[]),
-    CAST(:trunk_sha256 AS text[]), CAST(:preset AS text[])) AS k (source_sha256, look_sha256, trunk_sha256, preset)"""
+KEY_ARRAYS = """CAST(:source_sha256 AS text[]), CAST(:look_sha256 AS text[]), CAST(:trunk_sha256 AS text[]),
+    CAST(:preset AS text[])"""
+
+FIND = f"""
+SELECT r.id, r.source_sha256, r.look_sha256, r.trunk_sha256, r.preset
+FROM unnest({KEY_ARRAYS}) AS k ({KEY_COLUMNS}) JOIN renditions r USING ({KEY_COLUMNS})
+WHERE r.merchant_id = :merchant AND r.pipeline_version = :version
+"""
 
 
 def _arrays(keys: Collection[RenditionKey]) -> dict[str, list[str]]:
     return {name: [getattr(key, name) for key in keys] for name in RenditionKey.__dataclass_fields__}
 
 
-def find_renditions(connection: Connection, merchant: int, keys: Collection[RenditionKey]) -> dict[RenditionKey, int]:
-    """Return the ids of the renditions that exist, locked against deletion until the transaction ends."""
-    rows = connection.execute(
-        text(f"""
-        SELECT r.id, r.source_sha256, r.look_sha256, r.trunk_sha256, r.preset
-        FROM {KEY_ARRAYS} JOIN renditions r USING ({KEY_COLUMNS})
-        WHERE r.merchant_id = :merchant AND r.pipeline_version = :version
-        ORDER BY r.id FOR KEY SHARE OF r
-        """),
-        {"merchant": merchant, "version": PIPELINE_VERSION} | _arrays(keys),
-    )
+def _by_key(rows: Iterable[Row[Any]]) -> dict[RenditionKey, int]:
     return {RenditionKey(r.source_sha256, r.look_sha256, r.trunk_sha256, r.preset): r.id for r in rows}
 
 
-def add_renditions(connection: Connection, merchant: int, new: Collection[NewRendition]) -> None:
-    """Insert renditions; where an identical one exists it stays. Keys are sorted, so nobody deadlocks."""
-    for rendition in sorted(new, key=lambda one: one.key):
-        values = asdict(rendition)
-        key = values.pop("key")
-        connection.execute(
-            text(f"""
-            INSERT INTO renditions (merchant_id, {KEY_COLUMNS}, pipeline_version, object_key, sha256, bytes,
-                                    width, height)
-            VALUES (:merchant, :source_sha256, :look_sha256, :trunk_sha256, :preset, :version, :object_key,
-                    :sha256, :bytes, :width, :height)
-            ON CONFLICT DO NOTHING
-            """),
-            {"merchant": merchant, "version": PIPELINE_VERSION} | key | values,
-        )
+def find_renditions(connection: Connection, merchant: int, keys: Collection[RenditionKey]) -> dict[RenditionKey, int]:
+    """Return the ids of the renditions that exist."""
+    rows = connection.execute(text(FIND), {"merchant": merchant, "version": PIPELINE_VERSION} | _arrays(keys))
+    return _by_key(rows)
+
+
+def hold_renditions(connection: Connection, merchant: int, keys: Collection[RenditionKey]) -> dict[RenditionKey, int]:
+    """Return the ids of the renditions that exist, locked against deletion until the transaction ends."""
+    rows = connection.execute(
+        text(f"{FIND} ORDER BY r.id FOR KEY SHARE OF r"),
+        {"merchant": merchant, "version": PIPELINE_VERSION} | _arrays(keys),
+    )
+    return _by_key(rows)
+
+
+def add_renditions(connection: Connection, merchant: int, new: Collection[NewRendition]) -> dict[RenditionKey, int]:
+    """Insert renditions; where an identical one exists it stays. Return the ids of those inserted.
+
+    Keys are sorted, so nobody deadlocks.
+    """
+    if not new:
+        return {}
+    rows = connection.execute(
+        text(f"""
+        INSERT INTO renditions (merchant_id, pipeline_version, {KEY_COLUMNS}, object_key, sha256, bytes, width, height)
+        SELECT :merchant, :version, new.*
+        FROM unnest({KEY_ARRAYS}, CAST(:object_key AS text[]), CAST(:sha256 AS text[]), CAST(:bytes AS bigint[]),
+                    CAST(:width AS int[]), CAST(:height AS int[]))
+             AS new ({KEY_COLUMNS}, object_key, sha256, bytes, width, height)
+        ORDER BY {KEY_COLUMNS}
+        ON CONFLICT DO NOTHING
+        RETURNING id, {KEY_COLUMNS}
+        """),
+        {"merchant": merchant, "version": PIPELINE_VERSION}
+        | _arrays([rendition.key for rendition in new])
+        | {
+            name: [getattr(rendition, name) for rendition in new]
+            for name in ("object_key", "sha256", "bytes", "width", "height")
+        },
+    )
+    return _by_key(rows)
 
 
 def link_jobs(connection: Connection, batch_id: UUID, links: Mapping[tuple[int, str], int]) -> None:
     """Record which rendition a job made or reused: (ordinal, preset) → rendition id."""
+    if not links:
+        return
     connection.execute(
         text("""
         INSERT INTO job_renditions (batch_id, ordinal, preset, rendition_id)

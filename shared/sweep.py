@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, text
 from shared import chunks, fleet
 from shared.broker import Broker
 from shared.database import Lock, transaction, try_lock
-from shared.dispatch import dispatch, unclaimed
+from shared.dispatch import dispatch, under_way
 
 LOST_AFTER_SECONDS = 5
 """A message not claimed for this long may be lost; publishing one that is not does no harm."""
@@ -60,7 +60,7 @@ def republish_lost(engine: Engine, broker: Broker) -> int:
     """
     held = broker.waiting()
     with transaction(engine) as connection:
-        if held >= unclaimed(connection):
+        if held >= under_way(connection).unclaimed:
             return 0
         rows = connection.execute(
             text("""

@@ -21,7 +21,7 @@ from typing import Any
 from shared import chunks, jobs
 from shared.cli import main as atelier
 from shared.store.file import FileStore
-from workers import stylize, worker
+from workers import stages, worker
 
 MARK = b"marked by a test"
 
@@ -70,7 +70,7 @@ def fail() -> None:
 
 STEPS: dict[str, Callable[[], None]] = {
     "after-claim": lambda: wrap(jobs, "queued_jobs", before=die),
-    "after-decode": lambda: wrap(stylize, "decode", after=die),
+    "after-decode": lambda: wrap(stages, "decode", after=die),
     "after-put": lambda: wrap(FileStore, "put", after=die),
     "before-commit": lambda: wrap(chunks, "finish", after=die),
     "before-release": lambda: wrap(chunks, "release", before=die),
@@ -83,13 +83,13 @@ def plant(fault: str, argument: str) -> None:
         case "none":
             return
         case "crash":
-            wrap(stylize, "decode", before=only_marked(lambda: os._exit(1)))
+            wrap(stages, "decode", before=only_marked(lambda: os._exit(1)))
         case "hang":
-            wrap(stylize, "decode", before=only_marked(lambda: hang_once(Path(argument))))
+            wrap(stages, "decode", before=only_marked(lambda: hang_once(Path(argument))))
         case "hold":
-            wrap(stylize, "decode", before=only_marked(lambda: hold(Path(argument))))
+            wrap(stages, "decode", before=only_marked(lambda: hold(Path(argument))))
         case "bug":
-            wrap(stylize, "decode", before=only_marked(fail))
+            wrap(stages, "decode", before=only_marked(fail))
         case _:
             STEPS[fault]()
 

@@ -11,10 +11,11 @@ from producer.manifest import open_manifest
 from producer.submit import Order, submit_batch
 from shared import batches, chunks, fleet
 from shared.batches import Batch
-from shared.chunks import Claim, Failed, PutBack
+from shared.chunks import Claim
 from shared.database import transaction
 from shared.dispatch import dispatch
 from shared.errors import LeaseLost, NotFound, UnknownStyle
+from shared.jobs import Failed, PutBack
 from shared.look import Look
 from shared.session import Session
 from shared.sweep import sweep

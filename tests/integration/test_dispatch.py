@@ -7,16 +7,17 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from filled import add_waiting
 from sqlalchemy import text
 
 from producer.manifest import open_manifest
 from producer.submit import Order, submit_batch
 from shared import chunks, fleet
 from shared.broker import Broker, make_celery
-from shared.chunks import Failed
 from shared.database import transaction
-from shared.dispatch import choose, dispatch, shares, under_way
+from shared.dispatch import WINDOW_PER_SLOT, Line, dispatch, shares, under_way
 from shared.errors import BrokerUnavailable
+from shared.jobs import Failed
 from shared.look import Look
 from shared.session import Session
 from shared.sweep import sweep
@@ -30,17 +31,15 @@ def submit(session: Session, folder: Path, merchant: str, number: int, queue: st
     """Submit images by address, in chunks of one."""
     folder.mkdir(exist_ok=True)
     manifest = folder / f"{merchant}-{queue}.csv"
-    manifest.write_text("sku,image\n" + "".join(f"{n},s3://photos/{n}.jpg\n" for n in range(number)))
+    manifest.write_text("sku,image\n" + "".join(f"{n},https://photos.example/{n}.jpg\n" for n in range(number)))
     single = replace(session, settings=session.settings.model_copy(update={"chunk_megapixels": 0.001}))
     submit_batch(single, Order(merchant, open_manifest([str(manifest)]), (LOOK,), queue=queue))
 
 
 def work(session: Session, most: int) -> list[tuple[str, str]]:
     """Take chunks as Redis hands them out and finish each; return (merchant, queue) in that order."""
-    with transaction(session.engine) as connection:
-        fleet.register(connection, WORKER, "cpu", SLOTS)
     served: list[tuple[str, str]] = []
-    dispatch(session.engine, session.broker)
+    call(session)
     while len(served) < most and (chunk_id := fetch(session)):
         with transaction(session.engine) as connection:
             claim = chunks.claim(connection, chunk_id, WORKER, 60)
@@ -52,8 +51,15 @@ def work(session: Session, most: int) -> list[tuple[str, str]]:
                 text("SELECT name FROM merchants WHERE id = :id"), {"id": claim.batch.merchant_id}
             ).scalar_one()
         served.append((name, claim.batch.queue))
-        dispatch(session.engine, session.broker)
+        call(session)
     return served
+
+
+def call(session: Session) -> None:
+    """Say that the worker is alive, and let dispatch fill the window."""
+    with transaction(session.engine) as connection:
+        fleet.register(connection, WORKER, "cpu", SLOTS)
+    dispatch(session.engine, session.broker)
 
 
 def fetch(session: Session) -> int | None:
@@ -84,6 +90,35 @@ def test_200_chunks_of_one_merchant_delay_another_with_5_only_by_what_is_in_the_
     assert last < 2 * SLOTS + 2 * 5
 
 
+def test_small_merchants_wait_for_as_many_chunks_as_there_are_merchants_for_each_of_theirs(session: Session) -> None:
+    """In the order of their coming, each has a thousand times, a hundred times or once the chunks of the last."""
+    sizes = {"large": 1000, "middle": 10, "small": 1}
+    with transaction(session.engine) as connection:
+        for merchant, size in sizes.items():
+            add_waiting(connection, merchant, size, chunk_jobs=1)
+            fleet.register(connection, WORKER, "cpu", SLOTS)
+    served = [merchant for merchant, _ in work(session, 60)]
+    for merchant in ("middle", "small"):
+        last = max(n for n, name in enumerate(served) if name == merchant)
+        assert served.count(merchant) == sizes[merchant]
+        assert last < len(sizes) * sizes[merchant] + WINDOW_PER_SLOT * SLOTS
+
+
+def test_redis_holds_no_more_for_a_hundred_thousand_jobs_than_for_ten(session: Session) -> None:
+    def held(jobs: int) -> tuple[int, int]:
+        with transaction(session.engine) as connection:
+            add_waiting(connection, f"with-{jobs}", jobs, chunk_jobs=1)
+        call(session)
+        with session.broker.app.connection_for_read() as connection:
+            client = connection.default_channel.client
+            return session.broker.waiting(), sum(client.memory_usage(key) for key in client.scan_iter())
+
+    messages, size = held(10)
+    more_messages, more = held(100_000)
+    assert messages == more_messages == WINDOW_PER_SLOT * SLOTS
+    assert more < 1.1 * size < 2048 * WINDOW_PER_SLOT * SLOTS
+
+
 def test_a_merchant_who_comes_back_has_no_credit_for_the_time_away(session: Session, tmp_path: Path) -> None:
     submit(session, tmp_path, "away", 1)
     work(session, 1)
@@ -102,7 +137,7 @@ def test_nightly_gets_about_a_tenth_while_bulk_waits_and_all_of_it_afterwards(se
     assert 3 <= while_both_wait.count("nightly") <= 12
     assert served.count("nightly") == 40
     with transaction(session.engine) as connection:
-        assert under_way(connection, "nightly") == 0
+        assert under_way(connection).nightly == 0
 
 
 def test_a_preview_overtakes_what_is_in_the_window(session: Session, tmp_path: Path) -> None:
@@ -115,7 +150,7 @@ def test_a_preview_overtakes_what_is_in_the_window(session: Session, tmp_path: P
 def test_a_share_of_the_window_is_kept_for_nightly_only_as_far_as_it_is_not_used() -> None:
     assert shares(slots=10, room=5, nightly=0)[1] == ("nightly", 3)
     assert shares(slots=10, room=5, nightly=3)[1] == ("nightly", 0)
-    assert choose({}, {}, 3) == ([], {})
+    assert Line().take(3) == []
 
 
 def test_a_submission_while_redis_is_down_is_accepted_with_a_warning_and_sent_later(
@@ -124,7 +159,7 @@ def test_a_submission_while_redis_is_down_is_accepted_with_a_warning_and_sent_la
     with transaction(session.engine) as connection:
         fleet.register(connection, WORKER, "cpu", SLOTS)
     down = make_celery(f"redis+socket://{tmp_path}/nobody.sock")
-    (tmp_path / "rows.csv").write_text("sku,image\n1,s3://photos/1.jpg\n")
+    (tmp_path / "rows.csv").write_text("sku,image\n1,https://photos.example/1.jpg\n")
     order = Order("shop", open_manifest([str(tmp_path / "rows.csv")]), (LOOK,))
     submission = submit_batch(replace(session, broker=Broker(down)), order)
     assert submission.batch.intake == "sealed"

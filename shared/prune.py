@@ -1,0 +1,148 @@
+"""Retention: what is over for long is removed, a slice at a time, while everything else goes on.
+
+A slice is one short transaction over some chunks of a finished batch, in the order of locks that all
+obey: chunks → renditions → jobs → batch. Renditions go with the last job that shows them; their objects
+go after the rows are gone, so that no row ever names a missing object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, text
+
+from shared.database import transaction
+from shared.store import ObjectStore
+
+SLICE_CHUNKS = 16
+SLICE_JOBS = 1000
+
+GRACE = timedelta(hours=1)
+"""An object put so short ago stays: a worker is about to record it."""
+
+# A batch that is retried meanwhile is over no longer. Retrying locks the batch's chunks first, as a slice does.
+OVER = "finished_at < clock_timestamp() - make_interval(days => :days)"
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """How much was removed."""
+
+    batches: int = 0
+    jobs: int = 0
+    renditions: int = 0
+    objects: int = 0
+
+    def __add__(self, other: Pruned) -> Pruned:
+        return Pruned(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+
+def due(connection: Connection, days: int) -> tuple[int, int]:
+    """Count the batches that are over for so many days, and the jobs they were accepted with."""
+    row = connection.execute(
+        text(f"SELECT count(*) AS batches, coalesce(sum(total), 0) AS jobs FROM batches WHERE {OVER}"), {"days": days}
+    ).one()
+    return int(row.batches), int(row.jobs)
+
+
+def prune(engine: Engine, store: ObjectStore, days: int, progress: Callable[[Pruned], None]) -> Pruned:
+    """Remove the batches that are over for so many days, oldest first; ``progress`` is told after each slice.
+
+    May be interrupted at any moment and called again, also while another does the same.
+    """
+    with transaction(engine) as connection:
+        old = connection.execute(text(f"SELECT id FROM batches WHERE {OVER} ORDER BY finished_at"), {"days": days})
+        batches = list(old.scalars())
+    done = Pruned()
+    for batch_id in batches:
+        while (removed := prune_slice(engine, store, batch_id, days)) != Pruned():
+            done += removed
+            progress(done)
+    return done
+
+
+def prune_slice(engine: Engine, store: ObjectStore, batch_id: UUID, days: int) -> Pruned:
+    """Remove some chunks of a batch with all that hangs on them, at last the batch; nothing if it is not over."""
+    with transaction(engine) as connection:
+        chunks = connection.execute(
+            text("""
+            SELECT id, last_ordinal FROM chunks WHERE batch_id = :batch ORDER BY first_ordinal LIMIT :most FOR UPDATE
+            """),
+            {"batch": batch_id, "most": SLICE_CHUNKS},
+        ).all()
+        over = connection.execute(
+            text(f"SELECT 1 FROM batches WHERE id = :batch AND {OVER}"), {"batch": batch_id, "days": days}
+        )
+        if over.one_or_none() is None:
+            return Pruned()
+        if not chunks:
+            return remove_rest(connection, batch_id)
+        last = chunks[-1].last_ordinal
+        objects = remove_renditions(connection, unlink(connection, batch_id, last))
+        jobs = connection.execute(
+            text("DELETE FROM jobs WHERE batch_id = :batch AND ordinal <= :last"), {"batch": batch_id, "last": last}
+        ).rowcount
+        connection.execute(text("DELETE FROM chunks WHERE id = ANY(:ids)"), {"ids": [chunk.id for chunk in chunks]})
+    return Pruned(jobs=jobs, renditions=len(objects), objects=delete_objects(engine, store, objects))
+
+
+def unlink(connection: Connection, batch_id: UUID, last: int) -> list[int]:
+    """Forget which renditions the jobs up to an ordinal have; return their ids."""
+    rows = connection.execute(
+        text("DELETE FROM job_renditions WHERE batch_id = :batch AND ordinal <= :last RETURNING rendition_id"),
+        {"batch": batch_id, "last": last},
+    )
+    return sorted(set(rows.scalars()))
+
+
+def remove_renditions(connection: Connection, ids: Collection[int]) -> list[str]:
+    """Remove those renditions that no job has any more; return the keys of their objects.
+
+    Locked first and looked at afterwards: a job that reuses one holds it, and has its link when it lets go.
+    """
+    connection.execute(text("SELECT 1 FROM renditions WHERE id = ANY(:ids) ORDER BY id FOR UPDATE"), {"ids": list(ids)})
+    rows = connection.execute(
+        text("""
+        DELETE FROM renditions WHERE id = ANY(:ids)
+            AND id NOT IN (SELECT rendition_id FROM job_renditions WHERE rendition_id = ANY(:ids))
+        RETURNING object_key
+        """),
+        {"ids": list(ids)},
+    )
+    return list(rows.scalars())
+
+
+def remove_rest(connection: Connection, batch_id: UUID) -> Pruned:
+    """Remove jobs that never had a chunk, since their rows were bad; when none is left, the batch."""
+    jobs = connection.execute(
+        text("""
+        DELETE FROM jobs WHERE (batch_id, ordinal) IN (
+            SELECT batch_id, ordinal FROM jobs WHERE batch_id = :batch ORDER BY ordinal LIMIT :most)
+        """),
+        {"batch": batch_id, "most": SLICE_JOBS},
+    ).rowcount
+    if jobs:
+        return Pruned(jobs=jobs)
+    return Pruned(batches=connection.execute(text("DELETE FROM batches WHERE id = :id"), {"id": batch_id}).rowcount)
+
+
+def delete_objects(engine: Engine, store: ObjectStore, keys: Collection[str]) -> int:
+    """Delete objects that no rendition names, unless they were put just now; return how many.
+
+    Another look may have given the same bytes, and a worker may be making the same rendition anew.
+    """
+    with transaction(engine) as connection:
+        rows = connection.execute(
+            text("SELECT object_key FROM renditions WHERE object_key = ANY(:keys)"), {"keys": list(keys)}
+        )
+        named = set(rows.scalars())
+    deleted = 0
+    for key in sorted(set(keys) - named):
+        found = next((one for one in store.list(key) if one.key == key), None)
+        if found is not None and found.modified_at < datetime.now(UTC) - GRACE:
+            store.delete(key)
+            deleted += 1
+    return deleted

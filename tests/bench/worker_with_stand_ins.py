@@ -1,0 +1,87 @@
+"""A real worker whose fetching, codecs, generator and puts are stand-ins: what is left is the machinery.
+
+    python -m tests.bench.worker_with_stand_ins [SECONDS]
+
+The generator's stand-in waits ``SECONDS`` for each minibatch, 0 by default; the others return at once.
+Each source gives other bytes and each rendition, too, so that nothing is reused.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import json
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from torch import Tensor
+
+from shared.cli import main as atelier
+from shared.store.file import FileStore
+from workers import stages
+from workers.images.encode import Encoded
+from workers.images.photo import Photo
+from workers.painter import Painter
+from workers.sources import Sources
+
+SIDE = 4
+WEIGHT = np.full((SIDE, SIDE), 255, np.uint8)
+
+
+def decode(data: bytes, *_: object) -> Photo:
+    pixels = hashlib.blake2b(data, digest_size=3 * SIDE * SIDE).digest()
+    return Photo(np.frombuffer(pixels, np.uint8).reshape(SIDE, SIDE, 3), None, "png")
+
+
+def encode(rgb: np.ndarray, *_: object, **__: object) -> Encoded:
+    return Encoded(rgb.tobytes(), "image/png", ".png", SIDE, SIDE)
+
+
+def plant(seconds: float) -> None:
+    """Put the stand-ins in the places of the real parts, in this process."""
+
+    def paint(_: Painter, trunk: str, photos: Tensor, areas: Tensor, rows: Tensor) -> Tensor:
+        time.sleep(seconds)
+        return photos
+
+    Sources.fetch = lambda _, merchant, source: source.encode()  # type: ignore[method-assign]
+    FileStore.put = lambda *_, **__: None  # type: ignore[method-assign]
+    Painter.paint = paint  # type: ignore[method-assign]
+    stages.decode = decode
+    stages.working_size = lambda *_, **__: (SIDE, SIDE)
+    stages.shrink = lambda rgb, _: rgb
+    stages.paint_weight = lambda _: WEIGHT
+    stages.compose = lambda rgb, *_, **__: rgb
+    stages.encode = encode
+
+
+def count() -> None:
+    """Count what crosses the border to Postgres, and leave it in ``counted.json``."""
+    counted: Counter[str] = Counter()
+
+    def count_statement(_: object, __: object, statement: str, *___: object) -> None:
+        counted["statements"] += 1
+        counted["chunks"] += "lease = c.lease + 1" in statement
+
+    def count_transaction(_: object) -> None:
+        counted["transactions"] += 1
+
+    event.listen(Engine, "before_cursor_execute", count_statement)
+    event.listen(Engine, "begin", count_transaction)
+    atexit.register(lambda: Path("counted.json").write_text(json.dumps(counted)))
+
+
+def main() -> None:
+    count()
+    plant(float(sys.argv[1]) if len(sys.argv) > 1 else 0.0)
+    sys.argv = ["atelier", "worker", "--attached"]
+    atelier()
+
+
+if __name__ == "__main__":
+    main()

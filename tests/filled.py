@@ -1,0 +1,94 @@
+"""Tables as they are after years: filled in the server, since no submission could in a test's time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sqlalchemy import Connection, text
+
+from shared import batches
+from shared.batches import Batch, NewBatch
+from shared.look import Look
+from shared.merchants import merchant_id
+from shared.model_versions import champion
+from shared.styles import style_rows
+
+LOOK = Look((("starry-night", 1.0),))
+CHUNK_JOBS = 64
+FAILED_IN = 100
+"""One job of so many in a finished batch has failed."""
+
+
+def add_waiting(
+    connection: Connection, merchant: str, jobs: int, *, queue: str = "bulk", chunk_jobs: int = CHUNK_JOBS
+) -> Batch:
+    """Add a sealed batch whose jobs all wait."""
+    merchant_number = merchant_id(connection, merchant)
+    version = champion(connection)
+    new = NewBatch(
+        merchant_id=merchant_number,
+        name=f"{jobs} photos",
+        queue=queue,
+        look=LOOK,
+        presets=("jpeg",),
+        model_version_id=version.id,
+        style_rows=style_rows(connection, merchant_number, version.trunk_sha256),
+        fingerprint="filled",
+        input_columns=("sku", "image"),
+    )
+    batch = batches.create_batch(connection, new)
+    values = {"batch": batch.id, "merchant": merchant_number, "queue": queue, "jobs": jobs, "size": chunk_jobs}
+    connection.execute(
+        text("""
+        INSERT INTO jobs (batch_id, ordinal, merchant_id, line, sku, image, source, output, look, input)
+        SELECT b.id, n, b.merchant_id, n + 2, 'sku-' || n, image, image, 'photos/' || n, b.look,
+               jsonb_build_object('sku', 'sku-' || n, 'image', image)
+        FROM batches b, generate_series(0, :jobs - 1) n,
+             LATERAL (SELECT 's3://photos/' || b.id || '/' || n || '.jpg' AS image) i
+        WHERE b.id = :batch
+        """),
+        values,
+    )
+    connection.execute(
+        text("""
+        INSERT INTO chunks (batch_id, merchant_id, queue, first_ordinal, last_ordinal, pixels)
+        SELECT :batch, :merchant, :queue, n, least(n + :size, :jobs) - 1, 1000000
+        FROM generate_series(0, :jobs - 1, :size) n
+        """),
+        values,
+    )
+    batch = batches.extend(connection, batch, rows=jobs, jobs=jobs, failed=0)
+    return replace(batches.seal(connection, batch.id), rows_read=batch.rows_read)
+
+
+def add_finished(connection: Connection, merchant: str, jobs: int, *, chunk_jobs: int = CHUNK_JOBS) -> Batch:
+    """Add a batch that is over: its renditions and, one in a hundred, its failures."""
+    batch = add_waiting(connection, merchant, jobs, chunk_jobs=chunk_jobs)
+    values = {"batch": batch.id, "failed_in": FAILED_IN}
+    failed = jobs // FAILED_IN
+    for statement in (
+        "UPDATE chunks SET state = 'done', lease = 1 WHERE batch_id = :batch",
+        """
+        UPDATE jobs SET state = CASE WHEN ordinal % :failed_in = :failed_in - 1 THEN 'failed' ELSE 'succeeded' END,
+            code = CASE WHEN ordinal % :failed_in = :failed_in - 1 THEN 'unreadable_image' END
+        WHERE batch_id = :batch
+        """,
+        # A rendition is as wide as its job's ordinal, so that the two need no join.
+        """
+        WITH made AS (
+            INSERT INTO renditions (merchant_id, source_sha256, look_sha256, trunk_sha256, preset, pipeline_version,
+                                    object_key, sha256, bytes, width, height)
+            SELECT merchant_id, encode(sha256(image::bytea), 'hex'), encode(sha256(batch_id::text::bytea), 'hex'),
+                   encode(sha256('trunk'), 'hex'), 'jpeg', 2,
+                   'renditions/' || merchant_id || '/' || h || '.jpg', h, 200000, ordinal, 1000
+            FROM jobs, LATERAL (SELECT encode(sha256((image || 'x')::bytea), 'hex') AS h) hashed
+            WHERE batch_id = :batch AND state = 'succeeded'
+            RETURNING id, width
+        )
+        INSERT INTO job_renditions (batch_id, ordinal, preset, rendition_id)
+        SELECT CAST(:batch AS uuid), width, 'jpeg', id FROM made
+        """,
+    ):
+        connection.execute(text(statement), values)
+    batches.add_counts(connection, batch.id, batches.Counts(succeeded=jobs - failed, failed=failed))
+    return batches.get_batch(connection, batch.id)

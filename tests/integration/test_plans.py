@@ -1,0 +1,155 @@
+"""Hot queries keep their cost when the tables grow: none reads a large table from end to end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from filled import add_finished, add_waiting
+from fresh import fresh_session
+from sqlalchemy import Connection, event, text
+
+from shared import batches, chunks, dispatch, fleet, jobs, prune, renditions, sweep
+from shared.batches import Batch
+from shared.chunks import Claim
+from shared.database import transaction
+from shared.embedded import Services
+from shared.jobs import Failed, PutBack
+from shared.outcomes import Succeeded
+from shared.renditions import NewRendition, RenditionKey
+from shared.session import Session
+
+LARGE = {"chunks", "jobs", "renditions", "job_renditions"}
+JOBS = 8_000
+KEY = RenditionKey("source", "look", "trunk", "jpeg")
+
+
+@dataclass(frozen=True)
+class World:
+    """Filled tables: a batch that is over, the key of one of its renditions, and a chunk in hand of one that waits."""
+
+    session: Session
+    over: Batch
+    known: RenditionKey
+    claim: Claim
+
+
+@pytest.fixture(scope="module")
+def world(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with fresh_session(services, tmp_path_factory.mktemp("plans")) as session:
+        with transaction(session.engine) as connection:
+            over = add_finished(connection, "past", JOBS, chunk_jobs=4)
+            for number in range(4):
+                waiting = add_waiting(connection, f"shop-{number}", JOBS // 4, chunk_jobs=4)
+            fleet.register(connection, uuid4(), "cpu", 3)
+            chunk = connection.execute(
+                text("SELECT min(id) FROM chunks WHERE batch_id = :id"), {"id": waiting.id}
+            ).scalar_one()
+            claim = chunks.claim(connection, chunk, uuid4(), 60)
+            assert claim
+            columns = text("SELECT source_sha256, look_sha256, trunk_sha256, preset FROM renditions LIMIT 1")
+            known = RenditionKey(*connection.execute(columns).one())
+        with session.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.execute(text("VACUUM (ANALYZE)"))
+        yield World(session, over, known, claim)
+
+
+def finish(connection: Connection, world: World) -> None:
+    made = NewRendition(KEY, "renditions/1", "sha256", 1, 1, 1)
+    outcomes = [Succeeded(0, [KEY], [made]), Succeeded(1, [world.known], []), Failed(2, "x", "x")]
+    assert chunks.finish(connection, world.claim, [*outcomes, PutBack(3, 1.0)], 60)
+
+
+def claim_next(connection: Connection, world: World) -> None:
+    assert chunks.claim(connection, world.claim.chunk_id + 1, uuid4(), 60)
+
+
+def read_queued(connection: Connection, world: World) -> None:
+    assert jobs.queued_jobs(connection, world.claim.batch.id, 100, 163)
+
+
+def look_up(connection: Connection, world: World) -> None:
+    renditions.find_renditions(connection, world.claim.batch.merchant_id, [KEY] * 64)
+
+
+def list_failed(connection: Connection, world: World) -> None:
+    assert jobs.requeue_failed(connection, world.over.id)
+
+
+def read_results(connection: Connection, world: World) -> None:
+    assert next(jobs.results(connection, world.over.id))
+
+
+def prune_renditions(connection: Connection, world: World) -> None:
+    ids = prune.unlink(connection, world.over.id, 63)
+    assert len(prune.remove_renditions(connection, ids)) == len(ids) > 60
+
+
+HOT: dict[str, Callable[[Connection, World], object]] = {
+    "claim": claim_next,
+    "queued jobs": read_queued,
+    "look up renditions": look_up,
+    "finish": finish,
+    "release": lambda connection, world: chunks.release(connection, world.claim),
+    "dispatch": lambda connection, _: dispatch.fill(connection),
+    "expire leases": lambda connection, _: chunks.expire_leases(connection),
+    "cancel stragglers": lambda connection, _: sweep.cancel_stragglers(connection),
+    "withdraw paused": lambda connection, _: chunks.withdraw_paused(connection),
+    "status": lambda connection, world: batches.get_batch(connection, world.over.id),
+    "list batches": lambda connection, world: batches.list_batches(connection, world.over.merchant_id, 20),
+    "failed jobs": list_failed,
+    "results": read_results,
+    "prune": prune_renditions,
+}
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_no_hot_query_reads_a_large_table_from_end_to_end(world: World, name: str) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    def note(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
+        asked.append((statement, parameters))
+
+    with world.session.engine.connect() as connection:
+        event.listen(connection, "before_cursor_execute", note)
+        HOT[name](connection, world)
+        connection.rollback()
+        event.remove(connection, "before_cursor_execute", note)
+        assert asked
+        for statement, parameters in asked:
+            if not statement.lstrip().startswith("INSERT INTO workers"):
+                (plan,) = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar_one()
+                assert scanned(plan["Plan"]) & LARGE == set(), f"{statement}\n{json.dumps(plan, indent=1)}"
+        connection.rollback()
+
+
+def scanned(node: dict[str, Any]) -> set[str]:
+    """Tables that a plan reads from end to end."""
+    found = {str(node["Relation Name"])} if node["Node Type"] == "Seq Scan" else set()
+    return found.union(*(scanned(child) for child in node.get("Plans", [])))
+
+
+def test_a_page_of_64_jobs_is_finished_in_as_many_statements_as_one_of_2(session: Session) -> None:
+    counts: list[int] = []
+    for jobs_in_page in (2, 64):
+        with transaction(session.engine) as connection:
+            batch = add_waiting(connection, "shop", jobs_in_page)
+            chunk = connection.execute(
+                text("SELECT id FROM chunks WHERE batch_id = :id"), {"id": batch.id}
+            ).scalar_one()
+            claim = chunks.claim(connection, chunk, uuid4(), 60)
+            assert claim
+            statements: list[str] = []
+            event.listen(connection, "before_cursor_execute", lambda *a, into=statements: into.append(a[2]))
+            outcomes = []
+            for n in range(jobs_in_page):
+                key = RenditionKey(f"{batch.id}-{n}", "look", "trunk", "jpeg")
+                outcomes.append(Succeeded(n, [key], [NewRendition(key, f"renditions/{n}", "sha256", 1, 1, 1)]))
+            assert chunks.finish(connection, claim, outcomes, 60)
+            chunks.release(connection, claim)
+        counts.append(len(statements))
+    assert counts[0] == counts[1] <= 9

@@ -1,0 +1,232 @@
+"""The stages of an image: each a generator or function that draws on the one before.
+
+fetch → look up identical renditions → decode → generator → protect and blend → encode per preset → put
+
+Sources are fetched and looked up by the page, and some photos are always ahead of the one that is being
+completed, so that the device has something to do meanwhile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass
+
+import numpy as np
+import structlog
+import torch
+from torch import Tensor
+
+from shared.chunks import Claim
+from shared.database import transaction
+from shared.errors import Conflict, ImageError, NotAllowed, SourceUnavailable, Unavailable
+from shared.jobs import Failed, Job, PutBack
+from shared.outcomes import Outcome, Succeeded
+from shared.renditions import NewRendition, RenditionKey, find_renditions
+from shared.tables import QUEUES
+from workers.images.background import paint_weight
+from workers.images.compose import Pixels, compose, shrink, working_size
+from workers.images.decode import decode
+from workers.images.encode import encode
+from workers.images.photo import Photo
+from workers.lanes import Canvas
+from workers.lease import Lease
+from workers.pages import pages
+from workers.studio import Studio
+
+LOOKUP_SECONDS = 0.1
+"""So long fetched sources wait for others to be looked up with them."""
+
+LOOKUP_BYTES = 2**25
+"""So many bytes of fetched sources may wait for others."""
+
+PIXELS_IN_HAND = 25_000_000
+"""Decoded pixels at which a slot completes what it has in hand before it decodes more."""
+
+DELAY_SECONDS = 5.0
+"""Before a job's second attempt; each further delay is twice as long."""
+
+SOURCE_PATIENCE_SECONDS = 1800.0
+"""A source host that has not answered a job for so long fails it."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A job whose source is in memory. ``keys`` are its renditions."""
+
+    job: Job
+    data: bytes
+    keys: Sequence[RenditionKey]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A job whose source is decoded. ``keys`` are its renditions, of which ``missing`` must be made."""
+
+    job: Job
+    keys: Sequence[RenditionKey]
+    missing: Sequence[RenditionKey]
+    photo: Photo
+    small: Pixels
+    weight: Pixels
+    painted: Future[Tensor] | None
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of the decoded photo."""
+        return self.photo.width * self.photo.height
+
+    @property
+    def is_painted(self) -> bool:
+        """Whether it can be completed without waiting."""
+        return self.painted is None or self.painted.done()
+
+
+def outcomes(studio: Studio, lease: Lease, queued: Sequence[Job]) -> Iterator[Outcome]:
+    """Yield what becomes of jobs. A worker that drains leaves out what it has not begun."""
+    in_hand: deque[Prepared] = deque()
+    try:
+        for prepared in _prepared(studio, lease, queued):
+            lease.progress()
+            if not isinstance(prepared, Prepared):
+                yield prepared
+                continue
+            in_hand.append(prepared)
+            while in_hand and (in_hand[0].is_painted or sum(one.pixels for one in in_hand) >= PIXELS_IN_HAND):
+                yield _completed(studio, lease, in_hand.popleft())
+        while in_hand:
+            yield _completed(studio, lease, in_hand.popleft())
+    except CancelledError:
+        return  # the lanes paint no more
+
+
+def _prepared(studio: Studio, lease: Lease, queued: Sequence[Job]) -> Iterator[Prepared | Outcome]:
+    """Yield jobs prepared, or what became of them before that. An image's own error ends only that image."""
+    fetched = (_fetched(studio, lease, job) for job in queued)
+    for page in pages(fetched, seconds=LOOKUP_SECONDS, full=_enough_bytes):
+        keys = [key for one in page if isinstance(one, Fetched) for key in one.keys]
+        with transaction(studio.engine) as connection:
+            known = find_renditions(connection, lease.claim.batch.merchant_id, keys)
+        for one in page:
+            if studio.draining.is_set():
+                return
+            if not isinstance(one, Fetched):
+                yield one
+            elif all(key in known for key in one.keys):
+                yield Succeeded(one.job.ordinal, one.keys, ())
+            else:
+                try:
+                    prepared = _prepare(studio, lease.claim, one, known.keys())
+                except Exception as error:
+                    yield _refused(one.job, error)
+                else:
+                    yield prepared
+
+
+def _enough_bytes(page: Sequence[Fetched | Outcome]) -> bool:
+    return sum(len(one.data) for one in page if isinstance(one, Fetched)) >= LOOKUP_BYTES
+
+
+def _completed(studio: Studio, lease: Lease, prepared: Prepared) -> Outcome:
+    try:
+        outcome: Outcome = _complete(studio, lease, prepared)
+    except CancelledError:
+        raise
+    except Exception as error:
+        outcome = _refused(prepared.job, error)
+    lease.progress()
+    return outcome
+
+
+def _refused(job: Job, error: Exception) -> Outcome:
+    """What becomes of a job after an error; one that does not belong to it is raised again."""
+    delay = DELAY_SECONDS * 2**job.attempts * random.uniform(0.5, 1.0)
+    match error:
+        case SourceUnavailable(counts=False):
+            return PutBack(job.ordinal, max(delay, error.wait_seconds * random.uniform(1.0, 1.1)), attempts=0)
+        case SourceUnavailable() if DELAY_SECONDS * (2**job.attempts - 1) < SOURCE_PATIENCE_SECONDS:
+            return PutBack(job.ordinal, max(delay, error.wait_seconds))
+        case ImageError() | SourceUnavailable():
+            return Failed(job.ordinal, error.code, str(error), error.retryable)
+        case Unavailable() | NotAllowed() | Conflict():
+            raise error
+    # A bug, or too little memory: that may pass, and is no reason to fail the neighbours.
+    log.error("image_crashed", ordinal=job.ordinal, image=job.image.partition("?")[0], exc_info=error)
+    if job.attempts == 0:
+        return PutBack(job.ordinal, delay)
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return Failed(
+        job.ordinal, "internal_error", f"Atelier failed on this image ({what}): report it, or retry later", True
+    )
+
+
+def _fetched(studio: Studio, lease: Lease, job: Job) -> Fetched | Outcome:
+    """Fetch a source and name the renditions it is to have."""
+    claim = lease.claim
+    try:
+        data = studio.sources.fetch(claim.batch.merchant_id, job.source)
+    except Exception as error:
+        lease.progress()  # a host may have taken its time to fail
+        return _refused(job, error)
+    rows = {name: claim.batch.style_rows[name].sha256 for name in job.look.styles}
+    look_sha256 = job.look.digest(rows, studio.settings.making)
+    source_sha256 = hashlib.sha256(data).hexdigest()
+    lease.progress()
+    keys = [RenditionKey(source_sha256, look_sha256, claim.trunk_sha256, preset) for preset in claim.batch.presets]
+    return Fetched(job, data, keys)
+
+
+def _prepare(studio: Studio, claim: Claim, fetched: Fetched, known: Collection[RenditionKey]) -> Prepared:
+    """Decode a source and submit it to the lanes."""
+    job = fetched.job
+    photo = decode(fetched.data, studio.limits)
+    size = working_size(
+        photo.width,
+        photo.height,
+        working_px=studio.settings.working_px,
+        texture_scale=job.look.texture_scale,
+    )
+    small = shrink(photo.rgb, size)
+    weight = paint_weight(small) if job.look.white == "keep" else np.full(small.shape[:2], 255, np.uint8)
+    painted = None
+    if job.look.strength > 0:
+        pixels = torch.from_numpy(np.array(small)).permute(2, 0, 1)
+        area = torch.from_numpy(weight)[None]
+        canvas = Canvas(claim.trunk_sha256, pixels, area, studio.rows.mix(job.look, claim.batch.style_rows))
+        painted = studio.lanes.submit(canvas, priority=QUEUES.index(claim.batch.queue))
+    missing = [key for key in fetched.keys if key not in known]
+    return Prepared(job, fetched.keys, missing, photo, small, weight, painted)
+
+
+def _complete(studio: Studio, lease: Lease, prepared: Prepared) -> Succeeded:
+    """Wait for the paint, compose, encode and put what is missing."""
+    look, photo = prepared.job.look, prepared.photo
+    rgb = photo.rgb
+    if prepared.painted is not None:
+        painted = _painted(lease, prepared.painted).permute(1, 2, 0).numpy()
+        rgb = compose(photo.rgb, prepared.small, painted, prepared.weight, strength=look.strength)
+    new = []
+    for key in prepared.missing:
+        encoded = encode(rgb, photo.alpha, key.preset, quality=studio.settings.jpeg_quality)
+        sha256 = hashlib.sha256(encoded.data).hexdigest()
+        object_key = f"renditions/{lease.claim.batch.merchant_id}/{sha256[:2]}/{sha256}{encoded.extension}"
+        studio.store.put(object_key, encoded.data, content_type=encoded.content_type)
+        new.append(NewRendition(key, object_key, sha256, len(encoded.data), encoded.width, encoded.height))
+    return Succeeded(prepared.job.ordinal, prepared.keys, new)
+
+
+def _painted(lease: Lease, future: Future[Tensor]) -> Tensor:
+    """Wait for a lane. Waiting for one's turn counts as progress: whose turn it is, is watched."""
+    while True:
+        try:
+            return future.result(timeout=1.0)
+        except TimeoutError:
+            if future.done():
+                return future.result()
+            if not future.running():
+                lease.progress()
