@@ -6,6 +6,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -101,11 +102,14 @@ def submit(
     format: Format = "jpeg",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the manifest and enqueue nothing.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the batch; Ctrl-C detaches.")] = False,
+    preview: Annotated[bool, typer.Option("--preview", help="A few images, ahead of all bulk work.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check and enqueue images; print the batch's id."""
     settings = _settings()
     order = _order(settings, inputs, merchant, _looks(style, strength, texture_scale, white), format)
+    if preview:
+        order = replace(order, queue="preview")
     with open_session(settings, lasting=not dry_run) as session:
         if dry_run:
             return _dry_run(session, order, as_json)

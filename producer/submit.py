@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 from producer.intake import Intake
 from producer.manifest import Manifest
@@ -20,13 +21,15 @@ from shared.batches import Batch, NewBatch
 from shared.chunks import add_chunks
 from shared.database import transaction
 from shared.dispatch import dispatch
-from shared.errors import BrokerUnavailable, ManifestError
+from shared.errors import BrokerUnavailable, ManifestError, UsageError
 from shared.jobs import add_jobs
 from shared.look import Look
 from shared.merchants import allowed_sources, merchant_id
 from shared.model_versions import champion
 from shared.session import Session
 from shared.styles import require_styles, style_rows
+
+PREVIEW_IMAGES = 24
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,11 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
     """Accept an order and enqueue its jobs; ``accepted`` is called after each page.
 
     A bad row becomes a failed job. A manifest that breaks off leaves the rows before it running.
-    Raises UnknownStyle or ManifestError (no row at all) before anything is stored.
+    Raises UnknownStyle, ManifestError (no row at all) or UsageError (a preview that is too large) before
+    anything is stored.
     """
+    if order.queue == "preview":
+        require_few(order)
     batch, resumed = open_batch(session, order)
     if batch.intake == "sealed":
         return Submission(batch, resumed)
@@ -106,6 +112,13 @@ def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
             input_columns=order.manifest.columns,
         )
         return batches.create_batch(connection, new), False
+
+
+def require_few(order: Order) -> None:
+    """Raise UsageError if a preview, which overtakes everybody's bulk work, is more than a look at the result."""
+    images = len(order.looks) * sum(1 for _ in islice(order.manifest.rows(), PREVIEW_IMAGES + 1))
+    if images > PREVIEW_IMAGES:
+        raise UsageError(f"a preview is of at most {PREVIEW_IMAGES} images: submit so many without --preview")
 
 
 def _commit(session: Session, batch: Batch, page: Page) -> Batch:

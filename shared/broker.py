@@ -100,6 +100,11 @@ class Broker:
             for chunk_id, queue in chunks:
                 self.app.send_task(STYLE_CHUNK, args=[chunk_id], queue=ROUTES[queue], producer=producer, retry=False)
 
+    @property
+    def preview_queue(self) -> Queue:
+        """The queue that every worker has a slot of its own for."""
+        return _queue(ROUTES["preview"])
+
     def waiting(self) -> int:
         """Messages in the styling queues that no worker has fetched. Raises BrokerUnavailable."""
         with _translated(), self.app.connection_for_read() as connection:

@@ -1,9 +1,10 @@
 """Dispatch: which waiting chunks go to Redis next.
 
 Postgres holds all waiting chunks, Redis only ``WINDOW_PER_SLOT`` per live worker slot, whatever the
-backlog. The window is filled ``preview`` before ``bulk`` before ``nightly``, with a tenth of what is
-under way kept for nightly, and within a queue by start-time fair queueing over merchants (Goyal et
-al. 1996): whoever has had the least is served next, so 200,000 images of one cannot delay another's 20.
+backlog. Previews have a window of their own and wait for nobody; the other is filled ``bulk`` before
+``nightly``, with a tenth of what is under way kept for nightly. Within a queue, merchants are served by
+start-time fair queueing (Goyal et al. 1996): whoever has had the least is next, so 200,000 images of one
+cannot delay another's 20.
 """
 
 from __future__ import annotations
@@ -71,15 +72,20 @@ def dispatch(engine: Engine, broker: Broker) -> int:
 def fill(connection: Connection) -> list[tuple[int, str]]:
     """Mark what fills the window as dispatched; return (chunk, queue) in the order in which they go."""
     slots, now = live_slots(connection), under_way(connection)
-    room = WINDOW_PER_SLOT * slots - now.unclaimed
-    lines = waiting_lines(connection, room) if room > 0 else {}
+    window = WINDOW_PER_SLOT * slots
+    room = window - now.unclaimed
+    lines = waiting_lines(connection, window) if max(room, window - now.previews) > 0 else {}
     if not lines:
         return []
     known = virtual_times(connection, lines)
     chosen: list[tuple[int, str]] = []
+    if "preview" in lines:
+        chosen += ((chunk, "preview") for chunk in lines["preview"].take(window - now.previews))
     for queue, most in shares(slots, room, now.nightly):
-        if queue in lines:
-            chosen += ((chunk, queue) for chunk in lines[queue].take(min(most, room - len(chosen))))
+        if queue in lines and room > 0:
+            taken = lines[queue].take(min(most, room))
+            chosen += ((chunk, queue) for chunk in taken)
+            room -= len(taken)
     keep_times(connection, lines, known)
     marked = mark_dispatched(connection, [chunk for chunk, _ in chosen])
     return [(chunk, queue) for chunk, queue in chosen if chunk in marked]
@@ -89,17 +95,20 @@ def shares(slots: int, room: int, nightly: int) -> list[tuple[str, int]]:
     """Return (queue, most chunks) in the order of filling a window with ``room`` left.
 
     Of the chunks in the window and in the slots together, a tenth, and at least one, is kept for
-    nightly, of which ``nightly`` are under way. A preview waits for nobody.
+    nightly, of which ``nightly`` are under way.
     """
     kept = max(1, round((WINDOW_PER_SLOT + 1) * slots * NIGHTLY_SHARE)) - nightly
-    return [("preview", room), ("nightly", kept), ("bulk", room), ("nightly", room)]
+    return [("nightly", kept), ("bulk", room), ("nightly", room)]
 
 
 @dataclass(frozen=True)
 class UnderWay:
-    """Dispatched chunks: ``unclaimed`` in Redis, or lost there; ``nightly`` anywhere, in the hands of workers too."""
+    """Dispatched chunks: ``unclaimed`` in Redis, or lost there, and so ``previews``, which are not counted
+    among them; ``nightly`` anywhere, in the hands of workers too.
+    """
 
     unclaimed: int
+    previews: int
     nightly: int
 
 
@@ -107,12 +116,13 @@ def under_way(connection: Connection) -> UnderWay:
     """Count the chunks under way: at most a few per slot."""
     row = connection.execute(
         text("""
-        SELECT count(*) FILTER (WHERE lease_expires_at IS NULL) AS unclaimed,
+        SELECT count(*) FILTER (WHERE lease_expires_at IS NULL AND queue <> 'preview') AS unclaimed,
+               count(*) FILTER (WHERE lease_expires_at IS NULL AND queue = 'preview') AS previews,
                count(*) FILTER (WHERE queue = 'nightly') AS nightly
         FROM chunks WHERE state = 'dispatched'
         """)
     ).one()
-    return UnderWay(row.unclaimed, row.nightly)
+    return UnderWay(row.unclaimed, row.previews, row.nightly)
 
 
 def waiting_lines(connection: Connection, most: int) -> dict[str, Line]:

@@ -60,7 +60,8 @@ def republish_lost(engine: Engine, broker: Broker) -> int:
     """
     held = broker.waiting()
     with transaction(engine) as connection:
-        if held >= under_way(connection).unclaimed:
+        now = under_way(connection)
+        if held >= now.unclaimed + now.previews:
             return 0
         rows = connection.execute(
             text("""

@@ -1,4 +1,4 @@
-"""A styling worker: one process per device, a few chunk slots in threads, a timer beside them."""
+"""A styling worker: one process per device, a few chunk slots in threads, one for previews, and a timer beside them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from celery.signals import worker_shutting_down
 from sqlalchemy import Engine
 
 from shared import fleet
-from shared.broker import CONTROL_QUEUE, STYLING_QUEUES, Broker
+from shared.broker import CONTROL_QUEUE, ROUTES, Broker
 from shared.database import transaction
 from shared.dispatch import dispatch
 from shared.errors import Unavailable
 from shared.settings import Settings
 from shared.store import ObjectStore
 from shared.sweep import sweep
+from workers.previews import PreviewSlot
 from workers.studio import Studio, open_studio
 from workers.tasks import register_tasks
 
@@ -51,13 +52,15 @@ def run_worker(
             threading.Thread(target=_stop_when_stdin_closes, name="stdin", daemon=True).start()
         timer = threading.Thread(target=_keep_time, args=(studio,), name="timer", daemon=True)
         timer.start()
+        previews = PreviewSlot(broker, studio)
+        previews.start()
         with suppress(Unavailable):
             dispatch(engine, broker)
         log.info("worker_started", device=str(studio.painter.device), slots=settings.slots)
         worker = broker.app.Worker(
             pool="threads",
             concurrency=settings.slots,
-            queues=[CONTROL_QUEUE, *STYLING_QUEUES],
+            queues=[CONTROL_QUEUE, ROUTES["bulk"]],
             hostname=f"atelier-{studio.worker_id}@%h",
             without_gossip=True,
             without_mingle=True,
@@ -70,6 +73,7 @@ def run_worker(
         finally:
             told_to_stop = studio.draining.is_set()
             drain()
+            previews.stop()
             timer.join()
     # Celery calls Ctrl-C a failure; it is how a worker in a terminal is stopped.
     return 0 if told_to_stop else int(worker.exitcode or 0)
