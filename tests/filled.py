@@ -11,6 +11,7 @@ from shared.batches import Batch, NewBatch
 from shared.look import Look
 from shared.merchants import merchant_id
 from shared.model_versions import champion
+from shared.renditions import PIPELINE_VERSION
 from shared.styles import style_rows
 
 LOOK = Look((("starry-night", 1.0),))
@@ -64,7 +65,7 @@ def add_waiting(
 def add_finished(connection: Connection, merchant: str, jobs: int, *, chunk_jobs: int = CHUNK_JOBS) -> Batch:
     """Add a batch that is over: its renditions and, one in a hundred, its failures."""
     batch = add_waiting(connection, merchant, jobs, chunk_jobs=chunk_jobs)
-    values = {"batch": batch.id, "failed_in": FAILED_IN}
+    values = {"batch": batch.id, "failed_in": FAILED_IN, "version": PIPELINE_VERSION}
     failed = jobs // FAILED_IN
     for statement in (
         "UPDATE chunks SET state = 'done', lease = 1 WHERE batch_id = :batch",
@@ -79,7 +80,7 @@ def add_finished(connection: Connection, merchant: str, jobs: int, *, chunk_jobs
             INSERT INTO renditions (merchant_id, source_sha256, look_sha256, trunk_sha256, preset, pipeline_version,
                                     object_key, sha256, bytes, width, height)
             SELECT merchant_id, encode(sha256(image::bytea), 'hex'), encode(sha256(batch_id::text::bytea), 'hex'),
-                   encode(sha256('trunk'), 'hex'), 'jpeg', 2,
+                   encode(sha256('trunk'), 'hex'), 'jpeg', :version,
                    'renditions/' || merchant_id || '/' || h || '.jpg', h, 200000, ordinal, 1000
             FROM jobs, LATERAL (SELECT encode(sha256((image || 'x')::bytea), 'hex') AS h) hashed
             WHERE batch_id = :batch AND state = 'succeeded'
