@@ -22,10 +22,9 @@ from workers.explanation_table import explanation_table
 from workers.lesson import Lesson
 from workers.training_files import TrainingFiles
 
-VGG_HERE = "vgg19.safetensors"
-
 Name = Annotated[str, typer.Argument(help="Name of the style.")]
 Owner = Annotated[str | None, typer.Option("--merchant", "-m", help="Whose own style it is; public by default.")]
+Features = Annotated[str | None, typer.Option("--vgg", help="VGG-19 features, file or URL; ATELIER_VGG by default.")]
 User = Annotated[str | None, typer.Option("--merchant", "-m", help="Whose own styles count, too.")]
 
 
@@ -84,7 +83,7 @@ def train_command(
     styles: Annotated[Path, typer.Option(help="Folder with the style images that the config names.")],
     out: Annotated[Path, typer.Option(help="Folder of the run: its state, curves and checkpoint.")],
     config: Annotated[Path, typer.Option(help="Training config, JSON.")] = BUILT_IN / "config.json",
-    vgg: Annotated[str | None, typer.Option(help="VGG-19 features; ATELIER_VGG by default.")] = None,
+    vgg: Features = None,
     start: Annotated[
         Path | None, typer.Option("--from", help="Checkpoint to start from, for transfer learning.")
     ] = None,
@@ -96,8 +95,8 @@ def train_command(
 
     settings = load_settings()
     configure_logs(settings.log_level)
-    files = TrainingFiles(config, photos, styles, Path(vgg or settings.vgg or VGG_HERE), start, out)
-    step, steps, finished = train_from_files(files, settings.device, 60 * minutes, note)
+    files = TrainingFiles(config, photos, styles, vgg, start, out)
+    step, steps, finished = train_from_files(files, settings, 60 * minutes, note)
     if as_json:
         print_json({"step": step, "steps": steps, "finished": finished, "checkpoint": str(out / "checkpoint")})
     elif finished:
@@ -111,7 +110,7 @@ def evaluate_command(
     styles: Annotated[Path, typer.Option(help="Folder with the style images that the checkpoint names.")],
     out: Annotated[Path, typer.Option(help="Folder for evaluation.json and the contact sheet.")],
     checkpoint: Annotated[list[Path], typer.Option(help="Checkpoint to measure; repeat to compare several.")],
-    vgg: Annotated[str | None, typer.Option(help="VGG-19 features; ATELIER_VGG by default.")] = None,
+    vgg: Features = None,
     px: Annotated[int, typer.Option(min=64, help="Long side of the photos.")] = 384,
     as_json: JsonOption = False,
 ) -> None:
@@ -120,8 +119,8 @@ def evaluate_command(
 
     settings = load_settings()
     configure_logs(settings.log_level)
-    files = EvaluationFiles(photos, styles, Path(vgg or settings.vgg or VGG_HERE), checkpoint, out)
-    found = evaluate_from_files(files, settings.device, px, note)
+    files = EvaluationFiles(photos, styles, vgg, checkpoint, out)
+    found = evaluate_from_files(files, settings, px, note)
     if as_json:
         print_json(found)
         return
@@ -195,7 +194,7 @@ def styles_add(
         list[Path] | None,
         typer.Option(help="Folder of photos to practise on; repeat for several. The merchant's own by default."),
     ] = None,
-    vgg: Annotated[str | None, typer.Option(help="VGG-19 features, file or URL; ATELIER_VGG by default.")] = None,
+    vgg: Features = None,
     steps: Annotated[int, typer.Option(min=1, max=100_000, help="Steps of the learning.")] = 200,
     relearn: Annotated[bool, typer.Option("--relearn", help="Give a style that exists a newer row.")] = False,
     as_json: JsonOption = False,
@@ -204,7 +203,7 @@ def styles_add(
     settings = load_settings()
     configure_logs(settings.log_level)
     style = Style(name, title, artist, year, licence)
-    lesson = Lesson(style, images, merchant, photos or [], vgg or settings.vgg or VGG_HERE, steps, relearn)
+    lesson = Lesson(style, images, merchant, photos or [], vgg, steps, relearn)
     with open_session(settings, lasting=False) as session:
         from workers.style_learning import learn_style  # here, so that other commands do not load torch
 

@@ -15,7 +15,7 @@ class Lesson:
     ``images``    one or several pictures of the style.
     ``merchant``  whose own it will be; None: public.
     ``photos``    folders of photos to practise on; empty: the pictures that the merchant sent before.
-    ``vgg``       VGG-19 features: a file, or a URL as in s3://bucket/key.
+    ``vgg``       VGG-19 features: a file, or a URL as in s3://bucket/key; None: where they usually are.
     ``relearns``  a style of that name may exist and gets a newer row.
     """
 
@@ -23,6 +23,6 @@ class Lesson:
     images: list[Path]
     merchant: str | None
     photos: list[Path]
-    vgg: str
+    vgg: str | None
     steps: int
     relearns: bool

@@ -69,14 +69,18 @@ def learn_style(session: Session, lesson: Lesson, tell: Callable[[str], None]) -
     device = choose_device(session.settings.device)
     trunk = verified_object(session.store, version.object_key, version.trunk_sha256)
     rows = {name: verified_object(session.store, row.object_key, row.sha256) for name, row in stored.items()}
-    vgg = load_vgg(lesson.vgg, session.settings.store_options).to(device)
+
+    def practice() -> PhotoSet:
+        with _practice(session, lesson, merchant) as folders:
+            return PhotoSet.load(folders, SHORT_PX, most=MOST_PHOTOS)
+
+    vgg = load_vgg(lesson.vgg, session.settings, practice, tell).to(device)
     source = StyleSource(style.name, "", style.title, style.artist, style.year, style.licence)
     known = Checkpoint(trunk_from_bytes(trunk).architecture, trunk, rows, ())
     config = row_config(source, known.architecture, lesson.steps, half=device.type == "cuda")
     # The images before the photos: what is wrong with them is told at once.
     styles = StyleSet.of_files({style.name: lesson.images}, config.style_px, vgg, device)
-    with _practice(session, lesson, merchant) as folders:
-        data = TrainingData(PhotoSet.load(folders, SHORT_PX, most=MOST_PHOTOS), styles)
+    data = TrainingData(practice(), styles)
     photos = len(data.photos.train)
     tell(f"learning {style.name} from {len(lesson.images)} pictures and {photos} photos on {device}")
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
 from shared.errors import UsageError
+from shared.settings import Settings
+from workers.features import MOST_PHOTOS, load_vgg
 from workers.model import parallel
 from workers.model.checkpoint import Checkpoint
 from workers.model.config import TrainConfig
@@ -14,7 +17,6 @@ from workers.model.dataset import PhotoSet
 from workers.model.run import Run
 from workers.model.style_set import StyleSet
 from workers.model.training import Progress, TrainingData, describe, forget_after, train
-from workers.model.vgg import Vgg
 from workers.painter import choose_device
 from workers.training_files import TrainingFiles
 
@@ -23,17 +25,19 @@ SHORT_PX = 320
 
 
 def train_from_files(
-    files: TrainingFiles, device_name: str, deadline_seconds: float, tell: Callable[[str], None]
+    files: TrainingFiles, settings: Settings, deadline_seconds: float, tell: Callable[[str], None]
 ) -> tuple[int, int, bool]:
     """Train, or go on with a run that was interrupted, for at most ``deadline_seconds``.
 
     Returns the steps done, the steps of the whole run, and whether it is finished; the checkpoint is
-    then in ``files.out / "checkpoint"``. Raises UsageError for what is missing or does not fit.
+    then in ``files.out / "checkpoint"``. Raises UsageError for what is missing or does not fit, and what
+    ``load_vgg`` raises.
     """
-    device = choose_device(device_name)
+    device = choose_device(settings.device)
     parallel.join(device)
     config = TrainConfig.load(files.config)
-    vgg = Vgg.load(files.vgg).to(device)
+    few = partial(PhotoSet.load, files.photos, SHORT_PX, most=MOST_PHOTOS)
+    vgg = load_vgg(files.vgg, settings, few, tell).to(device)
     vgg.to(memory_format=torch.channels_last)
     run = Run(config, Checkpoint.load(files.start) if files.start else None, device)
     photos = PhotoSet.load(files.photos, short_px=max(SHORT_PX, *(stage.crop_px for stage in config.stages)))

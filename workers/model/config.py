@@ -48,6 +48,12 @@ class Stage:
     final_rate: float = 1e-4
     style_target: float = 0.0
     """Style error that each style is led to by a weight of its own; 0: the weights stay as they are."""
+    structure_limit: float = 0.0
+    """Structure error (1 − SSIM) beyond which a style loses weight again, whatever its target; 0: no limit.
+
+    A pale or flat style image cannot be reached without wiping out the product: its error is relative
+    to so little. The limit ends that pursuit.
+    """
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,10 @@ class TrainConfig:
     ema_decay: float = 0.995
     validate_every: int = 250
     patience: int = 0
-    """Validations without improvement before the run stops early; 0 never stops early."""
+    """Validations without improvement before the run stops early, and ends with its best averages.
+
+    0 never stops early and ends with the last averages.
+    """
     seed: int = 1
 
     def __post_init__(self) -> None:

@@ -67,11 +67,12 @@ def train(
 ) -> Checkpoint | None:
     """Train until the config's steps are done, or pause after ``deadline_seconds``.
 
-    Returns the checkpoint, or None when paused: the same call with a restored run goes on.
+    Returns the checkpoint, or None when paused: the same call with a restored run goes on. A run whose
+    config has patience may stop before, and its checkpoint holds the best averages.
     Raises Diverged if the loss stops being finite; the last good state stays in ``folder``.
     """
     started, before = time.monotonic(), run.seconds
-    while run.step < run.config.steps:
+    while not _ended(run):
         stage, into = stage_at(run.config, run.step)
         found = train_step(run, data, vgg, stage, into)
         if not all(map(math.isfinite, found)):
@@ -79,23 +80,29 @@ def train(
         run.seconds = before + time.monotonic() - started
         report(Progress(run.step, run.config.steps, *found, run.seconds))
         if run.step % run.config.validate_every == 0 or run.step == run.config.steps:
-            validated = validate(run, data, vgg, stage.crop_px)
-            run.stale = 0 if validated["validation"] < run.best else run.stale + 1
-            run.best = min(run.best, validated["validation"])
+            validated = validate(run, data, vgg, run.config.stages[-1].crop_px)
+            run.note_validation(validated["validation"])
             if parallel.leads():
                 _log(folder, {"step": run.step, "loss": found[0], "seconds": run.seconds} | validated)
                 run.save(folder / "state.safetensors")
-            if run.config.patience and parallel.any_says(run.stale >= run.config.patience, run.device):
-                break
         late = parallel.any_says(time.monotonic() - started > deadline_seconds, run.device)
-        if late and run.step < run.config.steps:
+        if late and not _ended(run):
             if parallel.leads():
                 run.save(folder / "state.safetensors")
             return None
+    if run.best_averages:
+        run.averages = [average.clone() for average in run.best_averages]
     checkpoint = run.checkpoint(provenance(run, data, folder))
     if parallel.leads():
         checkpoint.save(folder / "checkpoint")
     return checkpoint
+
+
+def _ended(run: Run) -> bool:
+    """Whether the steps are done, or a run that may stop early has done so (in all processes alike)."""
+    if run.step >= run.config.steps:
+        return True
+    return run.config.patience > 0 and parallel.any_says(run.weary, run.device)
 
 
 def provenance(run: Run, data: TrainingData, folder: Path) -> dict[str, object]:
@@ -108,6 +115,7 @@ def provenance(run: Run, data: TrainingData, folder: Path) -> dict[str, object]:
         "style_sha256": data.styles.hashes,
         "style_weights": dict(zip(data.styles.hashes, (round(w, 3) for w in run.style_weights.tolist()), strict=True)),
         "steps": run.step,
+        "steps_kept": run.best_step if run.best_averages else run.step,
         "seconds": round(run.seconds, 1),
         "device": str(run.device),
         "processes": parallel.processes(),
@@ -130,7 +138,7 @@ def train_step(run: Run, data: TrainingData, vgg: Vgg, stage: Stage, into: int) 
         crops = torch.stack([random_crop(data.photos.train[i], stage.crop_px, run.rng) for i in picks])
         found = judge(run, data.styles, vgg, crops.to(run.device), styles.to(run.device), run.rng)
         torch.autograd.backward(found.loss / run.config.accumulate)
-        run.balance(styles, found.terms["style"], stage.style_target)
+        run.balance(styles, found.terms, stage)
         for index, term in enumerate((found.loss.detach(), found.terms["content"], found.terms["style"])):
             sums[index] += float(term.mean()) / run.config.accumulate
     parallel.average_gradients(run.learnt)
@@ -162,7 +170,8 @@ def _judge_step(run: Run, data: TrainingData, painted: Tensor, styles: Tensor, c
 def validate(run: Run, data: TrainingData, vgg: Vgg, crop_px: int) -> dict[str, float]:
     """Mean errors of the averaged weights over held-out photos, every style on its share of them.
 
-    ``validation`` weighs all styles alike, so that it compares from step to step.
+    ``validation`` weighs all styles alike, and the crops are those of the last stage, so that it compares
+    from step to step.
     """
     photos = data.photos.validation[:VALIDATION_PHOTOS]
     crops = torch.stack([centre_crop(photo, crop_px) for photo in photos]).to(run.device)
