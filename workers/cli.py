@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -196,6 +197,9 @@ def styles_add(
     ] = None,
     vgg: Features = None,
     steps: Annotated[int, typer.Option(min=1, max=100_000, help="Steps of the learning.")] = 200,
+    search: Annotated[
+        int, typer.Option(min=0, max=1000, help="Try so many settings, as long as a learning each; keep the best.")
+    ] = 0,
     relearn: Annotated[bool, typer.Option("--relearn", help="Give a style that exists a newer row.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -203,7 +207,7 @@ def styles_add(
     settings = load_settings()
     configure_logs(settings.log_level)
     style = Style(name, title, artist, year, licence)
-    lesson = Lesson(style, images, merchant, photos or [], vgg, steps, relearn)
+    lesson = Lesson(style, images, merchant, photos or [], vgg, steps, relearn, search)
     with open_session(settings, lasting=False) as session:
         from workers.style_learning import learn_style  # here, so that other commands do not load torch
 
@@ -218,6 +222,7 @@ def styles_add(
         print_json(
             {"name": name, "merchant": merchant, "sha256": learnt.row.sha256, "began_from": began_from}
             | {"photos": learnt.photos, "style_error_before": before, "style_error": after}
+            | {"trials": [asdict(trial) for trial in learnt.trials]}
         )
     else:
         print_line(f"{name}: style error on held-out photos {before:.3f} → {after:.3f}, begun from {began_from}")

@@ -17,6 +17,7 @@ class Lesson:
     ``photos``    folders of photos to practise on; empty: the pictures that the merchant sent before.
     ``vgg``       VGG-19 features: a file, or a URL as in s3://bucket/key; None: where they usually are.
     ``relearns``  a style of that name may exist and gets a newer row.
+    ``search``    settings to try, the best of which is kept; 0: the built-in ones alone.
     """
 
     style: Style
@@ -26,3 +27,4 @@ class Lesson:
     vgg: str | None
     steps: int
     relearns: bool
+    search: int = 0

@@ -48,12 +48,6 @@ class Stage:
     final_rate: float = 1e-4
     style_target: float = 0.0
     """Style error that each style is led to by a weight of its own; 0: the weights stay as they are."""
-    structure_limit: float = 0.0
-    """Structure error (1 − SSIM) beyond which a style loses weight again, whatever its target; 0: no limit.
-
-    A pale or flat style image cannot be reached without wiping out the product: its error is relative
-    to so little. The limit ends that pursuit.
-    """
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from shared.errors import UsageError
 from workers.model.checkpoint import Checkpoint, row_from_bytes, row_to_bytes, trunk_from_bytes, trunk_to_bytes
-from workers.model.config import Stage, TrainConfig
+from workers.model.config import TrainConfig
 from workers.model.discriminator import Discriminator
 from workers.model.generator import Generator, neutral_row
 
@@ -81,24 +81,19 @@ class Run:
         if rank:
             self.rng.manual_seed(self.config.seed + self.step + 1_000_003 * rank)
 
-    def balance(self, styles: Tensor, terms: Mapping[str, Tensor], stage: Stage) -> None:
-        """Give styles (N,) whose ``style`` errors (N,) are above the target more weight, the others less.
+    def balance(self, styles: Tensor, errors: Tensor, target: float) -> None:
+        """Give styles (N,) whose errors (N,) are above the target more weight, the others less.
 
         A dual ascent on "style error = target" (Platt and Barr 1988, constrained differential
         optimisation): strong and weak styles end equally far from their painting, and what is to spare
-        goes to the content. Nearing the limit of the ``structure`` error, a style gains ever less, and
-        beyond it, loses.
+        goes to the content.
         """
-        if stage.style_target <= 0:
+        if target <= 0:
             return
         base = self.config.style_weight
-        for style, error, lost in zip(
-            styles.tolist(), terms["style"].tolist(), terms["structure"].tolist(), strict=True
-        ):
-            pressure = max(-1.0, min(1.0, error / stage.style_target - 1))
-            if stage.structure_limit:
-                pressure = min(pressure, 1 - lost / stage.structure_limit)
-            moved = float(self.style_weights[style]) * math.exp(BALANCE_RATE * pressure)
+        for style, error in zip(styles.tolist(), errors.tolist(), strict=True):
+            step = math.exp(BALANCE_RATE * max(-1.0, min(1.0, error / target - 1)))
+            moved = float(self.style_weights[style]) * step
             self.style_weights[style] = min(base * BALANCE_RANGE, max(base / BALANCE_RANGE, moved))
 
     def _first_rows(self, start: Checkpoint | None) -> Tensor:

@@ -46,6 +46,8 @@ class Progress:
     content: float
     style: float
     seconds: float
+    logged: dict[str, float] | None = None
+    """The line of ``log.jsonl`` where the step was followed by a validation."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +80,14 @@ def train(
         if not all(map(math.isfinite, found)):
             raise Diverged(f"the loss is not finite at step {run.step}: lower the rate; the last state is kept")
         run.seconds = before + time.monotonic() - started
-        report(Progress(run.step, run.config.steps, *found, run.seconds))
+        logged = None
         if run.step % run.config.validate_every == 0 or run.step == run.config.steps:
-            validated = validate(run, data, vgg, run.config.stages[-1].crop_px)
-            run.note_validation(validated["validation"])
+            errors = validate(run, data, vgg, run.config.stages[-1].crop_px)
+            run.note_validation(errors["validation"])
             if parallel.leads():
-                _log(folder, {"step": run.step, "loss": found[0], "seconds": run.seconds} | validated)
+                logged = _log(folder, {"step": run.step, "loss": found[0], "seconds": run.seconds} | errors)
                 run.save(folder / "state.safetensors")
+        report(Progress(run.step, run.config.steps, *found, run.seconds, logged))
         late = parallel.any_says(time.monotonic() - started > deadline_seconds, run.device)
         if late and not _ended(run):
             if parallel.leads():
@@ -107,7 +110,6 @@ def _ended(run: Run) -> bool:
 
 def provenance(run: Run, data: TrainingData, folder: Path) -> dict[str, object]:
     """Where a checkpoint comes from: config, hashes of all data, curves, time and machine."""
-    log = folder / "log.jsonl"
     return {
         "config": run.config.to_json(),
         "start_trunk_sha256": run.start_trunk_sha256,
@@ -120,7 +122,7 @@ def provenance(run: Run, data: TrainingData, folder: Path) -> dict[str, object]:
         "device": str(run.device),
         "processes": parallel.processes(),
         "torch": torch.__version__,
-        "curves": [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else [],
+        "curves": read_log(folder),
     }
 
 
@@ -138,7 +140,7 @@ def train_step(run: Run, data: TrainingData, vgg: Vgg, stage: Stage, into: int) 
         crops = torch.stack([random_crop(data.photos.train[i], stage.crop_px, run.rng) for i in picks])
         found = judge(run, data.styles, vgg, crops.to(run.device), styles.to(run.device), run.rng)
         torch.autograd.backward(found.loss / run.config.accumulate)
-        run.balance(styles, found.terms, stage)
+        run.balance(styles, found.terms["style"], stage.style_target)
         for index, term in enumerate((found.loss.detach(), found.terms["content"], found.terms["style"])):
             sums[index] += float(term.mean()) / run.config.accumulate
     parallel.average_gradients(run.learnt)
@@ -205,10 +207,17 @@ def forget_after(log: Path, step: int) -> None:
         log.write_text("".join(f"{line}\n" for line in kept))
 
 
-def _log(folder: Path, entry: dict[str, float]) -> None:
+def read_log(folder: Path) -> list[dict[str, float]]:
+    """Return the validations of a run so far, oldest first."""
+    log = folder / "log.jsonl"
+    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+
+def _log(folder: Path, entry: dict[str, float]) -> dict[str, float]:
     rounded = {key: round(value, 5) for key, value in entry.items()}
     with (folder / "log.jsonl").open("a") as log:
         log.write(json.dumps(rounded) + "\n")
+    return rounded
 
 
 def describe(progress: Progress) -> str:
