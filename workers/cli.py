@@ -12,6 +12,7 @@ from celery.signals import after_task_publish
 from shared import health
 from shared.broker import CONTROL_QUEUE, SWEEP
 from shared.cli import EXIT_INTERRUPTED, STYLES_HELP, JsonOption, group, note, print_json, print_line
+from shared.errors import UsageError
 from shared.logs import configure_logs
 from shared.model_versions import BUILT_IN
 from shared.session import open_session
@@ -142,12 +143,12 @@ def explain_command(
     style_image: Annotated[
         Path | None, typer.Option("--style-image", help="Picture of the style: what of it is found again?")
     ] = None,
-    vgg: Annotated[str | None, typer.Option(help="VGG-19 features, file or URL; ATELIER_VGG by default.")] = None,
+    vgg: Features = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what a rendition changed on the photo, and which parts of the style image it resembles."""
     from workers.explanation import Sight, explain  # here, so that other commands do not load torch
-    from workers.features import load_vgg
+    from workers.features import vgg_at_hand
     from workers.images.limits import Limits
     from workers.painter import choose_device
 
@@ -155,9 +156,12 @@ def explain_command(
     configure_logs(settings.log_level)
     limits = Limits(settings.max_image_mib * 2**20, round(settings.max_megapixels * 1e6))
     sight = Sight.of(photo, rendition, limits, settings.working_px)
-    place = vgg or settings.vgg or (VGG_HERE if style_image or Path(VGG_HERE).is_file() else None)
-    eyes = load_vgg(place, settings.store_options).to(choose_device(settings.device)) if place else None
-    if eyes is None:
+    eyes = vgg_at_hand(vgg, settings)
+    if eyes is not None:
+        eyes.to(choose_device(settings.device))
+    elif style_image:
+        raise UsageError("no VGG-19 features, which --style-image needs: set ATELIER_VGG or --vgg")
+    else:
         note("no VGG-19 features (--vgg or ATELIER_VGG): only what changed can be told")
     found = explain(sight, style_image, eyes, out)
     if as_json:

@@ -39,13 +39,10 @@ def load_vgg(place: str | None, settings: Settings, photos: Callable[[], PhotoSe
     ``photos`` is asked only where downloaded features must be normalised.
     Raises UsageError for what is missing or foreign, FeaturesUnavailable.
     """
-    place = place or settings.vgg
-    if place:
-        return _named(place, settings.store_options)
+    at_hand = vgg_at_hand(place, settings)
+    if at_hand is not None:
+        return at_hand
     kept = settings.home / FILE
-    for path in (Path(FILE), kept):
-        if path.is_file():
-            return Vgg.load(path)
     tell("no VGG-19 features here: downloading torchvision's (550 MB)")
     raw = _download()
     chosen = photos().train[:MOST_PHOTOS]
@@ -56,6 +53,18 @@ def load_vgg(place: str | None, settings: Settings, photos: Callable[[], PhotoSe
     partial.write_bytes(data)
     partial.replace(kept)
     return Vgg.from_bytes(data, str(kept))
+
+
+def vgg_at_hand(place: str | None, settings: Settings) -> Vgg | None:
+    """Read the features from ``place``, or from where they usually are; None where nothing is named nor found.
+
+    Raises UsageError for what is missing or foreign.
+    """
+    place = place or settings.vgg
+    if place:
+        return _named(place, settings.store_options)
+    found = [path for path in (Path(FILE), settings.home / FILE) if path.is_file()]
+    return Vgg.load(found[0]) if found else None
 
 
 def _named(place: str, options: StoreOptions) -> Vgg:
