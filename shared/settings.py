@@ -77,7 +77,7 @@ class Settings(BaseSettings):
         10.0, gt=0, le=ALIVE_SECONDS / 2, description="Seconds between sweeps for lost leases and messages."
     )
     jpeg_quality: int = Field(90, ge=1, le=100, description="Quality of JPEG and WebP renditions.")
-    vgg: str | None = Field(None, description="VGG-19 features for training: a safetensors file.")
+    vgg: str | None = Field(None, description="VGG-19 features for training: a safetensors file, or its URL.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "warning", description="Least severe log line shown on standard error."
     )

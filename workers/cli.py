@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from celery.signals import after_task_publish
 from shared import health
 from shared.broker import CONTROL_QUEUE, SWEEP
 from shared.cli import EXIT_INTERRUPTED, STYLES_HELP, JsonOption, group, note, print_json, print_line
+from shared.errors import UsageError
 from shared.logs import configure_logs
 from shared.model_versions import BUILT_IN
 from shared.session import open_session
@@ -22,10 +24,9 @@ from workers.explanation_table import explanation_table
 from workers.lesson import Lesson
 from workers.training_files import TrainingFiles
 
-VGG_HERE = "vgg19.safetensors"
-
 Name = Annotated[str, typer.Argument(help="Name of the style.")]
 Owner = Annotated[str | None, typer.Option("--merchant", "-m", help="Whose own style it is; public by default.")]
+Features = Annotated[str | None, typer.Option("--vgg", help="VGG-19 features, file or URL; ATELIER_VGG by default.")]
 User = Annotated[str | None, typer.Option("--merchant", "-m", help="Whose own styles count, too.")]
 
 
@@ -84,7 +85,7 @@ def train_command(
     styles: Annotated[Path, typer.Option(help="Folder with the style images that the config names.")],
     out: Annotated[Path, typer.Option(help="Folder of the run: its state, curves and checkpoint.")],
     config: Annotated[Path, typer.Option(help="Training config, JSON.")] = BUILT_IN / "config.json",
-    vgg: Annotated[str | None, typer.Option(help="VGG-19 features; ATELIER_VGG by default.")] = None,
+    vgg: Features = None,
     start: Annotated[
         Path | None, typer.Option("--from", help="Checkpoint to start from, for transfer learning.")
     ] = None,
@@ -96,8 +97,8 @@ def train_command(
 
     settings = load_settings()
     configure_logs(settings.log_level)
-    files = TrainingFiles(config, photos, styles, Path(vgg or settings.vgg or VGG_HERE), start, out)
-    step, steps, finished = train_from_files(files, settings.device, 60 * minutes, note)
+    files = TrainingFiles(config, photos, styles, vgg, start, out)
+    step, steps, finished = train_from_files(files, settings, 60 * minutes, note)
     if as_json:
         print_json({"step": step, "steps": steps, "finished": finished, "checkpoint": str(out / "checkpoint")})
     elif finished:
@@ -111,7 +112,7 @@ def evaluate_command(
     styles: Annotated[Path, typer.Option(help="Folder with the style images that the checkpoint names.")],
     out: Annotated[Path, typer.Option(help="Folder for evaluation.json and the contact sheet.")],
     checkpoint: Annotated[list[Path], typer.Option(help="Checkpoint to measure; repeat to compare several.")],
-    vgg: Annotated[str | None, typer.Option(help="VGG-19 features; ATELIER_VGG by default.")] = None,
+    vgg: Features = None,
     px: Annotated[int, typer.Option(min=64, help="Long side of the photos.")] = 384,
     as_json: JsonOption = False,
 ) -> None:
@@ -120,8 +121,8 @@ def evaluate_command(
 
     settings = load_settings()
     configure_logs(settings.log_level)
-    files = EvaluationFiles(photos, styles, Path(vgg or settings.vgg or VGG_HERE), checkpoint, out)
-    found = evaluate_from_files(files, settings.device, px, note)
+    files = EvaluationFiles(photos, styles, vgg, checkpoint, out)
+    found = evaluate_from_files(files, settings, px, note)
     if as_json:
         print_json(found)
         return
@@ -142,12 +143,12 @@ def explain_command(
     style_image: Annotated[
         Path | None, typer.Option("--style-image", help="Picture of the style: what of it is found again?")
     ] = None,
-    vgg: Annotated[str | None, typer.Option(help="VGG-19 features, file or URL; ATELIER_VGG by default.")] = None,
+    vgg: Features = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what a rendition changed on the photo, and which parts of the style image it resembles."""
     from workers.explanation import Sight, explain  # here, so that other commands do not load torch
-    from workers.features import load_vgg
+    from workers.features import vgg_at_hand
     from workers.images.limits import Limits
     from workers.painter import choose_device
 
@@ -155,9 +156,12 @@ def explain_command(
     configure_logs(settings.log_level)
     limits = Limits(settings.max_image_mib * 2**20, round(settings.max_megapixels * 1e6))
     sight = Sight.of(photo, rendition, limits, settings.working_px)
-    place = vgg or settings.vgg or (VGG_HERE if style_image or Path(VGG_HERE).is_file() else None)
-    eyes = load_vgg(place, settings.store_options).to(choose_device(settings.device)) if place else None
-    if eyes is None:
+    eyes = vgg_at_hand(vgg, settings)
+    if eyes is not None:
+        eyes.to(choose_device(settings.device))
+    elif style_image:
+        raise UsageError("no VGG-19 features, which --style-image needs: set ATELIER_VGG or --vgg")
+    else:
         note("no VGG-19 features (--vgg or ATELIER_VGG): only what changed can be told")
     found = explain(sight, style_image, eyes, out)
     if as_json:
@@ -195,8 +199,11 @@ def styles_add(
         list[Path] | None,
         typer.Option(help="Folder of photos to practise on; repeat for several. The merchant's own by default."),
     ] = None,
-    vgg: Annotated[str | None, typer.Option(help="VGG-19 features, file or URL; ATELIER_VGG by default.")] = None,
+    vgg: Features = None,
     steps: Annotated[int, typer.Option(min=1, max=100_000, help="Steps of the learning.")] = 200,
+    search: Annotated[
+        int, typer.Option(min=0, max=1000, help="Try so many settings, as long as a learning each; keep the best.")
+    ] = 0,
     relearn: Annotated[bool, typer.Option("--relearn", help="Give a style that exists a newer row.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -204,7 +211,7 @@ def styles_add(
     settings = load_settings()
     configure_logs(settings.log_level)
     style = Style(name, title, artist, year, licence)
-    lesson = Lesson(style, images, merchant, photos or [], vgg or settings.vgg or VGG_HERE, steps, relearn)
+    lesson = Lesson(style, images, merchant, photos or [], vgg, steps, relearn, search)
     with open_session(settings, lasting=False) as session:
         from workers.style_learning import learn_style  # here, so that other commands do not load torch
 
@@ -219,6 +226,7 @@ def styles_add(
         print_json(
             {"name": name, "merchant": merchant, "sha256": learnt.row.sha256, "began_from": began_from}
             | {"photos": learnt.photos, "style_error_before": before, "style_error": after}
+            | {"trials": [asdict(trial) for trial in learnt.trials]}
         )
     else:
         print_line(f"{name}: style error on held-out photos {before:.3f} → {after:.3f}, begun from {began_from}")

@@ -8,10 +8,13 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class EvaluationFiles:
-    """What an evaluation reads, and the folder it writes to."""
+    """What an evaluation reads, and the folder it writes to.
+
+    ``vgg`` is a file or a URL, None: where features usually are.
+    """
 
     photos: list[Path]
     styles: Path
-    vgg: Path
+    vgg: str | None
     checkpoints: list[Path]
     out: Path

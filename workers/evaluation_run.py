@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,20 @@ from PIL import Image
 from torch import Tensor
 
 from shared.errors import UsageError
+from shared.settings import Settings
 from workers.contact_sheet import Cell, contact_sheet, thumbnail
 from workers.evaluation_files import EvaluationFiles
+from workers.features import MOST_PHOTOS, load_vgg
 from workers.images.background import paint_weight
 from workers.images.compose import Pixels, compose
 from workers.model.checkpoint import Checkpoint, row_from_bytes, trunk_from_bytes
+from workers.model.dataset import PhotoSet
 from workers.model.evaluation import GOAL, STYLE_PX, Figures, StyleTargets, measure, meets_goal, summary
 from workers.model.metrics import white_kept
 from workers.model.panel import Panel, split, stratified
 from workers.model.recognition import Recogniser, label_of, labelled, pooled
 from workers.model.robustness import robustness
+from workers.model.style_set import style_files
 from workers.model.tiles import paint
 from workers.model.vgg import Vgg
 from workers.painter import choose_device
@@ -50,10 +55,7 @@ class Candidate:
         self.folder = folder
         self.trunk_sha256 = checkpoint.trunk_sha256
         self.styles = checkpoint.styles
-        self.images = [styles / style.file for style in checkpoint.styles]
-        for style, image in zip(self.styles, self.images, strict=True):
-            if not image.is_file():
-                raise UsageError(f"no style image {image} for the style {style.name!r}: --styles names their folder")
+        self.images = [style_files(style, styles) for style in checkpoint.styles]
         self.generator = trunk_from_bytes(checkpoint.trunk).to(device).to(memory_format=torch.channels_last)
         self.rows = torch.stack([row_from_bytes(checkpoint.rows[style.name]) for style in self.styles]).to(device)
         self.targets = StyleTargets.load(self.images, vgg, device)
@@ -61,7 +63,7 @@ class Candidate:
         self.agreed: dict[str, list[float]] = {style.name: [] for style in self.styles}
         self.shaken: dict[str, list[Figures]] = {style.name: [] for style in self.styles}
         heads = zip(self.images, self.styles, strict=True)
-        self.sheet: list[list[Cell | None]] = [[None, *(Cell(_thumbnail_of(i), style.name) for i, style in heads)]]
+        self.sheet: list[list[Cell | None]] = [[None, *(Cell(_thumbnail_of(i[0]), style.name) for i, style in heads)]]
 
     def paint(self, photo: Tensor, part: slice) -> Tensor:
         """Paint a photo (1, 3, H, W) in some of the styles: (S, 3, H, W)."""
@@ -126,15 +128,16 @@ class Candidate:
 
 
 def evaluate_from_files(
-    files: EvaluationFiles, device_name: str, px: int, tell: Callable[[str], None]
+    files: EvaluationFiles, settings: Settings, px: int, tell: Callable[[str], None]
 ) -> dict[str, Any]:
     """Measure checkpoints on the frozen panel at ``px`` pixels on the long side.
 
     Writes ``evaluation.json``, which is also returned, and a contact sheet per checkpoint to
     ``files.out``. Raises UsageError for what is missing.
     """
-    device = choose_device(device_name)
-    vgg = Vgg.load(files.vgg).to(device)
+    device = choose_device(settings.device)
+    few = partial(PhotoSet.load, files.photos, px, most=MOST_PHOTOS)
+    vgg = load_vgg(files.vgg, settings, few, tell).to(device)
     vgg.to(memory_format=torch.channels_last)
     candidates = [Candidate(folder, files.styles, vgg, device) for folder in files.checkpoints]
     tell("choosing the panel")

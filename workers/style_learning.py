@@ -30,7 +30,8 @@ from workers.lesson import Lesson
 from workers.model.checkpoint import Checkpoint, trunk_from_bytes
 from workers.model.config import StyleSource
 from workers.model.dataset import SMALLEST_SET, PhotoSet
-from workers.model.row_learning import LearntRow, learn_row, row_config
+from workers.model.row_learning import LearntRow, learn_row, row_config, suited
+from workers.model.row_search import Trial, search_row, search_table
 from workers.model.style_set import StyleSet
 from workers.model.training import Progress, TrainingData, describe
 from workers.painter import choose_device
@@ -45,11 +46,12 @@ REPORT_EVERY = 10
 
 @dataclass(frozen=True)
 class Learnt:
-    """A style that was added: its stored row, and how the learning went."""
+    """A style that was added: its stored row, and how the learning (and a search, if any) went."""
 
     row: StyleRow
     learning: LearntRow
     photos: int
+    trials: list[Trial]
 
 
 def learn_style(session: Session, lesson: Lesson, tell: Callable[[str], None]) -> Learnt:
@@ -69,14 +71,19 @@ def learn_style(session: Session, lesson: Lesson, tell: Callable[[str], None]) -
     device = choose_device(session.settings.device)
     trunk = verified_object(session.store, version.object_key, version.trunk_sha256)
     rows = {name: verified_object(session.store, row.object_key, row.sha256) for name, row in stored.items()}
-    vgg = load_vgg(lesson.vgg, session.settings.store_options).to(device)
+
+    def practice() -> PhotoSet:
+        with _practice(session, lesson, merchant) as folders:
+            return PhotoSet.load(folders, SHORT_PX, most=MOST_PHOTOS)
+
+    vgg = load_vgg(lesson.vgg, session.settings, practice, tell).to(device)
     source = StyleSource(style.name, "", style.title, style.artist, style.year, style.licence)
     known = Checkpoint(trunk_from_bytes(trunk).architecture, trunk, rows, ())
     config = row_config(source, known.architecture, lesson.steps, half=device.type == "cuda")
     # The images before the photos: what is wrong with them is told at once.
     styles = StyleSet.of_files({style.name: lesson.images}, config.style_px, vgg, device)
-    with _practice(session, lesson, merchant) as folders:
-        data = TrainingData(PhotoSet.load(folders, SHORT_PX, most=MOST_PHOTOS), styles)
+    data = TrainingData(practice(), styles)
+    config = suited(config, data, vgg)
     photos = len(data.photos.train)
     tell(f"learning {style.name} from {len(lesson.images)} pictures and {photos} photos on {device}")
 
@@ -84,9 +91,15 @@ def learn_style(session: Session, lesson: Lesson, tell: Callable[[str], None]) -
         if progress.step % REPORT_EVERY == 0:
             tell(describe(progress))
 
-    learning = learn_row(config, known, data, vgg, device=device, report=report)
+    trials: list[Trial] = []
+    if lesson.search:
+        learning, trials = search_row(config, known, data, vgg, trials=lesson.search, report=report)
+        for line in search_table(trials):
+            tell(line)
+    else:
+        learning = learn_row(config, known, data, vgg, device=device, report=report)
     new = NewStyle(style, version.trunk_sha256, learning.row, merchant, renews=lesson.relearns)
-    return Learnt(install_style(session.engine, session.store, new), learning, photos)
+    return Learnt(install_style(session.engine, session.store, new), learning, photos, trials)
 
 
 @contextmanager

@@ -8,11 +8,14 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class TrainingFiles:
-    """Where a training run reads and writes; ``start`` is a checkpoint for transfer learning."""
+    """Where a training run reads and writes.
+
+    ``vgg`` is a file or a URL, None: where features usually are. ``start`` is a checkpoint for transfer learning.
+    """
 
     config: Path
     photos: list[Path]
     styles: Path
-    vgg: Path
+    vgg: str | None
     start: Path | None
     out: Path

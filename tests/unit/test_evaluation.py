@@ -14,12 +14,13 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from shared.errors import UsageError
+from shared.settings import Settings
 from workers.evaluation_files import EvaluationFiles
-from workers.evaluation_run import evaluate_from_files
+from workers.evaluation_run import Candidate, evaluate_from_files
 from workers.evaluation_table import comparison_table, evaluation_table, robustness_table
 from workers.model.checkpoint import Checkpoint, row_to_bytes, trunk_to_bytes
 from workers.model.config import StyleSource
-from workers.model.evaluation import meets_goal, summary
+from workers.model.evaluation import StyleTargets, meets_goal, summary
 from workers.model.generator import Architecture, Generator, neutral_row
 from workers.model.panel import Panel, split, stratified
 from workers.model.recognition import Recogniser, label_of, labelled
@@ -68,7 +69,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> EvaluationFiles:
     return EvaluationFiles(
         [folder / "clothes", folder / "things"],
         folder / "styles",
-        folder / "vgg.safetensors",
+        str(folder / "vgg.safetensors"),
         [folder / "one", folder / "two"],
         folder / "out",
     )
@@ -117,18 +118,41 @@ def test_the_command_measures_checkpoints_and_writes_figures_and_sheets(files: E
 
 def test_what_is_missing_is_named(files: EvaluationFiles, tmp_path: Path) -> None:
     def evaluate(**changes: object) -> None:
-        evaluate_from_files(replace(files, **changes), "cpu", 64, lambda _: None)  # type: ignore[arg-type]
+        evaluate_from_files(replace(files, **changes), Settings(device="cpu"), 64, lambda _: None)  # type: ignore[arg-type]
 
     with pytest.raises(UsageError, match=r"waves\.png.*--styles"):
         evaluate(styles=tmp_path)
     with pytest.raises(UsageError, match="VGG-19"):
-        evaluate(vgg=tmp_path / "none.safetensors")
+        evaluate(vgg=str(tmp_path / "none.safetensors"))
     with pytest.raises(UsageError, match="0 photos in"):
         evaluate(photos=[tmp_path])
     blocked = tmp_path / "file"
     blocked.write_text("")
     with pytest.raises(UsageError, match="--out"):
         evaluate(out=blocked / "out")
+
+
+def test_several_images_of_a_style_are_measured_together(files: EvaluationFiles, tmp_path: Path) -> None:
+    both = tmp_path / "both"
+    both.mkdir()
+    for style in STYLES:
+        (both / style.file).write_bytes((files.styles / style.file).read_bytes())
+    vgg = Vgg.load(Path(str(files.vgg)))
+    images = [both / style.file for style in STYLES]
+    one, other, together = (
+        StyleTargets.load([paths], vgg, torch.device("cpu")) for paths in (images[:1], images[1:], images)
+    )
+    for tap, gram in together.grams.items():
+        assert torch.allclose(gram, (one.grams[tap] + other.grams[tap]) / 2)
+        means = [target.moments[tap][0] for target in (one, other, together)]
+        assert torch.allclose(means[2], (means[0] + means[1]) / 2)
+    checkpoint = Checkpoint.load(files.checkpoints[0])
+    style = StyleSource("both", "both")
+    rows = {"both": checkpoint.rows["waves"]}
+    replace(checkpoint, styles=(style,), rows=rows).save(tmp_path / "checkpoint")
+    candidate = Candidate(tmp_path / "checkpoint", tmp_path, vgg, torch.device("cpu"))
+    assert torch.equal(candidate.targets.grams["relu4_1"], together.grams["relu4_1"])
+    assert candidate.sheet[0][1] is not None, "the style has a thumbnail"
 
 
 def test_the_panel_depends_on_the_photos_alone(files: EvaluationFiles, tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ from random_vgg import write_random_vgg
 
 from workers.model.checkpoint import Checkpoint, row_from_bytes, row_to_bytes, trunk_from_bytes, trunk_to_bytes
 from workers.model.config import Stage, StyleSource, TrainConfig
-from workers.model.dataset import PhotoSet
+from workers.model.dataset import PhotoSet, centre_crop
 from workers.model.generator import Architecture, Generator, neutral_row
-from workers.model.row_learning import learn_row, nearest_row, row_config
+from workers.model.losses import grams
+from workers.model.row_learning import learn_row, nearest_row, row_config, suited
+from workers.model.row_search import search_row, search_table, weighed
 from workers.model.style_set import StyleSet
 from workers.model.training import Diverged, TrainingData
 from workers.model.vgg import Vgg
@@ -72,6 +74,46 @@ def test_a_learnt_row_comes_nearer_to_its_style(known: Checkpoint, photos: Photo
     assert learnt.error_after < learnt.error_before
     assert row_from_bytes(learnt.row).shape == (TINY.row_size,)
     assert seen == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize(("strength", "allowance"), [(1.0, 1), (0.6, 1), (0.25, 81)])
+def test_a_pale_style_is_given_less_weight(
+    strength: float, allowance: float, known: Checkpoint, photos: PhotoSet, vgg: Vgg
+) -> None:
+    photo = photos.train[0]
+    alone = replace(photos, train=(photo, photo, photo))
+    own = grams(vgg(centre_crop(photo, 128)[None]))
+    styles = replace(
+        painted_by(known, "a", photos, vgg).styles, grams={tap: strength * gram for tap, gram in own.items()}
+    )
+    config = small(0.02)
+    found = suited(config, TrainingData(alone, styles), vgg)  # the photos' error is (1 / strength − 1)²
+    assert found.style_weight == pytest.approx(config.style_weight / allowance, rel=1e-4)
+    assert found.stages[0].style_target == pytest.approx(config.stages[0].style_target * allowance, rel=1e-4)
+
+
+def test_a_search_begins_with_the_built_in_way_and_keeps_the_best(
+    known: Checkpoint, photos: PhotoSet, vgg: Vgg
+) -> None:
+    data = painted_by(known, "a", photos, vgg)
+    others, config = replace(known, rows={"b": known.rows["b"]}), small(0.02, steps=2)
+    learnt, trials = search_row(config, others, data, vgg, trials=4, report=lambda _: None)
+    first = trials[0]
+    assert (first.style_weight, first.rate, first.steps) == (10.0, 0.02, 2)
+    assert first.error == weighed(config, learn_row(config, others, data, vgg, device=CPU, report=lambda _: None))
+    assert len({(trial.style_weight, trial.rate) for trial in trials}) == 4
+    assert weighed(config, learnt) == min(trial.error for trial in trials if trial.error is not None)
+    table = search_table(trials)
+    assert len(table) == 5
+    assert [line.endswith("best") for line in table].count(True) == 1
+    again = search_row(config, others, data, vgg, trials=4, report=lambda _: None)
+    assert again[1] == trials, "seeded"
+
+
+def test_a_search_in_which_nothing_is_learnt_is_an_error(known: Checkpoint, photos: PhotoSet, vgg: Vgg) -> None:
+    data = painted_by(known, "a", photos, vgg)
+    with pytest.raises(Diverged):
+        search_row(small(1e30, steps=1), known, data, vgg, trials=2, report=lambda _: None)
 
 
 @pytest.mark.parametrize("rate", [100.0, 1e30])

@@ -17,7 +17,7 @@ from workers.model.discriminator import Discriminator, adversarial_error, discri
 from workers.model.generator import Architecture
 from workers.model.run import Run
 from workers.model.style_set import StyleSet
-from workers.model.training import Diverged, TrainingData, forget_after, train
+from workers.model.training import Diverged, TrainingData, forget_after, train, validate
 from workers.model.vgg import Vgg
 
 CPU = torch.device("cpu")
@@ -82,6 +82,34 @@ def test_an_interrupted_run_resumes_bit_for_bit(variant: str, data: TrainingData
     assert resumed.rows == dict(straight.rows)
     logged = [json.loads(line)["step"] for line in (parts / "log.jsonl").read_text().splitlines()]
     assert logged == [2, 4]
+
+
+def test_a_run_that_stops_early_ends_with_its_best_averages(data: TrainingData, vgg: Vgg, tmp_path: Path) -> None:
+    # Led to flat pictures, by a term that the validation does not know, a run gets worse and worse.
+    led_astray = replace(CONFIG, tv_weight=1e4, style_weight=1.0, validate_every=1, ema_decay=0.0, patience=2)
+    config = replace(led_astray, stages=(Stage(steps=8, crop_px=32, crops=2),))
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    whole.mkdir()
+    parts.mkdir()
+    straight = Run(config, None, CPU)
+    run_to_end(straight, data, vgg, whole)
+    curve = [json.loads(line)["validation"] for line in (whole / "log.jsonl").read_text().splitlines()]
+    assert straight.step == len(curve) == straight.best_step + 2 < 8
+    assert min(curve) == curve[straight.best_step - 1] < min(curve[-2:])
+    assert validate(straight, data, vgg, 32)["validation"] == pytest.approx(min(curve), abs=1e-5)
+    for _ in curve:
+        run = Run(config, None, CPU)
+        if run_state := [*parts.glob("state.safetensors")]:
+            run.restore(run_state[0])
+        train(run, data, vgg, parts, report=lambda _: None, deadline_seconds=0)
+    resumed, expected = Checkpoint.load(parts / "checkpoint"), Checkpoint.load(whole / "checkpoint")
+    assert (resumed.trunk, resumed.rows) == (expected.trunk, expected.rows)
+    assert resumed.provenance["steps_kept"] == straight.best_step
+    # Asked once more, it does not go on.
+    again = Run(config, None, CPU)
+    again.restore(parts / "state.safetensors")
+    assert run_to_end(again, data, vgg, parts).trunk == expected.trunk
+    assert again.step == straight.step
 
 
 def test_learning_only_rows_leaves_the_trunk_as_it_was(data: TrainingData, vgg: Vgg, tmp_path: Path) -> None:

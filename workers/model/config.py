@@ -86,7 +86,10 @@ class TrainConfig:
     ema_decay: float = 0.995
     validate_every: int = 250
     patience: int = 0
-    """Validations without improvement before the run stops early; 0 never stops early."""
+    """Validations without improvement before the run stops early, and ends with its best averages.
+
+    0 never stops early and ends with the last averages.
+    """
     seed: int = 1
 
     def __post_init__(self) -> None:

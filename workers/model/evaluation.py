@@ -39,14 +39,12 @@ class StyleTargets:
 
     @classmethod
     @torch.inference_mode()
-    def load(cls, images: Sequence[Path], vgg: Vgg, device: torch.device) -> StyleTargets:
-        """Look at S style images."""
-        found = [vgg(load_image(image, STYLE_PX).to(device).float()[None] / 255) for image in images]
-        gram = [grams(features) for features in found]
-        moments = [metrics.moments(features, one) for features, one in zip(found, gram, strict=True)]
+    def load(cls, images: Sequence[Sequence[Path]], vgg: Vgg, device: torch.device) -> StyleTargets:
+        """Look at the images of S styles; several of one style count as their mean, as in training."""
+        looked = [_look(own, vgg, device) for own in images]
         return cls(
-            {tap: torch.cat([one[tap] for one in gram]) for tap in STYLE_TAPS},
-            {tap: _stacked([one[tap] for one in moments]) for tap in STYLE_TAPS},
+            {tap: torch.cat([gram[tap] for gram, _ in looked]) for tap in STYLE_TAPS},
+            {tap: _stacked([moments[tap] for _, moments in looked]) for tap in STYLE_TAPS},
         )
 
     def __getitem__(self, part: slice) -> StyleTargets:
@@ -104,6 +102,17 @@ def meets_goal(figures: Figures) -> bool:
     if ssim is None or pdist is None or style_error is None:
         return False
     return ssim >= GOAL["ssim"] and pdist <= GOAL["pdist"] and style_error <= GOAL["style_error"]
+
+
+def _look(
+    images: Sequence[Path], vgg: Vgg, device: torch.device
+) -> tuple[dict[str, Tensor], dict[str, tuple[Tensor, Tensor]]]:
+    """Gram matrices and moments by layer of the images of one style, taken together."""
+    seen = [vgg(load_image(image, STYLE_PX).to(device).float()[None] / 255) for image in images]
+    each = [grams(features) for features in seen]
+    together = {tap: torch.stack([one[tap] for one in each]).mean(0) for tap in STYLE_TAPS}
+    means = {tap: torch.stack([one[tap].mean((2, 3), keepdim=True) for one in seen]).mean(0) for tap in STYLE_TAPS}
+    return together, metrics.moments(means, together)
 
 
 def _stacked(moments: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:

@@ -50,6 +50,9 @@ class Run:
         self.step = 0
         self.seconds = 0.0
         self.best = math.inf
+        self.best_step = 0
+        self.best_averages: list[Tensor] = []
+        """The averages with the least validation error so far, kept only where the run may stop early."""
         self.stale = 0
 
     def _choose_what_learns(self) -> None:
@@ -105,6 +108,9 @@ class Run:
         """Write the state atomically, so that a kill at any moment leaves a whole one."""
         tensors = _prefixed("trunk", self.generator.state_dict()) | {"rows": self.rows}
         tensors |= {f"average.{index}": average for index, average in enumerate(self.averages)}
+        tensors |= {f"best.{index}": average for index, average in enumerate(self.best_averages)}
+        if self.best_averages:
+            tensors["best_step"] = torch.tensor(self.best_step)
         tensors |= _moments_of("optimiser", self.optimiser)
         if self.discriminator is not None and self.judge_optimiser is not None:
             tensors |= _prefixed("discriminator", self.discriminator.state_dict())
@@ -128,6 +134,8 @@ class Run:
             with torch.no_grad():
                 self.rows.copy_(tensors["rows"])
             self.averages = [tensors[f"average.{i}"].to(self.device) for i in range(len(self.averages))]
+            self.best_averages = [t.to(self.device) for _, t in sorted(_numbered("best", tensors).items())]
+            self.best_step = int(tensors.get("best_step", self.best_step))
             _restore_moments(self.optimiser, _under("optimiser", tensors))
             if self.discriminator is not None and self.judge_optimiser is not None:
                 self.discriminator.load_state_dict(_under("discriminator", tensors))
@@ -139,6 +147,20 @@ class Run:
         except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
             raise UsageError(f"{path} does not belong to this config, or is damaged: {error}") from error
         self.step, self.stale = int(step), int(stale)
+
+    def note_validation(self, error: float) -> None:
+        """Count a validation of the averages; where the run may stop early, the best are kept."""
+        if not error < self.best:
+            self.stale += 1
+            return
+        self.best, self.best_step, self.stale = error, self.step, 0
+        if self.config.patience:
+            self.best_averages = [average.clone() for average in self.averages]
+
+    @property
+    def weary(self) -> bool:
+        """Whether the validations have not improved for as long as the config's patience lasts."""
+        return 0 < self.config.patience <= self.stale
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -180,6 +202,10 @@ def _prefixed(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {key.removeprefix(f"{prefix}."): value for key, value in tensors.items() if key.startswith(f"{prefix}.")}
+
+
+def _numbered(prefix: str, tensors: dict[str, Tensor]) -> dict[int, Tensor]:
+    return {int(key): value for key, value in _under(prefix, tensors).items()}
 
 
 def _moments_of(prefix: str, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -78,7 +78,7 @@ def style_files(style: StyleSource, folder: Path) -> list[Path]:
     path = folder / style.file
     paths = find_images(path) if path.is_dir() else [path]
     if not paths or not path.exists():
-        raise UsageError(f"no style image {path} for the style {style.name!r}")
+        raise UsageError(f"no style image {path} for the style {style.name!r}: --styles names their folder")
     return paths
 
 

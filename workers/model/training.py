@@ -46,6 +46,8 @@ class Progress:
     content: float
     style: float
     seconds: float
+    logged: dict[str, float] | None = None
+    """The line of ``log.jsonl`` where the step was followed by a validation."""
 
 
 @dataclass(frozen=True)
@@ -67,40 +69,47 @@ def train(
 ) -> Checkpoint | None:
     """Train until the config's steps are done, or pause after ``deadline_seconds``.
 
-    Returns the checkpoint, or None when paused: the same call with a restored run goes on.
+    Returns the checkpoint, or None when paused: the same call with a restored run goes on. A run whose
+    config has patience may stop before, and its checkpoint holds the best averages.
     Raises Diverged if the loss stops being finite; the last good state stays in ``folder``.
     """
     started, before = time.monotonic(), run.seconds
-    while run.step < run.config.steps:
+    while not _ended(run):
         stage, into = stage_at(run.config, run.step)
         found = train_step(run, data, vgg, stage, into)
         if not all(map(math.isfinite, found)):
             raise Diverged(f"the loss is not finite at step {run.step}: lower the rate; the last state is kept")
         run.seconds = before + time.monotonic() - started
-        report(Progress(run.step, run.config.steps, *found, run.seconds))
+        logged = None
         if run.step % run.config.validate_every == 0 or run.step == run.config.steps:
-            validated = validate(run, data, vgg, stage.crop_px)
-            run.stale = 0 if validated["validation"] < run.best else run.stale + 1
-            run.best = min(run.best, validated["validation"])
+            errors = validate(run, data, vgg, run.config.stages[-1].crop_px)
+            run.note_validation(errors["validation"])
             if parallel.leads():
-                _log(folder, {"step": run.step, "loss": found[0], "seconds": run.seconds} | validated)
+                logged = _log(folder, {"step": run.step, "loss": found[0], "seconds": run.seconds} | errors)
                 run.save(folder / "state.safetensors")
-            if run.config.patience and parallel.any_says(run.stale >= run.config.patience, run.device):
-                break
+        report(Progress(run.step, run.config.steps, *found, run.seconds, logged))
         late = parallel.any_says(time.monotonic() - started > deadline_seconds, run.device)
-        if late and run.step < run.config.steps:
+        if late and not _ended(run):
             if parallel.leads():
                 run.save(folder / "state.safetensors")
             return None
+    if run.best_averages:
+        run.averages = [average.clone() for average in run.best_averages]
     checkpoint = run.checkpoint(provenance(run, data, folder))
     if parallel.leads():
         checkpoint.save(folder / "checkpoint")
     return checkpoint
 
 
+def _ended(run: Run) -> bool:
+    """Whether the steps are done, or a run that may stop early has done so (in all processes alike)."""
+    if run.step >= run.config.steps:
+        return True
+    return run.config.patience > 0 and parallel.any_says(run.weary, run.device)
+
+
 def provenance(run: Run, data: TrainingData, folder: Path) -> dict[str, object]:
     """Where a checkpoint comes from: config, hashes of all data, curves, time and machine."""
-    log = folder / "log.jsonl"
     return {
         "config": run.config.to_json(),
         "start_trunk_sha256": run.start_trunk_sha256,
@@ -108,11 +117,12 @@ def provenance(run: Run, data: TrainingData, folder: Path) -> dict[str, object]:
         "style_sha256": data.styles.hashes,
         "style_weights": dict(zip(data.styles.hashes, (round(w, 3) for w in run.style_weights.tolist()), strict=True)),
         "steps": run.step,
+        "steps_kept": run.best_step if run.best_averages else run.step,
         "seconds": round(run.seconds, 1),
         "device": str(run.device),
         "processes": parallel.processes(),
         "torch": torch.__version__,
-        "curves": [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else [],
+        "curves": read_log(folder),
     }
 
 
@@ -162,7 +172,8 @@ def _judge_step(run: Run, data: TrainingData, painted: Tensor, styles: Tensor, c
 def validate(run: Run, data: TrainingData, vgg: Vgg, crop_px: int) -> dict[str, float]:
     """Mean errors of the averaged weights over held-out photos, every style on its share of them.
 
-    ``validation`` weighs all styles alike, so that it compares from step to step.
+    ``validation`` weighs all styles alike, and the crops are those of the last stage, so that it compares
+    from step to step.
     """
     photos = data.photos.validation[:VALIDATION_PHOTOS]
     crops = torch.stack([centre_crop(photo, crop_px) for photo in photos]).to(run.device)
@@ -196,10 +207,17 @@ def forget_after(log: Path, step: int) -> None:
         log.write_text("".join(f"{line}\n" for line in kept))
 
 
-def _log(folder: Path, entry: dict[str, float]) -> None:
+def read_log(folder: Path) -> list[dict[str, float]]:
+    """Return the validations of a run so far, oldest first."""
+    log = folder / "log.jsonl"
+    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+
+def _log(folder: Path, entry: dict[str, float]) -> dict[str, float]:
     rounded = {key: round(value, 5) for key, value in entry.items()}
     with (folder / "log.jsonl").open("a") as log:
         log.write(json.dumps(rounded) + "\n")
+    return rounded
 
 
 def describe(progress: Progress) -> str:

@@ -1,12 +1,14 @@
 """VGG-19 features, the eyes of the training: they judge pictures and are never part of a rendition.
 
 K. Simonyan and A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition",
-arXiv:1409.1556; weights CC BY 4.0. The file is expected in the channel-normalised form of Gatys et
-al. (mean activation of every channel about 1), with torchvision's key names.
+arXiv:1409.1556; weights CC BY 4.0. A file is expected in the channel-normalised form of Gatys et
+al. (mean activation of every channel about 1), with torchvision's key names; ``normalised`` brings
+torchvision's own weights into that form.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from shared.errors import UsageError
@@ -73,18 +76,46 @@ class Vgg(nn.Module):
     @classmethod
     def from_bytes(cls, data: bytes, name: str) -> Vgg:
         """Take the weights from the bytes of a safetensors file called ``name``. Raises UsageError if foreign."""
-        vgg = cls()
         try:
-            weights = load_tensors(data)
-            state = {
-                f"convs.{layer[0]}.{kind}": weights[f"features.{layer[1]}.{kind}"].float()
-                for layer in LAYERS
-                if not isinstance(layer, str)
-                for kind in ("weight", "bias")
-            }
-            vgg.load_state_dict(state)
+            return cls.from_weights(load_tensors(data))
         except (SafetensorError, KeyError, RuntimeError) as error:
             raise UsageError(f"{name} does not hold VGG-19 features under torchvision's names: {error}") from error
+
+    @classmethod
+    def from_weights(cls, weights: Mapping[str, Tensor]) -> Vgg:
+        """Take the weights from tensors under torchvision's names. Raises KeyError, RuntimeError if foreign."""
+        vgg = cls()
+        vgg.load_state_dict({own: weights[name].float() for own, name in _names().items()})
+        return vgg
+
+    def to_bytes(self) -> bytes:
+        """Write the weights as ``from_bytes`` reads them, in half precision."""
+        state = self.state_dict()
+        return save_tensors({name: state[own].half().contiguous().cpu() for own, name in _names().items()})
+
+    @torch.no_grad()
+    def normalised(self, photos: Iterable[Tensor]) -> Vgg:
+        """Return features whose channels have a mean activation of 1 over ``photos``, float (3, H, W) in [0, 1].
+
+        Gatys et al. 2016, "Image Style Transfer Using Convolutional Neural Networks", section 2: each
+        filter is divided by its mean activation over pictures and positions, and the next layer's
+        weights make up for it, so that, rectified and max-pooled only, the network sees the same.
+        A channel that no photo excites stays as it is.
+        """
+        found: dict[str, list[Tensor]] = {}
+        for photo in photos:
+            for name, features in self(photo[None]).items():
+                found.setdefault(name, []).append(features.mean((0, 2, 3)).cpu())
+        raw, state, before = self.state_dict(), {}, torch.ones(3)
+        for name, each in found.items():
+            means = torch.stack(each).mean(0)
+            means[means == 0] = 1
+            weight, bias = raw[f"convs.{name}.weight"].cpu(), raw[f"convs.{name}.bias"].cpu()
+            state[f"convs.{name}.weight"] = weight * before.view(1, -1, 1, 1) / means.view(-1, 1, 1, 1)
+            state[f"convs.{name}.bias"] = bias / means
+            before = means
+        vgg = Vgg()
+        vgg.load_state_dict(state)
         return vgg
 
     def forward(self, image: Tensor, until: str = "relu4_1") -> dict[str, Tensor]:
@@ -99,3 +130,13 @@ class Vgg(nn.Module):
             if layer[0] == until:
                 break
         return features
+
+
+def _names() -> dict[str, str]:
+    """Torchvision's name of each weight, by our own."""
+    return {
+        f"convs.{layer[0]}.{kind}": f"features.{layer[1]}.{kind}"
+        for layer in LAYERS
+        if not isinstance(layer, str)
+        for kind in ("weight", "bias")
+    }
