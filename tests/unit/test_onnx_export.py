@@ -14,6 +14,8 @@ from workers.model.checkpoint import Checkpoint, row_from_bytes, row_to_bytes, t
 from workers.model.config import StyleSource
 from workers.model.generator import Architecture, Generator, neutral_row
 
+pytestmark = pytest.mark.timeout(600)  # the exporter takes 15 s of a core, which a busy machine may stretch
+
 ARCHITECTURE = Architecture(width=4, blocks=1)
 
 
