@@ -113,6 +113,7 @@ def evaluate_command(
     out: Annotated[Path, typer.Option(help="Folder for evaluation.json and the contact sheet.")],
     checkpoint: Annotated[list[Path], typer.Option(help="Checkpoint to measure; repeat to compare several.")],
     vgg: Features = None,
+    style: Annotated[list[str] | None, typer.Option(help="Measure only this style; repeat for several.")] = None,
     px: Annotated[int, typer.Option(min=64, help="Long side of the photos.")] = 384,
     as_json: JsonOption = False,
 ) -> None:
@@ -121,7 +122,7 @@ def evaluate_command(
 
     settings = load_settings()
     configure_logs(settings.log_level)
-    files = EvaluationFiles(photos, styles, vgg, checkpoint, out)
+    files = EvaluationFiles(photos, styles, vgg, checkpoint, out, style or [])
     found = evaluate_from_files(files, settings, px, note)
     if as_json:
         print_json(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,6 +44,29 @@ def contact_sheet(rows: Sequence[Sequence[Cell | None]]) -> Image.Image:
             sheet.paste(cell.picture, (left + (CELL_PX - width) // 2, top + (CELL_PX - height) // 2))
             draw.text((left, top + CELL_PX), _fitted(cell.label, font), fill="white", font=font)
     return sheet
+
+
+def side_by_side(sheets: Sequence[Sequence[Sequence[Cell | None]]]) -> list[list[Cell | None]]:
+    """Return one sheet from several of the same rows: the columns whose heads several of them share.
+
+    Each sheet has a row of heads and a column of row heads. The labels of the heads then number the sheets.
+    """
+    columns = {
+        (head.label, number): [row[position] for row in sheet]
+        for number, sheet in enumerate(sheets, 1)
+        for position, head in enumerate(sheet[0])
+        if head is not None
+    }
+    counted = Counter(label for label, _ in columns)
+    chosen = sorted(key for key in columns if counted[key[0]] > 1)
+    if not chosen:
+        return []
+    heads: list[Cell | None] = [None]
+    for label, number in chosen:
+        head = columns[label, number][0]
+        heads.append(head and Cell(head.picture, f"{label} {number}"))
+    body = [[row[0], *(columns[key][i] for key in chosen)] for i, row in enumerate(sheets[0][1:], 1)]
+    return [heads, *body]
 
 
 def _fitted(label: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:

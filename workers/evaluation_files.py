@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -10,7 +10,8 @@ from pathlib import Path
 class EvaluationFiles:
     """What an evaluation reads, and the folder it writes to.
 
-    ``vgg`` is a file or a URL, None: where features usually are.
+    ``vgg`` is a file or a URL, None: where features usually are. ``only`` names the styles that are measured,
+    all where it is empty.
     """
 
     photos: list[Path]
@@ -18,3 +19,4 @@ class EvaluationFiles:
     vgg: str | None
     checkpoints: list[Path]
     out: Path
+    only: list[str] = field(default_factory=list)

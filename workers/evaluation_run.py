@@ -16,7 +16,7 @@ from torch import Tensor
 
 from shared.errors import UsageError
 from shared.settings import Settings
-from workers.contact_sheet import Cell, contact_sheet, thumbnail
+from workers.contact_sheet import Cell, contact_sheet, side_by_side, thumbnail
 from workers.evaluation_files import EvaluationFiles
 from workers.features import MOST_PHOTOS, load_vgg
 from workers.images.background import paint_weight
@@ -49,13 +49,15 @@ MINIBATCH = 4
 class Candidate:
     """A generator that is measured: its trunk, rows and styles, and what was found so far."""
 
-    def __init__(self, folder: Path, styles: Path, vgg: Vgg, device: torch.device) -> None:
+    def __init__(self, folder: Path, files: EvaluationFiles, vgg: Vgg, device: torch.device) -> None:
         """Load the checkpoint and look at its style images. Raises BadCheckpoint, UsageError."""
         checkpoint = Checkpoint.load(folder)
         self.folder = folder
         self.trunk_sha256 = checkpoint.trunk_sha256
-        self.styles = checkpoint.styles
-        self.images = [style_files(style, styles) for style in checkpoint.styles]
+        self.styles = [style for style in checkpoint.styles if not files.only or style.name in files.only]
+        if not self.styles:
+            raise UsageError(f"the checkpoint {folder} knows none of the styles {', '.join(files.only)}")
+        self.images = [style_files(style, files.styles) for style in self.styles]
         self.generator = trunk_from_bytes(checkpoint.trunk).to(device).to(memory_format=torch.channels_last)
         self.rows = torch.stack([row_from_bytes(checkpoint.rows[style.name]) for style in self.styles]).to(device)
         self.targets = StyleTargets.load(self.images, vgg, device)
@@ -133,13 +135,13 @@ def evaluate_from_files(
     """Measure checkpoints on the frozen panel at ``px`` pixels on the long side.
 
     Writes ``evaluation.json``, which is also returned, and a contact sheet per checkpoint to
-    ``files.out``. Raises UsageError for what is missing.
+    ``files.out``, and one of the styles that several of them know. Raises UsageError for what is missing.
     """
     device = choose_device(settings.device)
     few = partial(PhotoSet.load, files.photos, px, most=MOST_PHOTOS)
     vgg = load_vgg(files.vgg, settings, few, tell).to(device)
     vgg.to(memory_format=torch.channels_last)
-    candidates = [Candidate(folder, files.styles, vgg, device) for folder in files.checkpoints]
+    candidates = [Candidate(folder, files, vgg, device) for folder in files.checkpoints]
     tell("choosing the panel")
     test, others = split(files.photos)
     panel = Panel.of(stratified(test, PANEL_PHOTOS), px)
@@ -175,6 +177,8 @@ def evaluate_from_files(
     for number, candidate in enumerate(candidates, 1):
         name = "sheet.jpg" if number == 1 else f"sheet-{number}.jpg"
         contact_sheet(candidate.sheet).save(files.out / name, quality=90)
+    if shared := side_by_side([candidate.sheet for candidate in candidates]):
+        contact_sheet(shared).save(files.out / "side-by-side.jpg", quality=90)
     return document
 
 

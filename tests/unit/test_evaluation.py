@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from shared.errors import UsageError
 from shared.settings import Settings
+from workers.contact_sheet import Cell, side_by_side
 from workers.evaluation_files import EvaluationFiles
 from workers.evaluation_run import Candidate, evaluate_from_files
 from workers.evaluation_table import comparison_table, evaluation_table, robustness_table
@@ -150,9 +151,32 @@ def test_several_images_of_a_style_are_measured_together(files: EvaluationFiles,
     style = StyleSource("both", "both")
     rows = {"both": checkpoint.rows["waves"]}
     replace(checkpoint, styles=(style,), rows=rows).save(tmp_path / "checkpoint")
-    candidate = Candidate(tmp_path / "checkpoint", tmp_path, vgg, torch.device("cpu"))
+    candidate = Candidate(tmp_path / "checkpoint", replace(files, styles=tmp_path), vgg, torch.device("cpu"))
     assert torch.equal(candidate.targets.grams["relu4_1"], together.grams["relu4_1"])
     assert candidate.sheet[0][1] is not None, "the style has a thumbnail"
+
+
+def test_only_the_styles_asked_for_are_measured(files: EvaluationFiles) -> None:
+    vgg = Vgg.load(Path(str(files.vgg)))
+    candidate = Candidate(files.checkpoints[0], replace(files, only=["waves"]), vgg, torch.device("cpu"))
+    assert [style.name for style in candidate.styles] == ["waves"]
+    assert len(candidate.rows) == len(candidate.targets.grams["relu4_1"]) == 1
+    with pytest.raises(UsageError, match="knows none of the styles udnie"):
+        Candidate(files.checkpoints[0], replace(files, only=["udnie"]), vgg, torch.device("cpu"))
+
+
+def test_renditions_in_a_style_that_several_checkpoints_know_are_laid_side_by_side() -> None:
+    def sheet(*styles: str) -> list[list[Cell | None]]:
+        picture = Image.new("RGB", (2, 2))
+        return [
+            [None, *(Cell(picture, s) for s in styles)],
+            [Cell(picture, "mug"), *(Cell(picture, s) for s in styles)],
+        ]
+
+    found = side_by_side([sheet("a", "b"), sheet("b"), sheet("c", "b")])
+    assert [cell and cell.label for cell in found[0]] == [None, "b 1", "b 2", "b 3"]
+    assert [cell and cell.label for cell in found[1]] == ["mug", "b", "b", "b"]
+    assert side_by_side([sheet("a"), sheet("b")]) == []
 
 
 def test_the_panel_depends_on_the_photos_alone(files: EvaluationFiles, tmp_path: Path) -> None:
