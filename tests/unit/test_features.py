@@ -91,7 +91,7 @@ def test_downloaded_features_are_normalised_and_kept(vgg_file: Path, settings: S
     assert "downloading" in told[0]
     shown = photos(tmp_path / "photos").train
     means = torch.stack([vgg(photo[None].float() / 255)["relu3_1"].mean((0, 2, 3)) for photo in shown]).mean(0)
-    assert means[means > 0].tolist() == pytest.approx([1] * int((means > 0).sum()), abs=0.02)
+    assert means[means > 0].tolist() == pytest.approx([1] * int((means > 0).sum()), abs=0.1)  # in half precision
     assert same(load_vgg(None, settings, not_asked, lambda _: None), vgg)
     cached.write_bytes(b"damaged")
     (settings.home / "vgg19.safetensors").unlink()
