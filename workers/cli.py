@@ -84,7 +84,7 @@ def train_command(
     photos: Annotated[list[Path], typer.Option(help="Folder with photos to learn from; repeat for several.")],
     styles: Annotated[Path, typer.Option(help="Folder with the style images that the config names.")],
     out: Annotated[Path, typer.Option(help="Folder of the run: its state, curves and checkpoint.")],
-    config: Annotated[Path, typer.Option(help="Training config, JSON.")] = BUILT_IN / "config.json",
+    config: Annotated[Path, typer.Option(help="Training config, JSON.")] = BUILT_IN / "recipe.json",
     vgg: Features = None,
     start: Annotated[
         Path | None, typer.Option("--from", help="Checkpoint to start from, for transfer learning.")
