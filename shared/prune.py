@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, text
 
 from shared.database import transaction
+from shared.renditions import KEY_COLUMNS
 from shared.store import ObjectStore
 
 SLICE_CHUNKS = 16
@@ -103,7 +104,9 @@ def remove_renditions(connection: Connection, ids: Collection[int]) -> list[str]
 
     Locked first and looked at afterwards: a job that reuses one holds it, and has its link when it lets go.
     """
-    connection.execute(text("SELECT 1 FROM renditions WHERE id = ANY(:ids) ORDER BY id FOR UPDATE"), {"ids": list(ids)})
+    connection.execute(
+        text(f"SELECT 1 FROM renditions WHERE id = ANY(:ids) ORDER BY {KEY_COLUMNS} FOR UPDATE"), {"ids": list(ids)}
+    )
     rows = connection.execute(
         text("""
         DELETE FROM renditions WHERE id = ANY(:ids)

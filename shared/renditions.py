@@ -39,10 +39,16 @@ KEY_COLUMNS = "source_sha256, look_sha256, trunk_sha256, preset"
 KEY_ARRAYS = """CAST(:source_sha256 AS text[]), CAST(:look_sha256 AS text[]), CAST(:trunk_sha256 AS text[]),
     CAST(:preset AS text[])"""
 
+# Key by key through the index, whatever the planner believes: a table that has just been empty has no statistics.
 FIND = f"""
-SELECT r.id, r.source_sha256, r.look_sha256, r.trunk_sha256, r.preset
-FROM unnest({KEY_ARRAYS}) AS k ({KEY_COLUMNS}) JOIN renditions r USING ({KEY_COLUMNS})
-WHERE r.merchant_id = :merchant AND r.pipeline_version = :version
+SELECT r.id, {KEY_COLUMNS}
+FROM unnest({KEY_ARRAYS}) AS k ({KEY_COLUMNS})
+CROSS JOIN LATERAL (
+    SELECT r.id FROM renditions r
+    WHERE r.merchant_id = :merchant AND r.source_sha256 = k.source_sha256 AND r.look_sha256 = k.look_sha256
+      AND r.trunk_sha256 = k.trunk_sha256 AND r.preset = k.preset AND r.pipeline_version = :version
+    LIMIT 1 {{lock}}
+) r
 """
 
 
@@ -56,15 +62,20 @@ def _by_key(rows: Iterable[Row[Any]]) -> dict[RenditionKey, int]:
 
 def find_renditions(connection: Connection, merchant: int, keys: Collection[RenditionKey]) -> dict[RenditionKey, int]:
     """Return the ids of the renditions that exist."""
-    rows = connection.execute(text(FIND), {"merchant": merchant, "version": PIPELINE_VERSION} | _arrays(keys))
+    rows = connection.execute(
+        text(FIND.format(lock="")), {"merchant": merchant, "version": PIPELINE_VERSION} | _arrays(keys)
+    )
     return _by_key(rows)
 
 
 def hold_renditions(connection: Connection, merchant: int, keys: Collection[RenditionKey]) -> dict[RenditionKey, int]:
-    """Return the ids of the renditions that exist, locked against deletion until the transaction ends."""
+    """Return the ids of the renditions that exist, locked against deletion until the transaction ends.
+
+    Locked in the order of their keys, so nobody deadlocks.
+    """
     rows = connection.execute(
-        text(f"{FIND} ORDER BY r.id FOR KEY SHARE OF r"),
-        {"merchant": merchant, "version": PIPELINE_VERSION} | _arrays(keys),
+        text(FIND.format(lock="FOR KEY SHARE")),
+        {"merchant": merchant, "version": PIPELINE_VERSION} | _arrays(sorted(keys)),
     )
     return _by_key(rows)
 
