@@ -105,12 +105,16 @@ class Broker:
         """The queue that every worker has a slot of its own for."""
         return _queue(ROUTES["preview"])
 
-    def waiting(self) -> int:
-        """Messages in the styling queues that no worker has fetched. Raises BrokerUnavailable."""
+    def held(self) -> dict[str, int]:
+        """Messages that no worker has fetched, by styling queue. Raises BrokerUnavailable."""
         with _translated(), self.app.connection_for_read() as connection:
             connection.ensure_connection(max_retries=1)
             channel = connection.default_channel
-            return sum(int(channel.client.llen(queue)) for queue in STYLING_QUEUES)
+            return {queue: int(channel.client.llen(queue)) for queue in STYLING_QUEUES}
+
+    def waiting(self) -> int:
+        """Messages that no worker has fetched, in all styling queues together. Raises BrokerUnavailable."""
+        return sum(self.held().values())
 
     def ping(self) -> None:
         """Raise BrokerUnavailable unless Redis answers."""

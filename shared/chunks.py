@@ -254,7 +254,7 @@ def retry_batch(connection: Connection, batch: Batch) -> int:
 
 
 def expire_leases(connection: Connection) -> int:
-    """Return chunks whose worker went silent to waiting; return how many.
+    """Return chunks whose worker went silent to waiting; return how many. One that only lacked its release is done.
 
     A first death blames nobody: the chunk is redone carefully. A death in a careful redo blames the
     job that was in hand, and at ``DEATHS_TO_BLAME`` deaths of its own that job fails.
@@ -275,8 +275,10 @@ def expire_leases(connection: Connection) -> int:
                 batches.add_counts(connection, chunk.batch_id, Counts(failed=failed))
         connection.execute(
             text("""
-            UPDATE chunks SET state = 'waiting', lease_expires_at = NULL, worker_id = NULL, ordinal_in_hand = NULL,
-                deaths = deaths + 1, next_attempt_at = clock_timestamp()
+            UPDATE chunks SET lease_expires_at = NULL, worker_id = NULL, ordinal_in_hand = NULL, deaths = deaths + 1,
+                next_attempt_at = clock_timestamp(), state = CASE WHEN EXISTS (
+                    SELECT 1 FROM jobs j WHERE j.batch_id = chunks.batch_id AND j.state = 'queued'
+                      AND j.ordinal BETWEEN chunks.first_ordinal AND chunks.last_ordinal) THEN 'waiting' ELSE 'done' END
             WHERE id = :id
             """),
             {"id": chunk.id},

@@ -2,7 +2,8 @@
 
 A slice is one short transaction over some chunks of a finished batch, in the order of locks that all
 obey: chunks → renditions → jobs → batch. Renditions go with the last job that shows them; their objects
-go after the rows are gone, so that no row ever names a missing object.
+go after the rows are gone, so that no row ever names a missing object. Interrupted in between, it leaves
+objects that no row names.
 """
 
 from __future__ import annotations

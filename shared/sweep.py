@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, text
 
 from shared import chunks, fleet
-from shared.broker import Broker
+from shared.broker import ROUTES, Broker
 from shared.database import Lock, transaction, try_lock
 from shared.dispatch import dispatch, under_way
 
@@ -58,21 +58,24 @@ def republish_lost(engine: Engine, broker: Broker) -> int:
     Redis may lose everything at any moment, and kombu pops and records in two steps, so even a
     healthy one can lose a message. A message that arrives twice finds its chunk claimed and is dropped.
     """
-    held = broker.waiting()
+    held = broker.held()
     with transaction(engine) as connection:
         now = under_way(connection)
-        if held >= now.unclaimed + now.previews:
+        # Each by itself: messages too many in one must not hide those missing in the other.
+        expected = {ROUTES["preview"]: now.previews, ROUTES["bulk"]: now.unclaimed}
+        short = [name for name, route in ROUTES.items() if held[route] < expected[route]]
+        if not short:
             return 0
         rows = connection.execute(
             text("""
             UPDATE chunks SET dispatched_at = clock_timestamp() WHERE id IN (
                 SELECT id FROM chunks
-                WHERE state = 'dispatched' AND lease_expires_at IS NULL
+                WHERE state = 'dispatched' AND lease_expires_at IS NULL AND queue = ANY(:short)
                   AND dispatched_at < clock_timestamp() - make_interval(secs => :age)
                 ORDER BY id FOR UPDATE SKIP LOCKED)
             RETURNING id, queue
             """),
-            {"age": LOST_AFTER_SECONDS},
+            {"age": LOST_AFTER_SECONDS, "short": short},
         ).all()
     broker.publish((row.id, row.queue) for row in rows)
     return len(rows)

@@ -15,13 +15,21 @@ Item = TypeVar("Item")
 def pages(
     items: Iterable[Item], *, seconds: float, full: Callable[[Sequence[Item]], bool] = lambda _: False
 ) -> Generator[list[Item]]:
-    """Gather items into pages of up to ``PAGE_ITEMS``, of less if ``full`` says so or once they take too long."""
+    """Gather items into pages of up to ``PAGE_ITEMS``, of less if ``full`` says so or once they take too long.
+
+    Where ``items`` raise, what was gathered before comes first: it is done already.
+    """
     page: list[Item] = []
     opened = time.monotonic()
-    for item in items:
-        page.append(item)
-        if len(page) == PAGE_ITEMS or time.monotonic() - opened > seconds or full(page):
+    try:
+        for item in items:
+            page.append(item)
+            if len(page) == PAGE_ITEMS or time.monotonic() - opened > seconds or full(page):
+                yield page
+                page, opened = [], time.monotonic()
+    except Exception:
+        if page:
             yield page
-            page, opened = [], time.monotonic()
+        raise
     if page:
         yield page

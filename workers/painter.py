@@ -70,16 +70,13 @@ class Painter:
         except torch.OutOfMemoryError as error:
             if len(photos) == 1:
                 raise DeviceUnavailable(f"{self.device} has too little memory for one image: {error}") from error
-            half = len(photos) // 2
-            torch.cuda.empty_cache()
-            return torch.cat(
-                [
-                    self.paint(trunk_sha256, photos[:half], areas[:half], rows[:half]),
-                    self.paint(trunk_sha256, photos[half:], areas[half:], rows[half:]),
-                ]
-            )
         except torch.AcceleratorError as error:
             raise DeviceUnavailable(f"{self.device} failed: {error}") from error
+        # Out here, where no traceback holds what the failed minibatch had in memory.
+        torch.cuda.empty_cache()
+        half = len(photos) // 2
+        parts = (slice(None, half), slice(half, None))
+        return torch.cat([self.paint(trunk_sha256, photos[part], areas[part], rows[part]) for part in parts])
 
     @torch.inference_mode()
     def _paint(self, generator: Generator, photos: Tensor, areas: Tensor, rows: Tensor) -> Tensor:

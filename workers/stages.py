@@ -112,7 +112,8 @@ def _prepared(studio: Studio, lease: Lease, queued: Sequence[Job]) -> Iterator[P
         keys = [key for one in page if isinstance(one, Fetched) for key in one.keys]
         with transaction(studio.engine) as connection:
             known = find_renditions(connection, lease.claim.batch.merchant_id, keys)
-        for one in page:
+        while page:
+            one = page.pop(0)  # so that the bytes of each go once it is decoded
             if studio.draining.is_set():
                 return
             if not isinstance(one, Fetched):

@@ -90,8 +90,9 @@ def verified_object(store: ObjectStore, key: str, sha256: str) -> bytes:
 
 def _web(settings: Settings, limits: Limits) -> Web:
     reach = Reach(settings.source_hosts, settings.source_networks)
-    # A worker that is silent for its lease counts as dead, and its image as what killed it.
-    return Web(reach, limits.max_bytes, seconds=min(TOTAL_SECONDS, settings.lease_seconds / 2))
+    # A worker that is silent for its lease counts as dead, and its image as what killed it; a source may be
+    # fetched twice, where our copy of it is gone.
+    return Web(reach, limits.max_bytes, seconds=min(TOTAL_SECONDS, settings.lease_seconds / 3))
 
 
 @contextmanager

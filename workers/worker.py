@@ -73,7 +73,7 @@ def run_worker(
         finally:
             told_to_stop = studio.draining.is_set()
             drain()
-            previews.stop()
+            previews.join()
             timer.join()
     # Celery calls Ctrl-C a failure; it is how a worker in a terminal is stopped.
     return 0 if told_to_stop else int(worker.exitcode or 0)

@@ -11,6 +11,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
+    op.execute("LOCK TABLE jobs, batches IN ACCESS EXCLUSIVE MODE")  # in the order in which workers lock rows
     op.create_unique_constraint("uq_batches_merchant", "batches", ["id", "merchant_id"])
     op.drop_constraint("fk_jobs_batch_id", "jobs", type_="foreignkey")
     op.drop_constraint("fk_jobs_merchant_id", "jobs", type_="foreignkey")

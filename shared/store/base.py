@@ -62,7 +62,7 @@ class StoreOptions:
     checksums: Literal["when_required", "when_supported"] = "when_required"
     public_endpoint_url: str | None = None
     connect_timeout_seconds: float = 5.0
-    read_timeout_seconds: float = 60.0
+    read_timeout_seconds: float = 20.0
     multipart_threshold_bytes: int = 64 * 1024 * 1024
     max_attempts: int = 3
 

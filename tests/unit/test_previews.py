@@ -1,0 +1,33 @@
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from shared.broker import Broker, make_celery
+from workers.pages import pages
+from workers.previews import PreviewSlot
+
+
+def test_a_worker_that_drains_does_not_wait_for_a_broker_that_is_away(tmp_path: Path) -> None:
+    app, failed = make_celery(f"redis+socket://{tmp_path}/nobody.sock"), threading.Event()
+    draining = threading.Event()
+    slot = PreviewSlot(Broker(app), cast(Any, SimpleNamespace(draining=draining)))
+    slot.on_connection_error = lambda *_: failed.set()
+    slot.start()
+    assert failed.wait(60)
+    draining.set()
+    slot.join()
+    app.close()
+
+
+def test_what_was_gathered_before_an_error_is_not_lost() -> None:
+    def items() -> Any:
+        yield from "ab"
+        raise ConnectionError
+
+    gathered = pages(items(), seconds=60)
+    assert next(gathered) == ["a", "b"]
+    with pytest.raises(ConnectionError):
+        next(gathered)
