@@ -130,15 +130,20 @@ def queued_jobs(connection: Connection, batch_id: UUID, first: int, last: int) -
     return [Job(r.ordinal, r.sku, r.image, r.source, Look.from_json(r.look), r.attempts) for r in rows]
 
 
+# Says again what the join says, because a batch that came after the last ANALYZE seems to have hardly any rows, so
+# that the planner would read all of it.
+HERE = "jobs.batch_id = :batch AND jobs.ordinal = ANY(CAST(:ordinals AS int[])) AND jobs.state = 'queued'"
+
+
 def succeed_jobs(connection: Connection, batch_id: UUID, reused_by_ordinal: Mapping[int, bool]) -> tuple[int, int]:
     """Mark queued jobs as succeeded; return how many were, and how many of them reused a rendition."""
     if not reused_by_ordinal:
         return 0, 0
     rows = connection.execute(
-        text("""
+        text(f"""
         UPDATE jobs SET state = 'succeeded', reused = done.reused, code = NULL, message = NULL
         FROM unnest(CAST(:ordinals AS int[]), CAST(:reused AS bool[])) AS done (ordinal, reused)
-        WHERE jobs.batch_id = :batch AND jobs.ordinal = done.ordinal AND jobs.state = 'queued'
+        WHERE {HERE} AND jobs.ordinal = done.ordinal
         RETURNING jobs.reused
         """),
         {"batch": batch_id, "ordinals": list(reused_by_ordinal), "reused": list(reused_by_ordinal.values())},
@@ -151,11 +156,11 @@ def fail_jobs(connection: Connection, batch_id: UUID, failed: Collection[Failed]
     if not failed:
         return 0
     done = connection.execute(
-        text("""
+        text(f"""
         UPDATE jobs SET state = 'failed', code = failed.code, message = failed.message, retryable = failed.retryable
         FROM unnest(CAST(:ordinals AS int[]), CAST(:codes AS text[]), CAST(:messages AS text[]),
                     CAST(:retryable AS bool[])) AS failed (ordinal, code, message, retryable)
-        WHERE jobs.batch_id = :batch AND jobs.ordinal = failed.ordinal AND jobs.state = 'queued'
+        WHERE {HERE} AND jobs.ordinal = failed.ordinal
         """),
         {
             "batch": batch_id,
@@ -173,12 +178,12 @@ def put_back_jobs(connection: Connection, batch_id: UUID, put_back: Collection[P
     if not put_back:
         return
     connection.execute(
-        text("""
+        text(f"""
         UPDATE jobs SET attempts = jobs.attempts + back.attempts,
             next_attempt_at = clock_timestamp() + make_interval(secs => back.delay)
         FROM unnest(CAST(:ordinals AS int[]), CAST(:delays AS float[]), CAST(:attempts AS int[]))
              AS back (ordinal, delay, attempts)
-        WHERE jobs.batch_id = :batch AND jobs.ordinal = back.ordinal AND jobs.state = 'queued'
+        WHERE {HERE} AND jobs.ordinal = back.ordinal
         """),
         {
             "batch": batch_id,

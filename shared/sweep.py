@@ -42,12 +42,7 @@ def sweep(engine: Engine, broker: Broker) -> Swept:
 
 def cancel_stragglers(connection: Connection) -> None:
     """Cancel chunks that came into a batch while it was being cancelled, or were given back later."""
-    rows = connection.execute(
-        text("""
-        SELECT DISTINCT c.batch_id FROM chunks c JOIN batches b ON b.id = c.batch_id
-        WHERE c.state IN ('waiting', 'dispatched') AND c.lease_expires_at IS NULL AND b.state = 'cancelled'
-        """)
-    )
+    rows = connection.execute(text("SELECT id FROM batches WHERE state = 'cancelled' AND finished_at IS NULL"))
     for batch_id in rows.scalars().all():
         chunks.cancel_unleased(connection, batch_id)
 

@@ -43,6 +43,9 @@ def world(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with fresh_session(services, tmp_path_factory.mktemp("plans")) as session:
         with transaction(session.engine) as connection:
             over = add_finished(connection, "past", JOBS, chunk_jobs=4)
+        with session.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.execute(text("VACUUM (ANALYZE)"))
+        with transaction(session.engine) as connection:  # as most batches do, these come after the last ANALYZE
             for number in range(4):
                 waiting = add_waiting(connection, f"shop-{number}", JOBS // 4, chunk_jobs=4)
             fleet.register(connection, uuid4(), "cpu", 3)
@@ -53,8 +56,6 @@ def world(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Itera
             assert claim
             columns = text("SELECT source_sha256, look_sha256, trunk_sha256, preset FROM renditions LIMIT 1")
             known = RenditionKey(*connection.execute(columns).one())
-        with session.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            connection.execute(text("VACUUM (ANALYZE)"))
         yield World(session, over, known, claim)
 
 
@@ -123,14 +124,17 @@ def test_no_hot_query_reads_a_large_table_from_end_to_end(world: World, name: st
         for statement, parameters in asked:
             if not statement.lstrip().startswith("INSERT INTO workers"):
                 (plan,) = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar_one()
-                assert scanned(plan["Plan"]) & LARGE == set(), f"{statement}\n{json.dumps(plan, indent=1)}"
+                assert read_whole(plan["Plan"]) & LARGE == set(), f"{statement}\n{json.dumps(plan, indent=1)}"
         connection.rollback()
 
 
-def scanned(node: dict[str, Any]) -> set[str]:
-    """Tables that a plan reads from end to end."""
-    found = {str(node["Relation Name"])} if node["Node Type"] == "Seq Scan" else set()
-    return found.union(*(scanned(child) for child in node.get("Plans", [])))
+def read_whole(node: dict[str, Any]) -> set[str]:
+    """Tables of which a plan reads everything, or everything of a batch."""
+    table = str(node.get("Relation Name"))
+    found = {table} if node["Node Type"] == "Seq Scan" else set()
+    if table == "jobs" and node.get("Index Name") == "pk_jobs" and "ordinal" not in node["Index Cond"]:
+        found = {table}
+    return found.union(*(read_whole(child) for child in node.get("Plans", [])))
 
 
 def test_a_page_of_64_jobs_is_finished_in_as_many_statements_as_one_of_2(session: Session) -> None:
