@@ -30,6 +30,12 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def fastest_precision(device: torch.device) -> torch.dtype:
+    """Return the precision that measures fastest: bfloat16 on a GPU and on a CPU with AMX, which multiply in it."""
+    fast = device.type == "cuda" or torch.cpu.get_capabilities().get("amx_bf16", False)
+    return torch.bfloat16 if fast else torch.float32
+
+
 class Painter:
     """Runs the generator on one device. Safe to call from several lanes at once."""
 
@@ -49,12 +55,6 @@ class Painter:
     def minibatch(self) -> int:
         """Images worth stacking: on a CPU minibatches do not pay."""
         return 8 if self.device.type == "cuda" else 1
-
-    @property
-    def precision(self) -> torch.dtype:
-        """Precision that measures fastest: bfloat16 where matrices are multiplied in it, on a CPU with AMX only."""
-        fast = self.device.type == "cuda" or torch.cpu.get_capabilities().get("amx_bf16", False)
-        return torch.bfloat16 if fast else torch.float32
 
     def paint(self, trunk_sha256: str, photos: Tensor, areas: Tensor, rows: Tensor) -> Tensor:
         """Paint photos of one size with rows (N, row_size): uint8 (N, 3, H, W) → uint8 (N, 3, H, W).
@@ -83,7 +83,7 @@ class Painter:
         on_device = photos.to(self.device, non_blocking=True).float() / 255
         # Measuring everywhere is the cheaper way, and most pictures of scenes need no other.
         area = None if bool((areas == 255).all()) else areas.to(self.device, non_blocking=True).float() / 255
-        painted = paint(generator, on_device.to(self.precision), rows.to(self.device), area)
+        painted = paint(generator, on_device.to(fastest_precision(self.device)), rows.to(self.device), area)
         return (painted * 255).round_().clamp_(0, 255).to(torch.uint8).cpu()
 
     def _trunk(self, sha256: str) -> Generator:

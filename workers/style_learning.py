@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import torch
 from PIL import Image
 
 from shared.database import transaction
@@ -34,7 +35,7 @@ from workers.model.row_learning import LearntRow, learn_row, row_config, suited
 from workers.model.row_search import Trial, search_row, search_table
 from workers.model.style_set import StyleSet
 from workers.model.training import Progress, TrainingData, describe
-from workers.painter import choose_device
+from workers.painter import choose_device, fastest_precision
 from workers.studio import verified_object
 
 MOST_PHOTOS = 150
@@ -79,7 +80,7 @@ def learn_style(session: Session, lesson: Lesson, tell: Callable[[str], None]) -
     vgg = load_vgg(lesson.vgg, session.settings, practice, tell).to(device)
     source = StyleSource(style.name, "", style.title, style.artist, style.year, style.licence)
     known = Checkpoint(trunk_from_bytes(trunk).architecture, trunk, rows, ())
-    config = row_config(source, known.architecture, lesson.steps, half=device.type == "cuda")
+    config = row_config(source, known.architecture, lesson.steps, half=fastest_precision(device) == torch.bfloat16)
     # The images before the photos: what is wrong with them is told at once.
     styles = StyleSet.of_files({style.name: lesson.images}, config.style_px, vgg, device)
     data = TrainingData(practice(), styles)
