@@ -27,7 +27,7 @@ def pages(
             if len(page) == PAGE_ITEMS or time.monotonic() - opened > seconds or full(page):
                 yield page
                 page, opened = [], time.monotonic()
-    except Exception:
+    except Exception:  # raised again: only the order is ours
         if page:
             yield page
         raise

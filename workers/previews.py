@@ -52,7 +52,7 @@ class PreviewSlot(ConsumerMixin):
         while not self.should_stop:
             try:
                 self.run()  # type: ignore[no-untyped-call]
-            except Exception:
+            except Exception:  # whatever it was, previews must go on
                 if not self.should_stop:
                     log.exception("preview_slot_crashed")
                 self._studio.draining.wait(1.0)
