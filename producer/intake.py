@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from types import TracebackType
+from typing import BinaryIO, NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 
 from PIL import Image
@@ -20,8 +23,14 @@ from shared.merchants import require_allowed
 from shared.source_copies import source_key
 from shared.store import ObjectStore
 
+MEMBERS_IN_MEMORY = 2
+"""Members of an archive, of which one may be read while another is put."""
+
 UNKNOWN_PIXELS = 1_000_000
 """Assumed of a source whose size is not known before it is fetched."""
+
+
+_LOCAL = ("file:", "zip:")
 
 
 class Taken(NamedTuple):
@@ -34,15 +43,35 @@ class Taken(NamedTuple):
 class Intake:
     """Puts local files into the store once each, however many jobs name them.
 
-    ``allowed`` are the prefixes of ``s3://`` URLs that the merchant may name.
+    ``allowed`` are the prefixes of ``s3://`` URLs that the merchant may name. As a context manager it ends
+    its threads, after the files in their hands.
     """
 
     def __init__(self, store: ObjectStore, merchant_id: int, max_bytes: int, allowed: Sequence[str] = ()) -> None:
-        self._store = store
+        self._store = store.hasty()
         self._merchant_id = merchant_id
         self._max_bytes = max_bytes
         self._allowed = allowed
         self._archive: Archive | None = None  # the last one: its rows come together
+        self._reading = threading.Lock()
+        self._members = threading.Semaphore(MEMBERS_IN_MEMORY)
+        self._threads = ThreadPoolExecutor(store.puts_at_once, "intake")  # started as they are needed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+    def begin(self, source: str) -> Taken | Future[Taken]:
+        """Begin to take a source in; what is a file here is taken by a thread. Raises as ``take``, now or later."""
+        if source.startswith(_LOCAL):
+            return self._threads.submit(self.take, source)
+        return self.take(source)
+
+    def settle(self) -> None:
+        """Make last what was taken: call it before a transaction that names it."""
+        self._store.settle()
 
     def take(self, source: str) -> Taken:
         """Return where a worker reads a source. Raises InvalidInput if it cannot be taken.
@@ -72,15 +101,20 @@ class Intake:
 
     def _take_member(self, path: Path, name: str) -> Taken:
         """Put a file of an archive into the store, under its content and nothing else."""
-        if self._archive is None or self._archive.path != path:
-            try:
-                self._archive = Archive(path)
-            except ManifestError as error:  # of one row, that names the archive
-                raise SourceRefused(str(error), code=error.code) from error
-        data = self._archive.read(name, self._max_bytes)
-        key = source_key(self._merchant_id, hashlib.sha256(data).hexdigest())
-        self._store.put(key, data)
-        return Taken(STORED + key, header_pixels(BytesIO(data)))
+        with self._members:
+            data = self._read_member(path, name)
+            key = source_key(self._merchant_id, hashlib.sha256(data).hexdigest())
+            self._store.put(key, data)
+            return Taken(STORED + key, header_pixels(BytesIO(data)))
+
+    def _read_member(self, path: Path, name: str) -> bytes:
+        with self._reading:
+            if self._archive is None or self._archive.path != path:
+                try:
+                    self._archive = Archive(path)
+                except ManifestError as error:  # of one row, that names the archive
+                    raise SourceRefused(str(error), code=error.code) from error
+            return self._archive.read(name, self._max_bytes)
 
 
 def header_pixels(path: Path | BinaryIO) -> int:

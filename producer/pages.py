@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
-from producer.intake import Intake
+from producer.intake import Intake, Taken
 from producer.manifest import ManifestRow
 from shared.chunks import NewChunk
 from shared.errors import InvalidInput, ManifestError
@@ -20,11 +22,27 @@ PAGE_JOBS = 10_000
 PAGE_SECONDS = 1.0
 """A page is committed at the latest after this time, so that work begins while files are still taken in."""
 
+ROWS_AHEAD = 64
+"""Rows whose files may be on their way into the store, so that a large one does not hold up the others."""
+
 CHUNK_JOBS = 64
 LOOKS_KEPT = 1024
 
 RowLooks = Callable[[str | None, float | None], Sequence[tuple[Look, str]]]
 """From a row's own style and strength: its looks, each with the folder of its renditions (empty, or ``folder/``)."""
+
+
+class Arrival(NamedTuple):
+    """A row whose source is being taken in, or the reason why it is not. No ``looks``: those of the batch."""
+
+    row: ManifestRow
+    looks: Sequence[tuple[Look, str]]
+    source: Taken | Future[Taken] | InvalidInput
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its source needs no waiting for."""
+        return not isinstance(self.source, Future) or self.source.done()
 
 
 @dataclass
@@ -41,17 +59,18 @@ class Page:
         """Whether it is time to commit."""
         return len(self.jobs) >= PAGE_JOBS or time.monotonic() - self.opened > PAGE_SECONDS
 
-    def take(self, row: ManifestRow, ordinal: int, looks: RowLooks, intake: Intake) -> None:
+    def take(self, arrival: Arrival, ordinal: int, looks: RowLooks) -> None:
         """Add a row's jobs, one per look, the first with this ordinal; a bad row gives failed jobs."""
-        error, source, pixels = row.error, "", 0
-        found: Sequence[tuple[Look, str]] = ()
-        if error is None:
+        row, found, taken = arrival
+        if isinstance(taken, Future):
             try:
-                found = looks(row.style, row.strength)
-                source, pixels = intake.take(row.source)
+                taken = taken.result()
             except InvalidInput as refused:
-                error = refused
-        code, message = (error.code, str(error)) if error else (None, None)
+                taken = refused
+        code = message = None
+        if isinstance(taken, InvalidInput):
+            code, message, taken = taken.code, str(taken), Taken("", 0)
+        source, pixels = taken
         for number, (look, folder) in enumerate(found or looks(None, None), ordinal):
             output = folder + row.output
             self.jobs.append(
@@ -68,21 +87,53 @@ def read_pages(rows: Iterator[ManifestRow], looks: RowLooks, intake: Intake, fir
     """
     page, ordinal = Page(), first
     try:
-        for row in rows:
-            page.take(row, ordinal, looks, intake)
+        for arrival in arrivals(rows, looks, intake):
+            page.take(arrival, ordinal, looks)
             ordinal = page.jobs[-1].ordinal + 1
             if page.full:
+                intake.settle()
                 yield page
                 page = Page()
     except ManifestError:
         if page.rows:
+            intake.settle()
             yield page
         raise
     if page.rows:
+        intake.settle()
         yield page
 
 
-def read_ahead(pages: Iterator[Page]) -> Iterator[Page]:
+def arrivals(rows: Iterator[ManifestRow], looks: RowLooks, intake: Intake) -> Iterator[Arrival]:
+    """Yield rows in their order, while the files of those that come next are taken in.
+
+    Where the manifest breaks off, what is ahead is yielded before the ManifestError.
+    """
+    ahead: deque[Arrival] = deque()
+    try:
+        for row in rows:
+            ahead.append(_begun(row, looks, intake))
+            while ahead and (ahead[0].is_here or len(ahead) > ROWS_AHEAD):
+                yield ahead.popleft()
+    except ManifestError:
+        yield from ahead
+        raise
+    yield from ahead
+
+
+def _begun(row: ManifestRow, looks: RowLooks, intake: Intake) -> Arrival:
+    """Begin to take in a row's source, if the row is good."""
+    found: Sequence[tuple[Look, str]] = ()
+    if row.error is not None:
+        return Arrival(row, found, row.error)
+    try:
+        found = looks(row.style, row.strength)
+        return Arrival(row, found, intake.begin(row.source))
+    except InvalidInput as refused:
+        return Arrival(row, found, refused)
+
+
+def read_ahead(pages: Iterator[Page]) -> Generator[Page]:
     """Yield each page while a thread reads the next: Postgres takes one in while Python makes another."""
     with ThreadPoolExecutor(1, "read-ahead") as reader:
         coming = reader.submit(next, pages, None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 
@@ -73,13 +74,16 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
     warnings: list[str] = []
     with transaction(session.engine) as connection:
         allowed = allowed_sources(connection, batch.merchant_id)
-    intake = Intake(session.store, batch.merchant_id, session.settings.max_image_mib * 2**20, allowed)
     rows, looks = order.manifest.rows(skip=batch.rows_read), row_looks(order.looks, batch.style_rows)
     try:
-        for page in read_ahead(read_pages(rows, looks, intake, first=batch.total)):
-            batch = _commit(session, batch, page)
-            accepted(batch)
-            warnings += nudge(session)
+        with (
+            Intake(session.store, batch.merchant_id, session.settings.max_image_mib * 2**20, allowed) as intake,
+            closing(read_ahead(read_pages(rows, looks, intake, first=batch.total))) as pages,
+        ):
+            for page in pages:
+                batch = _commit(session, batch, page)
+                accepted(batch)
+                warnings += nudge(session)
     except ManifestError as error:
         with transaction(session.engine) as connection:
             batch = batches.get_batch(connection, batch.id)

@@ -76,6 +76,7 @@ class ObjectStore(ABC):
     """
 
     url: str  # as shown to people: carries no secret
+    puts_at_once = 16  # threads that still gain from one another, for whoever has many objects to put
 
     @abstractmethod
     def put(self, key: str, data: bytes, *, content_type: str = DEFAULT_CONTENT_TYPE) -> None:
@@ -114,6 +115,16 @@ class ObjectStore(ABC):
     @abstractmethod
     def presigned_url(self, key: str, *, expires_seconds: int = 3600, download_name: str | None = None) -> str | None:
         """Return a URL that lets its bearer download the object; None where there is no such thing."""
+
+    def hasty(self) -> ObjectStore:
+        """Return the same store, but what is put through it may need ``settle`` to outlast a power cut.
+
+        Whoever puts many objects before anything names them pays for that once instead of for each.
+        """
+        return self
+
+    def settle(self) -> None:  # noqa: B027 (where puts last at once, nothing is to be done)
+        """Make last what was put so far. Raises StoreUnavailable: nothing may name those objects then."""
 
     def exists(self, key: str) -> bool:
         """Say whether there is such an object."""

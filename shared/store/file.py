@@ -9,7 +9,7 @@ import stat
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -46,10 +46,17 @@ class FileStore(ObjectStore):
     (as editors and exports do) leaves the object alone, writing into it in place changes the object.
     Therefore whoever reads a source compares its hash with the one in its key; a mismatch is an
     altered source, not a damaged store.
+
+    An object's bytes last before it has its name, and the name when the put returns; that of a
+    ``hasty`` store when it is settled, which syncs each folder once.
     """
 
-    def __init__(self, root: Path) -> None:
+    puts_at_once = 4  # on a quiet disk two are as good, on a busy one eight hardly better
+
+    def __init__(self, root: Path, *, hasty: bool = False) -> None:
         self._root = root
+        self._hasty = hasty
+        self._unsettled: set[Path] = set()  # folders; adding and popping need no lock
         self._swept = False
         self.url = root.as_uri()
 
@@ -57,31 +64,31 @@ class FileStore(ObjectStore):
         """Store the bytes; equal ones are not written again, only made young."""
         target = self.path(key)
         with translated_writing(key, target, self._root):
-            if _holds(target, data) and _touched(target):
-                return
-            temporary = self._temporary()
-            try:
-                with open(temporary, "xb") as file:
+            if not (_holds(target, data) and _touched(target)):
+                with self._published(target) as temporary, open(temporary, "xb") as file:
                     file.write(data)
                     _sync(file)
-                self._publish(temporary, target)
-            finally:
-                temporary.unlink(missing_ok=True)
+            self._keep_name(target)
 
     def put_file(self, key: str, path: Path, *, content_type: str = DEFAULT_CONTENT_TYPE) -> None:
         """Store a local file as a hard link to it (see above), or as a copy where that cannot be."""
         target = self.path(key)
         with open_source(path) as source, translated_writing(key, target, self._root):
-            if _holds_same(target, source) and _touched(target):
-                return
-            temporary = self._temporary()
-            try:
-                _link_or_copy(path, source, temporary)
-                self._publish(temporary, target)
-            finally:
-                # After a rename there is nothing left, unless the target was this very file already:
-                # then renaming does nothing, by the rules of POSIX.
-                temporary.unlink(missing_ok=True)
+            if not (_holds_same(target, source) and _touched(target)):
+                with self._published(target) as temporary:
+                    _link_or_copy(path, source, temporary)
+            self._keep_name(target)
+
+    def hasty(self) -> FileStore:
+        """Return the same folder, whose new names last when they are settled."""
+        return FileStore(self._root, hasty=True)
+
+    def settle(self) -> None:
+        """Sync each folder that has a new name, once."""
+        while self._unsettled:
+            folder = self._unsettled.pop()
+            with translated_writing(folder.name, folder, self._root):
+                _sync_folder(folder)
 
     def get(self, key: str, *, max_bytes: int | None = None) -> bytes:
         """Return the bytes of a file."""
@@ -169,21 +176,44 @@ class FileStore(ObjectStore):
     def _temporary(self) -> Path:
         """Return a fresh name beside the objects, on their file system."""
         folder = self._root / _TEMPORARY
-        _make_folder(folder)
+        self._make_folder(folder)
         if not self._swept:
             self._swept = True
             _remove_stale(folder)
         return folder / uuid.uuid4().hex
 
-    def _publish(self, temporary: Path, target: Path) -> None:
-        """Give a finished file its name, so that it is there even after a power cut."""
-        _make_folder(target.parent)
-        os.replace(temporary, target)
-        _sync_folder(target.parent)
+    @contextmanager
+    def _published(self, target: Path) -> Iterator[Path]:
+        """Yield a name for a file to be made in the block, with bytes that last; at its end the file is the target."""
+        temporary = self._temporary()
+        try:
+            yield temporary
+            self._make_folder(target.parent)
+            os.replace(temporary, target)
+        finally:
+            # After a rename there is nothing left, unless the target was this very file already: then renaming does
+            # nothing, by the rules of POSIX.
+            temporary.unlink(missing_ok=True)
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make a folder and its parents."""
+        if not folder.is_dir():
+            self._make_folder(folder.parent)
+            folder.mkdir(exist_ok=True)
+            self._keep_name(folder)
+
+    def _keep_name(self, path: Path) -> None:
+        """Let a name last, now or when settled; one that was found there, too: who gave it may be about to."""
+        if self._hasty:
+            self._unsettled.add(path.parent)
+        else:
+            _sync_folder(path.parent)
 
 
 def _link_or_copy(path: Path, source: BinaryIO, temporary: Path) -> None:
     try:
+        # Before the link, which changes the file's inode: a photo that has lain there for a while costs nothing then.
+        _sync_data(source.fileno())
         # Resolved, because Linux would link to a symbolic link itself.
         os.link(path.resolve(strict=True), temporary)
     except OSError as error:
@@ -193,8 +223,6 @@ def _link_or_copy(path: Path, source: BinaryIO, temporary: Path) -> None:
         with open(temporary, "xb") as file:
             shutil.copyfileobj(source, file, _COMPARE_BYTES)
             _sync(file)
-    else:
-        os.fsync(source.fileno())
 
 
 def _holds(target: Path, data: bytes) -> bool:
@@ -234,6 +262,9 @@ def _touched(target: Path) -> bool:
     return True
 
 
+_sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has only the latter
+
+
 def _sync(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
@@ -245,15 +276,6 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder and its parents, each lasting."""
-    if folder.is_dir():
-        return
-    _make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
-    _sync_folder(folder.parent)
 
 
 def _remove_stale(folder: Path) -> None:
