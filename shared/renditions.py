@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
-PIPELINE_VERSION = 3
+PIPELINE_VERSION = 4
 """Raise when the same key would give other pixels: renditions of before are then made anew."""
 
 
