@@ -23,12 +23,12 @@ from producer.summary import as_line, exit_status
 from shared import batches, chunks
 from shared.batches import Batch
 from shared.cli import EXIT_INTERRUPTED, STYLES_HELP, JsonOption, group, note, print_json, print_line
-from shared.database import transaction
 from shared.errors import InvalidInput, UsageError
 from shared.logs import configure_logs
 from shared.look import Look, parse_mix
-from shared.merchants import LOCAL_MERCHANT, allowed_sources, merchant_id, require_allowed
+from shared.merchants import LOCAL_MERCHANT, allowed_sources, require_allowed
 from shared.model_versions import champion
+from shared.scope import scope
 from shared.session import Session, open_session
 from shared.settings import Settings, load_settings
 from shared.store import open_store
@@ -137,8 +137,7 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """Show a batch, or the newest ones. Exits 4 if the batch finished with failed images."""
-    with open_session(_settings(), lasting=False) as session, transaction(session.engine) as connection:
-        mine = merchant_id(connection, merchant)
+    with open_session(_settings(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
         if batch is None:
             found = batches.list_batches(connection, mine, limit=20)
         else:
@@ -156,8 +155,8 @@ def status(
 
 def cancel(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Cancel a batch; finished images stay."""
-    with open_session(_settings(), lasting=False) as session, transaction(session.engine) as connection:
-        found = batches.find_batch(connection, merchant_id(connection, merchant), batch)
+    with open_session(_settings(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
+        found = batches.find_batch(connection, mine, batch)
         chunks.cancel_batch(connection, found.id)
         found = batches.get_batch(connection, found.id)
     _show(found, as_json=as_json)
@@ -165,8 +164,8 @@ def cancel(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOpt
 
 def pause(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Let a batch rest; chunks in hand are finished."""
-    with open_session(_settings(), lasting=False) as session, transaction(session.engine) as connection:
-        found = batches.find_batch(connection, merchant_id(connection, merchant), batch)
+    with open_session(_settings(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
+        found = batches.find_batch(connection, mine, batch)
         found = batches.set_paused(connection, found, paused=True)
         chunks.withdraw_paused(connection)
     _show(found, as_json=as_json)
@@ -175,8 +174,8 @@ def pause(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOpti
 def resume(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Let a paused batch go on."""
     with open_session(_settings(), lasting=False) as session:
-        with transaction(session.engine) as connection:
-            found = batches.find_batch(connection, merchant_id(connection, merchant), batch)
+        with scope(session.engine, merchant) as (connection, mine):
+            found = batches.find_batch(connection, mine, batch)
             found = batches.set_paused(connection, found, paused=False)
         _warn(nudge(session))
     _show(found, as_json=as_json)
@@ -185,8 +184,8 @@ def resume(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOpt
 def retry(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Try the failed images of a batch again."""
     with open_session(_settings()) as session:
-        with transaction(session.engine) as connection:
-            found = batches.find_batch(connection, merchant_id(connection, merchant), batch)
+        with scope(session.engine, merchant) as (connection, mine):
+            found = batches.find_batch(connection, mine, batch)
             requeued = chunks.retry_batch(connection, found)
             found = batches.get_batch(connection, found.id)
         _warn(nudge(session))
@@ -203,8 +202,8 @@ def download(
     """Write what is done of a batch to a folder, with results, errors and gallery."""
     prepare_folder(out)
     with open_session(_settings(), lasting=False) as session:
-        with transaction(session.engine) as connection:
-            found = batches.find_batch(connection, merchant_id(connection, merchant), batch)
+        with scope(session.engine, merchant) as (connection, mine):
+            found = batches.find_batch(connection, mine, batch)
         gallery = export_batch(session, found, out)
     if as_json:
         print_json(batch_json(found) | {"out": str(out), "gallery": str(gallery)})
@@ -215,9 +214,8 @@ def download(
 
 def styles_list(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """List the styles a merchant may use."""
-    with open_session(_settings(), lasting=False) as session, transaction(session.engine) as connection:
-        version = champion(connection)
-        found = list_styles(connection, merchant_id(connection, merchant), version.trunk_sha256)
+    with open_session(_settings(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
+        found = list_styles(connection, mine, champion(connection).trunk_sha256)
     if as_json:
         print_json([style.__dict__ for style in found])
     else:
@@ -257,11 +255,9 @@ def _lister(settings: Settings) -> Callable[[str], Iterator[str]]:
 
 def _dry_run(session: Session, order: Order, as_json: bool) -> None:
     """Read the whole manifest and say what would be done."""
-    with transaction(session.engine) as connection:
-        version = champion(connection)
-        merchant = merchant_id(connection, order.merchant)
-        known = style_rows(connection, merchant, version.trunk_sha256)
-        allowed = allowed_sources(connection, merchant)
+    with scope(session.engine, order.merchant) as (connection, mine):
+        known = style_rows(connection, mine, champion(connection).trunk_sha256)
+        allowed = allowed_sources(connection, mine)
     require_styles((name for look in order.looks for name in look.styles), known)
     looks = row_looks(order.looks, known)
     rows, images, bad = 0, 0, []

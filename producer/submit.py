@@ -24,8 +24,9 @@ from shared.dispatch import dispatch
 from shared.errors import BrokerUnavailable, ManifestError, UsageError
 from shared.jobs import add_jobs
 from shared.look import Look
-from shared.merchants import allowed_sources, merchant_id
+from shared.merchants import allowed_sources
 from shared.model_versions import champion
+from shared.scope import scope
 from shared.session import Session
 from shared.styles import require_styles, style_rows
 
@@ -71,7 +72,7 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
     if batch.intake == "sealed":
         return Submission(batch, resumed)
     warnings: list[str] = []
-    with transaction(session.engine) as connection:
+    with transaction(session.engine, merchant=batch.merchant_id) as connection:
         allowed = allowed_sources(connection, batch.merchant_id)
     intake = Intake(session.store, batch.merchant_id, session.settings.max_image_mib * 2**20, allowed)
     rows, looks = order.manifest.rows(skip=batch.rows_read), row_looks(order.looks, batch.style_rows)
@@ -81,20 +82,19 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
             accepted(batch)
             warnings += nudge(session)
     except ManifestError as error:
-        with transaction(session.engine) as connection:
+        with transaction(session.engine, merchant=batch.merchant_id) as connection:
             batch = batches.get_batch(connection, batch.id)
         if batch.rows_read == 0:
             raise
         warnings.append(f"the manifest breaks off, what came before is accepted: {error}")
-    with transaction(session.engine) as connection:
+    with transaction(session.engine, merchant=batch.merchant_id) as connection:
         batch = batches.seal(connection, batch.id)
     return Submission(batch, resumed, tuple(dict.fromkeys(warnings)))
 
 
 def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
     """Return the unfinished batch of the same order, or a new one; and whether it is an old one."""
-    with transaction(session.engine) as connection:
-        merchant = merchant_id(connection, order.merchant)
+    with scope(session.engine, order.merchant) as (connection, merchant):
         version = champion(connection)
         rows = style_rows(connection, merchant, version.trunk_sha256)
         require_styles((name for look in order.looks for name in look.styles), rows)
@@ -124,7 +124,7 @@ def require_few(order: Order) -> None:
 def _commit(session: Session, batch: Batch, page: Page) -> Batch:
     """Store a page: its jobs, their chunks and the batch's counters, in one transaction."""
     failed = sum(job.code is not None for job in page.jobs)
-    with transaction(session.engine) as connection:
+    with transaction(session.engine, merchant=batch.merchant_id) as connection:
         add_jobs(connection, batch.id, batch.merchant_id, page.jobs)
         add_chunks(
             connection,
