@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy import Connection
 
 from producer.export import export_batch, prepare_folder
 from producer.manifest import open_manifest
@@ -20,7 +21,7 @@ from producer.run import run_batch, wait_for_batch
 from producer.submit import Order, Submission, nudge, submit_batch
 from producer.summary import as_json as batch_json
 from producer.summary import as_line, exit_status
-from shared import batches, chunks
+from shared import audit, batches, chunks
 from shared.batches import Batch
 from shared.cli import EXIT_INTERRUPTED, STYLES_HELP, JsonOption, group, note, print_json, print_line
 from shared.errors import InvalidInput, UsageError
@@ -158,6 +159,7 @@ def cancel(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOpt
     with open_session(_settings(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
         found = batches.find_batch(connection, mine, batch)
         chunks.cancel_batch(connection, found.id)
+        _record(connection, found, "cancel")
         found = batches.get_batch(connection, found.id)
     _show(found, as_json=as_json)
 
@@ -167,6 +169,7 @@ def pause(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOpti
     with open_session(_settings(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
         found = batches.find_batch(connection, mine, batch)
         found = batches.set_paused(connection, found, paused=True)
+        _record(connection, found, "pause")
         chunks.withdraw_paused(connection)
     _show(found, as_json=as_json)
 
@@ -177,6 +180,7 @@ def resume(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOpt
         with scope(session.engine, merchant) as (connection, mine):
             found = batches.find_batch(connection, mine, batch)
             found = batches.set_paused(connection, found, paused=False)
+            _record(connection, found, "resume")
         _warn(nudge(session))
     _show(found, as_json=as_json)
 
@@ -187,6 +191,7 @@ def retry(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOpti
         with scope(session.engine, merchant) as (connection, mine):
             found = batches.find_batch(connection, mine, batch)
             requeued = chunks.retry_batch(connection, found)
+            _record(connection, found, "retry", images=requeued)
             found = batches.get_batch(connection, found.id)
         _warn(nudge(session))
     note(f"{requeued} images are tried again")
@@ -222,6 +227,10 @@ def styles_list(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False
         width = max((len(style.name) for style in found), default=0)
         for style in found:
             print_line(f"{style.name:<{width}}  {style.title}, {style.artist}, {style.year}")
+
+
+def _record(connection: Connection, batch: Batch, what: str, **details: int) -> None:
+    audit.record(connection, audit.operator(), what, batch.merchant_id, {"batch": batch.id, **details})
 
 
 def _settings() -> Settings:

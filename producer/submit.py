@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from producer.intake import Intake
 from producer.manifest import Manifest
 from producer.pages import Page, cut_chunks, read_ahead, read_pages, row_looks
-from shared import batches
+from shared import audit, batches
 from shared.batches import Batch, NewBatch
 from shared.chunks import add_chunks
 from shared.database import transaction
@@ -24,7 +24,7 @@ from shared.dispatch import dispatch
 from shared.errors import BrokerUnavailable, ManifestError, UsageError
 from shared.jobs import add_jobs
 from shared.look import Look
-from shared.merchants import allowed_sources
+from shared.merchants import allowed_sources, require_kept
 from shared.model_versions import champion
 from shared.scope import scope
 from shared.session import Session
@@ -35,13 +35,17 @@ PREVIEW_IMAGES = 24
 
 @dataclass(frozen=True)
 class Order:
-    """What a merchant asks for: a manifest in one or several looks, written in some formats."""
+    """What a merchant asks for: a manifest in one or several looks, written in some formats.
+
+    ``who`` asks, for the audit log: by default whoever runs this process.
+    """
 
     merchant: str
     manifest: Manifest
     looks: tuple[Look, ...]
     presets: tuple[str, ...] = ("jpeg",)
     queue: str = "bulk"
+    who: str = field(default_factory=audit.operator)
 
     @property
     def fingerprint(self) -> str:
@@ -111,7 +115,10 @@ def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
             fingerprint=order.fingerprint,
             input_columns=order.manifest.columns,
         )
-        return batches.create_batch(connection, new), False
+        batch = batches.create_batch(connection, new)
+        require_kept(connection, merchant)
+        audit.record(connection, order.who, "submit", merchant, {"batch": batch.id, "queue": batch.queue})
+        return batch, False
 
 
 def require_few(order: Order) -> None:

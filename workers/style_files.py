@@ -57,7 +57,8 @@ def import_style(session: Session, file: Path, merchant: str | None, name: str |
     trunk = trunk_from_bytes(verified_object(session.store, version.object_key, version.trunk_sha256))
     if len(row) != trunk.architecture.row_size:
         raise BadCheckpoint(f"{file} holds {len(row)} numbers and its trunk needs {trunk.architecture.row_size}")
-    install_style(session.engine, session.store, NewStyle(style, version.trunk_sha256, row_to_bytes(row), mine))
+    new = NewStyle(style, version.trunk_sha256, row_to_bytes(row), mine)
+    install_style(session.engine, session.store, new, what="styles import")
     return RowLabel(**asdict(style), trunk_sha256=version.trunk_sha256), version.state == "champion"
 
 

@@ -100,7 +100,8 @@ def learn_style(session: Session, lesson: Lesson, tell: Callable[[str], None]) -
     else:
         learning = learn_row(config, known, data, vgg, device=device, report=report)
     new = NewStyle(style, version.trunk_sha256, learning.row, merchant, renews=lesson.relearns)
-    return Learnt(install_style(session.engine, session.store, new), learning, photos, trials)
+    row = install_style(session.engine, session.store, new, what="styles add")
+    return Learnt(row, learning, photos, trials)
 
 
 @contextmanager
