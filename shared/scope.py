@@ -10,6 +10,9 @@ from sqlalchemy import Connection, Engine
 from shared.database import confine, transaction
 from shared.merchants import merchant_id
 
+NOBODY = 0
+"""No merchant's id: whoever is confined to it sees what is public."""
+
 
 @contextmanager
 def scope(engine: Engine, name: str) -> Iterator[tuple[Connection, int]]:
@@ -21,3 +24,14 @@ def scope(engine: Engine, name: str) -> Iterator[tuple[Connection, int]]:
         merchant = merchant_id(connection, name)
         confine(connection, merchant)
         yield connection, merchant
+
+
+@contextmanager
+def styles_scope(engine: Engine, name: str | None) -> Iterator[tuple[Connection, int | None]]:
+    """As ``scope``, for what can be done without being a merchant (None): then only what is public is there."""
+    if name is None:
+        with transaction(engine, merchant=NOBODY) as connection:
+            yield connection, None
+    else:
+        with scope(engine, name) as (connection, merchant):
+            yield connection, merchant

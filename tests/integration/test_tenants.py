@@ -14,6 +14,7 @@ import typer
 from atelier_command import Command, command_over
 from filled import add_finished, add_waiting
 from fresh import fresh_session
+from PIL import Image
 from plans import rows_touched
 from sqlalchemy import Connection, Row, Table, func, select, text
 from sqlalchemy.exc import ProgrammingError
@@ -22,8 +23,9 @@ from shared import audit, batches, jobs
 from shared.cli import make_app
 from shared.database import confine, transaction
 from shared.embedded import Services
-from shared.errors import NotFound
+from shared.errors import NotFound, UnknownStyle
 from shared.merchants import merchant_id
+from shared.model_versions import champion
 from shared.session import Session
 from shared.source_copies import SourceCopy, keep_copy
 from shared.styles import Style, StyleRow, add_style, add_style_row
@@ -191,6 +193,30 @@ def commands_of_a_batch() -> list[str]:
             if any(parameter.name == "batch" for parameter in one.params):
                 found.append(path)
     return sorted(found)
+
+
+def test_no_command_knows_a_style_of_another_merchant(
+    session: Session, tenants: Tenants, atelier: Command, tmp_path: Path
+) -> None:
+    with transaction(session.engine) as connection:
+        trunk = champion(connection).trunk_sha256
+        style = add_style(connection, Style("secret", "Secret", "", "", ""), merchant=tenants.other)
+        add_style_row(connection, style, trunk, StyleRow("secret", "sha", "styles/sha.safetensors"))
+    photo, out = tmp_path / "mug.png", tmp_path / "out.png"
+    Image.new("RGB", (8, 8)).save(photo)
+    for whose in (["--merchant", "shop"], ["--merchant", "never-seen"]):
+        assert "secret" not in atelier("styles", "list", *whose).output
+        for command in (
+            ("styles", "export", "secret", "--out", out),
+            ("styles", "preview", "secret", photo, "--out", out),
+            ("submit", photo, "--style", "secret"),
+            ("submit", photo, "--style", "secret", "--dry-run"),
+        ):
+            assert isinstance(atelier(*command, *whose).exception, UnknownStyle), command
+    for command in ("export", "preview"):
+        done = atelier("styles", command, "secret", *([photo] if command == "preview" else []), "--out", out)
+        assert isinstance(done.exception, UnknownStyle)
+    assert "secret" in atelier("styles", "list", "--merchant", "other").output
 
 
 def test_no_command_knows_a_batch_of_another_merchant(
