@@ -25,6 +25,9 @@ RESTED_SECONDS = 0.2
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
+MERCHANT_ROLE = "atelier_merchant"
+"""Postgres role that sees and changes the rows of one merchant alone, see the migrations."""
+
 
 class Lock(IntEnum):
     """Advisory locks, taken for the length of a transaction."""
@@ -79,13 +82,16 @@ def _check_after_rest(engine: Engine) -> None:
 
 
 @contextmanager
-def transaction(engine: Engine) -> Iterator[Connection]:
+def transaction(engine: Engine, *, merchant: int | None = None) -> Iterator[Connection]:
     """Open a connection, commit at the end, roll back on an error.
 
+    With a ``merchant`` it is confined to his rows: whatever is done for one belongs in such a transaction.
     A database that cannot be reached or goes away becomes DatabaseUnavailable here, and only here.
     """
     try:
         with engine.begin() as connection:
+            if merchant is not None:
+                confine(connection, merchant)
             yield connection
     except (DisconnectionError, TimeoutError) as error:
         raise DatabaseUnavailable(f"Postgres does not answer: {error}") from error
@@ -105,6 +111,17 @@ def _is_outage(error: BaseException | None) -> bool:
     # 08 connection, 40 serialisation or deadlock, 53 out of resources, 58 its system, 57P shutdown,
     # 25006 read only while another server takes over.
     return state[:2] in ("08", "40", "53", "58") or state[:3] == "57P" or state == "25006"
+
+
+def confine(connection: Connection, merchant: int) -> None:
+    """Let the rest of a transaction see and change nothing but one merchant's rows.
+
+    Row-level security is the second line: a query that forgets its WHERE finds nothing of another's.
+    """
+    connection.execute(
+        text("SELECT set_config('role', :role, true), set_config('atelier.merchant_id', :merchant, true)"),
+        {"role": MERCHANT_ROLE, "merchant": str(merchant)},
+    )
 
 
 def lock(connection: Connection, which: Lock, key: int = 0) -> None:
