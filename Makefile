@@ -6,7 +6,7 @@ STYLE ?= starry-night great-wave composition-vii
 OUT ?= demo-out
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos check bench pictures
+.PHONY: help install demo test chaos check audit bench pictures
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -33,6 +33,9 @@ check: install ## lint, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: install ## look up known holes in the pinned packages (asks PyPI; fails where that cannot tell)
+	$(BIN)/uv tool run pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
 
 bench: install ## measure the generator's share of a run, and how fast a manifest becomes jobs
 	$(BIN)/python -m tests.bench.generator_share

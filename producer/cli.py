@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy import Connection
 
 from producer.export import export_batch, prepare_folder
 from producer.manifest import open_manifest
@@ -20,15 +21,15 @@ from producer.run import run_batch, wait_for_batch
 from producer.submit import Order, Submission, nudge, submit_batch
 from producer.summary import as_json as batch_json
 from producer.summary import as_line, exit_status
-from shared import batches, chunks
+from shared import audit, batches, chunks
 from shared.batches import Batch
 from shared.cli import EXIT_INTERRUPTED, STYLES_HELP, JsonOption, group, note, print_json, print_line
-from shared.database import transaction
 from shared.errors import InvalidInput, UsageError
 from shared.logs import configure_logs
 from shared.look import Look, parse_mix
-from shared.merchants import LOCAL_MERCHANT, allowed_sources, merchant_id, require_allowed
+from shared.merchants import LOCAL_MERCHANT, allowed_sources, require_allowed
 from shared.model_versions import champion
+from shared.scope import scope
 from shared.session import Session, open_session
 from shared.settings import Settings, load_settings
 from shared.store import open_store
@@ -137,8 +138,7 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """Show a batch, or the newest ones. Exits 4 if the batch finished with failed images."""
-    with open_session(_settings(), lasting=False) as session, transaction(session.engine) as connection:
-        mine = merchant_id(connection, merchant)
+    with open_session(_settings(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
         if batch is None:
             found = batches.list_batches(connection, mine, limit=20)
         else:
@@ -156,18 +156,20 @@ def status(
 
 def cancel(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Cancel a batch; finished images stay."""
-    with open_session(_settings(), lasting=False) as session, transaction(session.engine) as connection:
-        found = batches.find_batch(connection, merchant_id(connection, merchant), batch)
+    with open_session(_settings(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
+        found = batches.find_batch(connection, mine, batch)
         chunks.cancel_batch(connection, found.id)
+        _record(connection, found, "cancel")
         found = batches.get_batch(connection, found.id)
     _show(found, as_json=as_json)
 
 
 def pause(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Let a batch rest; chunks in hand are finished."""
-    with open_session(_settings(), lasting=False) as session, transaction(session.engine) as connection:
-        found = batches.find_batch(connection, merchant_id(connection, merchant), batch)
+    with open_session(_settings(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
+        found = batches.find_batch(connection, mine, batch)
         found = batches.set_paused(connection, found, paused=True)
+        _record(connection, found, "pause")
         chunks.withdraw_paused(connection)
     _show(found, as_json=as_json)
 
@@ -175,9 +177,10 @@ def pause(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOpti
 def resume(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Let a paused batch go on."""
     with open_session(_settings(), lasting=False) as session:
-        with transaction(session.engine) as connection:
-            found = batches.find_batch(connection, merchant_id(connection, merchant), batch)
+        with scope(session.engine, merchant) as (connection, mine):
+            found = batches.find_batch(connection, mine, batch)
             found = batches.set_paused(connection, found, paused=False)
+            _record(connection, found, "resume")
         _warn(nudge(session))
     _show(found, as_json=as_json)
 
@@ -185,9 +188,10 @@ def resume(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOpt
 def retry(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Try the failed images of a batch again."""
     with open_session(_settings()) as session:
-        with transaction(session.engine) as connection:
-            found = batches.find_batch(connection, merchant_id(connection, merchant), batch)
+        with scope(session.engine, merchant) as (connection, mine):
+            found = batches.find_batch(connection, mine, batch)
             requeued = chunks.retry_batch(connection, found)
+            _record(connection, found, "retry", images=requeued)
             found = batches.get_batch(connection, found.id)
         _warn(nudge(session))
     note(f"{requeued} images are tried again")
@@ -203,8 +207,8 @@ def download(
     """Write what is done of a batch to a folder, with results, errors and gallery."""
     prepare_folder(out)
     with open_session(_settings(), lasting=False) as session:
-        with transaction(session.engine) as connection:
-            found = batches.find_batch(connection, merchant_id(connection, merchant), batch)
+        with scope(session.engine, merchant) as (connection, mine):
+            found = batches.find_batch(connection, mine, batch)
         gallery = export_batch(session, found, out)
     if as_json:
         print_json(batch_json(found) | {"out": str(out), "gallery": str(gallery)})
@@ -215,15 +219,18 @@ def download(
 
 def styles_list(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """List the styles a merchant may use."""
-    with open_session(_settings(), lasting=False) as session, transaction(session.engine) as connection:
-        version = champion(connection)
-        found = list_styles(connection, merchant_id(connection, merchant), version.trunk_sha256)
+    with open_session(_settings(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
+        found = list_styles(connection, mine, champion(connection).trunk_sha256)
     if as_json:
         print_json([style.__dict__ for style in found])
     else:
         width = max((len(style.name) for style in found), default=0)
         for style in found:
             print_line(f"{style.name:<{width}}  {style.title}, {style.artist}, {style.year}")
+
+
+def _record(connection: Connection, batch: Batch, what: str, **details: int) -> None:
+    audit.record(connection, audit.operator(), what, batch.merchant_id, {"batch": batch.id, **details})
 
 
 def _settings() -> Settings:
@@ -257,11 +264,9 @@ def _lister(settings: Settings) -> Callable[[str], Iterator[str]]:
 
 def _dry_run(session: Session, order: Order, as_json: bool) -> None:
     """Read the whole manifest and say what would be done."""
-    with transaction(session.engine) as connection:
-        version = champion(connection)
-        merchant = merchant_id(connection, order.merchant)
-        known = style_rows(connection, merchant, version.trunk_sha256)
-        allowed = allowed_sources(connection, merchant)
+    with scope(session.engine, order.merchant) as (connection, mine):
+        known = style_rows(connection, mine, champion(connection).trunk_sha256)
+        allowed = allowed_sources(connection, mine)
     require_styles((name for look in order.looks for name in look.styles), known)
     looks = row_looks(order.looks, known)
     rows, images, bad = 0, 0, []

@@ -13,16 +13,28 @@ from typing import TextIO
 from shared.errors import UsageError
 
 # What spreadsheets take for a formula; Japanese ones also the wide forms, some after spaces.
-_FORMULA = r"(?:[\t\r\n]|\s*[=+\-@＝＋－＠])"
+_SIGN = "[=+\\-@＝＋－＠]"
+_FORMULA = rf"(?:[\t\r\n]|\s*{_SIGN})"
 _DANGEROUS = re.compile(f"'*{_FORMULA}")
 _GUARDED = re.compile(f"'+{_FORMULA}")
+_SEPARATORS = ";\t\r\n"
+"""Where a cell ends for a program that reads the file with another delimiter than its own, and heeds no quotes."""
+
+# All that may stand between a separator and the formula it begins, quotes of ours included: taken whole, in one go.
+_RUN = re.compile(rf"([\s'\";]++)({_SIGN})?")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 Rows = Iterable[Mapping[str, object]]
 
 
 def guarded(text: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula; ``unguarded`` gives the text back."""
+    """Return a cell that no spreadsheet takes for a formula; ``unguarded`` gives the text back.
+
+    Neither its beginning nor what follows a separator in it: European spreadsheets split at semicolons, whatever
+    the quotes, and the next cell could begin with a formula.
+    """
+    if not text.isprintable() or ";" in text:
+        text = _RUN.sub(lambda run: _joined(run, run[1] + "'"), text)
     if _DANGEROUS.match(text) and not _NUMBER.fullmatch(text):
         return "'" + text
     return text
@@ -30,7 +42,16 @@ def guarded(text: str) -> str:
 
 def unguarded(text: str) -> str:
     """Undo ``guarded``, so that a mended errors.csv can be submitted again."""
-    return text[1:] if text.startswith("'") and _GUARDED.match(text) else text
+    if text.startswith("'") and _GUARDED.match(text):
+        text = text[1:]
+    if "'" in text and (not text.isprintable() or ";" in text):
+        text = _RUN.sub(lambda run: _joined(run, run[1].removesuffix("'")), text)
+    return text
+
+
+def _joined(run: re.Match[str], before: str) -> str:
+    """What stands for a run: changed where a separator and a formula's sign meet in it."""
+    return before + run[2] if run[2] and any(one in _SEPARATORS for one in run[1]) else run[0]
 
 
 def csv_lines(columns: Sequence[str], rows: Rows) -> Iterator[str]:

@@ -79,7 +79,7 @@ def _results(session: Session, batch: Batch) -> Iterator[Result]:
 
 
 def _pairs(session: Session, batch: Batch) -> Iterator[tuple[Result, JobResult]]:
-    with transaction(session.engine) as connection:
+    with transaction(session.engine, merchant=batch.merchant_id) as connection:
         for found in results(connection, batch.id, batch.total):
             yield _result(found), found
 

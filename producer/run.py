@@ -63,7 +63,7 @@ def wait_for_batch(session: Session, batch: Batch, show: Show, *, check: Callabl
 
 
 def _look_again(session: Session, batch: Batch) -> Batch:
-    with transaction(session.engine) as connection:
+    with transaction(session.engine, merchant=batch.merchant_id) as connection:
         return batches.get_batch(connection, batch.id)
 
 

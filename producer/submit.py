@@ -11,13 +11,13 @@ import hashlib
 import json
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from producer.intake import Intake
 from producer.manifest import Manifest
 from producer.pages import Page, cut_chunks, read_ahead, read_pages, row_looks
-from shared import batches
+from shared import audit, batches
 from shared.batches import Batch, NewBatch
 from shared.chunks import add_chunks
 from shared.database import transaction
@@ -25,8 +25,9 @@ from shared.dispatch import dispatch
 from shared.errors import BrokerUnavailable, ManifestError, UsageError
 from shared.jobs import add_jobs
 from shared.look import Look
-from shared.merchants import allowed_sources, merchant_id
+from shared.merchants import allowed_sources, require_kept
 from shared.model_versions import champion
+from shared.scope import scope
 from shared.session import Session
 from shared.styles import require_styles, style_rows
 
@@ -35,13 +36,17 @@ PREVIEW_IMAGES = 24
 
 @dataclass(frozen=True)
 class Order:
-    """What a merchant asks for: a manifest in one or several looks, written in some formats."""
+    """What a merchant asks for: a manifest in one or several looks, written in some formats.
+
+    ``who`` asks, for the audit log: by default whoever runs this process.
+    """
 
     merchant: str
     manifest: Manifest
     looks: tuple[Look, ...]
     presets: tuple[str, ...] = ("jpeg",)
     queue: str = "bulk"
+    who: str = field(default_factory=audit.operator)
 
     @property
     def fingerprint(self) -> str:
@@ -72,7 +77,7 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
     if batch.intake == "sealed":
         return Submission(batch, resumed)
     warnings: list[str] = []
-    with transaction(session.engine) as connection:
+    with transaction(session.engine, merchant=batch.merchant_id) as connection:
         allowed = allowed_sources(connection, batch.merchant_id)
     rows, looks = order.manifest.rows(skip=batch.rows_read), row_looks(order.looks, batch.style_rows)
     try:
@@ -85,20 +90,19 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
                 accepted(batch)
                 warnings += nudge(session)
     except ManifestError as error:
-        with transaction(session.engine) as connection:
+        with transaction(session.engine, merchant=batch.merchant_id) as connection:
             batch = batches.get_batch(connection, batch.id)
         if batch.rows_read == 0:
             raise
         warnings.append(f"the manifest breaks off, what came before is accepted: {error}")
-    with transaction(session.engine) as connection:
+    with transaction(session.engine, merchant=batch.merchant_id) as connection:
         batch = batches.seal(connection, batch.id)
     return Submission(batch, resumed, tuple(dict.fromkeys(warnings)))
 
 
 def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
     """Return the unfinished batch of the same order, or a new one; and whether it is an old one."""
-    with transaction(session.engine) as connection:
-        merchant = merchant_id(connection, order.merchant)
+    with scope(session.engine, order.merchant) as (connection, merchant):
         version = champion(connection)
         rows = style_rows(connection, merchant, version.trunk_sha256)
         require_styles((name for look in order.looks for name in look.styles), rows)
@@ -115,7 +119,10 @@ def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
             fingerprint=order.fingerprint,
             input_columns=order.manifest.columns,
         )
-        return batches.create_batch(connection, new), False
+        batch = batches.create_batch(connection, new)
+        require_kept(connection, merchant)
+        audit.record(connection, order.who, "submit", merchant, {"batch": batch.id, "queue": batch.queue})
+        return batch, False
 
 
 def require_few(order: Order) -> None:
@@ -128,7 +135,7 @@ def require_few(order: Order) -> None:
 def _commit(session: Session, batch: Batch, page: Page) -> Batch:
     """Store a page: its jobs, their chunks and the batch's counters, in one transaction."""
     failed = sum(job.code is not None for job in page.jobs)
-    with transaction(session.engine) as connection:
+    with transaction(session.engine, merchant=batch.merchant_id) as connection:
         add_jobs(connection, batch.id, batch.merchant_id, page.jobs)
         add_chunks(
             connection,

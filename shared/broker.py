@@ -36,7 +36,7 @@ def make_celery(broker_url: str) -> Celery:
     another kind of URL.
     """
     _check_url(broker_url)
-    app = Celery("atelier", broker=broker_url, set_as_current=False)
+    app = Celery("atelier", broker=_verifying(broker_url), set_as_current=False)
     app.conf.update(
         accept_content=["json"],
         task_serializer="json",
@@ -73,6 +73,13 @@ def _check_url(url: str) -> None:
             "ATELIER_BROKER_URL cannot be read: write redis://:password@host:6379/0, for Valkey too, and "
             "percent-encode what is special in the password"
         )
+
+
+def _verifying(url: str) -> str:
+    """Have certificate and name of the server checked unless the URL says otherwise: kombu would check nothing."""
+    if not url.startswith("rediss://") or "ssl_cert_reqs=" in url:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs=required"
 
 
 def _queue(name: str) -> Queue:

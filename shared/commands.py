@@ -1,4 +1,4 @@
-"""Commands that run the services: ``services``, ``db``, ``health``, ``merchants`` and ``prune``."""
+"""Commands that run the services: ``services``, ``db``, ``health`` and ``prune``."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from sqlalchemy import Connection
 
-from shared import embedded, health, merchants
+from shared import audit_command, embedded, health, merchant_commands
 from shared.cli import JsonOption, group, note, print_json, print_line
 from shared.database import transaction
 from shared.prune import Pruned, due, prune
 from shared.session import open_session
 from shared.settings import load_settings
-
-Name = Annotated[str, typer.Argument(metavar="MERCHANT", help="The merchant's name.")]
-Prefix = Annotated[str, typer.Argument(help="s3://bucket/ or s3://bucket/folder/; s3:// is every bucket there is.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -30,10 +26,8 @@ def register(app: typer.Typer) -> None:
     checks.command("worker")(health_worker)
     checks.command("beat")(health_beat)
     app.command("prune")(prune_command)
-    tenants = group(app, "merchants", "Merchants, and which buckets they may name as sources.")
-    tenants.command("show")(merchants_show)
-    tenants.command("allow")(merchants_allow)
-    tenants.command("withdraw")(merchants_withdraw)
+    app.command("audit")(audit_command.audit_command)
+    merchant_commands.register(app)
 
 
 def start(as_json: JsonOption = False) -> None:
@@ -89,37 +83,6 @@ def health_beat(as_json: JsonOption = False) -> None:
     settings = load_settings()
     health.check_beat(settings.home, settings.sweep_seconds)
     _healthy(as_json)
-
-
-def merchants_show(merchant: Name, as_json: JsonOption = False) -> None:
-    """Show what a merchant may name as s3:// sources, which are read with our own key."""
-    with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
-        _show_merchant(connection, merchant, as_json)
-
-
-def merchants_allow(merchant: Name, prefix: Prefix, as_json: JsonOption = False) -> None:
-    """Let a merchant name the objects below s3://bucket/ or s3://bucket/folder/ as sources."""
-    with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
-        merchants.allow_source(connection, merchants.merchant_id(connection, merchant), prefix)
-        _show_merchant(connection, merchant, as_json)
-
-
-def merchants_withdraw(merchant: Name, prefix: Prefix, as_json: JsonOption = False) -> None:
-    """Take back what `merchants allow` gave, from waiting images, too."""
-    with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
-        merchants.withdraw_source(connection, merchants.merchant_id(connection, merchant), prefix)
-        _show_merchant(connection, merchant, as_json)
-
-
-def _show_merchant(connection: Connection, name: str, as_json: bool) -> None:
-    allowed = merchants.allowed_sources(connection, merchants.merchant_id(connection, name))
-    if as_json:
-        print_json({"name": name, "allowed_sources": allowed})
-        return
-    for prefix in allowed:
-        print_line(prefix)
-    if not allowed:
-        note(f"{name} may name no s3:// source: `atelier merchants allow {name} s3://bucket/` lets it")
 
 
 def prune_command(

@@ -1,8 +1,9 @@
 """Dispatch: which waiting chunks go to Redis next.
 
 Postgres holds all waiting chunks, Redis only ``WINDOW_PER_SLOT`` per live worker slot, whatever the
-backlog. Previews have a window of their own and wait for nobody; the other is filled ``bulk`` before
-``nightly``, with a tenth of what is under way kept for nightly. Within a queue, merchants are served by
+backlog. Previews have a window of their own and wait for nobody; the other is filled when it is half
+empty, so that most calls are one look at the counts: ``bulk`` before ``nightly``, with a tenth of what is
+under way kept for nightly. Within a queue, merchants are served by
 start-time fair queueing (Goyal et al. 1996): whoever has had the least is next, so 200,000 images of one
 cannot delay another's 20.
 """
@@ -63,6 +64,8 @@ def dispatch(engine: Engine, broker: Broker) -> int:
     Raises BrokerUnavailable when Redis is down: the work is safe in Postgres.
     """
     with transaction(engine) as connection:
+        if not under_way(connection).has_room:
+            return 0
         lock(connection, Lock.DISPATCH)
         chosen = fill(connection)
     broker.publish(chosen)
@@ -71,17 +74,16 @@ def dispatch(engine: Engine, broker: Broker) -> int:
 
 def fill(connection: Connection) -> list[tuple[int, str]]:
     """Mark what fills the window as dispatched; return (chunk, queue) in the order in which they go."""
-    slots, now = live_slots(connection), under_way(connection)
-    window = WINDOW_PER_SLOT * slots
-    room = window - now.unclaimed
-    lines = waiting_lines(connection, window) if max(room, window - now.previews) > 0 else {}
+    now = under_way(connection)
+    lines = waiting_lines(connection, now.window) if now.has_room else {}
     if not lines:
         return []
     known = virtual_times(connection, lines)
     chosen: list[tuple[int, str]] = []
     if "preview" in lines:
-        chosen += ((chunk, "preview") for chunk in lines["preview"].take(window - now.previews))
-    for queue, most in shares(slots, room, now.nightly):
+        chosen += ((chunk, "preview") for chunk in lines["preview"].take(now.window - now.previews))
+    room = now.room
+    for queue, most in shares(now.slots, room, now.nightly):
         if queue in lines and room > 0:
             taken = lines[queue].take(min(most, room))
             chosen += ((chunk, queue) for chunk in taken)
@@ -103,13 +105,33 @@ def shares(slots: int, room: int, nightly: int) -> list[tuple[str, int]]:
 
 @dataclass(frozen=True)
 class UnderWay:
-    """Dispatched chunks: ``unclaimed`` in Redis, or lost there, and so ``previews``, which are not counted
-    among them; ``nightly`` anywhere, in the hands of workers too.
+    """Dispatched chunks, and the live slots they are for.
+
+    ``unclaimed`` are in Redis, or lost there, and so are ``previews``, which are not counted among them;
+    ``nightly`` are anywhere, in the hands of workers too. ``previewing``: batches of previews are running.
     """
 
+    slots: int
     unclaimed: int
     previews: int
     nightly: int
+    previewing: bool
+
+    @property
+    def window(self) -> int:
+        """Chunks that Redis may hold, and as many previews."""
+        return WINDOW_PER_SLOT * self.slots
+
+    @property
+    def room(self) -> int:
+        """Chunks that the window takes now: none before it is half empty."""
+        room = self.window - self.unclaimed
+        return room if 2 * room >= self.window else 0
+
+    @property
+    def has_room(self) -> bool:
+        """Whether there is anything to be filled."""
+        return self.room > 0 or (self.previewing and self.previews < self.window)
 
 
 def under_way(connection: Connection) -> UnderWay:
@@ -118,11 +140,12 @@ def under_way(connection: Connection) -> UnderWay:
         text("""
         SELECT count(*) FILTER (WHERE lease_expires_at IS NULL AND queue <> 'preview') AS unclaimed,
                count(*) FILTER (WHERE lease_expires_at IS NULL AND queue = 'preview') AS previews,
-               count(*) FILTER (WHERE queue = 'nightly') AS nightly
+               count(*) FILTER (WHERE queue = 'nightly') AS nightly,
+               EXISTS (SELECT FROM batches WHERE queue = 'preview' AND state = 'running') AS previewing
         FROM chunks WHERE state = 'dispatched'
         """)
     ).one()
-    return UnderWay(row.unclaimed, row.previews, row.nightly)
+    return UnderWay(live_slots(connection), row.unclaimed, row.previews, row.nightly, row.previewing)
 
 
 def waiting_lines(connection: Connection, most: int) -> dict[str, Line]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from pydantic_core import to_json
 from sqlalchemy import Connection, text
 
 from shared.look import Look
+from shared.recordset import int_array, recordset
 
 STORED = "store:"
 """Scheme of sources that the producer has put into Atelier's own store; the rest is the object's key."""
@@ -120,14 +122,20 @@ def queued_jobs(connection: Connection, batch_id: UUID, first: int, last: int) -
     """
     rows = connection.execute(
         text("""
-        SELECT ordinal, sku, image, source, look, attempts FROM jobs
+        SELECT ordinal, sku, image, source, CAST(look AS text) AS look, attempts FROM jobs
         WHERE batch_id = :batch AND ordinal BETWEEN :first AND :last AND state = 'queued'
           AND (next_attempt_at IS NULL OR next_attempt_at <= clock_timestamp())
         ORDER BY deaths, ordinal
         """),
         {"batch": batch_id, "first": first, "last": last},
     )
-    return [Job(r.ordinal, r.sku, r.image, r.source, Look.from_json(r.look), r.attempts) for r in rows]
+    looks: dict[str, Look] = {}  # mostly one, whatever the number of jobs
+    found = []
+    for row in rows:
+        if row.look not in looks:
+            looks[row.look] = Look.from_json(json.loads(row.look))
+        found.append(Job(row.ordinal, row.sku, row.image, row.source, looks[row.look], row.attempts))
+    return found
 
 
 # Says again what the join says, because a batch that came after the last ANALYZE seems to have hardly any rows, so
@@ -142,11 +150,15 @@ def succeed_jobs(connection: Connection, batch_id: UUID, reused_by_ordinal: Mapp
     rows = connection.execute(
         text(f"""
         UPDATE jobs SET state = 'succeeded', reused = done.reused, code = NULL, message = NULL
-        FROM unnest(CAST(:ordinals AS int[]), CAST(:reused AS bool[])) AS done (ordinal, reused)
+        FROM json_to_recordset(CAST(:done AS json)) AS done (ordinal int, reused bool)
         WHERE {HERE} AND jobs.ordinal = done.ordinal
         RETURNING jobs.reused
         """),
-        {"batch": batch_id, "ordinals": list(reused_by_ordinal), "reused": list(reused_by_ordinal.values())},
+        {
+            "batch": batch_id,
+            "ordinals": int_array(reused_by_ordinal),
+            "done": recordset(("ordinal", "reused"), reused_by_ordinal.items()),
+        },
     ).all()
     return len(rows), sum(row.reused for row in rows)
 
@@ -158,16 +170,16 @@ def fail_jobs(connection: Connection, batch_id: UUID, failed: Collection[Failed]
     done = connection.execute(
         text(f"""
         UPDATE jobs SET state = 'failed', code = failed.code, message = failed.message, retryable = failed.retryable
-        FROM unnest(CAST(:ordinals AS int[]), CAST(:codes AS text[]), CAST(:messages AS text[]),
-                    CAST(:retryable AS bool[])) AS failed (ordinal, code, message, retryable)
+        FROM json_to_recordset(CAST(:failed AS json)) AS failed (ordinal int, code text, message text, retryable bool)
         WHERE {HERE} AND jobs.ordinal = failed.ordinal
         """),
         {
             "batch": batch_id,
-            "ordinals": [one.ordinal for one in failed],
-            "codes": [one.code for one in failed],
-            "messages": [one.message for one in failed],
-            "retryable": [one.retryable for one in failed],
+            "ordinals": int_array(one.ordinal for one in failed),
+            "failed": recordset(
+                ("ordinal", "code", "message", "retryable"),
+                ((one.ordinal, one.code, one.message, one.retryable) for one in failed),
+            ),
         },
     )
     return done.rowcount
@@ -181,15 +193,15 @@ def put_back_jobs(connection: Connection, batch_id: UUID, put_back: Collection[P
         text(f"""
         UPDATE jobs SET attempts = jobs.attempts + back.attempts,
             next_attempt_at = clock_timestamp() + make_interval(secs => back.delay)
-        FROM unnest(CAST(:ordinals AS int[]), CAST(:delays AS float[]), CAST(:attempts AS int[]))
-             AS back (ordinal, delay, attempts)
+        FROM json_to_recordset(CAST(:put_back AS json)) AS back (ordinal int, delay float, attempts int)
         WHERE {HERE} AND jobs.ordinal = back.ordinal
         """),
         {
             "batch": batch_id,
-            "ordinals": [one.ordinal for one in put_back],
-            "delays": [one.delay_seconds for one in put_back],
-            "attempts": [one.attempts for one in put_back],
+            "ordinals": int_array(one.ordinal for one in put_back),
+            "put_back": recordset(
+                ("ordinal", "delay", "attempts"), ((one.ordinal, one.delay_seconds, one.attempts) for one in put_back)
+            ),
         },
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
 
-from shared.errors import SourceRefused, UsageError
+from shared.errors import Conflict, NotFound, SourceRefused, UsageError
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 
@@ -19,15 +19,38 @@ _PREFIX = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/(.+/)?)?")
 
 
 def merchant_id(connection: Connection, name: str) -> int:
-    """Return the id of a merchant, who is created at first sight. Raises UsageError on a bad name."""
+    """Return the id of a merchant, who is created at first sight.
+
+    Raises UsageError on a bad name, Conflict where the merchant is being erased.
+    """
     if not NAME.fullmatch(name):
         raise UsageError(f"merchant {name!r}: use up to 64 lower-case letters, digits, dots, dashes, underscores")
     connection.execute(
         text("INSERT INTO merchants (name, allowed_sources) VALUES (:name, :allowed) ON CONFLICT (name) DO NOTHING"),
         {"name": name, "allowed": [ANY_BUCKET] if name == LOCAL_MERCHANT else []},
     )
-    found = connection.execute(text("SELECT id FROM merchants WHERE name = :name"), {"name": name})
-    return int(found.scalar_one())
+    merchant = find_merchant(connection, name)
+    require_kept(connection, merchant)
+    return merchant
+
+
+def require_kept(connection: Connection, merchant: int) -> None:
+    """Raise Conflict if a merchant is being erased.
+
+    Asked again after whatever is added for good: erasure waits for what was added before it began, and
+    what is added later sees that it has begun.
+    """
+    erasing = connection.execute(text("SELECT erasing_at FROM merchants WHERE id = :id"), {"id": merchant})
+    if erasing.scalar_one() is not None:
+        raise Conflict(f"merchant {merchant} is being erased: `atelier merchants erase` completes that")
+
+
+def find_merchant(connection: Connection, name: str) -> int:
+    """Return the id of a merchant there is. Raises NotFound."""
+    found = connection.execute(text("SELECT id FROM merchants WHERE name = :name"), {"name": name}).scalar_one_or_none()
+    if found is None:
+        raise NotFound(f"no merchant {name!r}")
+    return int(found)
 
 
 def allowed_sources(connection: Connection, merchant: int) -> tuple[str, ...]:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
 
+from shared import audit
 from shared.database import Lock, lock, transaction
 from shared.errors import NotFound
+from shared.merchants import require_kept
 from shared.store import ObjectStore
 from shared.styles import Style, StyleRow, add_style, add_style_row, require_free
 
@@ -89,8 +91,11 @@ class NewStyle:
     renews: bool = False
 
 
-def install_style(engine: Engine, store: ObjectStore, new: NewStyle) -> StyleRow:
-    """Store a row and make its style known. Raises Conflict if the name is taken; then nothing changes."""
+def install_style(engine: Engine, store: ObjectStore, new: NewStyle, *, what: str) -> StyleRow:
+    """Store a row and make its style known; ``what`` did so, for the audit log.
+
+    Raises Conflict if the name is taken; then nothing changes.
+    """
     row = _put_row(store, new.style.name, new.row)
     with transaction(engine) as connection:
         lock(connection, Lock.INSTALL)
@@ -98,6 +103,9 @@ def install_style(engine: Engine, store: ObjectStore, new: NewStyle) -> StyleRow
             require_free(connection, new.style.name, new.merchant)
         style_id = add_style(connection, new.style, merchant=new.merchant)
         add_style_row(connection, style_id, new.trunk_sha256, row)
+        if new.merchant is not None:
+            require_kept(connection, new.merchant)
+        audit.record(connection, audit.operator(), what, new.merchant, {"style": new.style.name, "sha256": row.sha256})
     return row
 
 

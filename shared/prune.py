@@ -8,13 +8,14 @@ objects that no row names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
 
+from shared import audit
 from shared.database import transaction
 from shared.renditions import KEY_COLUMNS
 from shared.store import ObjectStore
@@ -56,39 +57,50 @@ def prune(engine: Engine, store: ObjectStore, days: int, progress: Callable[[Pru
     May be interrupted at any moment and called again, also while another does the same.
     """
     with transaction(engine) as connection:
-        old = connection.execute(text(f"SELECT id FROM batches WHERE {OVER} ORDER BY finished_at"), {"days": days})
-        batches = list(old.scalars())
+        batches = connection.execute(
+            text(f"SELECT id, merchant_id FROM batches WHERE {OVER} ORDER BY finished_at"), {"days": days}
+        ).all()
     done = Pruned()
-    for batch_id in batches:
-        while (removed := prune_slice(engine, store, batch_id, days)) != Pruned():
+    for batch_id, merchant in batches:
+        while (removed := prune_slice(engine, store, batch_id, merchant, days)) != Pruned():
             done += removed
             progress(done)
     return done
 
 
-def prune_slice(engine: Engine, store: ObjectStore, batch_id: UUID, days: int) -> Pruned:
+def prune_slice(engine: Engine, store: ObjectStore, batch_id: UUID, merchant: int, days: int) -> Pruned:
     """Remove some chunks of a batch with all that hangs on them, at last the batch; nothing if it is not over."""
     with transaction(engine) as connection:
-        chunks = connection.execute(
-            text("""
-            SELECT id, last_ordinal FROM chunks WHERE batch_id = :batch ORDER BY first_ordinal LIMIT :most FOR UPDATE
-            """),
-            {"batch": batch_id, "most": SLICE_CHUNKS},
-        ).all()
-        over = connection.execute(
-            text(f"SELECT 1 FROM batches WHERE id = :batch AND {OVER}"), {"batch": batch_id, "days": days}
-        )
-        if over.one_or_none() is None:
-            return Pruned()
-        if not chunks:
-            return remove_rest(connection, batch_id)
-        last = chunks[-1].last_ordinal
-        objects = remove_renditions(connection, unlink(connection, batch_id, last))
-        jobs = connection.execute(
-            text("DELETE FROM jobs WHERE batch_id = :batch AND ordinal <= :last"), {"batch": batch_id, "last": last}
-        ).rowcount
-        connection.execute(text("DELETE FROM chunks WHERE id = ANY(:ids)"), {"ids": [chunk.id for chunk in chunks]})
-    return Pruned(jobs=jobs, renditions=len(objects), objects=delete_objects(engine, store, objects))
+        removed, objects = remove_slice(connection, batch_id, OVER, {"days": days})
+        if removed.batches:
+            audit.record(connection, audit.operator(), "prune", merchant, {"batch": batch_id})
+    return replace(removed, objects=delete_objects(engine, store, objects)) if objects else removed
+
+
+def remove_slice(
+    connection: Connection, batch_id: UUID, condition: str, values: Mapping[str, object]
+) -> tuple[Pruned, list[str]]:
+    """Remove some chunks of a batch for which a condition holds; return also the keys of objects that nothing names."""
+    chunks = connection.execute(
+        text("""
+        SELECT id, last_ordinal FROM chunks WHERE batch_id = :batch ORDER BY first_ordinal LIMIT :most FOR UPDATE
+        """),
+        {"batch": batch_id, "most": SLICE_CHUNKS},
+    ).all()
+    found = connection.execute(
+        text(f"SELECT 1 FROM batches WHERE id = :batch AND {condition}"), {"batch": batch_id, **values}
+    )
+    if found.one_or_none() is None:
+        return Pruned(), []
+    if not chunks:
+        return remove_rest(connection, batch_id), []
+    last = chunks[-1].last_ordinal
+    objects = remove_renditions(connection, unlink(connection, batch_id, last))
+    jobs = connection.execute(
+        text("DELETE FROM jobs WHERE batch_id = :batch AND ordinal <= :last"), {"batch": batch_id, "last": last}
+    ).rowcount
+    connection.execute(text("DELETE FROM chunks WHERE id = ANY(:ids)"), {"ids": [chunk.id for chunk in chunks]})
+    return Pruned(jobs=jobs, renditions=len(objects)), objects
 
 
 def unlink(connection: Connection, batch_id: UUID, last: int) -> list[int]:

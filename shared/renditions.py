@@ -9,7 +9,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
-PIPELINE_VERSION = 3
+from shared.recordset import recordset
+
+PIPELINE_VERSION = 4
 """Raise when the same key would give other pixels: renditions of before are then made anew."""
 
 
@@ -36,13 +38,12 @@ class NewRendition:
 
 
 KEY_COLUMNS = "source_sha256, look_sha256, trunk_sha256, preset"
-KEY_ARRAYS = """CAST(:source_sha256 AS text[]), CAST(:look_sha256 AS text[]), CAST(:trunk_sha256 AS text[]),
-    CAST(:preset AS text[])"""
+KEY_TYPES = "source_sha256 text, look_sha256 text, trunk_sha256 text, preset text"
 
 # Key by key through the index, whatever the planner believes: a table that has just been empty has no statistics.
 FIND = f"""
 SELECT r.id, {KEY_COLUMNS}
-FROM unnest({KEY_ARRAYS}) AS k ({KEY_COLUMNS})
+FROM json_to_recordset(CAST(:keys AS json)) AS k ({KEY_TYPES})
 CROSS JOIN LATERAL (
     SELECT r.id FROM renditions r
     WHERE r.merchant_id = :merchant AND r.source_sha256 = k.source_sha256 AND r.look_sha256 = k.look_sha256
@@ -52,8 +53,13 @@ CROSS JOIN LATERAL (
 """
 
 
-def _arrays(keys: Collection[RenditionKey]) -> dict[str, list[str]]:
-    return {name: [getattr(key, name) for key in keys] for name in RenditionKey.__dataclass_fields__}
+def _parameters(merchant: int, keys: Iterable[RenditionKey]) -> dict[str, Any]:
+    rows = recordset(tuple(RenditionKey.__dataclass_fields__), map(_values, keys))
+    return {"merchant": merchant, "version": PIPELINE_VERSION, "keys": rows}
+
+
+def _values(key: RenditionKey) -> tuple[str, str, str, str]:
+    return key.source_sha256, key.look_sha256, key.trunk_sha256, key.preset
 
 
 def _by_key(rows: Iterable[Row[Any]]) -> dict[RenditionKey, int]:
@@ -62,10 +68,7 @@ def _by_key(rows: Iterable[Row[Any]]) -> dict[RenditionKey, int]:
 
 def find_renditions(connection: Connection, merchant: int, keys: Collection[RenditionKey]) -> dict[RenditionKey, int]:
     """Return the ids of the renditions that exist."""
-    rows = connection.execute(
-        text(FIND.format(lock="")), {"merchant": merchant, "version": PIPELINE_VERSION} | _arrays(keys)
-    )
-    return _by_key(rows)
+    return _by_key(connection.execute(text(FIND.format(lock="")), _parameters(merchant, keys)))
 
 
 def hold_renditions(connection: Connection, merchant: int, keys: Collection[RenditionKey]) -> dict[RenditionKey, int]:
@@ -73,11 +76,7 @@ def hold_renditions(connection: Connection, merchant: int, keys: Collection[Rend
 
     Locked in the order of their keys, so nobody deadlocks.
     """
-    rows = connection.execute(
-        text(FIND.format(lock="FOR KEY SHARE")),
-        {"merchant": merchant, "version": PIPELINE_VERSION} | _arrays(sorted(keys)),
-    )
-    return _by_key(rows)
+    return _by_key(connection.execute(text(FIND.format(lock="FOR KEY SHARE")), _parameters(merchant, sorted(keys))))
 
 
 def add_renditions(connection: Connection, merchant: int, new: Collection[NewRendition]) -> dict[RenditionKey, int]:
@@ -91,18 +90,19 @@ def add_renditions(connection: Connection, merchant: int, new: Collection[NewRen
         text(f"""
         INSERT INTO renditions (merchant_id, pipeline_version, {KEY_COLUMNS}, object_key, sha256, bytes, width, height)
         SELECT :merchant, :version, new.*
-        FROM unnest({KEY_ARRAYS}, CAST(:object_key AS text[]), CAST(:sha256 AS text[]), CAST(:bytes AS bigint[]),
-                    CAST(:width AS int[]), CAST(:height AS int[]))
-             AS new ({KEY_COLUMNS}, object_key, sha256, bytes, width, height)
+        FROM json_to_recordset(CAST(:rows AS json))
+             AS new ({KEY_TYPES}, object_key text, sha256 text, bytes bigint, width int, height int)
         ORDER BY {KEY_COLUMNS}
         ON CONFLICT DO NOTHING
         RETURNING id, {KEY_COLUMNS}
         """),
-        {"merchant": merchant, "version": PIPELINE_VERSION}
-        | _arrays([rendition.key for rendition in new])
-        | {
-            name: [getattr(rendition, name) for rendition in new]
-            for name in ("object_key", "sha256", "bytes", "width", "height")
+        {
+            "merchant": merchant,
+            "version": PIPELINE_VERSION,
+            "rows": recordset(
+                (*RenditionKey.__dataclass_fields__, "object_key", "sha256", "bytes", "width", "height"),
+                ((*_values(one.key), one.object_key, one.sha256, one.bytes, one.width, one.height) for one in new),
+            ),
         },
     )
     return _by_key(rows)
@@ -115,13 +115,11 @@ def link_jobs(connection: Connection, batch_id: UUID, links: Mapping[tuple[int, 
     connection.execute(
         text("""
         INSERT INTO job_renditions (batch_id, ordinal, preset, rendition_id)
-        SELECT :batch, * FROM unnest(CAST(:ordinals AS int[]), CAST(:presets AS text[]), CAST(:ids AS bigint[]))
+        SELECT :batch, * FROM json_to_recordset(CAST(:links AS json)) AS new (ordinal int, preset text, id bigint)
         ON CONFLICT (batch_id, ordinal, preset) DO UPDATE SET rendition_id = excluded.rendition_id
         """),
         {
             "batch": batch_id,
-            "ordinals": [ordinal for ordinal, _ in links],
-            "presets": [preset for _, preset in links],
-            "ids": list(links.values()),
+            "links": recordset(("ordinal", "preset", "id"), ((*of, rendition) for of, rendition in links.items())),
         },
     )

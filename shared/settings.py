@@ -29,9 +29,12 @@ class Settings(BaseSettings):
         description="Folder of the embedded servers, the default object store and the logs.",
     )
     database_url: SecretStr | None = Field(
-        None, description="Postgres, as postgresql+psycopg://user:password@host/name. Unset: embedded."
+        None,
+        description="Postgres, as postgresql+psycopg://user:password@host/name?sslmode=verify-full. Unset: embedded.",
     )
-    broker_url: SecretStr | None = Field(None, description="Redis or Valkey, as redis://host:6379/0. Unset: embedded.")
+    broker_url: SecretStr | None = Field(
+        None, description="Redis or Valkey, as redis://host:6379/0, for TLS rediss://. Unset: embedded."
+    )
     store_url: str | None = Field(
         None, description="Object store: s3://bucket/prefix or file:///folder. Unset: a folder in the home."
     )

@@ -60,6 +60,8 @@ merchants = Table(
     # Prefixes of s3:// URLs that may be read for the merchant with our own key.
     Column("allowed_sources", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     _moment("created_at", default=True, nullable=False),
+    # Since when everything of the merchant's is being removed, and nothing new accepted.
+    _moment("erasing_at"),
 )
 
 # What a URL of the web last gave; the object lies under the merchant's sources/.
@@ -252,6 +254,19 @@ job_renditions = Table(
     Column("rendition_id", ForeignKey("renditions.id"), nullable=False),
     ForeignKeyConstraint(["batch_id", "ordinal"], ["jobs.batch_id", "jobs.ordinal"], name="fk_job_renditions_job"),
     Index("ix_job_renditions_rendition_id", "rendition_id"),
+)
+
+# Append-only; a trigger sees to that. No foreign key: an entry outlives its merchant.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _moment("at", default=True, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("merchant_id", BigInteger),
+    Column("details", JSONB, nullable=False),
+    Index("ix_audit_merchant_id", "merchant_id", "id"),
 )
 
 workers = Table(

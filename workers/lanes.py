@@ -11,7 +11,7 @@ import itertools
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -30,26 +30,34 @@ class Canvas:
     area: Tensor
     row: Tensor
 
-    def stacks_with(self, other: Canvas) -> bool:
-        """Whether both can lie in one minibatch."""
-        return self.trunk_sha256 == other.trunk_sha256 and self.photo.shape == other.photo.shape
+    @property
+    def kind(self) -> Kind:
+        """Canvases of one kind can lie in one minibatch."""
+        return self.trunk_sha256, *self.photo.shape[1:]
 
 
-@dataclass(order=True)
+Kind = tuple[str, int, int]
+"""Trunk, height and width."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Waiting:
-    priority: int
-    order: int
-    canvas: Canvas = field(compare=False)
-    painted: Future[Tensor] = field(compare=False)
+    canvas: Canvas
+    painted: Future[Tensor]
+
+
+Turn = tuple[int, int]
+"""Priority and order of submission; no two are alike."""
 
 
 class Lanes:
     """Threads that paint what was submitted, by priority and then in order."""
 
-    def __init__(self, paint: Paint, *, lanes: int, minibatch: int) -> None:
+    def __init__(self, paint: Paint, *, lanes: int, most: Callable[[int, int], int]) -> None:
+        """``most`` gives how many pictures of a height and width are worth stacking, at least 1."""
         self._paint = paint
-        self._minibatch = minibatch
-        self._heap: list[_Waiting] = []
+        self._most = most
+        self._waiting: dict[Kind, list[tuple[Turn, _Waiting]]] = {}  # heaps, none of them empty
         self._order = itertools.count()
         self._changed = threading.Condition()
         self._closed = False
@@ -67,7 +75,8 @@ class Lanes:
             if self._closed:
                 painted.cancel()
                 return painted
-            heapq.heappush(self._heap, _Waiting(priority, next(self._order), canvas, painted))
+            turn = (priority, next(self._order))
+            heapq.heappush(self._waiting.setdefault(canvas.kind, []), (turn, _Waiting(canvas, painted)))
             self._changed.notify()
         return painted
 
@@ -75,9 +84,10 @@ class Lanes:
         """Cancel what nobody has begun to paint, and whatever is submitted from now on."""
         with self._changed:
             self._closed = True
-            for waiting in self._heap:
-                waiting.painted.cancel()
-            self._heap.clear()
+            for heap in self._waiting.values():
+                for _, waiting in heap:
+                    waiting.painted.cancel()
+            self._waiting.clear()
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -109,19 +119,17 @@ class Lanes:
                 waiting.painted.set_result(one)
 
     def _take(self) -> list[_Waiting]:
-        """Wait for work; return the first picture and those that stack with it. Empty when closed."""
+        """Wait for work; return the first picture and those that stack with it, in turn. Empty when closed."""
         with self._changed:
-            while not self._heap:
+            while not self._waiting:
                 if self._closed:
                     return []
                 self._changed.wait()
-            first = heapq.heappop(self._heap)
-            others = [w for w in sorted(self._heap) if w.canvas.stacks_with(first.canvas)]
-            minibatch = [first, *others[: self._minibatch - 1]]
-            if len(minibatch) > 1:
-                taken = {waiting.order for waiting in minibatch}
-                self._heap = [waiting for waiting in self._heap if waiting.order not in taken]
-                heapq.heapify(self._heap)
+            kind = min(self._waiting, key=lambda kind: self._waiting[kind][0][0])
+            heap = self._waiting[kind]
+            minibatch = [heapq.heappop(heap)[1] for _ in range(min(len(heap), self._most(*kind[1:])))]
+            if not heap:
+                del self._waiting[kind]
             for waiting in minibatch:
                 waiting.painted.set_running_or_notify_cancel()
             return minibatch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable
 
@@ -15,6 +16,12 @@ from workers.model.generator import Generator
 from workers.model.tiles import paint
 
 TRUNKS_KEPT = 4
+
+STACKED = 8
+"""Pictures of one size that a GPU paints at once, memory permitting. On a CPU minibatches do not pay."""
+
+BYTES_PER_PIXEL = 1024
+"""Device memory that painting takes for a pixel: activations of 16 channels in fp32 and copies, with a margin."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -36,12 +43,23 @@ def fastest_precision(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
+def _memory(device: torch.device) -> int:
+    """Bytes of memory that are free on a device; on a CPU the photos in hand are what is limited."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else sys.maxsize
+
+
 class Painter:
     """Runs the generator on one device. Safe to call from several lanes at once."""
 
-    def __init__(self, device: torch.device, fetch_trunk: Callable[[str], bytes]) -> None:
-        """``fetch_trunk`` returns the bytes of a trunk by its sha256, verified."""
+    def __init__(self, device: torch.device, fetch_trunk: Callable[[str], bytes], *, minibatch: int = 0) -> None:
+        """``fetch_trunk`` returns the bytes of a trunk by its sha256, verified.
+
+        ``minibatch``: pictures painted at once at most; 0: what measures best on the device.
+        """
         self.device = device
+        self.precision = fastest_precision(device)
+        self._stacked = minibatch or (STACKED if device.type == "cuda" else 1)
+        self._pixels_that_fit = _memory(device) // BYTES_PER_PIXEL
         self._fetch = fetch_trunk
         self._trunks: dict[str, Generator] = {}
         self._lock = threading.Lock()
@@ -51,18 +69,17 @@ class Painter:
         """Lanes that measure best: one for a GPU, on a CPU one per core with one torch thread each."""
         return 1 if self.device.type == "cuda" else len(os.sched_getaffinity(0))
 
-    @property
-    def minibatch(self) -> int:
-        """Images worth stacking: on a CPU minibatches do not pay."""
-        return 8 if self.device.type == "cuda" else 1
+    def most(self, height: int, width: int) -> int:
+        """How many pictures of a size are worth stacking: less where so many did not fit the memory before."""
+        return max(1, min(self._stacked, self._pixels_that_fit // (height * width)))
 
     def paint(self, trunk_sha256: str, photos: Tensor, areas: Tensor, rows: Tensor) -> Tensor:
         """Paint photos of one size with rows (N, row_size): uint8 (N, 3, H, W) → uint8 (N, 3, H, W).
 
         ``areas``, uint8 (N, 1, H, W), is 255 where a photo is measured and 0 on a background to be kept.
 
-        A minibatch that does not fit the device's memory is halved. Raises DeviceUnavailable when the
-        device fails.
+        A minibatch that does not fit the device's memory is halved, and later ones are made no larger than
+        that. Raises DeviceUnavailable when the device fails.
         """
         generator = self._trunk(trunk_sha256)
         try:
@@ -75,16 +92,21 @@ class Painter:
         # Out here, where no traceback holds what the failed minibatch had in memory.
         torch.cuda.empty_cache()
         half = len(photos) // 2
+        self._pixels_that_fit = min(self._pixels_that_fit, (len(photos) - half) * photos[0, 0].numel())
         parts = (slice(None, half), slice(half, None))
         return torch.cat([self.paint(trunk_sha256, photos[part], areas[part], rows[part]) for part in parts])
 
     @torch.inference_mode()
     def _paint(self, generator: Generator, photos: Tensor, areas: Tensor, rows: Tensor) -> Tensor:
-        on_device = photos.to(self.device, non_blocking=True).float() / 255
+        on_device = self._moved(photos).float() / 255
         # Measuring everywhere is the cheaper way, and most pictures of scenes need no other.
-        area = None if bool((areas == 255).all()) else areas.to(self.device, non_blocking=True).float() / 255
-        painted = paint(generator, on_device.to(fastest_precision(self.device)), rows.to(self.device), area)
+        area = None if bool((areas == 255).all()) else self._moved(areas).float() / 255
+        painted = paint(generator, on_device.to(self.precision), rows.to(self.device), area)
         return (painted * 255).round_().clamp_(0, 255).to(torch.uint8).cpu()
+
+    def _moved(self, pixels: Tensor) -> Tensor:
+        """Move uint8 to the device: a quarter of float's bytes, from pinned memory, beside what it computes."""
+        return pixels.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else pixels
 
     def _trunk(self, sha256: str) -> Generator:
         with self._lock:

@@ -24,6 +24,7 @@ from shared.chunks import Claim
 from shared.database import transaction
 from shared.errors import Conflict, ImageError, NotAllowed, SourceUnavailable, Unavailable
 from shared.jobs import Failed, Job, PutBack
+from shared.look import Look
 from shared.outcomes import Outcome, Succeeded
 from shared.renditions import NewRendition, RenditionKey, find_renditions
 from shared.tables import QUEUES
@@ -90,6 +91,7 @@ class Prepared:
 def outcomes(studio: Studio, lease: Lease, queued: Sequence[Job]) -> Iterator[Outcome]:
     """Yield what becomes of jobs. A worker that drains leaves out what it has not begun."""
     in_hand: deque[Prepared] = deque()
+    pixels = 0
     try:
         for prepared in _prepared(studio, lease, queued):
             lease.progress()
@@ -97,7 +99,9 @@ def outcomes(studio: Studio, lease: Lease, queued: Sequence[Job]) -> Iterator[Ou
                 yield prepared
                 continue
             in_hand.append(prepared)
-            while in_hand and (in_hand[0].is_painted or sum(one.pixels for one in in_hand) >= PIXELS_IN_HAND):
+            pixels += prepared.pixels
+            while in_hand and (in_hand[0].is_painted or pixels >= PIXELS_IN_HAND):
+                pixels -= in_hand[0].pixels
                 yield _completed(studio, lease, in_hand.popleft())
         while in_hand:
             yield _completed(studio, lease, in_hand.popleft())
@@ -107,7 +111,8 @@ def outcomes(studio: Studio, lease: Lease, queued: Sequence[Job]) -> Iterator[Ou
 
 def _prepared(studio: Studio, lease: Lease, queued: Sequence[Job]) -> Iterator[Prepared | Outcome]:
     """Yield jobs prepared, or what became of them before that. An image's own error ends only that image."""
-    fetched = (_fetched(studio, lease, job) for job in queued)
+    digests = {look: _digest(studio, lease.claim, look) for look in {job.look for job in queued}}
+    fetched = (_fetched(studio, lease, job, digests[job.look]) for job in queued)
     for page in pages(fetched, seconds=LOOKUP_SECONDS, full=_enough_bytes):
         keys = [key for one in page if isinstance(one, Fetched) for key in one.keys]
         with transaction(studio.engine) as connection:
@@ -166,7 +171,12 @@ def _refused(job: Job, error: Exception) -> Outcome:
     )
 
 
-def _fetched(studio: Studio, lease: Lease, job: Job) -> Fetched | Outcome:
+def _digest(studio: Studio, claim: Claim, look: Look) -> str:
+    rows = {name: claim.batch.style_rows[name].sha256 for name in look.styles}
+    return look.digest(rows, studio.settings.making)
+
+
+def _fetched(studio: Studio, lease: Lease, job: Job, look_sha256: str) -> Fetched | Outcome:
     """Fetch a source and name the renditions it is to have."""
     claim = lease.claim
     try:
@@ -174,8 +184,6 @@ def _fetched(studio: Studio, lease: Lease, job: Job) -> Fetched | Outcome:
     except Exception as error:
         lease.progress()  # a host may have taken its time to fail
         return _refused(job, error)
-    rows = {name: claim.batch.style_rows[name].sha256 for name in job.look.styles}
-    look_sha256 = job.look.digest(rows, studio.settings.making)
     source_sha256 = hashlib.sha256(data).hexdigest()
     lease.progress()
     keys = [RenditionKey(source_sha256, look_sha256, claim.trunk_sha256, preset) for preset in claim.batch.presets]

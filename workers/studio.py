@@ -67,14 +67,17 @@ class RowCache:
     def __init__(self, store: ObjectStore, size: int = 1024) -> None:
         self._store = store
         self._load = lru_cache(maxsize=size)(self._fetch)
+        self._mixed = lru_cache(maxsize=size)(self._mix)
 
     def _fetch(self, sha256: str, object_key: str) -> Tensor:
         return row_from_bytes(verified_object(self._store, object_key, sha256))
 
     def mix(self, look: Look, rows: dict[str, StyleRow]) -> Tensor:
         """Return the row (row_size,) of a look: the mean of its styles' rows by their weights."""
-        weighted = [weight * self._load(rows[name].sha256, rows[name].object_key) for name, weight in look.mix]
-        return torch.stack(weighted).sum(0)
+        return self._mixed(tuple((weight, rows[name].sha256, rows[name].object_key) for name, weight in look.mix))
+
+    def _mix(self, weighted: tuple[tuple[float, str, str], ...]) -> Tensor:
+        return torch.stack([weight * self._load(sha256, key) for weight, sha256, key in weighted]).sum(0)
 
 
 def verified_object(store: ObjectStore, key: str, sha256: str) -> bytes:
@@ -105,7 +108,11 @@ def open_studio(settings: Settings, engine: Engine, store: ObjectStore, broker: 
     # One torch thread per lane: several lanes with one thread each beat one lane with many, and
     # codecs and network do not fight over the cores.
     torch.set_num_threads(1)
-    painter = Painter(device, lambda sha256: verified_object(store, f"models/{sha256}.safetensors", sha256))
+    painter = Painter(
+        device,
+        lambda sha256: verified_object(store, f"models/{sha256}.safetensors", sha256),
+        minibatch=settings.minibatch,
+    )
     lanes = settings.lanes or painter.lanes
     limits = Limits(settings.max_image_mib * 2**20, round(settings.max_megapixels * 1e6))
     studio = Studio(
@@ -122,7 +129,7 @@ def open_studio(settings: Settings, engine: Engine, store: ObjectStore, broker: 
         ),
         limits=limits,
         painter=painter,
-        lanes=Lanes(painter.paint, lanes=lanes, minibatch=settings.minibatch or painter.minibatch),
+        lanes=Lanes(painter.paint, lanes=lanes, most=painter.most),
         breaker=Breaker(),
         watchdog=Watchdog(settings.lease_seconds),
         rows=RowCache(store),

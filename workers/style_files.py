@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from sqlalchemy import Connection
-
-from shared.database import transaction
 from shared.errors import UsageError
-from shared.merchants import merchant_id
 from shared.model_versions import NewStyle, champion, find_version, install_style
+from shared.scope import styles_scope
 from shared.session import Session
 from shared.styles import Style, check_style_name, list_styles, require_styles, style_rows
 from workers.model.checkpoint import BadCheckpoint, row_from_bytes, row_to_bytes, trunk_from_bytes
@@ -20,8 +17,7 @@ from workers.studio import verified_object
 
 def export_style(session: Session, name: str, merchant: str | None, out: Path) -> RowLabel:
     """Write the current row of a style that a merchant may use to a file. Raises UnknownStyle, UsageError."""
-    with transaction(session.engine) as connection:
-        mine = _merchant(connection, merchant)
+    with styles_scope(session.engine, merchant) as (connection, mine):
         trunk = champion(connection).trunk_sha256
         known = style_rows(connection, mine, trunk)
         require_styles([name], known)
@@ -46,9 +42,8 @@ def import_style(session: Session, file: Path, merchant: str | None, name: str |
     row, label = read_row_file(_read(file))
     style = Style(name or label.name, label.title, label.artist, label.year, label.licence)
     check_style_name(style.name)
-    with transaction(session.engine) as connection:
+    with styles_scope(session.engine, merchant) as (connection, mine):
         version = find_version(connection, label.trunk_sha256)
-        mine = _merchant(connection, merchant)
     if version is None:
         raise BadCheckpoint(
             f"{file} was learnt on another trunk ({label.trunk_sha256[:12]}…), which is not installed here: "
@@ -57,12 +52,9 @@ def import_style(session: Session, file: Path, merchant: str | None, name: str |
     trunk = trunk_from_bytes(verified_object(session.store, version.object_key, version.trunk_sha256))
     if len(row) != trunk.architecture.row_size:
         raise BadCheckpoint(f"{file} holds {len(row)} numbers and its trunk needs {trunk.architecture.row_size}")
-    install_style(session.engine, session.store, NewStyle(style, version.trunk_sha256, row_to_bytes(row), mine))
+    new = NewStyle(style, version.trunk_sha256, row_to_bytes(row), mine)
+    install_style(session.engine, session.store, new, what="styles import")
     return RowLabel(**asdict(style), trunk_sha256=version.trunk_sha256), version.state == "champion"
-
-
-def _merchant(connection: Connection, name: str | None) -> int | None:
-    return merchant_id(connection, name) if name else None
 
 
 def _read(file: Path) -> bytes:

@@ -17,10 +17,9 @@ from tempfile import TemporaryDirectory
 import torch
 from PIL import Image
 
-from shared.database import transaction
 from shared.errors import ImageError, MissingObject, UsageError
-from shared.merchants import merchant_id
 from shared.model_versions import NewStyle, champion, install_style
+from shared.scope import styles_scope
 from shared.session import Session
 from shared.store import ObjectStore
 from shared.styles import StyleRow, check_style_name, require_free, style_rows
@@ -63,8 +62,7 @@ def learn_style(session: Session, lesson: Lesson, tell: Callable[[str], None]) -
     """
     style = lesson.style
     check_style_name(style.name)
-    with transaction(session.engine) as connection:
-        merchant = merchant_id(connection, lesson.merchant) if lesson.merchant else None
+    with styles_scope(session.engine, lesson.merchant) as (connection, merchant):
         if not lesson.relearns:
             require_free(connection, style.name, merchant)
         version = champion(connection)
@@ -100,7 +98,8 @@ def learn_style(session: Session, lesson: Lesson, tell: Callable[[str], None]) -
     else:
         learning = learn_row(config, known, data, vgg, device=device, report=report)
     new = NewStyle(style, version.trunk_sha256, learning.row, merchant, renews=lesson.relearns)
-    return Learnt(install_style(session.engine, session.store, new), learning, photos, trials)
+    row = install_style(session.engine, session.store, new, what="styles add")
+    return Learnt(row, learning, photos, trials)
 
 
 @contextmanager

@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from shared.database import transaction
 from shared.errors import UsageError
-from shared.merchants import merchant_id
 from shared.model_versions import champion
+from shared.scope import styles_scope
 from shared.session import Session
 from shared.styles import require_styles, style_rows
 from workers.images.background import paint_weight
@@ -30,9 +29,9 @@ def preview_style(session: Session, name: str, image: Path, merchant: str | None
     settings = session.settings
     if out.suffix.lower() not in SUFFIXES:
         raise UsageError(f"--out {out}: choose a name that ends in {', '.join(SUFFIXES)}")
-    with transaction(session.engine) as connection:
+    with styles_scope(session.engine, merchant) as (connection, mine):
         version = champion(connection)
-        known = style_rows(connection, merchant_id(connection, merchant) if merchant else None, version.trunk_sha256)
+        known = style_rows(connection, mine, version.trunk_sha256)
     require_styles([name], known)
     row = row_from_bytes(verified_object(session.store, known[name].object_key, known[name].sha256))
     try:

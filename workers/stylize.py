@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 
 import structlog
+from sqlalchemy import Connection
 
 from shared import chunks, jobs
 from shared.chunks import Claim
@@ -43,6 +44,7 @@ def stylize_chunk(studio: Studio, chunk_id: int) -> None:
     try:
         with transaction(studio.engine) as connection:
             claim = chunks.claim(connection, chunk_id, studio.worker_id, studio.settings.lease_seconds)
+            queued = [] if claim is None else _queued(connection, claim)
     except Unavailable as error:
         studio.breaker.failed(error)
         return
@@ -50,7 +52,7 @@ def stylize_chunk(studio: Studio, chunk_id: int) -> None:
         return
     try:
         with studio.watchdog.watching(claim.hold):
-            _work(studio, claim)
+            _work(studio, claim, queued)
         with transaction(studio.engine) as connection:
             chunks.release(connection, claim)
     except LeaseLost as error:
@@ -63,11 +65,13 @@ def stylize_chunk(studio: Studio, chunk_id: int) -> None:
         _dispatch(studio)
 
 
-def _work(studio: Studio, claim: Claim) -> None:
-    """Style a claimed chunk, until it is done, cancelled, or the worker drains."""
+def _queued(connection: Connection, claim: Claim) -> list[Job]:
+    return jobs.queued_jobs(connection, claim.batch.id, claim.first_ordinal, claim.last_ordinal)
+
+
+def _work(studio: Studio, claim: Claim, queued: Sequence[Job]) -> None:
+    """Style the jobs of a claimed chunk, until they are done, the batch is cancelled, or the worker drains."""
     lease = Lease(studio.engine, studio.watchdog, claim, studio.settings.lease_seconds)
-    with transaction(studio.engine) as connection:
-        queued = jobs.queued_jobs(connection, claim.batch.id, claim.first_ordinal, claim.last_ordinal)
     if claim.careful:
         gathered = _carefully(studio, lease, queued)
     else:

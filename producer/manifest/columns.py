@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from producer.manifest.credentials import without_credentials
 from producer.manifest.row import ManifestRow, shortened, storable
 from producer.manifest.source import Sources
 from shared.errors import InvalidInput, ManifestError, UsageError
@@ -60,6 +61,7 @@ def require_image_column(name: str, columns: Iterable[str]) -> None:
 
 def read_row(line: int, values: dict[str, str], columns: Columns, sources: Sources) -> ManifestRow:
     """Interpret one row. What is wrong with it goes into its ``error``; nothing is raised."""
+    values = without_credentials(values, columns.image)
     image = _value(values, columns.image)
     given_sku = _sku(values, columns)
     wish = sources.wish(image) if image else given_sku or f"row-{line}"
@@ -77,6 +79,7 @@ def read_row(line: int, values: dict[str, str], columns: Columns, sources: Sourc
 
 def bad_row(line: int, values: dict[str, str], columns: Columns, sources: Sources, error: InvalidInput) -> ManifestRow:
     """Make the row of a record that cannot be interpreted."""
+    values = without_credentials(values, columns.image)
     sku = _sku(values, columns)[:_SKU_LIMIT]
     return ManifestRow(
         line, sku, "", sources.named(_value(values, columns.image)), sku or f"row-{line}", None, None, values, error

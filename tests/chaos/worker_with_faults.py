@@ -18,10 +18,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from shared import chunks, jobs
+from shared import chunks
 from shared.cli import main as atelier
 from shared.store.file import FileStore
-from workers import stages, worker
+from workers import stages, stylize, worker
 
 MARK = b"marked by a test"
 
@@ -69,7 +69,7 @@ def fail() -> None:
 
 
 STEPS: dict[str, Callable[[], None]] = {
-    "after-claim": lambda: wrap(jobs, "queued_jobs", before=die),
+    "after-claim": lambda: wrap(stylize, "_work", before=die),
     "after-decode": lambda: wrap(stages, "decode", after=die),
     "after-put": lambda: wrap(FileStore, "put", after=die),
     "before-commit": lambda: wrap(chunks, "finish", after=die),

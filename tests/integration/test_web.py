@@ -6,17 +6,13 @@ import gzip
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from certificates import certificate
 from hosting import Host, answer, serving
 
 from shared.database import transaction
@@ -238,30 +234,6 @@ def test_host_that_refuses_the_connection_may_be_back_later() -> None:
     with pytest.raises(SourceUnavailable, match="could not be reached a moment ago") as again:
         fetching.get("http://images.example:1/b")
     assert again.value.counts
-
-
-def certificate(folder: Path, name: str) -> Path:
-    """Make a certificate for a name, signed by itself; its key lies in the same file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    file = folder / f"{name}.pem"
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    file.write_bytes(secret + made.public_bytes(serialization.Encoding.PEM))
-    return file
 
 
 def test_certificate_must_be_the_hosts_though_an_address_is_connected_to(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 import numpy as np
 
-from workers.images.compose import STRIP_PX, compose, shrink, working_size
+from workers.images.compose import STRIP_ROWS, compose, shrink, working_size
 
 RNG = np.random.default_rng(1)
 
@@ -29,19 +29,36 @@ def test_pixels_of_no_weight_stay_the_photo() -> None:
 
 
 def test_an_enlarged_picture_has_no_seams_between_strips_and_keeps_its_size() -> None:
-    height = 2 * STRIP_PX + 50
+    height = 2 * STRIP_ROWS + 50
     photo = np.broadcast_to(np.linspace(0, 200, height)[:, None, None], (height, 300, 3)).astype(np.uint8)
     small = shrink(photo, working_size(300, height, working_px=256, texture_scale=1))
     result = compose(photo, small, 255 - small, everywhere(small), strength=1)
     assert result.shape == photo.shape
     jumps = np.abs(np.diff(result[:, 150, 0].astype(int)))
-    assert jumps[STRIP_PX - 1] <= 4
-    assert jumps[2 * STRIP_PX - 1] <= 4
+    assert jumps[STRIP_ROWS - 1] <= 4
+    assert jumps[2 * STRIP_ROWS - 1] <= 4
 
 
 def test_the_working_size_never_exceeds_the_photo() -> None:
     assert working_size(300, 200, working_px=1024, texture_scale=1) == (300, 200)
     assert working_size(4000, 2000, working_px=1024, texture_scale=2) == (512, 256)
+
+
+def test_photos_of_nearly_one_shape_are_painted_at_one_size_and_never_enlarged() -> None:
+    sizes = {working_size(4000, height, working_px=768, texture_scale=1) for height in range(2990, 3011)}
+    assert sizes == {(768, 576)}
+    assert working_size(4000, 30, working_px=768, texture_scale=1) == (768, 6)
+    for width, height in ((770, 769), (769, 770), (1000, 90), (900, 899)):
+        working = working_size(width, height, working_px=768, texture_scale=1)
+        assert max(working) == 768
+        assert all(small <= large for small, large in zip(working, (width, height), strict=True))
+
+
+def test_a_blend_is_exact_to_within_half_a_level() -> None:
+    photo, paint = RNG.integers(0, 256, (2, 80, 64, 3), dtype=np.uint8)
+    weight = RNG.integers(0, 256, (80, 64), dtype=np.uint8)
+    exact = photo + (paint.astype(float) - photo) * (np.rint(weight * 0.6) / 255)[..., None]
+    assert np.abs(compose(photo, photo, paint, weight, strength=0.6) - exact).max() <= 0.5
 
 
 def test_the_texture_scale_sizes_strokes_relative_to_the_picture_at_any_resolution() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -26,9 +27,26 @@ def test_plain_numbers_and_harmless_text_stay(cell: str) -> None:
     assert guarded(cell) == cell
 
 
-@given(st.text("='+- \t\rx1"))
-def test_guard_can_be_undone(text: str) -> None:
-    assert unguarded(guarded(text)) == text
+@pytest.mark.parametrize("separator", [";", "\t", "\r", "\n", ";\t", "\n \n", "; ", ";'\t", ';"', ';""'])
+@pytest.mark.parametrize("formula", ["=cmd|' /C calc'!A0", "@SUM(A1)", "+1", "＝1"])
+def test_no_formula_begins_where_another_program_sees_a_cell_begin(separator: str, formula: str) -> None:
+    written = next(csv_lines([f"red{separator}{formula}", "sku"], []))
+    cells = [cell.replace('"', "") for cell in re.split("[;\t\r\n]", written)]
+    assert not any(re.match(r"\s*[=+\-@＝＋－＠]", cell) for cell in cells)
+
+
+@given(st.text("='+- \t\r\n;x1＝"))
+def test_guard_can_be_undone_and_leaves_no_formula(text: str) -> None:
+    safe = guarded(text)
+    assert unguarded(safe) == text
+    if not re.fullmatch(r"[+-]?\d+", text):
+        assert not any(re.match(r"\s*[=+\-@＝＋－＠]", cell) for cell in re.split("[;\t\r\n]", safe))
+
+
+def test_a_long_cell_of_nothing_but_separators_takes_no_time_to_guard() -> None:
+    cell = "\t;' " * 250_000
+    assert unguarded(guarded(cell)) == cell
+    assert guarded(cell + "=1").endswith("'=1")
 
 
 def test_written_file_reads_back_with_the_standard_library(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """URLs of services that cannot be read are refused at once, and no piece of a password is repeated."""
 
+import ssl
+
 import pytest
 
 from shared.broker import make_celery
@@ -46,3 +48,16 @@ def test_urls_that_can_be_read() -> None:
         make_celery(url).close()
     make_engine("postgresql+psycopg://a:p%40ss@host:5432/db").dispose()
     make_engine("postgresql+psycopg://a@/db?host=/run/postgres").dispose()
+
+
+@pytest.mark.parametrize(
+    ("url", "checked"),
+    [
+        ("rediss://host", ssl.CERT_REQUIRED),
+        ("rediss://host/0?ssl_ca_certs=/ca.pem", ssl.CERT_REQUIRED),
+        ("rediss://host/0?ssl_cert_reqs=none", ssl.CERT_NONE),
+    ],
+)
+def test_the_certificate_of_redis_is_checked_unless_the_url_says_otherwise(url: str, checked: ssl.VerifyMode) -> None:
+    with make_celery(url) as app, app.connection_for_read() as connection:
+        assert connection.ssl["ssl_cert_reqs"] == checked

@@ -45,7 +45,9 @@ def paint_weight(rgb: Pixels) -> Pixels:
     together with the border, or is a hole seen through the product; bright parts of the product itself
     are painted. A picture whose border is not white, a scene, is painted everywhere: 255.
     """
-    least: Field = ndimage.uniform_filter(rgb.min(axis=2).astype(np.float32), 3)
+    # Channel by channel: a reduction over a last axis of three takes ten times as long.
+    darkest = np.minimum(np.minimum(rgb[..., 0], rgb[..., 1]), rgb[..., 2])
+    least: Field = ndimage.uniform_filter(darkest.astype(np.float32), 3)
     level = float(np.median(_border(least)))
     white = float(_ramp(level, WHITE_FROM, WHITE_TO))
     if white == 0:
@@ -88,7 +90,7 @@ def _background(above: Field) -> npt.NDArray[np.bool_]:
     """
     areas, count = ndimage.label(above >= -FALL_TO)
     sizes = np.bincount(areas.ravel(), minlength=count + 1)
-    as_bright = np.bincount(areas.ravel(), weights=(above >= -FALL_FROM).ravel(), minlength=count + 1)
+    as_bright = np.bincount(areas[above >= -FALL_FROM], minlength=count + 1)
     found = _at_border(areas, count) | (as_bright >= HOLE_SHARE * sizes)
     found[0] = False
     kept: npt.NDArray[np.bool_] = found[areas]
@@ -110,6 +112,6 @@ def _border(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def _ramp(value: Field | float, start: float, end: float) -> Field | float:
     """Smoothstep: 0 up to ``start``, 1 from ``end`` on, without a kink in between."""
-    t = np.clip((value - start) / (end - start), 0.0, 1.0)
+    t = np.clip((value - start) * (1 / (end - start)), 0.0, 1.0)
     smooth: Field | float = t * t * (3 - 2 * t)
     return smooth

@@ -1,0 +1,28 @@
+"""A merchant is erased while a worker has chunks of theirs in hand."""
+
+from __future__ import annotations
+
+from crew import Crew
+
+from shared import chunks
+from shared.belongings import count_rows, own_objects
+from shared.database import transaction
+from shared.erasure import erase
+
+
+def test_nothing_is_left_and_the_worker_lives_on(crew: Crew) -> None:
+    batch = crew.submit(60)
+    worker = crew.start()
+    crew.done(batch.id, 4)
+    session = crew.session
+    with transaction(session.engine) as connection:
+        chunks.cancel_batch(connection, batch.id)
+    done = erase(session.engine, session.store, batch.merchant_id, lambda _: None)
+    assert done.objects >= 60
+    with transaction(session.engine) as connection:
+        assert count_rows(connection, batch.merchant_id) == {}
+    assert list(own_objects(session.store, batch.merchant_id)) == []
+    again = crew.submit(3, name="again")
+    crew.finished(again.id)
+    assert crew.batch(again.id).succeeded == 3
+    assert not crew.gone(worker, 0)

@@ -1,0 +1,176 @@
+"""Upgrades of tables that are in use: down and up again over rows, and what an earlier release still writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from filled import add_finished, add_waiting
+from sqlalchemy import ARRAY, Boolean, Column, Connection, DateTime, Double, MetaData, Table, Text, Uuid, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import make_url
+
+from shared.database import MIGRATIONS, make_engine, needs_upgrade, transaction, upgrade
+from shared.errors import UsageError
+from shared.session import Session
+from shared.tables import metadata
+
+JOBS = 200
+KEPT = ("merchants", "batches", "chunks", "jobs", "renditions", "job_renditions", "styles", "style_rows", "fair_shares")
+"""Tables that every revision has."""
+
+WORDS = {"queue": "bulk", "state": "candidate"}
+"""What a column with a choice of words may hold, where it has no default."""
+
+
+def downgrade(connection: Connection, to: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.downgrade(config, to)
+
+
+def revisions() -> list[str]:
+    """All revisions, newest first."""
+    return [one.revision for one in ScriptDirectory(str(MIGRATIONS)).walk_revisions()]
+
+
+def contents(connection: Connection) -> dict[str, Any]:
+    """Number of rows of each table, and a digest of what the first revision's columns hold."""
+    digest = "SELECT count(*), md5(string_agg(to_jsonb(t)::text, '' ORDER BY to_jsonb(t)::text)) FROM"
+    left_out = {"merchants": " - 'allowed_sources' - 'erasing_at'"}
+    return {
+        table: tuple(
+            connection.execute(
+                text(digest.replace("to_jsonb(t)", f"(to_jsonb(t){left_out.get(table, '')})") + f" {table} t")
+            ).one()
+        )
+        for table in KEPT
+    }
+
+
+def test_every_migration_goes_down_and_up_again_over_rows_and_loses_none(session: Session) -> None:
+    with transaction(session.engine) as connection:
+        add_finished(connection, "shop", JOBS)
+        add_waiting(connection, "other", JOBS)
+        before = contents(connection)
+    newest, *earlier = revisions()
+    for revision in earlier:
+        with transaction(session.engine) as connection:
+            downgrade(connection, revision)
+            assert contents(connection) == before
+    assert needs_upgrade(session.engine)
+    assert upgrade(session.engine) == [*earlier[-2::-1], newest]
+    with transaction(session.engine) as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert contents(connection) == before
+    with transaction(session.engine) as connection:
+        downgrade(connection, "base")
+        left = connection.execute(text("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")).scalar_one()
+        assert left == 1  # alembic's own
+
+
+def test_what_earlier_releases_write_can_be_written_still(session: Session) -> None:
+    """A worker of before goes on after the tables were brought up to date; it knows the columns of its time."""
+    known: dict[str, MetaData] = {}
+    for revision in revisions()[1:]:
+        with transaction(session.engine) as connection:
+            downgrade(connection, revision)
+            known[revision] = MetaData()
+            known[revision].reflect(connection)
+    upgrade(session.engine)
+    for revision, tables in known.items():
+        for everything in (False, True):
+            with transaction(session.engine) as connection:
+                written = write_a_row_of_each(connection, tables, everything=everything)
+                assert set(KEPT) <= set(written), revision
+                connection.rollback()
+
+
+def write_a_row_of_each(connection: Connection, tables: MetaData, *, everything: bool) -> dict[str, dict[str, Any]]:
+    """Insert, read, update and delete a row in each table, with the columns that must be given or with all."""
+    rows: dict[str, dict[str, Any]] = {}
+    ordered = [table for table in tables.sorted_tables if table.name not in ("alembic_version", "audit")]
+    for table in ordered:
+        given = {c.name: value(c, rows) for c in table.c if is_given(c, everything)}
+        rows[table.name] = dict(connection.execute(table.insert().values(given).returning(*table.c)).one()._mapping)
+        same = {c.name: rows[table.name][c.name] for c in table.c if c.identity is None}
+        assert connection.execute(table.update().where(*this(table, rows)).values(same)).rowcount == 1
+    for table in reversed(ordered):
+        assert connection.execute(table.delete().where(*this(table, rows))).rowcount == 1
+    return rows
+
+
+def is_given(column: Column[Any], everything: bool) -> bool:
+    if column.identity is not None:
+        return False
+    return everything or not (column.nullable or column.server_default)
+
+
+def this(table: Table, rows: dict[str, dict[str, Any]]) -> Iterator[Any]:
+    return (key == rows[table.name][key.name] for key in table.primary_key.columns)
+
+
+def value(column: Column[Any], rows: dict[str, dict[str, Any]]) -> Any:
+    """Something that a column may hold: what it refers to, else anything of its type."""
+    for key in column.foreign_keys:
+        return rows[key.column.table.name][key.column.name]
+    match column.type:
+        case Uuid():
+            return uuid4()
+        case JSONB():
+            return {}
+        case ARRAY():
+            return []
+        case Boolean():
+            return False
+        case DateTime():
+            return datetime.now(UTC)
+        case Double():
+            return 1.0
+        case Text() if column.server_default is not None:
+            return column.server_default.arg.text.split("'")[1]
+        case Text():
+            return WORDS.get(column.name, uuid4().hex)
+    return 0
+
+
+@contextmanager
+def weak_user(session: Session) -> Iterator[str]:
+    """Yield the URL of a database whose owner may create no role."""
+    assert session.settings.database_url
+    url = make_url(session.settings.database_url.get_secret_value())
+    name = f"weak_{uuid4().hex}"
+    admin = make_engine(url.render_as_string(hide_password=False)).execution_options(isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE ROLE {name} LOGIN"))
+        connection.execute(text(f"GRANT {name} TO CURRENT_USER WITH SET TRUE"))
+        connection.execute(text(f"CREATE DATABASE {name} OWNER {name}"))
+    yield url.set(username=name, database=name).render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        connection.execute(text(f"DROP ROLE {name}"))
+    admin.dispose()
+
+
+def test_who_may_not_create_the_merchants_role_is_told_what_a_superuser_has_to_do(session: Session) -> None:
+    with weak_user(session) as url:
+        engine = make_engine(url)
+        with pytest.raises(UsageError, match="GRANT atelier_merchant TO") as refused:
+            upgrade(engine)
+        _, _, told = str(refused.value).partition("CREATE ROLE atelier_merchant NOLOGIN; ")
+        with transaction(session.engine) as connection:
+            connection.execute(text(told.partition(";")[0]))
+        assert upgrade(engine)
+        with transaction(engine, merchant=1) as connection:
+            assert connection.execute(text("SELECT count(*) FROM batches")).scalar_one() == 0
+        engine.dispose()
