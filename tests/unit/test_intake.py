@@ -7,8 +7,12 @@ import pytest
 
 from producer.intake import Intake, local_path
 from producer.manifest import open_manifest
+from producer.pages import read_pages
 from shared.errors import SourceRefused
+from shared.look import Look
 from shared.store import open_store
+
+LOOK = Look((("udnie", 1.0),))
 
 
 def intake(tmp_path: Path, max_bytes: int = 100) -> Intake:
@@ -41,3 +45,35 @@ def test_file_over_the_limit_or_gone_is_refused_with_a_code(tmp_path: Path) -> N
 def test_only_file_urls_name_a_local_path() -> None:
     assert local_path("s3://shop/a.jpg") is None
     assert local_path("file:///a%20b.jpg") == Path("/a b.jpg")
+
+
+def test_files_taken_by_several_threads_stay_in_the_order_of_their_rows(tmp_path: Path) -> None:
+    """One that is gone fails by itself, in its place."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(8):
+        (folder / f"{number}.jpg").write_bytes(b"picture %d" % number)
+    manifest = tmp_path / "rows.csv"
+    names = ["0.jpg", "gone.jpg", *(f"{number}.jpg" for number in range(1, 8))]
+    manifest.write_text("sku,image\n" + "".join(f"{n},in/{name}\n" for n, name in enumerate(names)))
+    rows = open_manifest([str(manifest)]).rows()
+    with intake(tmp_path) as taking:
+        (page,) = read_pages(rows, lambda *_: [(LOOK, "")], taking, first=0)
+    assert [job.sku for job in page.jobs] == [str(n) for n in range(9)]
+    assert [job.code for job in page.jobs] == [None, "image_not_readable", *[None] * 7]
+    assert len({job.source for job in page.jobs}) == 9
+
+
+def test_a_page_of_files_is_made_to_last_with_a_sync_for_each_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(40):
+        (folder / f"{number}.jpg").write_bytes(b"picture %d" % number)
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    with intake(tmp_path) as taking:
+        pages = list(read_pages(open_manifest([str(folder)]).rows(), lambda *_: [(LOOK, "")], taking, first=0))
+    assert sum(len(page.jobs) for page in pages) == 40
+    assert 0 < len(synced) <= 10 * len(pages)
