@@ -37,9 +37,14 @@ check: install ## lint, types, import contracts
 audit: install ## look up known holes in the pinned packages (asks PyPI; fails where that cannot tell)
 	$(BIN)/uv tool run pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
 
-bench: install ## measure the generator's share of a run, and how fast a manifest becomes jobs
+bench: install ## measure the worker, its queue and its rivals side by side, some ten minutes
 	$(BIN)/python -m tests.bench.generator_share
 	$(BIN)/python -m tests.bench.submission
+	$(BIN)/python -m tests.bench.pipeline --images 24
+	$(BIN)/python -m tests.bench.side_by_side
+	$(BIN)/python -m tests.bench.queues --jobs 5000
+	$(BIN)/python -m tests.bench.preview_latency --waiting 1000
+	$(BIN)/python -m tests.bench.memory
 
 pictures: install ## make the README's pictures and the styles' thumbnails anew
 	$(BIN)/python -m docs.pictures

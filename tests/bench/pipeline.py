@@ -11,34 +11,25 @@ its fourth. Prints the medians of both, their ratio, and where a core's time goe
 from __future__ import annotations
 
 import argparse
-import io
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
-from uuid import UUID
 
 import numpy as np
 import torch
-from PIL import Image
 
-from producer.manifest import open_manifest
-from producer.submit import Order, submit_batch
-from shared import batches, embedded
-from shared.database import transaction
+from shared import embedded
 from shared.embedded import attached
-from shared.look import Look
 from shared.session import Session
 from shared.settings import Settings
 from tests.bench.machinery import spent
+from tests.bench.real_worker import ROOT, STYLE, done, pictures, submit, warm_worker
 from tests.bench.results import machine, write_results
 from tests.fresh import fresh_session
 from workers.images.background import paint_weight
@@ -49,8 +40,6 @@ from workers.images.limits import Limits
 from workers.model.checkpoint import Checkpoint, row_from_bytes
 from workers.painter import Painter
 
-ROOT = Path(__file__).resolve().parents[2]
-STYLE = "great-wave"
 FIRST, LAST = 0.2, 0.8
 """Shares of a batch between which the worker is measured."""
 
@@ -74,19 +63,6 @@ class Round:
     worker: float
     bare_core_ms: float
     worker_core_ms: float
-
-
-def pictures(sizes: tuple[tuple[int, int], ...], number: int) -> list[bytes]:
-    """Sample products as JPEGs of these sizes, no two of them alike."""
-    samples = [Image.open(path).convert("RGB") for path in sorted((ROOT / "producer" / "samples").glob("*.jpg"))]
-    found = []
-    for n in range(number):
-        picture = samples[n % len(samples)].resize(sizes[n % len(sizes)])
-        picture.putpixel((1, 1), (n % 256, n // 256, 0))
-        buffer = io.BytesIO()
-        picture.save(buffer, "jpeg", quality=90, comment=str(n))
-        found.append(buffer.getvalue())
-    return found
 
 
 @dataclass
@@ -128,45 +104,6 @@ class Bare:
         done = work()
         self.seconds[name] = self.seconds.get(name, 0.0) + time.thread_time() - started
         return done
-
-
-@contextmanager
-def warm_worker(session: Session, home: Path) -> Iterator[int]:
-    """Run a real worker, its generator warm, until the end of the block; yield its process id."""
-    settings = session.settings
-    assert settings.database_url
-    assert settings.broker_url
-    environment = os.environ | {
-        "ATELIER_DATABASE_URL": settings.database_url.get_secret_value(),
-        "ATELIER_BROKER_URL": settings.broker_url.get_secret_value(),
-        "ATELIER_STORE_URL": session.store.url,
-        "ATELIER_HOME": str(home),
-    }
-    command = [sys.executable, "-m", "shared.cli", "worker", "--attached"]
-    with (home / "worker.log").open("w") as log:
-        worker = subprocess.Popen(command, env=environment, cwd=ROOT, stdin=subprocess.PIPE, stdout=log, stderr=log)
-    try:
-        batch = submit(session, home / "warm", pictures(((64, 64),), 4))
-        while done(session, batch) < 4:
-            time.sleep(0.05)
-        yield worker.pid
-    finally:
-        worker.terminate()
-        worker.communicate()
-
-
-def submit(session: Session, folder: Path, found: list[bytes]) -> UUID:
-    """Write pictures into a folder and submit it; the number of its batch."""
-    folder.mkdir()
-    for n, data in enumerate(found):
-        (folder / f"{n:05}.jpg").write_bytes(data)
-    order = Order("bench", open_manifest([str(folder)]), (Look(((STYLE, 1.0),)),))
-    return submit_batch(session, order).batch.id
-
-
-def done(session: Session, batch: UUID) -> int:
-    with transaction(session.engine) as connection:
-        return batches.get_batch(connection, batch).done
 
 
 def measure(

@@ -18,10 +18,15 @@ def machine() -> str:
     return f"{os.cpu_count()} cores, {platform.machine()}{gpu}, torch {torch.__version__}"
 
 
-def write_results(name: str, found: dict[str, Any]) -> None:
-    """Print figures, and write them to ``tests/bench/results/NAME.json``."""
+def results_folder() -> Path:
+    """Return the folder of results, made if need be."""
     results = Path(__file__).parent / "results"
     results.mkdir(exist_ok=True)
-    text = json.dumps(found, indent=1) + "\n"
-    (results / f"{name}.json").write_text(text)
+    return results
+
+
+def write_results(name: str, found: dict[str, Any]) -> None:
+    """Print figures, and write them to ``tests/bench/results/NAME.json``."""
+    text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+    (results_folder() / f"{name}.json").write_text(text)
     sys.stdout.write(text)

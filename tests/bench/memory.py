@@ -1,0 +1,96 @@
+"""Whether memory stays flat. Run it as
+
+    python -m tests.bench.memory --help
+
+Submits many small pictures as one batch from a process of its own and lets a real worker style them, sampling the
+resident memory of both; then one picture of 25 megapixels. Prints peaks, and how much the worker's memory grew over
+the second half. Nothing is asserted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy import text
+
+from shared.database import transaction
+from shared.embedded import attached
+from shared.session import Session
+from tests.bench.real_worker import ROOT, STYLE, done, pictures, submit, warm_worker, write
+from tests.bench.results import machine, write_results
+from tests.fresh import fresh_session
+
+MIB = 2**20
+
+
+def memory(pid: int, field: str = "VmRSS") -> float:
+    """Resident memory of a process in MiB; ``VmHWM`` is its highest so far."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return max((round(int(line.split()[1]) / 1024, 1) for line in lines if line.startswith(field)), default=0.0)
+
+
+def submit_elsewhere(session: Session, folder: Path) -> tuple[UUID, float]:
+    """Submit a folder by the command; the batch, and the highest memory of its process in MiB."""
+    settings = session.settings
+    assert settings.database_url
+    assert settings.broker_url
+    environment = os.environ | {
+        "ATELIER_DATABASE_URL": settings.database_url.get_secret_value(),
+        "ATELIER_BROKER_URL": settings.broker_url.get_secret_value(),
+        "ATELIER_STORE_URL": session.store.url,
+        "ATELIER_HOME": str(settings.home),
+    }
+    command = [sys.executable, "-m", "shared.cli", "submit", str(folder), "--style", STYLE]
+    process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    peak = 0.0
+    while process.poll() is None:  # what the kernel says at the end counts from before the program was loaded
+        peak = max(peak, memory(process.pid, "VmHWM"))
+        time.sleep(0.02)
+    with transaction(session.engine) as connection:
+        batch = connection.execute(text("SELECT id FROM batches ORDER BY id DESC LIMIT 1")).scalar_one()
+    return batch, peak
+
+
+def main() -> None:
+    """Measure many small pictures, then one large."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=2000, help="small pictures")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="atelier") as name:
+        home = Path(name)
+        with (
+            attached(home / "servers", lasting=False) as services,
+            fresh_session(services, home) as session,
+            warm_worker(session, home) as worker,
+        ):
+            write(home / "small", pictures(((96, 96), (128, 96), (96, 128)), asked.images))
+            batch, producer = submit_elsewhere(session, home / "small")
+            samples = []
+            while (so_far := done(session, batch)) < asked.images:
+                if so_far >= len(samples) * asked.images / 20:
+                    samples.append(memory(worker))
+                time.sleep(0.1)
+            samples.append(memory(worker))
+            before = memory(worker, "VmHWM")
+            large = submit(session, home / "large", pictures(((5000, 5000),), 1))
+            while not done(session, large):
+                time.sleep(0.1)
+            figures = {
+                "worker_mib": samples,
+                "worker_grew_over_the_second_half_mib": round(samples[-1] - samples[len(samples) // 2], 1),
+                "worker_peak_mib": before,
+                "worker_peak_with_25_megapixels_mib": memory(worker, "VmHWM"),
+                "producer_peak_mib": producer,
+            }
+    write_results("memory", {"machine": machine(), "images": asked.images} | figures)
+
+
+if __name__ == "__main__":
+    main()
