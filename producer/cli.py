@@ -5,39 +5,36 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy import Connection
 
-from producer.export import export_batch, prepare_folder
+from producer import batch_commands
+from producer.batch_commands import Merchant, configured, warn
+from producer.dry_run import rehearse
+from producer.export import prepare_folder
 from producer.manifest import open_manifest
-from producer.pages import row_looks
 from producer.progress import show_progress
 from producer.run import run_batch, wait_for_batch
-from producer.submit import Order, Submission, nudge, submit_batch
+from producer.submit import Order, Submission, submit_batch
 from producer.summary import as_json as batch_json
 from producer.summary import as_line, exit_status
-from shared import audit, batches, chunks
-from shared.batches import Batch
 from shared.cli import EXIT_INTERRUPTED, STYLES_HELP, JsonOption, group, note, print_json, print_line
-from shared.errors import InvalidInput, UsageError
-from shared.logs import configure_logs
+from shared.errors import UsageError
 from shared.look import Look, parse_mix
-from shared.merchants import LOCAL_MERCHANT, allowed_sources, require_allowed
+from shared.merchants import LOCAL_MERCHANT
 from shared.model_versions import champion
 from shared.scope import scope
-from shared.session import Session, open_session
-from shared.settings import Settings, load_settings
+from shared.session import open_session
+from shared.settings import Settings
 from shared.store import open_store
-from shared.styles import list_styles, require_styles, style_rows
+from shared.styles import list_styles
 
 FORMATS = ("jpeg", "png", "webp")
 
-Merchant = Annotated[str, typer.Option("--merchant", "-m", help="Whose batch it is.")]
 Styles = Annotated[
     list[str],
     typer.Option("--style", "-s", help="A style, or a mix as in great-wave:0.3,udnie:0.7; repeat for several."),
@@ -46,7 +43,6 @@ Strength = Annotated[float, typer.Option(help="0 is the photo, 1 the style in fu
 TextureScale = Annotated[float, typer.Option(help="Size of the strokes relative to the picture: 2 is twice as large.")]
 White = Annotated[str, typer.Option(help="White backgrounds of product shots: keep or paint.")]
 Format = Annotated[str, typer.Option("--format", help="Format of the renditions: jpeg, png or webp.")]
-BatchId = Annotated[str, typer.Argument(help="A batch's id, or the beginning of it.")]
 Inputs = Annotated[
     list[str],
     typer.Argument(help="Folders, images, patterns, ZIP archives, CSV, JSON or XML manifests, s3:// prefixes."),
@@ -55,8 +51,9 @@ Inputs = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this package."""
-    for command in (run, submit, status, cancel, pause, resume, retry, download):
+    for command in (run, submit):
         app.command()(command)
+    batch_commands.register(app)
     group(app, "styles", STYLES_HELP).command("list")(styles_list)
 
 
@@ -72,7 +69,7 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Style images on this machine, from start to end, into a folder with a gallery."""
-    settings = _settings()
+    settings = configured()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     prepare_folder(out, tuple(inputs))
     order = _order(settings, inputs, merchant, _looks(style, strength, texture_scale, white), format)
@@ -107,13 +104,13 @@ def submit(
     as_json: JsonOption = False,
 ) -> None:
     """Check and enqueue images; print the batch's id."""
-    settings = _settings()
+    settings = configured()
     order = _order(settings, inputs, merchant, _looks(style, strength, texture_scale, white), format)
     if preview:
         order = replace(order, queue="preview")
     with open_session(settings, lasting=not dry_run) as session:
         if dry_run:
-            return _dry_run(session, order, as_json)
+            return rehearse(session, order, as_json=as_json)
         with show_progress(quiet=as_json) as show:
             submission = submit_batch(session, order, accepted=show)
         batch = submission.batch
@@ -132,94 +129,9 @@ def submit(
     raise typer.Exit(exit_status(batch) if wait else 0)
 
 
-def status(
-    batch: Annotated[str | None, typer.Argument(help="A batch's id, or the beginning of it.")] = None,
-    merchant: Merchant = LOCAL_MERCHANT,
-    as_json: JsonOption = False,
-) -> None:
-    """Show a batch, or the newest ones. Exits 4 if the batch finished with failed images."""
-    with open_session(_settings(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        if batch is None:
-            found = batches.list_batches(connection, mine, limit=20)
-        else:
-            found = [batches.find_batch(connection, mine, batch)]
-    if as_json:
-        documents = [batch_json(one) for one in found]
-        print_json(documents if batch is None else documents[0])
-    else:
-        for one in found:
-            print_line(f"{one.id}  {_state(one):<9}  {as_line(one)}  {one.name}")
-        if not found:
-            note("no batch yet: `atelier submit` or `atelier run` makes one")
-    raise typer.Exit(exit_status(found[0]) if batch is not None else 0)
-
-
-def cancel(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
-    """Cancel a batch; finished images stay."""
-    with open_session(_settings(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        found = batches.find_batch(connection, mine, batch)
-        chunks.cancel_batch(connection, found.id)
-        _record(connection, found, "cancel")
-        found = batches.get_batch(connection, found.id)
-    _show(found, as_json=as_json)
-
-
-def pause(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
-    """Let a batch rest; chunks in hand are finished."""
-    with open_session(_settings(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        found = batches.find_batch(connection, mine, batch)
-        found = batches.set_paused(connection, found, paused=True)
-        _record(connection, found, "pause")
-        chunks.withdraw_paused(connection)
-    _show(found, as_json=as_json)
-
-
-def resume(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
-    """Let a paused batch go on."""
-    with open_session(_settings(), lasting=False) as session:
-        with scope(session.engine, merchant) as (connection, mine):
-            found = batches.find_batch(connection, mine, batch)
-            found = batches.set_paused(connection, found, paused=False)
-            _record(connection, found, "resume")
-        _warn(nudge(session))
-    _show(found, as_json=as_json)
-
-
-def retry(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
-    """Try the failed images of a batch again."""
-    with open_session(_settings()) as session:
-        with scope(session.engine, merchant) as (connection, mine):
-            found = batches.find_batch(connection, mine, batch)
-            requeued = chunks.retry_batch(connection, found)
-            _record(connection, found, "retry", images=requeued)
-            found = batches.get_batch(connection, found.id)
-        _warn(nudge(session))
-    note(f"{requeued} images are tried again")
-    _show(found, as_json=as_json)
-
-
-def download(
-    batch: BatchId,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the renditions.")],
-    merchant: Merchant = LOCAL_MERCHANT,
-    as_json: JsonOption = False,
-) -> None:
-    """Write what is done of a batch to a folder, with results, errors and gallery."""
-    prepare_folder(out)
-    with open_session(_settings(), lasting=False) as session:
-        with scope(session.engine, merchant) as (connection, mine):
-            found = batches.find_batch(connection, mine, batch)
-        gallery = export_batch(session, found, out)
-    if as_json:
-        print_json(batch_json(found) | {"out": str(out), "gallery": str(gallery)})
-    else:
-        print_line(f"gallery: {gallery.resolve()}")
-    raise typer.Exit(exit_status(found))
-
-
 def styles_list(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """List the styles a merchant may use."""
-    with open_session(_settings(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
+    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
         found = list_styles(connection, mine, champion(connection).trunk_sha256)
     if as_json:
         print_json([style.__dict__ for style in found])
@@ -227,16 +139,6 @@ def styles_list(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False
         width = max((len(style.name) for style in found), default=0)
         for style in found:
             print_line(f"{style.name:<{width}}  {style.title}, {style.artist}, {style.year}")
-
-
-def _record(connection: Connection, batch: Batch, what: str, **details: int) -> None:
-    audit.record(connection, audit.operator(), what, batch.merchant_id, {"batch": batch.id, **details})
-
-
-def _settings() -> Settings:
-    settings = load_settings()
-    configure_logs(settings.log_level)
-    return settings
 
 
 def _looks(styles: list[str], strength: float, texture_scale: float, white: str) -> tuple[Look, ...]:
@@ -262,31 +164,6 @@ def _lister(settings: Settings) -> Callable[[str], Iterator[str]]:
     return list_prefix
 
 
-def _dry_run(session: Session, order: Order, as_json: bool) -> None:
-    """Read the whole manifest and say what would be done."""
-    with scope(session.engine, order.merchant) as (connection, mine):
-        known = style_rows(connection, mine, champion(connection).trunk_sha256)
-        allowed = allowed_sources(connection, mine)
-    require_styles((name for look in order.looks for name in look.styles), known)
-    looks = row_looks(order.looks, known)
-    rows, images, bad = 0, 0, []
-    for row in order.manifest.rows():
-        rows += 1
-        try:
-            if row.error is not None:
-                raise row.error
-            require_allowed(row.source, allowed)
-            images += len(looks(row.style, row.strength))
-        except InvalidInput as error:
-            bad.append({"line": row.line, "sku": row.sku, "code": error.code, "message": str(error)})
-    if as_json:
-        print_json({"rows": rows, "images": images, "bad_rows": bad})
-        return
-    for one in bad:
-        print_line(f"line {one['line']}: {one['sku']}: {one['message']} ({one['code']})")
-    print_line(f"{rows} rows, {len(bad)} bad; {images} images would be styled")
-
-
 def _announce(submission: Submission, *, as_json: bool) -> None:
     _announce_quietly(submission)
     if not as_json:
@@ -297,22 +174,4 @@ def _announce(submission: Submission, *, as_json: bool) -> None:
 def _announce_quietly(submission: Submission) -> None:
     if submission.resumed:
         note(f"going on with batch {submission.batch.id}")
-    _warn(submission.warnings)
-
-
-def _warn(warnings: Iterable[str]) -> None:
-    for warning in warnings:
-        note(f"warning: {warning}")
-
-
-def _state(batch: Batch) -> str:
-    if batch.state == "running" and batch.paused:
-        return "paused"
-    return batch.state if batch.intake == "sealed" else batch.intake
-
-
-def _show(batch: Batch, *, as_json: bool) -> None:
-    if as_json:
-        print_json(batch_json(batch))
-    else:
-        print_line(f"{batch.id}  {_state(batch)}  {as_line(batch)}")
+    warn(submission.warnings)

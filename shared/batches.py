@@ -149,11 +149,13 @@ def find_batch(connection: Connection, merchant: int, wanted: str) -> Batch:
     return Batch.from_row(rows[0])
 
 
-def list_batches(connection: Connection, merchant: int, limit: int) -> list[Batch]:
-    """Return a merchant's newest batches."""
+def list_batches(connection: Connection, merchant: int, limit: int, before: UUID | None = None) -> list[Batch]:
+    """Return a merchant's newest batches, or the newest of those ``before`` one: ids grow with time."""
     rows = connection.execute(
-        text(f"SELECT {COLUMNS} FROM batches WHERE merchant_id = :merchant ORDER BY id DESC LIMIT :limit"),
-        {"merchant": merchant, "limit": limit},
+        text(f"""
+        SELECT {COLUMNS} FROM batches WHERE merchant_id = :merchant AND id < :before ORDER BY id DESC LIMIT :limit
+        """),
+        {"merchant": merchant, "limit": limit, "before": before or UUID(int=2**128 - 1)},
     )
     return [Batch.from_row(row) for row in rows]
 

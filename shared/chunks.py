@@ -193,20 +193,31 @@ def _lock_all(connection: Connection, batch_id: UUID) -> None:
 
 def cancel_unleased(connection: Connection, batch_id: UUID) -> int:
     """Cancel the chunks of a cancelled batch that no worker has; return how many jobs that cancelled."""
-    chunks = connection.execute(
+    closed = connection.execute(
         text("""
-        SELECT id, first_ordinal, last_ordinal FROM chunks
-        WHERE batch_id = :batch AND state IN ('waiting', 'dispatched') AND lease_expires_at IS NULL
-        ORDER BY id FOR UPDATE
+        UPDATE chunks SET state = 'cancelled', worker_id = NULL, ordinal_in_hand = NULL WHERE id IN (
+            SELECT id FROM chunks
+            WHERE batch_id = :batch AND state IN ('waiting', 'dispatched') AND lease_expires_at IS NULL
+            ORDER BY id FOR UPDATE)
+        RETURNING first_ordinal, last_ordinal
         """),
         {"batch": batch_id},
     ).all()
-    cancelled = 0
-    for chunk in chunks:
-        cancelled += jobs.cancel_jobs(connection, batch_id, chunk.first_ordinal, chunk.last_ordinal)
-        _close(connection, chunk.id, "cancelled")
+    runs = _runs(sorted((row.first_ordinal, row.last_ordinal) for row in closed))
+    cancelled = sum(jobs.cancel_jobs(connection, batch_id, first, last) for first, last in runs)
     batches.add_counts(connection, batch_id, Counts(cancelled=cancelled))
     return cancelled
+
+
+def _runs(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Join ranges that follow each other: mostly all, whatever the number of chunks."""
+    runs: list[tuple[int, int]] = []
+    for first, last in ranges:
+        if runs and runs[-1][1] == first - 1:
+            runs[-1] = (runs[-1][0], last)
+        else:
+            runs.append((first, last))
+    return runs
 
 
 def cancel_batch(connection: Connection, batch_id: UUID) -> int:

@@ -243,6 +243,31 @@ def requeue_failed(connection: Connection, batch_id: UUID) -> int:
     return done.rowcount
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A job that failed, as its merchant sees it."""
+
+    ordinal: int
+    line: int
+    sku: str
+    image: str
+    code: str
+    message: str
+    retryable: bool
+
+
+def failed_jobs(connection: Connection, batch_id: UUID, *, after: int, limit: int) -> list[Failure]:
+    """Return up to ``limit`` failed jobs of a batch, in order, that come after an ordinal."""
+    rows = connection.execute(
+        text("""
+        SELECT ordinal, line, sku, image, code, message, retryable FROM jobs
+        WHERE batch_id = :batch AND state = 'failed' AND ordinal > :after ORDER BY ordinal LIMIT :limit
+        """),
+        {"batch": batch_id, "after": after, "limit": limit},
+    )
+    return [Failure(*row) for row in rows]
+
+
 def results(connection: Connection, batch_id: UUID, total: int) -> Iterator[JobResult]:
     """Yield the ``total`` jobs of a batch in order, one per rendition, reading a page at a time."""
     for first in range(0, total, RESULTS_PAGE):

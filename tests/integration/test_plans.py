@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 from filled import add_finished, add_waiting
 from fresh import fresh_session
+from plans import statements
 from sqlalchemy import Connection, event, text
 
 from shared import batches, chunks, dispatch, fleet, jobs, prune, renditions, sweep
@@ -81,6 +82,12 @@ def list_failed(connection: Connection, world: World) -> None:
     assert jobs.requeue_failed(connection, world.over.id)
 
 
+def page_failed(connection: Connection, world: World) -> None:
+    page = jobs.failed_jobs(connection, world.over.id, after=JOBS // 2, limit=30)
+    assert len(page) == 30
+    assert all(one.ordinal > JOBS // 2 for one in page)
+
+
 def read_results(connection: Connection, world: World) -> None:
     assert jobs.results_between(connection, world.over.id, 0, 63)
 
@@ -102,7 +109,12 @@ HOT: dict[str, Callable[[Connection, World], object]] = {
     "withdraw paused": lambda connection, _: chunks.withdraw_paused(connection),
     "status": lambda connection, world: batches.get_batch(connection, world.over.id),
     "list batches": lambda connection, world: batches.list_batches(connection, world.over.merchant_id, 20),
+    "list older batches": lambda connection, world: batches.list_batches(
+        connection, world.over.merchant_id, 20, before=world.over.id
+    ),
     "failed jobs": list_failed,
+    "page of failed jobs": page_failed,
+    "cancel": lambda connection, world: chunks.cancel_unleased(connection, world.claim.batch.id),
     "results": read_results,
     "prune": prune_renditions,
 }
@@ -147,13 +159,27 @@ def test_a_page_of_64_jobs_is_finished_in_as_many_statements_as_one_of_2(session
             ).scalar_one()
             claim = chunks.claim(connection, chunk, uuid4(), 60)
             assert claim
-            statements: list[str] = []
-            event.listen(connection, "before_cursor_execute", lambda *a, into=statements: into.append(a[2]))
+            sent: list[str] = []
+            event.listen(connection, "before_cursor_execute", lambda *a, into=sent: into.append(a[2]))
             outcomes = []
             for n in range(jobs_in_page):
                 key = RenditionKey(f"{batch.id}-{n}", "look", "trunk", "jpeg")
                 outcomes.append(Succeeded(n, [key], [NewRendition(key, f"renditions/{n}", "sha256", 1, 1, 1)]))
             assert chunks.finish(connection, claim, outcomes, 60)
             chunks.release(connection, claim)
-        counts.append(len(statements))
+        counts.append(len(sent))
     assert counts[0] == counts[1] <= 9
+
+
+def test_a_batch_of_40_chunks_is_cancelled_in_as_many_statements_as_one_of_1(session: Session) -> None:
+    counts: list[int] = []
+    for number in (2, 80):
+        with transaction(session.engine) as connection:
+            batch = add_waiting(connection, "shop", number, chunk_jobs=2)
+        with statements(session.engine) as sent, transaction(session.engine) as connection:
+            assert chunks.cancel_batch(connection, batch.id) == number
+        counts.append(len(sent))
+        with transaction(session.engine) as connection:
+            ended = batches.get_batch(connection, batch.id)
+            assert (ended.state, ended.cancelled, ended.finished_at is None) == ("cancelled", number, False)
+    assert counts[0] == counts[1]

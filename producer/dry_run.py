@@ -1,0 +1,45 @@
+"""A dry run: the whole manifest is read, and nothing is stored."""
+
+from __future__ import annotations
+
+from producer.pages import row_looks
+from producer.submit import Order
+from shared.cli import print_json, print_line
+from shared.errors import InvalidInput
+from shared.merchants import allowed_sources, require_allowed
+from shared.model_versions import champion
+from shared.scope import scope
+from shared.session import Session
+from shared.styles import require_styles, style_rows
+
+BAD_ROWS_SHOWN = 100
+
+
+def rehearse(session: Session, order: Order, *, as_json: bool) -> None:
+    """Read the whole manifest and say what would be done; of the bad rows the first ``BAD_ROWS_SHOWN`` are named."""
+    with scope(session.engine, order.merchant) as (connection, mine):
+        known = style_rows(connection, mine, champion(connection).trunk_sha256)
+        allowed = allowed_sources(connection, mine)
+    require_styles((name for look in order.looks for name in look.styles), known)
+    looks = row_looks(order.looks, known)
+    rows = images = bad = 0
+    shown: list[dict[str, object]] = []
+    for row in order.manifest.rows():
+        rows += 1
+        try:
+            if row.error is not None:
+                raise row.error
+            require_allowed(row.source, allowed)
+            images += len(looks(row.style, row.strength))
+        except InvalidInput as error:
+            bad += 1
+            if len(shown) < BAD_ROWS_SHOWN:
+                shown.append({"line": row.line, "sku": row.sku, "code": error.code, "message": str(error)})
+    if as_json:
+        print_json({"rows": rows, "images": images, "bad": bad, "bad_rows": shown})
+        return
+    for one in shown:
+        print_line(f"line {one['line']}: {one['sku']}: {one['message']} ({one['code']})")
+    if bad > len(shown):
+        print_line(f"and {bad - len(shown)} more bad rows")
+    print_line(f"{rows} rows, {bad} bad; {images} images would be styled")
