@@ -85,14 +85,17 @@ class Crew:
     folder: Path
     nursery: Nursery
     _workers: dict[int, int] = field(default_factory=dict)
+    _homes: int = 0
 
     def start(self, fault: str = "none", argument: object = "") -> int:
-        """Start a worker; return its process id."""
+        """Start a worker with a home of its own, as on another host; return its process id."""
         settings = self.session.settings
+        self._homes += 1
         assert settings.database_url
         assert settings.broker_url
         environment = {
-            "ATELIER_HOME": str(settings.home),
+            "ATELIER_HOME": str(self.folder / f"home-{self._homes}"),
+            "ATELIER_STORE_URL": self.session.store.url,
             "ATELIER_DATABASE_URL": settings.database_url.get_secret_value(),
             "ATELIER_BROKER_URL": settings.broker_url.get_secret_value(),
             "ATELIER_LEASE_SECONDS": "10",

@@ -31,6 +31,27 @@ def test_a_batch_survives_a_kill_at_every_step_and_at_random_moments(crew: Crew)
     assert assert_nothing_lost(crew.session, batch.id) == {"succeeded": 64, "failed": 0, "cancelled": 0}
 
 
+def test_workers_join_and_leave_in_the_middle_and_nothing_is_lost_or_done_twice_but_what_a_killed_one_held(
+    crew: Crew,
+) -> None:
+    batch = crew.submit(72)
+    first = crew.start()
+    crew.done(batch.id, 4)
+    second = crew.start()
+    eventually(
+        lambda: crew.scalar("SELECT count(DISTINCT worker_id) FROM chunks WHERE worker_id IS NOT NULL") == 2, "two"
+    )
+    crew.kill(first, signal.SIGTERM)
+    crew.start()
+    crew.done(batch.id, crew.batch(batch.id).done + 8)
+    crew.kill(second)
+    crew.let_leases_expire()
+    crew.finished(batch.id)
+    assert assert_nothing_lost(crew.session, batch.id)["succeeded"] == 72
+    largest = int(str(crew.scalar("SELECT max(last_ordinal - first_ordinal + 1) FROM chunks")))
+    assert 72 <= crew.puts() <= 72 + crew.session.settings.slots * largest
+
+
 def test_sigterm_gives_back_at_once_and_a_chunk_delivered_five_times_is_done_once(crew: Crew) -> None:
     batch = crew.submit(48)
     with crew.session.engine.connect() as connection:
