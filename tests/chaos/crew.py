@@ -24,6 +24,7 @@ from producer.submit import Order, submit_batch
 from shared import batches
 from shared.batches import Batch
 from shared.database import transaction
+from shared.dispatch import dispatch
 from shared.errors import DatabaseUnavailable
 from shared.look import Look
 from shared.session import Session
@@ -138,6 +139,12 @@ class Crew:
                     return batches.get_batch(connection, batch_id)
             except DatabaseUnavailable:
                 time.sleep(0.05)
+
+    def pause(self, batch: Batch, *, paused: bool) -> None:
+        """Let a batch rest, or go on."""
+        with transaction(self.session.engine) as connection:
+            batches.set_paused(connection, batch, paused=paused)
+        dispatch(self.session.engine, self.session.broker)
 
     def done(self, batch_id: UUID, at_least: int) -> None:
         """Wait until so many jobs have ended."""
