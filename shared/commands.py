@@ -11,6 +11,7 @@ from shared import audit_command, embedded, health, merchant_commands
 from shared.cli import JsonOption, group, note, print_json, print_line
 from shared.database import transaction
 from shared.prune import Pruned, due, prune
+from shared.reconcile import differences, reconcile
 from shared.session import open_session
 from shared.settings import load_settings
 
@@ -26,6 +27,7 @@ def register(app: typer.Typer) -> None:
     checks.command("worker")(health_worker)
     checks.command("beat")(health_beat)
     app.command("prune")(prune_command)
+    app.command("reconcile")(reconcile_command)
     app.command("audit")(audit_command.audit_command)
     merchant_commands.register(app)
 
@@ -102,6 +104,26 @@ def prune_command(
         print_json(asdict(done) | {"dry_run": dry_run})
     else:
         print_line(_pruned(done) + (" would be removed, and their renditions" if dry_run else " removed"))
+
+
+def reconcile_command(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what differs.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare rows and stored files: remove files that nothing needs, and fail images whose file is gone."""
+    with open_session(load_settings(), lasting=False) as session:
+        found = differences(session.engine, session.store)
+        done = None if dry_run else reconcile(session.engine, session.store, found)
+    counts = {"orphans": len(found.orphans), "sources": len(found.sources), "lost": len(found.lost)}
+    if as_json:
+        print_json(counts | {"dry_run": dry_run, "failed": done.failed if done else 0})
+        return
+    print_line(
+        f"{counts['orphans']} files that nothing names and {counts['sources']} sources that no batch needs"
+        f"{'' if dry_run else ' removed'}; {counts['lost']} renditions whose file is gone"
+    )
+    if done and done.failed:
+        note(f"{done.failed} images failed by that as rendition_lost: `atelier retry BATCH` makes them anew")
 
 
 def _tell(done: Pruned) -> None:

@@ -3,7 +3,7 @@
 A slice is one short transaction over some chunks of a finished batch, in the order of locks that all
 obey: chunks → renditions → jobs → batch. Renditions go with the last job that shows them; their objects
 go after the rows are gone, so that no row ever names a missing object. Interrupted in between, it leaves
-objects that no row names.
+objects that no row names, for ``shared.reconcile`` to find.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, text
 from shared import audit
 from shared.database import transaction
 from shared.renditions import KEY_COLUMNS
+from shared.source_copies import forget_copies
 from shared.store import ObjectStore
 
 SLICE_CHUNKS = 16
@@ -65,6 +66,8 @@ def prune(engine: Engine, store: ObjectStore, days: int, progress: Callable[[Pru
         while (removed := prune_slice(engine, store, batch_id, merchant, days)) != Pruned():
             done += removed
             progress(done)
+    with transaction(engine) as connection:
+        forget_copies(connection, days)
     return done
 
 
