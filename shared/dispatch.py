@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, text
 
 from shared.broker import Broker
 from shared.database import Lock, lock, transaction
-from shared.fleet import live_slots
+from shared.fleet import ALIVE_SECONDS
 
 WINDOW_PER_SLOT = 2
 NIGHTLY_SHARE = 0.1
@@ -141,11 +141,14 @@ def under_way(connection: Connection) -> UnderWay:
         SELECT count(*) FILTER (WHERE lease_expires_at IS NULL AND queue <> 'preview') AS unclaimed,
                count(*) FILTER (WHERE lease_expires_at IS NULL AND queue = 'preview') AS previews,
                count(*) FILTER (WHERE queue = 'nightly') AS nightly,
-               EXISTS (SELECT FROM batches WHERE queue = 'preview' AND state = 'running') AS previewing
+               EXISTS (SELECT FROM batches WHERE queue = 'preview' AND state = 'running') AS previewing,
+               (SELECT coalesce(sum(slots), 0) FROM workers
+                WHERE heartbeat_at > clock_timestamp() - make_interval(secs => :age)) AS slots
         FROM chunks WHERE state = 'dispatched'
-        """)
+        """),
+        {"age": ALIVE_SECONDS},
     ).one()
-    return UnderWay(live_slots(connection), row.unclaimed, row.previews, row.nightly, row.previewing)
+    return UnderWay(int(row.slots), row.unclaimed, row.previews, row.nightly, row.previewing)
 
 
 def waiting_lines(connection: Connection, most: int) -> dict[str, Line]:

@@ -52,15 +52,3 @@ def is_heard(connection: Connection, host: str) -> bool:
         {"host": host, "age": ALIVE_SECONDS},
     )
     return bool(found.scalar_one())
-
-
-def live_slots(connection: Connection) -> int:
-    """Chunks that all live workers together can have in hand."""
-    found = connection.execute(
-        text("""
-        SELECT coalesce(sum(slots), 0) FROM workers
-        WHERE heartbeat_at > clock_timestamp() - make_interval(secs => :age)
-        """),
-        {"age": ALIVE_SECONDS},
-    )
-    return int(found.scalar_one())

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from shared import chunks, jobs
 from shared.chunks import Claim
 from shared.database import transaction
-from shared.dispatch import dispatch
+from shared.dispatch import dispatch, under_way
 from shared.errors import LeaseLost, Unavailable
 from shared.jobs import Job
 from shared.outcomes import Outcome
@@ -55,6 +55,7 @@ def stylize_chunk(studio: Studio, chunk_id: int) -> None:
             _work(studio, claim, queued)
         with transaction(studio.engine) as connection:
             chunks.release(connection, claim)
+            room = under_way(connection).has_room
     except LeaseLost as error:
         log.warning("lease_lost", chunk=chunk_id, error=str(error))
     except Exception as error:  # a service, or what nobody foresaw: no image is to blame
@@ -62,7 +63,8 @@ def stylize_chunk(studio: Studio, chunk_id: int) -> None:
         _give_back(studio, claim)
     else:
         studio.breaker.succeeded()
-        _dispatch(studio)
+        if room:
+            _dispatch(studio)
 
 
 def _queued(connection: Connection, claim: Claim) -> list[Job]:

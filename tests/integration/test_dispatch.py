@@ -177,7 +177,7 @@ def test_a_worker_that_was_forgotten_counts_again_with_its_next_heartbeat(sessio
     with transaction(session.engine) as connection:
         fleet.register(connection, WORKER, "cpu", SLOTS)
         connection.execute(text("UPDATE workers SET heartbeat_at = clock_timestamp() - interval '1 day'"))
-        assert fleet.live_slots(connection) == 0
+        assert under_way(connection).slots == 0
         assert fleet.forget_dead(connection) == 1
         fleet.register(connection, WORKER, "cpu", SLOTS)
-        assert fleet.live_slots(connection) == SLOTS
+        assert under_way(connection).slots == SLOTS
