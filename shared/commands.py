@@ -10,6 +10,7 @@ import typer
 from shared import audit_command, embedded, health, merchant_commands
 from shared.cli import JsonOption, group, note, print_json, print_line
 from shared.database import transaction
+from shared.orphans import orphans
 from shared.prune import Pruned, due, prune
 from shared.session import open_session
 from shared.settings import load_settings
@@ -90,12 +91,13 @@ def prune_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how much it would be.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove batches that ended long ago, with their jobs and the renditions that no other batch has."""
+    """Remove batches that ended long ago, with the renditions that no other batch has, and objects nothing names."""
     with open_session(load_settings(), lasting=False) as session:
         if dry_run:
             with transaction(session.engine) as connection:
                 batches, jobs = due(connection, older_than)
-            done = Pruned(batches=batches, jobs=jobs)
+            orphaned = sum(map(len, orphans(session.engine, session.store)))
+            done = Pruned(batches=batches, jobs=jobs, orphans=orphaned)
         else:
             done = prune(session.engine, session.store, older_than, _tell)
     if as_json:
@@ -112,6 +114,8 @@ def _pruned(done: Pruned) -> str:
     parts = [f"{done.batches} batches", f"{done.jobs} jobs"]
     if done.renditions:
         parts += [f"{done.renditions} renditions", f"{done.objects} objects"]
+    if done.orphans:
+        parts.append(f"{done.orphans} objects that nothing names")
     return ", ".join(parts)
 
 
