@@ -37,9 +37,9 @@ UNNAMED = {
 """Below which prefixes there may be orphans, and what is true of their keys."""
 
 
-def orphans(engine: Engine, store: ObjectStore) -> Iterator[list[str]]:
-    """Yield the keys of orphans, slice by slice of the listing."""
-    before = store_time(store) - GRACE
+def orphans(engine: Engine, store: ObjectStore, grace: timedelta = GRACE) -> Iterator[list[str]]:
+    """Yield the keys of orphans that were not put within the time of grace, slice by slice of the listing."""
+    before = store_time(store) - grace
     for prefix, unnamed in UNNAMED.items():
         old = (one.key for one in store.list(prefix) if one.modified_at < before)
         while keys := list(islice(old, SLICE_OBJECTS)):
