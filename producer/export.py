@@ -14,7 +14,7 @@ from producer.results import Result, write_results
 from producer.summary import summarise
 from shared.batches import Batch
 from shared.database import transaction
-from shared.errors import Unavailable, UsageError
+from shared.errors import MissingObject, Unavailable, UsageError
 from shared.jobs import JobResult, results
 from shared.session import Session
 from shared.store import ObjectStore
@@ -120,7 +120,13 @@ def _write(store: ObjectStore, key: str, path: Path) -> None:
 
     Copied, never linked: a merchant who edits the file must not change the stored rendition.
     """
-    data = store.get(key)
+    try:
+        data = store.get(key)
+    except MissingObject as error:
+        raise Unavailable(
+            f"the stored rendition {key} is gone: submit its image again, and it is made anew, or bring it back from a "
+            "copy of the store"
+        ) from error
     if hashlib.sha256(data).hexdigest() not in key:
         raise Unavailable(f"the stored rendition {key} is damaged: bring it back from a copy of the store")
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")

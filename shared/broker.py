@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
@@ -24,6 +25,9 @@ ROUTES = {"preview": "preview", "bulk": "bulk", "nightly": "bulk"}
 overtakes. A list of its own would starve nightly: workers empty the first list before the next."""
 
 STYLING_QUEUES = tuple(dict.fromkeys(ROUTES.values()))
+
+KEEPALIVE = {socket.TCP_KEEPIDLE: 15, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
+"""In seconds, and times: half a minute of silence ends a connection."""
 
 FOREIGN = (OperationalError, RedisError, OSError)
 
@@ -54,6 +58,9 @@ def make_celery(broker_url: str) -> Celery:
             "queue_order_strategy": "priority",
             "socket_connect_timeout": 5,
             "socket_timeout": 30,
+            # A worker that waits for messages reads nothing: only this tells it that its server went without a word.
+            "socket_keepalive": True,
+            "socket_keepalive_options": KEEPALIVE,
             "health_check_interval": 10,
         },
     )

@@ -10,8 +10,9 @@ import typer
 from shared import audit_command, embedded, health, merchant_commands
 from shared.cli import JsonOption, group, note, print_json, print_line
 from shared.database import transaction
+from shared.lost import lost_renditions, take_back
+from shared.orphans import orphans
 from shared.prune import Pruned, due, prune
-from shared.reconcile import differences, reconcile
 from shared.session import open_session
 from shared.settings import load_settings
 
@@ -27,7 +28,7 @@ def register(app: typer.Typer) -> None:
     checks.command("worker")(health_worker)
     checks.command("beat")(health_beat)
     app.command("prune")(prune_command)
-    app.command("reconcile")(reconcile_command)
+    app.command("check-renditions")(check_renditions)
     app.command("audit")(audit_command.audit_command)
     merchant_commands.register(app)
 
@@ -92,12 +93,13 @@ def prune_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how much it would be.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove batches that ended long ago, with their jobs and the renditions that no other batch has."""
+    """Remove batches that ended long ago, with the renditions that no other batch has, and objects nothing names."""
     with open_session(load_settings(), lasting=False) as session:
         if dry_run:
             with transaction(session.engine) as connection:
                 batches, jobs = due(connection, older_than)
-            done = Pruned(batches=batches, jobs=jobs)
+            orphaned = sum(map(len, orphans(session.engine, session.store)))
+            done = Pruned(batches=batches, jobs=jobs, orphans=orphaned)
         else:
             done = prune(session.engine, session.store, older_than, _tell)
     if as_json:
@@ -106,24 +108,20 @@ def prune_command(
         print_line(_pruned(done) + (" would be removed, and their renditions" if dry_run else " removed"))
 
 
-def reconcile_command(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what differs.")] = False,
+def check_renditions(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many there are.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare rows and stored files: remove files that nothing needs, and fail images whose file is gone."""
+    """Find images whose stored rendition is gone; they fail as rendition_lost, and can be retried."""
     with open_session(load_settings(), lasting=False) as session:
-        found = differences(session.engine, session.store)
-        done = None if dry_run else reconcile(session.engine, session.store, found)
-    counts = {"orphans": len(found.orphans), "sources": len(found.sources), "lost": len(found.lost)}
+        lost = lost_renditions(session.engine, session.store)
+        failed = 0 if dry_run else take_back(session.engine, lost)
     if as_json:
-        print_json(counts | {"dry_run": dry_run, "failed": done.failed if done else 0})
+        print_json({"lost": len(lost), "failed": failed, "dry_run": dry_run})
         return
-    print_line(
-        f"{counts['orphans']} files that nothing names and {counts['sources']} sources that no batch needs"
-        f"{'' if dry_run else ' removed'}; {counts['lost']} renditions whose file is gone"
-    )
-    if done and done.failed:
-        note(f"{done.failed} images failed by that as rendition_lost: `atelier retry BATCH` makes them anew")
+    print_line(f"{len(lost)} renditions whose file is gone")
+    if failed:
+        note(f"{failed} images failed by that as rendition_lost: `atelier retry BATCH` makes them anew")
 
 
 def _tell(done: Pruned) -> None:
@@ -134,6 +132,8 @@ def _pruned(done: Pruned) -> str:
     parts = [f"{done.batches} batches", f"{done.jobs} jobs"]
     if done.renditions:
         parts += [f"{done.renditions} renditions", f"{done.objects} objects"]
+    if done.orphans:
+        parts.append(f"{done.orphans} objects that nothing names")
     return ", ".join(parts)
 
 

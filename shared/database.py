@@ -23,6 +23,13 @@ from shared.errors import DatabaseUnavailable, UsageError
 
 RESTED_SECONDS = 0.2
 
+SILENCE = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+"""libpq's own names, seconds and milliseconds: a server that went without a word, as a machine that lost its power
+does, is noticed within half a minute; by default the kernel takes two hours."""
+
+CONNECTION = {"connect_timeout": 10, "application_name": "atelier"} | SILENCE
+"""What libpq is told, where the URL says nothing else."""
+
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
 MERCHANT_ROLE = "atelier_merchant"
@@ -54,7 +61,7 @@ def make_engine(url: str, *, pool_size: int = 5) -> Engine:
         parsed.set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
         max_overflow=pool_size,
-        connect_args={"connect_timeout": 10, "application_name": "atelier"},
+        connect_args={name: value for name, value in CONNECTION.items() if name not in parsed.query},
     )
     _check_after_rest(engine)
     return engine

@@ -20,6 +20,7 @@
         ├── StoreUnavailable
         ├── BrokerUnavailable
         └── DeviceUnavailable
+            └── DeviceLost  for good, as far as this process goes
 
 ``code`` is stable and machine-readable; ``str(error)`` says what is wrong, where, and what to do.
 Foreign errors become these once, at the edge, in the adapter's context manager.
@@ -162,6 +163,12 @@ class DeviceUnavailable(Unavailable):
     """The configured accelerator is missing or has failed."""
 
     code = "device_unavailable"
+
+
+class DeviceLost(DeviceUnavailable):
+    """The device failed in a way that leaves nothing it computes for this process trustworthy: another must go on."""
+
+    code = "device_lost"
 
 
 def exit_code(error: AtelierError) -> int:

@@ -2,23 +2,22 @@
 
 A slice is one short transaction over some chunks of a finished batch, in the order of locks that all
 obey: chunks → renditions → jobs → batch. Renditions go with the last job that shows them; their objects
-go after the rows are gone, so that no row ever names a missing object. Interrupted in between, it leaves
-objects that no row names, for ``shared.reconcile`` to find.
+go after the rows are gone, so that no row ever names a missing object. What an interruption in between leaves,
+and what else no row names, is swept last (``shared/orphans.py``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
 
-from shared import audit
+from shared import audit, orphans
 from shared.database import transaction
 from shared.renditions import KEY_COLUMNS
-from shared.source_copies import forget_copies
 from shared.store import ObjectStore
 
 SLICE_CHUNKS = 16
@@ -33,12 +32,14 @@ OVER = "finished_at < clock_timestamp() - make_interval(days => :days)"
 
 @dataclass(frozen=True)
 class Pruned:
-    """How much was removed."""
+    """How much was removed: ``copies`` are what is known of URLs, ``orphans`` objects that nothing named."""
 
     batches: int = 0
     jobs: int = 0
     renditions: int = 0
     objects: int = 0
+    copies: int = 0
+    orphans: int = 0
 
     def __add__(self, other: Pruned) -> Pruned:
         return Pruned(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
@@ -53,9 +54,10 @@ def due(connection: Connection, days: int) -> tuple[int, int]:
 
 
 def prune(engine: Engine, store: ObjectStore, days: int, progress: Callable[[Pruned], None]) -> Pruned:
-    """Remove the batches that are over for so many days, oldest first; ``progress`` is told after each slice.
+    """Remove the batches that are over for so many days, oldest first, then copies of sources as old, then orphans.
 
-    May be interrupted at any moment and called again, also while another does the same.
+    ``progress`` is told after each slice. May be interrupted at any moment and called again, also while another
+    does the same.
     """
     with transaction(engine) as connection:
         batches = connection.execute(
@@ -66,8 +68,10 @@ def prune(engine: Engine, store: ObjectStore, days: int, progress: Callable[[Pru
         while (removed := prune_slice(engine, store, batch_id, merchant, days)) != Pruned():
             done += removed
             progress(done)
-    with transaction(engine) as connection:
-        forget_copies(connection, days)
+    done += Pruned(copies=orphans.forget_copies(engine, days))
+    for keys in orphans.orphans(engine, store):
+        done += Pruned(orphans=orphans.delete_old(store, keys, orphans.GRACE))
+        progress(done)
     return done
 
 
@@ -158,10 +162,4 @@ def delete_objects(engine: Engine, store: ObjectStore, keys: Collection[str]) ->
             text("SELECT object_key FROM renditions WHERE object_key = ANY(:keys)"), {"keys": list(keys)}
         )
         named = set(rows.scalars())
-    deleted = 0
-    for key in sorted(set(keys) - named):
-        found = next((one for one in store.list(key) if one.key == key), None)
-        if found is not None and found.modified_at < datetime.now(UTC) - GRACE:
-            store.delete(key)
-            deleted += 1
-    return deleted
+    return orphans.delete_old(store, set(keys) - named, GRACE)

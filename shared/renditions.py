@@ -42,10 +42,10 @@ KEY_TYPES = "source_sha256 text, look_sha256 text, trunk_sha256 text, preset tex
 
 # Key by key through the index, whatever the planner believes: a table that has just been empty has no statistics.
 FIND = f"""
-SELECT r.id, {KEY_COLUMNS}
+SELECT r.id, r.object_key, {KEY_COLUMNS}
 FROM json_to_recordset(CAST(:keys AS json)) AS k ({KEY_TYPES})
 CROSS JOIN LATERAL (
-    SELECT r.id FROM renditions r
+    SELECT r.id, r.object_key FROM renditions r
     WHERE r.merchant_id = :merchant AND r.source_sha256 = k.source_sha256 AND r.look_sha256 = k.look_sha256
       AND r.trunk_sha256 = k.trunk_sha256 AND r.preset = k.preset AND r.pipeline_version = :version
     LIMIT 1 {{lock}}
@@ -63,12 +63,17 @@ def _values(key: RenditionKey) -> tuple[str, str, str, str]:
 
 
 def _by_key(rows: Iterable[Row[Any]]) -> dict[RenditionKey, int]:
-    return {RenditionKey(r.source_sha256, r.look_sha256, r.trunk_sha256, r.preset): r.id for r in rows}
+    return {_key(row): row.id for row in rows}
 
 
-def find_renditions(connection: Connection, merchant: int, keys: Collection[RenditionKey]) -> dict[RenditionKey, int]:
-    """Return the ids of the renditions that exist."""
-    return _by_key(connection.execute(text(FIND.format(lock="")), _parameters(merchant, keys)))
+def _key(row: Row[Any]) -> RenditionKey:
+    return RenditionKey(row.source_sha256, row.look_sha256, row.trunk_sha256, row.preset)
+
+
+def find_renditions(connection: Connection, merchant: int, keys: Collection[RenditionKey]) -> dict[RenditionKey, str]:
+    """Return the keys of the objects of the renditions that exist."""
+    rows = connection.execute(text(FIND.format(lock="")), _parameters(merchant, keys))
+    return {_key(row): row.object_key for row in rows}
 
 
 def hold_renditions(connection: Connection, merchant: int, keys: Collection[RenditionKey]) -> dict[RenditionKey, int]:
@@ -80,12 +85,14 @@ def hold_renditions(connection: Connection, merchant: int, keys: Collection[Rend
 
 
 def add_renditions(connection: Connection, merchant: int, new: Collection[NewRendition]) -> dict[RenditionKey, int]:
-    """Insert renditions; where an identical one exists it stays. Return the ids of those inserted.
+    """Insert renditions; one that exists names the new object from now on. Return the ids of those that are new so.
 
-    Keys are sorted, so nobody deadlocks.
+    The newest wins, since its object was put just now: that of the other may be what was missing. Keys are sorted,
+    so nobody deadlocks.
     """
     if not new:
         return {}
+    unique = {one.key: one for one in new}.values()
     rows = connection.execute(
         text(f"""
         INSERT INTO renditions (merchant_id, pipeline_version, {KEY_COLUMNS}, object_key, sha256, bytes, width, height)
@@ -93,15 +100,18 @@ def add_renditions(connection: Connection, merchant: int, new: Collection[NewRen
         FROM json_to_recordset(CAST(:rows AS json))
              AS new ({KEY_TYPES}, object_key text, sha256 text, bytes bigint, width int, height int)
         ORDER BY {KEY_COLUMNS}
-        ON CONFLICT DO NOTHING
+        ON CONFLICT (merchant_id, {KEY_COLUMNS}, pipeline_version) DO UPDATE SET
+            object_key = excluded.object_key, sha256 = excluded.sha256, bytes = excluded.bytes, width = excluded.width,
+            height = excluded.height
+        WHERE renditions.object_key <> excluded.object_key
         RETURNING id, {KEY_COLUMNS}
         """),
         {
             "merchant": merchant,
             "version": PIPELINE_VERSION,
-            "rows": recordset(
+            "rows": recordset(  # each key once: the same image may stand in a page twice
                 (*RenditionKey.__dataclass_fields__, "object_key", "sha256", "bytes", "width", "height"),
-                ((*_values(one.key), one.object_key, one.sha256, one.bytes, one.width, one.height) for one in new),
+                ((*_values(one.key), one.object_key, one.sha256, one.bytes, one.width, one.height) for one in unique),
             ),
         },
     )

@@ -101,6 +101,9 @@ class Settings(BaseSettings):
             secret_access_key=self.s3_secret_access_key,
             addressing_style=self.s3_addressing_style,
             checksums=self.s3_checksums,
+            # All tries of one request end within the lease of the chunk that waits for it.
+            connect_timeout_seconds=min(5.0, self.lease_seconds / 24),
+            read_timeout_seconds=min(20.0, self.lease_seconds / 8),
         )
 
 

@@ -53,15 +53,6 @@ def keep_copy(connection: Connection, merchant: int, url: str, copy: SourceCopy)
     )
 
 
-def forget_copies(connection: Connection, days: int) -> int:
-    """Forget what has not been fetched anew for so many days; return how many."""
-    gone = connection.execute(
-        text("DELETE FROM source_copies WHERE fetched_at < clock_timestamp() - make_interval(days => :days)"),
-        {"days": days},
-    )
-    return gone.rowcount
-
-
 def _digest(url: str) -> str:
     # URLs are longer than an index row may be, and may carry signatures.
     return hashlib.sha256(url.encode()).hexdigest()

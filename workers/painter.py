@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from shared.errors import DeviceUnavailable, UsageError
+from shared.errors import DeviceLost, DeviceUnavailable, UsageError
 from workers.model.checkpoint import trunk_from_bytes
 from workers.model.generator import Generator
 from workers.model.tiles import paint
@@ -79,7 +79,7 @@ class Painter:
         ``areas``, uint8 (N, 1, H, W), is 255 where a photo is measured and 0 on a background to be kept.
 
         A minibatch that does not fit the device's memory is halved, and later ones are made no larger than
-        that. Raises DeviceUnavailable when the device fails.
+        that. Raises DeviceUnavailable when one image is too large for the device, DeviceLost when it fails.
         """
         generator = self._trunk(trunk_sha256)
         try:
@@ -88,7 +88,8 @@ class Painter:
             if len(photos) == 1:
                 raise DeviceUnavailable(f"{self.device} has too little memory for one image: {error}") from error
         except torch.AcceleratorError as error:
-            raise DeviceUnavailable(f"{self.device} failed: {error}") from error
+            # An error of a kernel stays with the context: whatever this process asks of the device fails from now on.
+            raise DeviceLost(f"{self.device} failed, and this process cannot use it any more: {error}") from error
         # Out here, where no traceback holds what the failed minibatch had in memory.
         torch.cuda.empty_cache()
         half = len(photos) // 2

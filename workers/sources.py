@@ -7,7 +7,7 @@ import hashlib
 from sqlalchemy import Engine
 
 from shared.database import transaction
-from shared.errors import InvalidInput, SourceRefused
+from shared.errors import InvalidInput, SourceRefused, SourceUnavailable
 from shared.jobs import STORED
 from shared.merchants import allowed_sources, require_allowed
 from shared.source_copies import SourceCopy, find_copy, keep_copy, source_key
@@ -45,8 +45,12 @@ class Sources:
             data = self._store.get(key, max_bytes=self._max_bytes)
         except InvalidInput as error:
             raise SourceRefused(str(error), code=error.code) from error
-        # A folder store may share the file with the merchant (hard link), who may have edited it since.
         if hashlib.sha256(data).hexdigest() != key.rpartition("/")[2]:
+            if self._store.path(key) is None:
+                raise SourceUnavailable(
+                    f"object {key} came damaged out of the store: submit the image again if it stays so"
+                )
+            # A folder store may share the file with the merchant (hard link), who may have edited it since.
             raise SourceRefused("the file was changed after it was submitted: submit it again", code="source_changed")
         return data
 
@@ -58,7 +62,7 @@ class Sources:
         if answer.data is None and copy is not None:
             try:
                 return self._stored(source_key(merchant, copy.sha256))
-            except SourceRefused:  # swept, or damaged
+            except (SourceRefused, SourceUnavailable):  # swept, or damaged
                 answer = self._web.get(url)
         assert answer.data is not None  # no validators were sent
         if answer.validators.headers:

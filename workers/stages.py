@@ -116,7 +116,9 @@ def _prepared(studio: Studio, lease: Lease, queued: Sequence[Job]) -> Iterator[P
     for page in pages(fetched, seconds=LOOKUP_SECONDS, full=_enough_bytes):
         keys = [key for one in page if isinstance(one, Fetched) for key in one.keys]
         with transaction(studio.engine) as connection:
-            known = find_renditions(connection, lease.claim.batch.merchant_id, keys)
+            found = find_renditions(connection, lease.claim.batch.merchant_id, keys)
+        gone = studio.store.missing(found.values())
+        known = {key for key, object_key in found.items() if object_key not in gone}
         while page:
             one = page.pop(0)  # so that the bytes of each go once it is decoded
             if studio.draining.is_set():
@@ -127,7 +129,7 @@ def _prepared(studio: Studio, lease: Lease, queued: Sequence[Job]) -> Iterator[P
                 yield Succeeded(one.job.ordinal, one.keys, ())
             else:
                 try:
-                    prepared = _prepare(studio, lease.claim, one, known.keys())
+                    prepared = _prepare(studio, lease.claim, one, known)
                 except Exception as error:
                     yield _refused(one.job, error)
                 else:

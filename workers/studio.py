@@ -54,6 +54,14 @@ class Studio:
     alone: threading.Lock = field(default_factory=threading.Lock)
     """Held by the one careful redo that has a job in hand."""
 
+    device_lost: threading.Event = field(default_factory=threading.Event)
+    """The process ends because of its device; its supervisor starts another."""
+
+    def lose_device(self) -> None:
+        """Do nothing more on the device: the process is to end, and another to go on."""
+        self.device_lost.set()
+        self.drain()
+
     def drain(self) -> None:
         """Begin nothing more: what is not begun goes back at once."""
         self.draining.set()

@@ -19,7 +19,7 @@ from shared import chunks, jobs
 from shared.chunks import Claim
 from shared.database import transaction
 from shared.dispatch import dispatch, under_way
-from shared.errors import LeaseLost, Unavailable
+from shared.errors import DeviceLost, LeaseLost, Unavailable
 from shared.jobs import Job
 from shared.outcomes import Outcome
 from workers.lease import Lease
@@ -60,6 +60,8 @@ def stylize_chunk(studio: Studio, chunk_id: int) -> None:
         log.warning("lease_lost", chunk=chunk_id, error=str(error))
     except Exception as error:  # a service, or what nobody foresaw: no image is to blame
         studio.breaker.failed(error)
+        if isinstance(error, DeviceLost):
+            studio.lose_device()
         _give_back(studio, claim)
     else:
         studio.breaker.succeeded()

@@ -25,6 +25,9 @@ from workers.previews import PreviewSlot
 from workers.studio import Studio, open_studio
 from workers.tasks import register_tasks
 
+EXIT_DEVICE_LOST = 76
+"""The device failed under this process; a new one may find it well."""
+
 log = structlog.get_logger()
 
 
@@ -38,7 +41,8 @@ def run_worker(
 ) -> int:
     """Work until told to stop (SIGTERM, or Ctrl-C); return the exit code of the process.
 
-    The chunks in hand give back what they have not begun. With ``until_stdin_closes`` the worker
+    The chunks in hand give back what they have not begun. A worker whose device failed stops likewise, with
+    ``EXIT_DEVICE_LOST``, so that its supervisor starts another. With ``until_stdin_closes`` the worker
     also stops when standard input ends, so that it never outlives the command that started it.
     """
     with open_studio(settings, engine, store, broker) as studio:
@@ -75,6 +79,8 @@ def run_worker(
             drain()
             previews.join()
             timer.join()
+    if studio.device_lost.is_set():
+        return EXIT_DEVICE_LOST
     # Celery calls Ctrl-C a failure; it is how a worker in a terminal is stopped.
     return 0 if told_to_stop else int(worker.exitcode or 0)
 
@@ -100,3 +106,5 @@ def _keep_time(studio: Studio) -> None:
             log.warning("sweep_failed", error=str(error))
         except Exception:  # a bug: see above, this thread must go on
             log.exception("sweep_crashed")
+    if studio.device_lost.is_set():
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -125,6 +125,10 @@ class ObjectStore(ABC):
 
     def settle(self) -> None:  # noqa: B027 (where puts last at once, nothing is to be done)
         """Make last what was put so far. Raises StoreUnavailable: nothing may name those objects then."""
+
+    def missing(self, keys: Collection[str]) -> set[str]:
+        """Return those keys under which there is no object. Asks for several at once where that takes time."""
+        return {key for key in keys if not self.exists(key)}
 
     def exists(self, key: str) -> bool:
         """Say whether there is such an object."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -14,7 +15,7 @@ import boto3
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 
-from shared.errors import InvalidInput, MissingObject, StoreUnavailable, UsageError
+from shared.errors import InvalidInput, MissingObject, NotAllowed, StoreUnavailable, UsageError
 from shared.store.base import (
     DEFAULT_CONTENT_TYPE,
     MAX_KEY_BYTES,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _PART_BYTES = 16 * 1024 * 1024
 _MIN_PART_BYTES = 5 * 1024 * 1024  # S3 refuses smaller parts
 _MAX_CONNECTIONS = 32
+_HEADS_AT_ONCE = 8
 _MAX_EXPIRES_SECONDS = 7 * 24 * 3600  # the limit of signature version 4
 _OTHER_SERVERS_REGION = "us-east-1"  # what S3-compatible servers expect when they know no regions
 
@@ -103,6 +105,21 @@ class S3Store(ObjectStore):
                 return _stated_length(answer, self._place(name))
         except MissingObject:
             return None
+
+    def missing(self, keys: Collection[str]) -> set[str]:
+        """Ask for several at once. A key that may not list is refused what is not there, and so may we."""
+
+        def is_missing(key: str) -> bool:
+            try:
+                return not self.exists(key)
+            except NotAllowed:
+                return True
+
+        pool = ThreadPoolExecutor(_HEADS_AT_ONCE, "heads")
+        try:
+            return {key for key, gone in zip(keys, pool.map(is_missing, keys), strict=True) if gone}
+        finally:
+            pool.shutdown(cancel_futures=True)  # where one fails, the others need not wait in vain
 
     def delete(self, key: str) -> None:
         """Remove the object; some servers mind a missing one, we do not."""

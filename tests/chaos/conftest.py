@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from crew import Crew, Nursery
+from end_state import Pictures, pictures
+from flaky_s3 import FlakyS3, flaky_s3
 from fresh import fresh_session
 
 from shared import embedded
@@ -44,15 +47,42 @@ def nursery() -> Iterator[Nursery]:
     found.close()
 
 
-@pytest.fixture
-def crew(servers: Servers, nursery: Nursery, tmp_path: Path) -> Iterator[Crew]:
-    with fresh_session(servers.services, tmp_path) as session:
+@contextmanager
+def crew_of(servers: Servers, nursery: Nursery, folder: Path, reference: Pictures) -> Iterator[Crew]:
+    with fresh_session(servers.services, folder) as session:
         small = session.settings.model_copy(update={"chunk_megapixels": 0.03})
-        found = Crew(replace(session, settings=small), tmp_path, nursery)
+        found = Crew(replace(session, settings=small), folder, nursery, reference)
         try:
             yield found
         finally:
             found.close()
+
+
+@pytest.fixture(scope="session")
+def reference(
+    servers: Servers, nursery: Nursery, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Pictures:
+    """What a run without faults makes of the crew's photos."""
+    with crew_of(servers, nursery, tmp_path_factory.mktemp("reference"), {}) as crew:
+        batch = crew.submit(300 if pytestconfig.option.markexpr == "long" else 96)
+        crew.start()
+        crew.finished(batch.id)
+        return pictures(crew.session, batch.id)
+
+
+@pytest.fixture
+def crew(servers: Servers, nursery: Nursery, tmp_path: Path, reference: Pictures) -> Iterator[Crew]:
+    with crew_of(servers, nursery, tmp_path, reference) as found:
+        yield found
+
+
+@pytest.fixture
+def s3_crew(crew: Crew) -> Iterator[tuple[Crew, FlakyS3]]:
+    """A crew whose workers reach their store, an S3 server, through a proxy that a test can let spoil answers."""
+    with flaky_s3() as (flaky, store):
+        for found in crew.session.store.list(""):  # the model and its styles
+            store.put(found.key, crew.session.store.get(found.key))
+        yield replace(crew, session=replace(crew.session, store=store), environment=flaky.environment), flaky
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
+from end_state import Pictures, assert_end_state
 from PIL import Image
 from sqlalchemy import text
 from worker_with_faults import MARK
@@ -85,11 +86,14 @@ class Crew:
     session: Session
     folder: Path
     nursery: Nursery
+    reference: Pictures = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    """Of the workers, besides what the session says."""
     _workers: dict[int, int] = field(default_factory=dict)
     _homes: int = 0
 
-    def start(self, fault: str = "none", argument: object = "") -> int:
-        """Start a worker with a home of its own, as on another host; return its process id."""
+    def start(self, fault: str = "none", argument: object = "", command: str = "worker") -> int:
+        """Start a worker (or beat) with a home of its own, as on another host; return its process id."""
         settings = self.session.settings
         self._homes += 1
         assert settings.database_url
@@ -102,9 +106,9 @@ class Crew:
             "ATELIER_LEASE_SECONDS": "10",
             "ATELIER_SWEEP_SECONDS": "0.5",
             "ATELIER_LOG_LEVEL": "info",
-        }
+        } | self.environment
         wanted = {"fault": fault, "argument": str(argument), "folder": str(self.folder), "environment": environment}
-        pid = self.nursery.fork(wanted)
+        pid = self.nursery.fork(wanted | {"command": command})
         with suppress(ProcessLookupError):  # it may have been quick to die
             self._workers[pid] = os.pidfd_open(pid)
         return pid
@@ -155,6 +159,14 @@ class Crew:
         eventually(lambda: self.batch(batch_id).state != "running", "the end of the batch")
         eventually(lambda: not self.scalar(LEASED), "the release of the last chunk")
 
+    def assert_end_state(self, batch_id: UUID) -> dict[str, int]:
+        """Check a batch that has ended in every respect; return its jobs by state."""
+        return assert_end_state(self.session, batch_id, self.reference)
+
+    def log(self) -> str:
+        """Return what the workers have logged."""
+        return (self.folder / "workers.log").read_text()
+
     def let_leases_expire(self) -> None:
         """Let time pass for the leases of dead workers, so that tests need not wait for it."""
         with transaction(self.session.engine) as connection:
@@ -166,6 +178,11 @@ class Crew:
         """Return one value of the database."""
         with transaction(self.session.engine) as connection:
             return connection.execute(text(query)).scalar_one()
+
+    def column(self, query: str) -> Sequence[object]:
+        """Return a column of what the database has."""
+        with transaction(self.session.engine) as connection:
+            return connection.execute(text(query)).scalars().all()
 
     def puts(self) -> int:
         """Renditions stored so far, those stored twice counted twice."""

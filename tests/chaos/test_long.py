@@ -10,7 +10,6 @@ from collections.abc import Callable
 import pytest
 from conftest import Servers, Toll
 from crew import Crew, eventually
-from recount import assert_nothing_lost
 from redis import Redis
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
@@ -31,7 +30,7 @@ def break_often(crew: Crew, fault: str, times: int, strike: Callable[[], None], 
         eventually(lambda done=done: crew.batch(batch.id).done > done, "the next image")
         recovery.append(time.monotonic() - struck)
     crew.finished(batch.id)
-    states = assert_nothing_lost(crew.session, batch.id)
+    states = crew.assert_end_state(batch.id)
     lost = JOBS - states["succeeded"]
     tolls.append(Toll(fault, times, JOBS, lost, crew.puts() - states["succeeded"], recovery))
     assert lost == 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from conftest import Servers
 from crew import LEASED, Crew, eventually
-from recount import assert_nothing_lost
 from redis import Redis
 
 from shared import chunks
@@ -37,7 +36,7 @@ def test_redis_may_lose_messages_forget_all_and_be_killed_under_a_worker(crew: C
     eventually(lambda: crew.batch(batch.id).done >= 72 or crew.gone(pid, 0), "the worker's return to work")
     pid = keep_one_alive(crew, pid)
     crew.finished(batch.id)
-    assert assert_nothing_lost(crew.session, batch.id) == {"succeeded": 96, "failed": 0, "cancelled": 0}
+    assert crew.assert_end_state(batch.id) == {"succeeded": 96, "failed": 0, "cancelled": 0}
     assert crew.scalar("SELECT sum(deaths) FROM jobs") == 0
 
 
@@ -49,7 +48,7 @@ def test_postgres_may_be_killed_under_a_worker(crew: Crew, servers: Servers) -> 
     crew.done(batch.id, 32)
     assert not crew.gone(pid, 0)
     crew.finished(batch.id)
-    assert assert_nothing_lost(crew.session, batch.id) == {"succeeded": 64, "failed": 0, "cancelled": 0}
+    assert crew.assert_end_state(batch.id) == {"succeeded": 64, "failed": 0, "cancelled": 0}
 
 
 def test_a_batch_is_paused_resumed_and_cancelled_while_a_chunk_is_in_hand(crew: Crew) -> None:
@@ -70,9 +69,9 @@ def test_a_batch_is_paused_resumed_and_cancelled_while_a_chunk_is_in_hand(crew: 
         chunks.cancel_batch(connection, batch.id)
     gate.touch()
     crew.finished(batch.id)
-    states = assert_nothing_lost(crew.session, batch.id)
+    states = crew.assert_end_state(batch.id)
     assert states == {"succeeded": resting, "failed": 0, "cancelled": 24 - resting}
-    assert assert_nothing_lost(crew.session, other.id)["succeeded"] == 8
+    assert crew.assert_end_state(other.id)["succeeded"] == 8
 
 
 def test_failed_images_are_retried_while_their_chunk_is_in_hand(crew: Crew) -> None:
@@ -89,4 +88,4 @@ def test_failed_images_are_retried_while_their_chunk_is_in_hand(crew: Crew) -> N
         assert chunks.retry_batch(connection, batch) == 1
     gate.touch()
     crew.finished(batch.id)
-    assert assert_nothing_lost(crew.session, batch.id) == {"succeeded": 4, "failed": 0, "cancelled": 0}
+    assert crew.assert_end_state(batch.id) == {"succeeded": 4, "failed": 0, "cancelled": 0}

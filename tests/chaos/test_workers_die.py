@@ -7,7 +7,6 @@ import signal
 
 import pytest
 from crew import Crew, eventually
-from recount import assert_nothing_lost
 from worker_with_faults import STEPS
 
 from shared.chunks import DEATHS_TO_BLAME
@@ -28,7 +27,7 @@ def test_a_batch_survives_a_kill_at_every_step_and_at_random_moments(crew: Crew)
         crew.let_leases_expire()
     crew.start()
     crew.finished(batch.id)
-    assert assert_nothing_lost(crew.session, batch.id) == {"succeeded": 64, "failed": 0, "cancelled": 0}
+    assert crew.assert_end_state(batch.id) == {"succeeded": 64, "failed": 0, "cancelled": 0}
 
 
 def test_workers_join_and_leave_in_the_middle_and_nothing_is_lost_or_done_twice_but_what_a_killed_one_held(
@@ -47,7 +46,7 @@ def test_workers_join_and_leave_in_the_middle_and_nothing_is_lost_or_done_twice_
     crew.kill(second)
     crew.let_leases_expire()
     crew.finished(batch.id)
-    assert assert_nothing_lost(crew.session, batch.id)["succeeded"] == 72
+    assert crew.assert_end_state(batch.id)["succeeded"] == 72
     largest = int(str(crew.scalar("SELECT max(last_ordinal - first_ordinal + 1) FROM chunks")))
     assert 72 <= crew.puts() <= 72 + crew.session.settings.slots * largest
 
@@ -64,7 +63,7 @@ def test_sigterm_gives_back_at_once_and_a_chunk_delivered_five_times_is_done_onc
     assert crew.scalar("SELECT count(*) FROM workers") == 0
     crew.start()
     crew.finished(batch.id)
-    assert assert_nothing_lost(crew.session, batch.id)["succeeded"] == 48
+    assert crew.assert_end_state(batch.id)["succeeded"] == 48
     assert crew.puts() == 48
 
 
@@ -75,7 +74,7 @@ def test_an_image_that_kills_its_worker_fails_alone(crew: Crew) -> None:
         crew.let_leases_expire()
     crew.start("crash")
     crew.finished(batch.id)
-    assert assert_nothing_lost(crew.session, batch.id) == {"succeeded": 23, "failed": 1, "cancelled": 0}
+    assert crew.assert_end_state(batch.id) == {"succeeded": 23, "failed": 1, "cancelled": 0}
     assert crew.scalar("SELECT code || ordinal FROM jobs WHERE state = 'failed'") == "crashed_worker5"
 
 
@@ -85,7 +84,7 @@ def test_an_image_that_hangs_ends_its_worker_and_is_done_by_the_next(crew: Crew)
     assert "stalled" in (crew.folder / "workers.log").read_text()
     crew.start("hang", crew.folder / "hung")
     crew.finished(batch.id)
-    assert assert_nothing_lost(crew.session, batch.id)["succeeded"] == 12
+    assert crew.assert_end_state(batch.id)["succeeded"] == 12
 
 
 def test_an_image_that_meets_a_bug_is_tried_twice_and_fails_alone(crew: Crew) -> None:
@@ -95,7 +94,7 @@ def test_an_image_that_meets_a_bug_is_tried_twice_and_fails_alone(crew: Crew) ->
     assert crew.scalar("SELECT attempts FROM jobs WHERE ordinal = 5") == 1
     crew.finished(batch.id)
     assert not crew.gone(pid, 0)
-    assert assert_nothing_lost(crew.session, batch.id) == {"succeeded": 11, "failed": 1, "cancelled": 0}
+    assert crew.assert_end_state(batch.id) == {"succeeded": 11, "failed": 1, "cancelled": 0}
     assert crew.scalar("SELECT code FROM jobs WHERE state = 'failed'") == "internal_error"
 
 
@@ -106,4 +105,4 @@ def test_waiting_for_a_worker_that_is_silent_ends_with_the_lease(crew: Crew) -> 
     crew.start()
     eventually(lambda: crew.scalar("SELECT max(deaths) FROM chunks") == 1, "the lease's end")
     crew.finished(batch.id)
-    assert assert_nothing_lost(crew.session, batch.id)["succeeded"] == 4
+    assert crew.assert_end_state(batch.id)["succeeded"] == 4

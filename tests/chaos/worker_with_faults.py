@@ -9,6 +9,7 @@ start. Faults wrap plain functions of the product, which knows nothing of them. 
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -18,10 +19,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from shared import chunks
 from shared.cli import main as atelier
+from shared.store import ObjectStore
 from shared.store.file import FileStore
-from workers import stages, stylize, worker
+from shared.store.s3 import S3Store
+from workers import painter, stages, stylize, tasks, worker
 
 MARK = b"marked by a test"
 
@@ -68,9 +73,24 @@ def fail() -> None:
     raise ZeroDivisionError("a bug that one image finds")
 
 
+def lose_device(flag: Path) -> None:
+    """Fail once, as CUDA does for good."""
+    if not flag.exists():
+        flag.touch()
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+
+def let_clock_jump() -> None:
+    """Let the clock of this process be wrong by days, another way each time it is read."""
+    true, jumps = time.time, itertools.cycle((0, 86_400, -86_400, 3600))
+    time.time = lambda: true() + next(jumps)
+
+
 STEPS: dict[str, Callable[[], None]] = {
+    "after-pop": lambda: wrap(tasks, "stylize_chunk", before=die),
     "after-claim": lambda: wrap(stylize, "_work", before=die),
     "after-decode": lambda: wrap(stages, "decode", after=die),
+    "after-inference": lambda: wrap(painter.Painter, "paint", after=die),
     "after-put": lambda: wrap(FileStore, "put", after=die),
     "before-commit": lambda: wrap(chunks, "finish", after=die),
     "before-release": lambda: wrap(chunks, "release", before=die),
@@ -90,6 +110,10 @@ def plant(fault: str, argument: str) -> None:
             wrap(stages, "decode", before=only_marked(lambda: hold(Path(argument))))
         case "bug":
             wrap(stages, "decode", before=only_marked(fail))
+        case "lost-device":
+            wrap(painter.Painter, "_paint", before=lambda *_: lose_device(Path(argument)))
+        case "jumping-clock":
+            let_clock_jump()
         case _:
             STEPS[fault]()
 
@@ -97,11 +121,12 @@ def plant(fault: str, argument: str) -> None:
 def record_puts(log: Path) -> None:
     """Write a line for every rendition stored, so that work done twice can be counted."""
 
-    def note(_: FileStore, key: str, *args: Any, **kwargs: Any) -> None:
+    def note(_: ObjectStore, key: str, *args: Any, **kwargs: Any) -> None:
         with log.open("a") as lines:
             lines.write(key + "\n")
 
-    wrap(FileStore, "put", before=note)
+    for store in (FileStore, S3Store):
+        wrap(store, "put", before=note)
 
 
 def main() -> None:
@@ -119,8 +144,12 @@ def main() -> None:
             os.dup2(log, 2)
             record_puts(folder / "puts.log")
             plant(wanted["fault"], wanted["argument"])
-            sys.argv = ["atelier", "worker"]
-            atelier()
+            sys.argv = ["atelier", wanted["command"]]
+            try:
+                atelier()
+            except SystemExit as end:
+                (folder / f"{os.getpid()}.exit").write_text(str(end.code))
+                raise
         sys.stdout.write(f"{pid}\n")
         sys.stdout.flush()
 

@@ -1,0 +1,73 @@
+"""Redis that stands still, has no memory left, or is slow, under a worker at work."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+from conftest import Servers
+from crew import Crew, eventually
+from redis import Redis
+from wire import wire
+
+from shared import embedded
+
+pytestmark = pytest.mark.timeout(300)
+
+PAUSE_SECONDS = 10
+
+
+def path(servers: Servers) -> str:
+    return servers.services.broker_url.removeprefix("redis+socket://")
+
+
+def pause(servers: Servers, seconds: float) -> None:
+    """Let Redis stand still."""
+    found = embedded.running(servers.home)
+    assert found
+    os.kill(found.pids["redis"], signal.SIGSTOP)
+    try:
+        time.sleep(seconds)  # the fault itself, not a wait for anything
+    finally:
+        os.kill(found.pids["redis"], signal.SIGCONT)
+
+
+def test_redis_stands_still_and_the_worker_goes_on_afterwards(crew: Crew, servers: Servers) -> None:
+    batch = crew.submit(48)
+    pid = crew.start()
+    crew.done(batch.id, 4)
+    pause(servers, PAUSE_SECONDS)
+    crew.finished(batch.id)
+    assert not crew.gone(pid, 0)
+    assert crew.assert_end_state(batch.id) == {"succeeded": 48, "failed": 0, "cancelled": 0}
+
+
+def test_redis_without_memory_delays_work_and_loses_none(crew: Crew, servers: Servers) -> None:
+    batch = crew.submit(64)
+    pid = crew.start()
+    crew.done(batch.id, 4)
+    with Redis(unix_socket_path=path(servers)) as client:
+        client.config_set("maxmemory", "1")
+        try:
+            eventually(lambda: "OOM" in crew.log(), "the worker's complaint")
+        finally:
+            client.config_set("maxmemory", "0")
+    eventually(lambda: crew.batch(batch.id).state == "finished" or crew.gone(pid, 0), "the end of batch or worker")
+    if crew.gone(pid, 0):  # what a supervisor does
+        crew.start()
+    crew.finished(batch.id)
+    assert crew.assert_end_state(batch.id) == {"succeeded": 64, "failed": 0, "cancelled": 0}
+
+
+def test_a_slow_redis_slows_nothing_but_the_messages(crew: Crew, servers: Servers) -> None:
+    with wire(path(servers)) as line:
+        line.delay_seconds = 0.1
+        crew.environment["ATELIER_BROKER_URL"] = f"redis://127.0.0.1:{line.port}/0"
+        batch = crew.submit(24)
+        pid = crew.start()
+        crew.finished(batch.id)
+        assert not crew.gone(pid, 0)
+        crew.kill(pid)
+    assert crew.assert_end_state(batch.id) == {"succeeded": 24, "failed": 0, "cancelled": 0}

@@ -1,0 +1,74 @@
+"""An object store that refuses, hangs, breaks off and lies, under a worker at work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from crew import Crew, eventually
+from flaky_s3 import FlakyS3, Request
+from sqlalchemy import text
+
+from shared.database import transaction
+from shared.jobs import STORED
+
+pytestmark = pytest.mark.timeout(300)
+
+FAULTS: dict[str, Callable[[Request], None]] = {
+    "500": lambda request: request.refuse(500, "InternalError"),
+    "503 SlowDown": lambda request: request.refuse(503, "SlowDown"),
+    "hang": Request.hang,
+    "cut body": Request.cut,
+    "denied": lambda request: request.refuse(403, "AccessDenied"),
+    "bucket gone": lambda request: request.refuse(404, "NoSuchBucket"),
+}
+
+
+def strike(crew: Crew, flaky: FlakyS3, fault: Callable[[Request], None], *, share: float = 1.0) -> None:
+    """Spoil a few answers."""
+    flaky.hits, flaky.share, flaky.fault = 0, share, fault
+    eventually(lambda: flaky.hits >= 3, "a few spoilt answers")
+    flaky.fault = None
+
+
+def test_what_may_pass_is_waited_for_and_no_image_pays_for_it(s3_crew: tuple[Crew, FlakyS3]) -> None:
+    crew, flaky = s3_crew
+    batch = crew.submit(64)
+    pid = crew.start()
+    for fault in FAULTS.values():
+        crew.done(batch.id, crew.batch(batch.id).done + 1)
+        strike(crew, flaky, fault)
+    crew.finished(batch.id)
+    assert not crew.gone(pid, 0)
+    assert crew.assert_end_state(batch.id) == {"succeeded": 64, "failed": 0, "cancelled": 0}
+    assert crew.scalar("SELECT sum(deaths) FROM chunks") == 0
+
+
+def test_a_source_that_comes_damaged_is_fetched_again_and_one_that_is_gone_fails_alone(
+    s3_crew: tuple[Crew, FlakyS3],
+) -> None:
+    crew, flaky = s3_crew
+    batch = crew.submit(8)
+    with transaction(crew.session.engine) as connection:
+        gone, damaged = connection.execute(text("SELECT source FROM jobs WHERE ordinal IN (2, 5) ORDER BY 1")).scalars()
+    crew.session.store.delete(gone.removeprefix(STORED))
+    flaky.fault = lambda request: request.damage() if damaged.removeprefix(STORED) in request.path else None
+    crew.start()
+    eventually(lambda: crew.scalar("SELECT count(*) FROM jobs WHERE attempts > 0") == 1, "the damage noticed")
+    flaky.fault = None
+    crew.finished(batch.id)
+    assert crew.assert_end_state(batch.id) == {"succeeded": 7, "failed": 1, "cancelled": 0}
+    assert crew.scalar("SELECT code FROM jobs WHERE state = 'failed'") == "missing_object"
+
+
+def test_a_rendition_whose_object_is_gone_is_made_anew_when_it_is_reused(crew: Crew) -> None:
+    first = crew.submit(6)
+    crew.start()
+    crew.finished(first.id)
+    lost = [str(key) for key in crew.column("SELECT object_key FROM renditions ORDER BY id LIMIT 2")]
+    for key in lost:
+        crew.session.store.delete(key)
+    second = crew.submit(6, name="again")
+    crew.finished(second.id)
+    assert crew.batch(second.id).reused == 4
+    assert crew.assert_end_state(second.id) == crew.assert_end_state(first.id)

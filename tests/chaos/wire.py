@@ -1,0 +1,101 @@
+"""A wire to a server that can be slow, silent, cut, or led to another server: a proxy whose faults a test sets."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+Address = str | tuple[str, int]
+"""Of a Unix socket or a port."""
+
+
+@dataclass
+class Wire:
+    """Listens on a port of loopback, and passes on what comes to ``target``."""
+
+    target: Address
+    port: int = 0
+    delay_seconds: float = 0.0
+    """Before each piece is passed on, either way."""
+    cut_after: Callable[[bytes], bool] = lambda _: False
+    """Says of what a client sent whether to pass it on and cut the line before any answer comes."""
+    closing: threading.Event = field(default_factory=threading.Event)
+    cuts: int = 0
+    _lines: list[tuple[socket.socket, socket.socket]] = field(default_factory=list)
+
+    def cut_all(self) -> None:
+        """Cut all lines there are; new ones may come."""
+        lines, self._lines = self._lines, []
+        for line in lines:
+            _hang_up(*line)
+
+    def lead_to(self, target: Address) -> None:
+        """Lead new lines to another server, and cut those to the old one."""
+        self.target = target
+        self.cut_all()
+
+    def accept(self, server: socket.socket) -> None:
+        while not self.closing.is_set():
+            with suppress(OSError):
+                client, _ = server.accept()
+                try:
+                    upstream = connect(self.target)
+                except OSError:
+                    client.close()
+                    continue
+                self._lines.append((client, upstream))
+                for ends in ((client, upstream, True), (upstream, client, False)):
+                    threading.Thread(target=self._pass, args=ends, daemon=True).start()
+
+    def _pass(self, source: socket.socket, sink: socket.socket, asks: bool) -> None:
+        with suppress(OSError):
+            while piece := source.recv(65536):
+                if self.delay_seconds:
+                    time.sleep(self.delay_seconds)
+                cut = asks and self.cut_after(piece)
+                if cut:
+                    self.cuts += 1
+                    with suppress(OSError):
+                        source.shutdown(socket.SHUT_RDWR)  # first, so that no answer can come through
+                sink.sendall(piece)
+                if cut:
+                    sink.settimeout(5)
+                    sink.recv(65536)  # the answer that nobody hears
+                    break
+        _hang_up(source, sink)
+
+
+def connect(target: Address) -> socket.socket:
+    if isinstance(target, tuple):
+        return socket.create_connection(target, 5)
+    line = socket.socket(socket.AF_UNIX)
+    line.connect(target)
+    return line
+
+
+def _hang_up(*ends: socket.socket) -> None:
+    for end in ends:
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+        end.close()
+
+
+@contextmanager
+def wire(target: Address) -> Iterator[Wire]:
+    """Run a wire until the end of the block."""
+    found = Wire(target)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        found.port = server.getsockname()[1]
+        thread = threading.Thread(target=found.accept, args=(server,))
+        thread.start()
+        try:
+            yield found
+        finally:
+            found.closing.set()
+            thread.join()
+            found.cut_all()
