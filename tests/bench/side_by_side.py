@@ -102,7 +102,7 @@ def script(network: str) -> Contender:
 def main() -> None:
     """Let all contenders paint in turn, after one round that does not count."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=24, help="images in a round")
+    parser.add_argument("--images", type=int, default=12, help="images in a round")
     parser.add_argument("--times", type=int, default=5, help="rounds")
     parser.add_argument("--size", choices=SIZES, default="512²", help="size of the pictures")
     asked = parser.parse_args()
