@@ -36,6 +36,10 @@ MERCHANT_ROLE = "atelier_merchant"
 """Postgres role that sees and changes the rows of one merchant alone, see the migrations."""
 
 
+STANDSTILL = "set_config('idle_in_transaction_session_timeout', '30s', true)"
+"""Besides taking a lock that everybody needs: who stands still with it loses it."""
+
+
 class Lock(IntEnum):
     """Advisory locks, taken for the length of a transaction."""
 
@@ -116,8 +120,8 @@ def _is_outage(error: BaseException | None) -> bool:
     if state is None:
         return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
     # 08 connection, 40 serialisation or deadlock, 53 out of resources, 58 its system, 57P shutdown,
-    # 25006 read only while another server takes over.
-    return state[:2] in ("08", "40", "53", "58") or state[:3] == "57P" or state == "25006"
+    # 25006 read only while another server takes over, 25P03 we stood still within a transaction.
+    return state[:2] in ("08", "40", "53", "58") or state[:3] == "57P" or state in ("25006", "25P03")
 
 
 def confine(connection: Connection, merchant: int) -> None:
@@ -132,14 +136,35 @@ def confine(connection: Connection, merchant: int) -> None:
 
 
 def lock(connection: Connection, which: Lock, key: int = 0) -> None:
-    """Wait for an advisory lock and hold it until the transaction ends."""
-    connection.execute(text("SELECT pg_advisory_xact_lock(:which, :key)"), {"which": which.value, "key": key})
+    """Wait for an advisory lock and hold it until the transaction ends, or its process stands still."""
+    connection.execute(
+        text(f"SELECT pg_advisory_xact_lock(:which, :key), {STANDSTILL}"), {"which": which.value, "key": key}
+    )
 
 
 def try_lock(connection: Connection, which: Lock) -> bool:
     """Take an advisory lock if it is free; False if another holds it."""
-    found = connection.execute(text("SELECT pg_try_advisory_xact_lock(:which, 0)"), {"which": which.value})
+    found = connection.execute(
+        text(f"SELECT pg_try_advisory_xact_lock(:which, 0), {STANDSTILL}"), {"which": which.value}
+    )
     return bool(found.scalar_one())
+
+
+def end_idle_transactions(engine: Engine, seconds: float) -> None:
+    """Let Postgres roll back what a process of ours leaves open and idle, so that it blocks nobody for longer.
+
+    A process that stands still (a machine that sleeps, a debugger) keeps its locks otherwise, however long its
+    lease is over. For processes whose transactions wait for nothing but Postgres.
+    """
+
+    def tell(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"SET idle_in_transaction_session_timeout = '{seconds:.0f}s'")
+        cursor.close()
+        connection.commit()
+
+    event.listen(engine, "connect", tell)
+    engine.dispose()  # connections of before were not told
 
 
 def upgrade(engine: Engine) -> list[str]:

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from shared import fleet
 from shared.broker import CONTROL_QUEUE, ROUTES, Broker
-from shared.database import transaction
+from shared.database import end_idle_transactions, transaction
 from shared.dispatch import dispatch
 from shared.errors import Unavailable
 from shared.settings import Settings
@@ -45,6 +45,7 @@ def run_worker(
     ``EXIT_DEVICE_LOST``, so that its supervisor starts another. With ``until_stdin_closes`` the worker
     also stops when standard input ends, so that it never outlives the command that started it.
     """
+    end_idle_transactions(engine, settings.lease_seconds)
     with open_studio(settings, engine, store, broker) as studio:
         register_tasks(broker.app, studio)
 

@@ -167,6 +167,11 @@ class Crew:
         """Return what the workers have logged."""
         return (self.folder / "workers.log").read_text()
 
+    def complaint(self, words: str) -> None:
+        """Wait until a worker logs something once more."""
+        before = self.log().count(words)
+        eventually(lambda: self.log().count(words) > before, f"a complaint about {words}")
+
     def let_leases_expire(self) -> None:
         """Let time pass for the leases of dead workers, so that tests need not wait for it."""
         with transaction(self.session.engine) as connection:

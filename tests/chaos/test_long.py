@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -10,14 +13,28 @@ from collections.abc import Callable
 import pytest
 from conftest import Servers, Toll
 from crew import Crew, eventually
+from flaky_s3 import FlakyS3, Request
 from redis import Redis
+from test_disk_full import fill, small_disk
+from test_postgres_fails import cut_connections, fill_disk, lose_answers, outside, over, turn_read_only, wired
+from test_redis_fails import fill_memory, path, pause
+from test_store_fails import FAULTS
+from test_store_fails import strike as spoil
+from wire import wire
+from worker_with_faults import STEPS
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 JOBS = 300
 
+HELD = """
+    SELECT count(*) FROM chunks c JOIN workers w ON w.id = c.worker_id
+    WHERE c.lease_expires_at IS NOT NULL AND w.pid = {pid}
+"""
+"""Chunks in the hands of a worker."""
 
-def break_often(crew: Crew, fault: str, times: int, strike: Callable[[], None], tolls: list[Toll]) -> None:
+
+def break_often(crew: Crew, fault: str, times: int, strike: Callable[[], object], tolls: list[Toll]) -> None:
     """Submit a batch, strike again and again at random moments, and see what is lost and done twice."""
     batch = crew.submit(JOBS)
     chance = random.Random(JOBS)
@@ -82,8 +99,148 @@ def test_redis_forgets_everything(crew: Crew, servers: Servers, tolls: list[Toll
     crew.start()
 
     def strike() -> None:
-        path = servers.services.broker_url.removeprefix("redis+socket://")
-        with Redis(unix_socket_path=path) as client:
+        with Redis(unix_socket_path=path(servers)) as client:
             client.flushall()
 
     break_often(crew, "redis: FLUSHALL", 10, strike, tolls)
+
+
+def test_workers_are_killed_at_every_step(crew: Crew, tolls: list[Toll]) -> None:
+    """Beside one that lives."""
+    crew.start()
+    steps = iter([*STEPS] * 2)
+
+    def strike() -> None:
+        assert crew.gone(crew.start(next(steps)))
+
+    break_often(crew, "one worker of two: SIGKILL at a step", 2 * len(STEPS), strike, tolls)
+
+
+def test_workers_lose_their_devices(crew: Crew, tolls: list[Toll]) -> None:
+    workers = [crew.start()]
+
+    def strike() -> None:
+        crew.kill(workers.pop(), signal.SIGTERM)
+        (crew.folder / "lost").unlink(missing_ok=True)
+        assert crew.gone(crew.start("lost-device", crew.folder / "lost"))
+        workers.append(crew.start())
+
+    break_often(crew, "device: context lost", 5, strike, tolls)
+
+
+def test_workers_sleep_through_their_leases(crew: Crew, tolls: list[Toll]) -> None:
+    workers = [crew.start(), crew.start()]
+
+    def strike() -> None:
+        sleeper = workers[0]
+        os.kill(sleeper, signal.SIGSTOP)
+        eventually(lambda: not crew.scalar(HELD.format(pid=sleeper)), "the end of the sleeper's leases")
+        os.kill(sleeper, signal.SIGCONT)
+        if crew.gone(sleeper, 5):  # its watchdog ends it
+            workers[0] = crew.start()
+
+    break_often(crew, "one worker of two: SIGSTOP beyond lease", 4, strike, tolls)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_store_fails(s3_crew: tuple[Crew, FlakyS3], tolls: list[Toll], fault: str) -> None:
+    crew, flaky = s3_crew
+    crew.start()
+    break_often(crew, f"S3: {fault}", 6, lambda: spoil(crew, flaky, FAULTS[fault], share=0.5), tolls)
+
+
+def test_the_store_sends_damaged_bytes(s3_crew: tuple[Crew, FlakyS3], tolls: list[Toll]) -> None:
+    crew, flaky = s3_crew
+    crew.start()
+
+    def damage(request: Request) -> None:
+        if request.method == "GET" and "/sources/" in request.path:
+            request.damage()
+
+    break_often(crew, "S3: wrong checksum", 6, lambda: spoil(crew, flaky, damage, share=0.5), tolls)
+
+
+def test_the_disk_of_the_store_is_full(crew: Crew, tolls: list[Toll]) -> None:
+    objects = crew.folder / "objects"
+    shutil.move(objects, crew.folder / "moved")
+    with small_disk(objects, "24m"):
+        shutil.copytree(crew.folder / "moved", objects, dirs_exist_ok=True)
+        crew.start()
+
+        def strike() -> None:
+            ballast = fill(objects)
+            crew.complaint("is full")
+            ballast.unlink()
+
+        break_often(crew, "store: disk full", 4, strike, tolls)
+        crew.close()
+
+
+def test_connections_to_postgres_are_cut(crew: Crew, tolls: list[Toll]) -> None:
+    crew.start()
+    with outside(crew) as engine:
+        break_often(crew, "postgres: 5 connections cut", 10, lambda: cut_connections(crew, engine, 5), tolls)
+
+
+def test_postgres_is_read_only(crew: Crew, tolls: list[Toll]) -> None:
+    crew.start()
+    with outside(crew) as engine:
+        break_often(crew, "postgres: read-only", 5, lambda: turn_read_only(crew, engine), tolls)
+
+
+def test_the_disk_of_postgres_is_full(crew: Crew, tolls: list[Toll]) -> None:
+    crew.start()
+    break_often(crew, "postgres: disk full", 5, lambda: fill_disk(crew), tolls)
+
+
+def test_commits_of_postgres_are_not_answered(crew: Crew, tolls: list[Toll]) -> None:
+    with wired(crew) as line:
+        crew.environment["ATELIER_DATABASE_URL"] = over(crew, line)
+        crew.start()
+        break_often(crew, "postgres: COMMIT unanswered", 10, lambda: lose_answers(line, 1), tolls)
+        crew.close()
+
+
+def test_postgres_moves(crew: Crew, tolls: list[Toll]) -> None:
+    with wired(crew) as one, wired(crew) as other:
+        crew.environment["ATELIER_DATABASE_URL"] = over(crew, one, other)
+        crew.start()
+        lines = itertools.cycle((one, other))
+
+        def strike() -> None:
+            old = next(lines)
+            new = other if old is one else one
+            new.refuses = False
+            old.refuses = True
+            old.cut_all()
+
+        break_often(crew, "postgres: another address", 6, strike, tolls)
+        crew.close()
+
+
+def test_redis_stands_still(crew: Crew, servers: Servers, tolls: list[Toll]) -> None:
+    crew.start()
+    break_often(crew, "redis: paused 60 s", 2, lambda: pause(servers, 60), tolls)
+
+
+def test_redis_has_no_memory(crew: Crew, servers: Servers, tolls: list[Toll]) -> None:
+    workers = [crew.start()]
+
+    def strike() -> None:
+        fill_memory(crew, servers)
+        if crew.gone(workers[0], 1.0):
+            workers[0] = crew.start()
+
+    break_often(crew, "redis: out of memory", 5, strike, tolls)
+
+
+def test_redis_is_slow(crew: Crew, servers: Servers, tolls: list[Toll]) -> None:
+    with wire(path(servers)) as line:
+        crew.environment["ATELIER_BROKER_URL"] = f"redis://127.0.0.1:{line.port}/0"
+        crew.start()
+
+        def strike() -> None:
+            line.delay_seconds = 0.5 - line.delay_seconds
+
+        break_often(crew, "redis: half a second late", 3, strike, tolls)
+        crew.close()

@@ -49,61 +49,77 @@ def outside(crew: Crew) -> Iterator[Engine]:
         engine.dispose()
 
 
-def cut_connections(engine: Engine, database: str | None) -> int:
-    """Cut the connections of a database that are within a transaction; return how many."""
-    with engine.connect() as connection:
-        cut = connection.execute(
-            text("""
-            SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-            WHERE datname = :name AND state IN ('active', 'idle in transaction')
-            """),
-            {"name": database},
-        )
-        return int(cut.scalar_one())
+def cut_connections(crew: Crew, engine: Engine, least: int) -> None:
+    """Cut so many connections of the crew's database that are within a transaction."""
+    cut = 0
+
+    def cut_again() -> bool:
+        nonlocal cut
+        with engine.connect() as connection:
+            found = connection.execute(
+                text("""
+                SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                WHERE datname = :name AND state IN ('active', 'idle in transaction')
+                """),
+                {"name": url_of(crew).database},
+            )
+            cut += int(found.scalar_one())
+        return cut >= least
+
+    eventually(cut_again, f"{least} connections cut")
 
 
-def set_read_only(engine: Engine, database: str | None, *, on: bool) -> None:
-    with engine.connect() as connection:
-        connection.execute(
-            text(f"ALTER DATABASE {database} SET default_transaction_read_only = {'on' if on else 'off'}")
-        )
-        connection.execute(
-            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"), {"name": database}
-        )
+def turn_read_only(crew: Crew, engine: Engine) -> None:
+    """Let the crew's database be read-only until a worker has noticed."""
+    name = url_of(crew).database
+
+    def turn(how: str) -> None:
+        with engine.connect() as connection:
+            connection.execute(text(f"ALTER DATABASE {name} SET default_transaction_read_only = {how}"))
+            connection.execute(
+                text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"), {"name": name}
+            )
+
+    turn("on")
+    crew.complaint("read-only transaction")
+    turn("off")
 
 
-def test_connections_are_cut_in_transactions_the_server_is_read_only_and_full(crew: Crew) -> None:
-    batch = crew.submit(64)
-    database = url_of(crew).database
-    pid = crew.start()
-    crew.done(batch.id, 4)
-    with outside(crew) as engine:
-        cut = 0
-
-        def cut_again() -> bool:
-            nonlocal cut
-            cut += cut_connections(engine, database)
-            return cut >= 10
-
-        eventually(cut_again, "ten connections cut")
-        crew.done(batch.id, crew.batch(batch.id).done + 4)
-        set_read_only(engine, database, on=True)
-        eventually(lambda: "read-only transaction" in crew.log(), "the worker's complaint")
-        set_read_only(engine, database, on=False)
-    crew.done(batch.id, crew.batch(batch.id).done + 4)
+def fill_disk(crew: Crew) -> None:
+    """Let the server say that its disk is full until a worker has noticed."""
     with transaction(crew.session.engine) as connection:
         connection.execute(
             text("""
-            CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+            CREATE OR REPLACE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
             $$BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END$$
             """)
         )
         connection.execute(
             text("CREATE TRIGGER full_disk BEFORE INSERT ON renditions FOR EACH STATEMENT EXECUTE FUNCTION full_disk()")
         )
-    eventually(lambda: "No space left" in crew.log(), "the worker's complaint")
+    crew.complaint("No space left")
     with transaction(crew.session.engine) as connection:
         connection.execute(text("DROP TRIGGER full_disk ON renditions"))
+
+
+def lose_answers(line: Wire, least: int) -> None:
+    """Cut the line after a COMMIT was passed on, before its answer comes; so many times."""
+    chance, before = random.Random(64), line.cuts
+    line.cut_after = lambda sent: b"COMMIT" in sent and chance.random() < 0.3
+    eventually(lambda: line.cuts >= before + least, f"{least} commits without an answer")
+    line.cut_after = lambda _: False
+
+
+def test_connections_are_cut_in_transactions_the_server_is_read_only_and_full(crew: Crew) -> None:
+    batch = crew.submit(64)
+    pid = crew.start()
+    with outside(crew) as engine:
+        crew.done(batch.id, 4)
+        cut_connections(crew, engine, 10)
+        crew.done(batch.id, crew.batch(batch.id).done + 4)
+        turn_read_only(crew, engine)
+        crew.done(batch.id, crew.batch(batch.id).done + 4)
+        fill_disk(crew)
     crew.finished(batch.id)
     assert not crew.gone(pid, 0)
     assert crew.assert_end_state(batch.id) == {"succeeded": 64, "failed": 0, "cancelled": 0}
@@ -112,14 +128,11 @@ def test_connections_are_cut_in_transactions_the_server_is_read_only_and_full(cr
 
 def test_answers_of_commits_are_lost_and_nothing_is_counted_twice(crew: Crew) -> None:
     batch = crew.submit(64)
-    chance = random.Random(64)
     with wired(crew) as line:
         crew.environment["ATELIER_DATABASE_URL"] = over(crew, line)
         pid = crew.start()
         crew.done(batch.id, 4)
-        line.cut_after = lambda sent: b"COMMIT" in sent and chance.random() < 0.3
-        eventually(lambda: line.cuts >= 8, "eight commits without an answer")
-        line.cut_after = lambda _: False
+        lose_answers(line, 8)
         crew.let_leases_expire()  # of claims whose worker does not know of them
         crew.finished(batch.id)
         assert not crew.gone(pid, 0)

@@ -1,4 +1,4 @@
-"""A wire to a server that can be slow, silent, cut, or led to another server: a proxy whose faults a test sets."""
+"""A wire to a server that can be slow or cut: a proxy whose faults a test sets."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ class Wire:
     """Before each piece is passed on, either way."""
     cut_after: Callable[[bytes], bool] = lambda _: False
     """Says of what a client sent whether to pass it on and cut the line before any answer comes."""
+    refuses: bool = False
+    """Whether new lines are cut at once."""
     closing: threading.Event = field(default_factory=threading.Event)
     cuts: int = 0
     _lines: list[tuple[socket.socket, socket.socket]] = field(default_factory=list)
@@ -33,15 +35,13 @@ class Wire:
         for line in lines:
             _hang_up(*line)
 
-    def lead_to(self, target: Address) -> None:
-        """Lead new lines to another server, and cut those to the old one."""
-        self.target = target
-        self.cut_all()
-
     def accept(self, server: socket.socket) -> None:
         while not self.closing.is_set():
             with suppress(OSError):
                 client, _ = server.accept()
+                if self.refuses:
+                    client.close()
+                    continue
                 try:
                     upstream = connect(self.target)
                 except OSError:

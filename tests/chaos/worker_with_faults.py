@@ -80,6 +80,13 @@ def lose_device(flag: Path) -> None:
         raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
 
+def stand_still(flag: Path) -> None:
+    """Stop once, until a test lets the process go on."""
+    if not flag.exists():
+        flag.touch()
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+
 def let_clock_jump() -> None:
     """Let the clock of this process be wrong by days, another way each time it is read."""
     true, jumps = time.time, itertools.cycle((0, 86_400, -86_400, 3600))
@@ -112,6 +119,8 @@ def plant(fault: str, argument: str) -> None:
             wrap(stages, "decode", before=only_marked(fail))
         case "lost-device":
             wrap(painter.Painter, "_paint", before=lambda *_: lose_device(Path(argument)))
+        case "stand-still":
+            wrap(chunks, "finish", after=lambda *_: stand_still(Path(argument)))
         case "jumping-clock":
             let_clock_jump()
         case _:

@@ -1,0 +1,97 @@
+"""A disk that is full: under the store, under the output folder, under the embedded servers."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from crew import Crew, eventually, photos
+from test_run_is_interrupted import run
+
+from shared import embedded
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@contextmanager
+def small_disk(at: Path, size: str) -> Iterator[Path]:
+    """Mount a file system of so few bytes."""
+    at.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0755", "none", at], check=False)
+    if os.geteuid() != 0 or mounted.returncode != 0:
+        pytest.skip("a small disk takes the right to mount one")
+    try:
+        yield at
+    finally:
+        subprocess.run(["umount", "-l", at], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Leave no room on a disk; return the file to delete."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        try:
+            while file.write(bytes(4096)):
+                pass
+        except OSError:
+            return ballast
+    raise AssertionError("the disk takes everything")
+
+
+def test_a_store_without_room_is_waited_for(crew: Crew) -> None:
+    batch = crew.submit(32)
+    objects = crew.folder / "objects"
+    shutil.move(objects, crew.folder / "moved")
+    with small_disk(objects, "8m"):
+        shutil.copytree(crew.folder / "moved", objects, dirs_exist_ok=True)
+        pid = crew.start()
+        crew.done(batch.id, 4)
+        ballast = fill(objects)
+        eventually(lambda: "is full" in crew.log(), "the worker's complaint")
+        ballast.unlink()
+        crew.finished(batch.id)
+        assert not crew.gone(pid, 0)
+        assert crew.assert_end_state(batch.id) == {"succeeded": 32, "failed": 0, "cancelled": 0}
+        crew.kill(pid)
+
+
+def test_an_output_folder_without_room_is_told_in_a_line_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with small_disk(tmp_path / "out", "64k") as out:
+        command = ["run", str(photos(tmp_path / "photos", 24, side=320)), "-s", "udnie", "-o", str(out), "--json"]
+        first = run(home, *command)
+        _, told = first.communicate()
+        assert first.returncode == 2
+        assert "No space left on device" in told
+        assert len(told.strip().splitlines()) == 1
+        subprocess.run(["mount", "-o", "remount,size=16m", out], check=True)
+        second = run(home, *command)
+        figures = json.loads(second.communicate()[0])
+        assert second.returncode == 0
+        assert (figures["succeeded"], figures["reused"]) == (24, 24)
+        assert len(list(out.glob("*.jpg"))) == 24
+
+
+def test_a_home_without_room_is_told_in_a_line_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "home", "150m") as home:
+        out = tmp_path / "out"
+        command = ["run", str(photos(tmp_path / "photos", 24)), "-s", "udnie", "-o", str(out), "--json"]
+        embedded.start(home)
+        ballast = fill(home)
+        first = run(home, *command)
+        _, told = first.communicate()
+        assert first.returncode in (2, 6)
+        assert len(told.strip().splitlines()) == 1
+        ballast.unlink()
+        embedded.stop(home)
+        second = run(home, *command)
+        figures = json.loads(second.communicate()[0])
+        assert second.returncode == 0
+        assert figures["succeeded"] == 24
+        embedded.stop(home)
