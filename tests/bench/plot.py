@@ -24,5 +24,11 @@ def bars(title: str, values: Mapping[str, float]) -> Image.Image:
         left = MARGIN_PX + LABEL_PX
         draw.text((left - 14, y + BAR_PX / 2), label, fill=INK, font=font, anchor="rm")
         draw.rounded_rectangle((left, y, left + max(2, length), y + BAR_PX), 4, fill=OTHERS if number else OURS)
-        draw.text((left + length + 12, y + BAR_PX / 2), f"{value:,.0f}" if value >= 100 else f"{value:.3g}", fill=INK, font=font, anchor="lm")
+        draw.text(
+            (left + length + 12, y + BAR_PX / 2),
+            f"{value:,.0f}" if value >= 100 else f"{value:.3g}",
+            fill=INK,
+            font=font,
+            anchor="lm",
+        )
     return picture

@@ -150,6 +150,11 @@ class Crew:
             batches.set_paused(connection, batch, paused=paused)
         dispatch(self.session.engine, self.session.broker)
 
+    def waiting_readers(self) -> int:
+        """Connections to Redis that wait for messages: two of each idle worker."""
+        with self.session.broker.app.connection_for_read() as connection:
+            return int(connection.default_channel.client.info("clients")["blocked_clients"])
+
     def done(self, batch_id: UUID, at_least: int) -> None:
         """Wait until so many jobs have ended."""
         eventually(lambda: self.batch(batch_id).done >= at_least, f"{at_least} jobs done")

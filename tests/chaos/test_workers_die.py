@@ -42,7 +42,7 @@ def test_workers_join_and_leave_in_the_middle_and_nothing_is_lost_or_done_twice_
     )
     crew.kill(first, signal.SIGTERM)
     crew.start()
-    crew.done(batch.id, crew.batch(batch.id).done + 8)
+    crew.done(batch.id, min(72, crew.batch(batch.id).done + 8))
     crew.kill(second)
     crew.let_leases_expire()
     crew.finished(batch.id)
