@@ -11,7 +11,7 @@ from shared import audit_command, embedded, health, merchant_commands
 from shared.cli import JsonOption, group, note, print_json, print_line
 from shared.database import transaction
 from shared.lost import lost_renditions, take_back
-from shared.orphans import orphans
+from shared.orphans import GRACE, orphans
 from shared.prune import Pruned, due, prune
 from shared.session import open_session
 from shared.settings import load_settings
@@ -98,7 +98,7 @@ def prune_command(
         if dry_run:
             with transaction(session.engine) as connection:
                 batches, jobs = due(connection, older_than)
-            orphaned = sum(map(len, orphans(session.engine, session.store)))
+            orphaned = sum(map(len, orphans(session.engine, session.store, GRACE)))
             done = Pruned(batches=batches, jobs=jobs, orphans=orphaned)
         else:
             done = prune(session.engine, session.store, older_than, _tell)

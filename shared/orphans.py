@@ -37,7 +37,7 @@ UNNAMED = {
 """Below which prefixes there may be orphans, and what is true of their keys."""
 
 
-def orphans(engine: Engine, store: ObjectStore, grace: timedelta = GRACE) -> Iterator[list[str]]:
+def orphans(engine: Engine, store: ObjectStore, grace: timedelta) -> Iterator[list[str]]:
     """Yield the keys of orphans that were not put within the time of grace, slice by slice of the listing."""
     before = store_time(store) - grace
     for prefix, unnamed in UNNAMED.items():

@@ -69,7 +69,7 @@ def prune(engine: Engine, store: ObjectStore, days: int, progress: Callable[[Pru
             done += removed
             progress(done)
     done += Pruned(copies=orphans.forget_copies(engine, days))
-    for keys in orphans.orphans(engine, store):
+    for keys in orphans.orphans(engine, store, orphans.GRACE):
         done += Pruned(orphans=orphans.delete_old(store, keys, orphans.GRACE))
         progress(done)
     return done

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 
 import pytest
@@ -13,6 +14,7 @@ from redis import Redis
 from wire import wire
 
 from shared import embedded
+from shared.broker import KEEPALIVE, make_celery
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -76,3 +78,15 @@ def test_a_slow_redis_slows_nothing_but_the_messages(crew: Crew, servers: Server
         assert not crew.gone(pid, 0)
         crew.kill(pid)
     assert crew.assert_end_state(batch.id) == {"succeeded": 24, "failed": 0, "cancelled": 0}
+
+
+def test_a_redis_that_goes_without_a_word_is_noticed(servers: Servers) -> None:
+    """The kernel does that: it is asked what it was told."""
+    with wire(path(servers)) as line, make_celery(f"redis://127.0.0.1:{line.port}/0") as app:
+        with app.connection_for_read() as connection:
+            pool = connection.default_channel.client.connection_pool
+            client = pool.get_connection()
+            told = {option: client._sock.getsockopt(socket.IPPROTO_TCP, option) for option in KEEPALIVE}
+            assert client._sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            pool.release(client)
+        assert told == KEEPALIVE

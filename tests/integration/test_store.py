@@ -276,3 +276,10 @@ def test_missing_bucket_is_told(s3_options: StoreOptions, tmp_path: Path) -> Non
     for call in calls:
         with pytest.raises(StoreUnavailable, match=r"no such bucket.*no-such-bucket"):
             call()
+
+
+def test_what_is_missing_is_found_among_many(store: ObjectStore) -> None:
+    for number in range(0, 20, 2):
+        store.put(f"k/{number}", b"x")
+    assert store.missing([f"k/{number}" for number in range(20)]) == {f"k/{number}" for number in range(1, 20, 2)}
+    assert store.missing([]) == set()

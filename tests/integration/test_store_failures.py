@@ -166,6 +166,16 @@ def test_server_that_minds_deleting_nothing_is_no_matter() -> None:
         opened(endpoint).delete("k")
 
 
+def test_a_key_that_may_not_list_is_refused_what_is_missing() -> None:
+    with answering(refusal(403, "AccessDenied")) as (endpoint, _):
+        assert opened(endpoint).missing(["a", "b"]) == {"a", "b"}
+
+
+def test_a_server_that_fails_says_nothing_about_what_is_missing() -> None:
+    with answering(refusal(500, "InternalError")) as (endpoint, _), pytest.raises(StoreUnavailable):
+        opened(endpoint).missing(["a", "b"])
+
+
 def test_failing_server_is_asked_again() -> None:
     with answering(refusal(503, "SlowDown")) as (endpoint, requests):
         with pytest.raises(StoreUnavailable):

@@ -3,7 +3,7 @@
 import pytest
 
 from shared.errors import UsageError
-from shared.settings import load_settings
+from shared.settings import Settings, load_settings
 
 
 @pytest.mark.parametrize(
@@ -16,3 +16,10 @@ def test_a_setting_that_cannot_work_is_named_and_its_value_is_not_told(
     with pytest.raises(UsageError, match=f"ATELIER_{name}") as refused:
         load_settings()
     assert "hunter2" not in str(refused.value)
+
+
+def test_all_tries_of_a_request_to_the_store_end_within_the_lease_that_waits_for_it() -> None:
+    for seconds in (5, 10, 120, 3600):
+        options = Settings(lease_seconds=seconds).store_options
+        tries = options.max_attempts * (options.connect_timeout_seconds + options.read_timeout_seconds)
+        assert tries <= seconds / 2
