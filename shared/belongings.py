@@ -29,7 +29,7 @@ def _condition(table: Table) -> str | None:
         return "id = :merchant"
     # By way of these first, since there are indexes for that.
     for column, parent in (("batch_id", "batches"), ("style_id", "styles")):
-        if column in table.c:
+        if column in table.c and not table.c[column].nullable:
             return f"{column} IN (SELECT id FROM {parent} WHERE merchant_id = :merchant)"
     return "merchant_id = :merchant" if "merchant_id" in table.c else None
 

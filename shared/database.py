@@ -46,6 +46,7 @@ class Lock(IntEnum):
     DISPATCH = 1
     SWEEP = 2
     INSTALL = 3
+    CATALOG = 4
 
 
 def make_engine(url: str, *, pool_size: int = 5) -> Engine:

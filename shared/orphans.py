@@ -29,7 +29,8 @@ SLICE_COPIES = 1000
 UNNAMED = {
     "renditions/": "NOT EXISTS (SELECT FROM renditions r WHERE r.object_key = key)",
     "sources/": f"""
-        NOT EXISTS (SELECT FROM jobs j WHERE j.source = '{STORED}' || key) AND NOT EXISTS (
+        NOT EXISTS (SELECT FROM jobs j WHERE j.source = '{STORED}' || key)
+        AND NOT EXISTS (SELECT FROM catalog_images i WHERE i.source = '{STORED}' || key) AND NOT EXISTS (
             SELECT FROM source_copies c
             WHERE 'sources/' || c.merchant_id || '/' || left(c.sha256, 2) || '/' || c.sha256 = key)
         """,
