@@ -5,17 +5,17 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from producer import batch_commands
+from producer import batch_commands, catalog_commands, nightly_commands
 from producer.batch_commands import Merchant, configured, warn
 from producer.dry_run import rehearse
 from producer.export import prepare_folder
+from producer.listing import list_s3
 from producer.manifest import open_manifest
 from producer.progress import show_progress
 from producer.run import run_batch, wait_for_batch
@@ -30,7 +30,6 @@ from shared.model_versions import champion
 from shared.scope import scope
 from shared.session import open_session
 from shared.settings import Settings
-from shared.store import open_store
 from shared.styles import list_styles
 
 FORMATS = ("jpeg", "png", "webp")
@@ -54,6 +53,8 @@ def register(app: typer.Typer) -> None:
     for command in (run, submit):
         app.command()(command)
     batch_commands.register(app)
+    catalog_commands.register(app)
+    nightly_commands.register(app)
     group(app, "styles", STYLES_HELP).command("list")(styles_list)
 
 
@@ -149,19 +150,10 @@ def _looks(styles: list[str], strength: float, texture_scale: float, white: str)
 def _order(settings: Settings, inputs: list[str], merchant: str, looks: tuple[Look, ...], format: str) -> Order:
     if format not in FORMATS:
         raise UsageError(f"format {format!r} is unknown: choose {', '.join(FORMATS)}")
-    manifest = open_manifest(inputs, list_prefix=_lister(settings))
+    manifest = open_manifest(inputs, list_prefix=list_s3(settings))
     for sentence in manifest.notes:
         note(sentence)
     return Order(merchant, manifest, looks, (format,))
-
-
-def _lister(settings: Settings) -> Callable[[str], Iterator[str]]:
-    def list_prefix(url: str) -> Iterator[str]:
-        bucket, _, prefix = url.removeprefix("s3://").partition("/")
-        store = open_store(f"s3://{bucket}", settings.store_options)
-        return (f"s3://{bucket}/{found.key}" for found in store.list(prefix))
-
-    return list_prefix
 
 
 def _announce(submission: Submission, *, as_json: bool) -> None:

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from producer.intake import Intake, Taken
 from producer.manifest import ManifestRow
-from shared.chunks import NewChunk
 from shared.errors import InvalidInput, ManifestError
 from shared.jobs import NewJob
 from shared.look import Look, parse_mix
@@ -25,7 +24,6 @@ PAGE_SECONDS = 1.0
 ROWS_AHEAD = 64
 """Rows whose files may be on their way into the store, so that a large one does not hold up the others."""
 
-CHUNK_JOBS = 64
 LOOKS_KEPT = 1024
 
 RowLooks = Callable[[str | None, float | None], Sequence[tuple[Look, str]]]
@@ -180,21 +178,3 @@ def folder_of(look: Look) -> str:
     The looks of a batch differ in their mix alone, so a mix is named with its weights.
     """
     return "+".join(look.style.replace(":", "-").split(","))
-
-
-def cut_chunks(page: Page, megapixels: float, working_px: int) -> list[NewChunk]:
-    """Cut a page's jobs into chunks of about ``megapixels`` of work at the generator's working size.
-
-    Jobs that have failed already cost nothing; a run of only those makes no chunk.
-    """
-    chunks: list[NewChunk] = []
-    enough, most = megapixels * 1e6, working_px * working_px
-    first, work = page.jobs[0].ordinal, 0
-    last = page.jobs[-1].ordinal
-    for ordinal, pixels in enumerate(page.pixels, first):
-        work += min(pixels, most)
-        if work >= enough or ordinal - first + 1 >= CHUNK_JOBS or ordinal == last:
-            if work:
-                chunks.append(NewChunk(first, ordinal, work))
-            first, work = ordinal + 1, 0
-    return chunks

@@ -16,10 +16,10 @@ from itertools import islice
 
 from producer.intake import Intake
 from producer.manifest import Manifest
-from producer.pages import Page, cut_chunks, read_ahead, read_pages, row_looks
+from producer.pages import Page, read_ahead, read_pages, row_looks
 from shared import audit, batches
 from shared.batches import Batch, NewBatch
-from shared.chunks import add_chunks
+from shared.chunks import add_chunks, cut_chunks
 from shared.database import transaction
 from shared.dispatch import dispatch
 from shared.errors import BrokerUnavailable, ManifestError, UsageError
@@ -140,7 +140,9 @@ def _commit(session: Session, batch: Batch, page: Page) -> Batch:
         add_chunks(
             connection,
             batch,
-            cut_chunks(page, session.settings.chunk_megapixels, session.settings.working_px),
+            cut_chunks(
+                page.jobs[0].ordinal, page.pixels, session.settings.chunk_megapixels, session.settings.working_px
+            ),
         )
         return batches.extend(connection, batch, rows=page.rows, jobs=len(page.jobs), failed=failed)
 

@@ -16,6 +16,7 @@ from shared.errors import BrokerUnavailable, UsageError
 
 STYLE_CHUNK = "style_chunk"
 SWEEP = "sweep"
+NIGHTLY = "nightly"
 CONTROL_QUEUE = "control"
 
 SCHEMES = ("redis", "rediss", "redis+socket")

@@ -7,7 +7,7 @@ the database's. Lock order everywhere: chunk → renditions → jobs → batch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -18,6 +18,9 @@ from shared.batches import Batch, Counts
 from shared.errors import Conflict, LeaseLost
 from shared.jobs import Failed
 from shared.outcomes import Outcome, record
+
+CHUNK_JOBS = 64
+"""Most jobs of a chunk, however small their images are."""
 
 DEATHS_TO_BLAME = 3
 """A job that was alone in hand when this many workers died is failed as ``crashed_worker``."""
@@ -48,6 +51,25 @@ class Claim:
     def hold(self) -> tuple[int, int]:
         """Names this claim among all."""
         return self.chunk_id, self.lease
+
+
+def cut_chunks(first: int, pixels: Iterable[int], megapixels: float, working_px: int) -> list[NewChunk]:
+    """Cut jobs with ordinals from ``first`` on into chunks of about ``megapixels`` at the generator's working size.
+
+    Jobs that have failed already have 0 pixels and cost nothing; a run of only those makes no chunk.
+    """
+    chunks: list[NewChunk] = []
+    enough, most = megapixels * 1e6, working_px * working_px
+    begin, work, ordinal = first, 0, first - 1
+    for ordinal, each in enumerate(pixels, first):
+        work += min(each, most)
+        if work >= enough or ordinal - begin + 1 >= CHUNK_JOBS:
+            if work:
+                chunks.append(NewChunk(begin, ordinal, work))
+            begin, work = ordinal + 1, 0
+    if work:
+        chunks.append(NewChunk(begin, ordinal, work))
+    return chunks
 
 
 def add_chunks(connection: Connection, batch: Batch, new: Sequence[NewChunk]) -> None:
@@ -192,7 +214,10 @@ def _lock_all(connection: Connection, batch_id: UUID) -> None:
 
 
 def cancel_unleased(connection: Connection, batch_id: UUID) -> int:
-    """Cancel the chunks of a cancelled batch that no worker has; return how many jobs that cancelled."""
+    """Cancel the chunks of a batch that no worker has; return how many jobs that cancelled.
+
+    Of a batch that is not cancelled itself, the chunks in hand are finished, and it ends with them.
+    """
     closed = connection.execute(
         text("""
         UPDATE chunks SET state = 'cancelled', worker_id = NULL, ordinal_in_hand = NULL WHERE id IN (

@@ -10,7 +10,8 @@ import typer
 from celery.signals import after_task_publish
 
 from shared import health
-from shared.broker import CONTROL_QUEUE, SWEEP
+from shared.broker import CONTROL_QUEUE, NIGHTLY, SWEEP
+from shared.catalog.tick import TICK_SECONDS
 from shared.cli import EXIT_INTERRUPTED, STYLES_HELP, JsonOption, group, note, print_json, print_line
 from shared.errors import UsageError
 from shared.logs import configure_logs
@@ -74,7 +75,12 @@ def beat() -> None:
                 "task": SWEEP,
                 "schedule": settings.sweep_seconds,
                 "options": {"queue": CONTROL_QUEUE, "expires": settings.sweep_seconds},
-            }
+            },
+            "nightly": {
+                "task": NIGHTLY,
+                "schedule": TICK_SECONDS,
+                "options": {"queue": CONTROL_QUEUE, "expires": TICK_SECONDS},
+            },
         }
         # The scheduler that keeps its state in memory: the persistent one unpickles a file.
         app.Beat(scheduler="celery.beat:Scheduler", loglevel=settings.log_level.upper(), quiet=True).run()

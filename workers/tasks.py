@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from celery import Celery
 
-from shared.broker import STYLE_CHUNK, SWEEP
+from shared.broker import NIGHTLY, STYLE_CHUNK, SWEEP
+from shared.catalog.tick import tick
 from shared.sweep import sweep
 from workers.studio import Studio
 from workers.stylize import stylize_chunk
@@ -20,3 +23,7 @@ def register_tasks(app: Celery, studio: Studio) -> None:
     @app.task(name=SWEEP)  # type: ignore[untyped-decorator]
     def sweep_once() -> None:
         sweep(studio.engine, studio.broker)
+
+    @app.task(name=NIGHTLY)  # type: ignore[untyped-decorator]
+    def nightly_tick() -> None:
+        tick(studio.engine, studio.broker, studio.settings, datetime.now(UTC))

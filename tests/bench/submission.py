@@ -37,10 +37,10 @@ from producer.manifest import open_manifest
 from producer.manifest.csvrecords import csv_records
 from producer.manifest.input_file import DiskFile
 from producer.manifest.textlines import open_text
-from producer.pages import PAGE_JOBS, cut_chunks, read_pages, row_looks
+from producer.pages import PAGE_JOBS, read_pages, row_looks
 from producer.submit import Order, nudge, open_batch
 from shared import batches, fleet
-from shared.chunks import add_chunks
+from shared.chunks import add_chunks, cut_chunks
 from shared.database import transaction
 from shared.jobs import add_jobs
 from shared.look import Look
@@ -186,7 +186,9 @@ def profile(session: Session, path: Path) -> dict[str, tuple[float, float]]:
     steps.read("make jobs", islice(read_pages(manifest.rows(), looks, intake, 0), pages))
     for page in islice(read_pages(manifest.rows(), looks, intake, 0), pages):
         with steps.step("cut chunks"):
-            chunks = cut_chunks(page, session.settings.chunk_megapixels, session.settings.working_px)
+            chunks = cut_chunks(
+                page.jobs[0].ordinal, page.pixels, session.settings.chunk_megapixels, session.settings.working_px
+            )
         with transaction(session.engine) as connection:
             with steps.step("COPY and insert jobs"):
                 add_jobs(connection, batch.id, batch.merchant_id, page.jobs)

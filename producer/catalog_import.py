@@ -1,0 +1,110 @@
+"""Importing a feed: a manifest of any supported format becomes a merchant's catalogue."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import asdict
+from uuid import UUID
+
+from producer.intake import Intake
+from producer.manifest import Manifest, ManifestRow
+from producer.pages import arrivals
+from shared import audit
+from shared.catalog.digests import digest
+from shared.catalog.feed import FeedRow, Imported, import_feed
+from shared.database import transaction
+from shared.errors import InvalidInput
+from shared.jobs import STORED
+from shared.merchants import allowed_sources
+from shared.scope import scope
+from shared.session import Session
+
+# As with the other columns: case does not matter, and space, "_" and "-" are one.
+POSITION_COLUMNS = ("position", "image position")
+CATEGORY_COLUMNS = ("category", "product type", "product category", "google product category", "type")
+COLLECTION_COLUMNS = ("collection", "collections", "custom label 0")
+HASH_COLUMNS = ("sha256", "hash", "md5", "checksum")
+VALIDATOR_COLUMNS = ("etag", "last modified", "lastmod", "updated at", "date modified")
+
+MOST_POSITIONS = 10_000
+
+BadRow = Callable[[ManifestRow, InvalidInput], None]
+
+
+def import_catalog(
+    session: Session, merchant: str, manifest: Manifest, bad: BadRow, *, partial: bool = False, shrink: bool = False
+) -> Imported:
+    """Make a merchant's catalogue what a feed says; ``bad`` is told of rows that are left out.
+
+    Local files are put into the store, since the worker cannot see them. Raises ManifestError where the feed breaks
+    off, and Conflict where it would remove more than half; nothing is changed then.
+    """
+    with scope(session.engine, merchant) as (connection, mine):
+        allowed = allowed_sources(connection, mine)
+    with (
+        Intake(session.store, mine, session.settings.max_image_mib * 2**20, allowed) as intake,
+        transaction(session.engine, merchant=mine) as connection,
+    ):
+        done = import_feed(connection, mine, feed_rows(manifest, intake, bad), partial=partial, shrink=shrink)
+        audit.record(connection, audit.operator(), "catalog import", mine, asdict(done))
+    return done
+
+
+def feed_rows(manifest: Manifest, intake: Intake, bad: BadRow) -> Iterator[FeedRow]:
+    """Read a feed's rows; a bad one keeps its place, so that what it names is not taken for removed."""
+    keys: tuple[str, ...] | None = None
+    for number, (row, _, taken) in enumerate(arrivals(manifest.rows(), lambda *_: (), intake)):
+        if keys is None or tuple(row.columns) != keys:
+            keys = tuple(row.columns)
+            meanings = _meanings(keys)
+        source, pixels, content, position = "", 0, None, None
+        try:
+            position = _position(_first(row, meanings, POSITION_COLUMNS))
+            if isinstance(taken, InvalidInput):
+                raise taken
+            source, pixels = taken.result() if isinstance(taken, Future) else taken
+            content = _content(row, source, meanings)
+        except InvalidInput as error:
+            bad(row, error)
+        category, collection = (_first(row, meanings, names) for names in (CATEGORY_COLUMNS, COLLECTION_COLUMNS))
+        yield FeedRow(
+            number, row.sku, position, row.image, source, row.output, category[:512], collection[:512], pixels, content
+        )
+    intake.settle()
+
+
+def _meanings(columns: tuple[str, ...]) -> Mapping[str, str]:
+    """Return the columns by their names as they are compared."""
+    known: dict[str, str] = {}
+    for column in columns:
+        known.setdefault(re.sub(r"[\s_-]+", " ", column.strip()).casefold(), column)
+    return known
+
+
+def _first(row: ManifestRow, meanings: Mapping[str, str], names: tuple[str, ...]) -> str:
+    """Return the first of some columns that says anything."""
+    return next((text for name in names if name in meanings and (text := row.columns[meanings[name]].strip())), "")
+
+
+def _position(text: str) -> int | None:
+    if not text:
+        return None
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > MOST_POSITIONS:
+        raise InvalidInput(
+            f"position {text[:40]!r} is not a whole number from 0 to {MOST_POSITIONS}", code="bad_position"
+        )
+    return int(text)
+
+
+def _content(row: ManifestRow, source: str, meanings: Mapping[str, str]) -> UUID:
+    """Return the digest of what is known of a source's content, by which a change of it is seen.
+
+    A hash of the content, ours or the feed's, is the same wherever the image lies; ETags and dates are of one URL.
+    """
+    if source.startswith(STORED):
+        return digest("sha256", source.rpartition("/")[2])
+    if stated := _first(row, meanings, HASH_COLUMNS):
+        return digest("sha256" if len(stated) == 64 else "hash", stated.lower())
+    return digest("url", source, _first(row, meanings, VALIDATOR_COLUMNS))

@@ -1,0 +1,210 @@
+"""Imports: a catalogue becomes what a feed says.
+
+All is done by sets: a feed is copied into a temporary table and compared there, so that a million rows of
+which few have changed write few rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from shared.database import Lock, lock
+from shared.errors import Conflict
+from shared.merchants import require_kept
+
+SHRINKS_BELOW = 0.5
+"""A feed that would leave less than this share of a catalogue is more likely broken than true."""
+
+SMALL = 20
+"""A catalogue of fewer images may shrink as it likes."""
+
+
+class FeedRow(NamedTuple):
+    """A row of a feed. ``position`` None: as the rows of its sku come. ``content`` None: the row is bad."""
+
+    number: int
+    sku: str
+    position: int | None
+    image: str
+    source: str
+    output: str
+    category: str
+    collection: str
+    pixels: int
+    content: UUID | None
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import changed. ``bad`` and ``doubled`` rows were left out; what bad ones name stays as it was."""
+
+    rows: int
+    added: int
+    changed: int
+    moved: int
+    removed: int
+    bad: int
+    doubled: int
+
+
+_COLUMNS = ", ".join(FeedRow._fields)
+_PLACE = "i.merchant_id = :merchant AND i.sku = n.sku AND i.position = n.position"
+
+
+def import_feed(
+    connection: Connection, merchant: int, rows: Iterable[FeedRow], *, partial: bool = False, shrink: bool = False
+) -> Imported:
+    """Make a merchant's catalogue what a feed says. Call once in a transaction; the rows are read within it.
+
+    With ``partial`` what the feed does not name stays; otherwise it is removed. Raises Conflict where that
+    would leave less than half of a catalogue, unless ``shrink``; whatever the rows raise changes nothing.
+    """
+    _load(connection, rows)
+    # Only now, since reading the rows may take minutes: no plan and no other import of the merchant meanwhile.
+    lock(connection, Lock.CATALOG, merchant)
+    values = {"merchant": merchant}
+    counts = connection.execute(
+        text("""
+        SELECT (SELECT count(*) FROM feed) AS rows, (SELECT count(*) FROM feed WHERE content IS NULL) AS bad,
+               (SELECT count(*) FROM feed) - (SELECT count(*) FROM incoming) AS doubled
+        """)
+    ).one()
+    removed = 0 if partial else _remove_others(connection, values, shrink)
+    _find_moved(connection, values)
+    changed = _update(connection, values)
+    added = _insert(connection, values)
+    moved = _take_along(connection, values)
+    require_kept(connection, merchant)
+    return Imported(counts.rows, added, changed, moved, removed, counts.bad, counts.doubled)
+
+
+def _load(connection: Connection, rows: Iterable[FeedRow]) -> None:
+    """Copy a feed into the temporary table ``incoming``, each (sku, position) once: the first good row."""
+    connection.execute(
+        text("""
+        CREATE TEMPORARY TABLE feed (number int, sku text, position int, image text, source text, output text,
+            category text, collection text, pixels bigint, content uuid) ON COMMIT DROP
+        """)
+    )
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    with driver.cursor() as cursor, cursor.copy(f"COPY feed ({_COLUMNS}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
+    connection.execute(
+        text("""
+        CREATE TEMPORARY TABLE incoming ON COMMIT DROP AS
+        SELECT DISTINCT ON (sku, position) *
+        FROM (SELECT number, sku, image, source, output, category, collection, pixels, content,
+                     coalesce(position, row_number() OVER (PARTITION BY sku ORDER BY number)) AS position
+              FROM feed) numbered
+        ORDER BY sku, position, content IS NULL, number
+        """)
+    )
+    connection.execute(text("ANALYZE incoming"))
+
+
+def _remove_others(connection: Connection, values: dict[str, int], shrink: bool) -> int:
+    """Mark what the feed does not name as removed; return how many."""
+    done = connection.execute(
+        text(f"""
+        UPDATE catalog_images i SET removed_at = clock_timestamp()
+        WHERE i.merchant_id = :merchant AND i.removed_at IS NULL
+          AND NOT EXISTS (SELECT FROM incoming n WHERE {_PLACE})
+        """),
+        values,
+    ).rowcount
+    found = connection.execute(
+        text("SELECT count(*) FROM catalog_images WHERE merchant_id = :merchant AND removed_at IS NULL"), values
+    )
+    stay = int(found.scalar_one())
+    if not shrink and stay + done >= SMALL and stay < SHRINKS_BELOW * (stay + done):
+        raise Conflict(
+            f"the feed names only {stay} of the catalogue's {stay + done} images, nothing was changed: look whether it "
+            "is whole; say --partial if it is a part, --shrink if the others are really gone",
+            code="catalog_shrinks",
+        )
+    return done
+
+
+def _find_moved(connection: Connection, values: dict[str, int]) -> None:
+    """Find what comes to a place that has other content, or none, and was styled at another: nobody styles it again.
+
+    Donors are taken once for each content, since a thousand products may share a placeholder.
+    """
+    connection.execute(
+        text(f"""
+        CREATE TEMPORARY TABLE moved ON COMMIT DROP AS
+        WITH needy AS (
+            SELECT n.sku, n.position, n.content FROM incoming n LEFT JOIN catalog_images i ON {_PLACE}
+            WHERE n.content IS NOT NULL AND i.styled_content IS DISTINCT FROM n.content
+        ), donors AS (
+            SELECT DISTINCT ON (i.styled_content) i.styled_content, i.styled_look, i.styled_model, p.rendition_id
+            FROM catalog_images i LEFT JOIN publications p ON p.id = i.publication_id
+            WHERE i.merchant_id = :merchant AND i.styled_content IN (SELECT content FROM needy)
+            ORDER BY i.styled_content, i.publication_id DESC NULLS LAST
+        )
+        SELECT needy.sku, needy.position, donors.*
+        FROM needy JOIN donors ON donors.styled_content = needy.content
+        """),
+        values,
+    )
+
+
+def _update(connection: Connection, values: dict[str, int]) -> int:
+    """Write what differs; return how many images have other content, or are back."""
+    found = connection.execute(
+        text(f"""
+        WITH written AS (
+            UPDATE catalog_images i SET image = n.image, source = n.source, output = n.output, category = n.category,
+                collection = n.collection, pixels = n.pixels, content = n.content, removed_at = NULL,
+                changed_at = CASE WHEN i.content <> n.content OR i.removed_at IS NOT NULL
+                                  THEN clock_timestamp() ELSE i.changed_at END
+            FROM incoming n
+            WHERE {_PLACE} AND n.content IS NOT NULL AND (
+                i.content <> n.content OR i.removed_at IS NOT NULL OR i.source <> n.source OR i.image <> n.image
+                OR i.output <> n.output OR i.category <> n.category OR i.collection <> n.collection)
+            RETURNING old.content <> new.content OR old.removed_at IS NOT NULL AS other
+        )
+        SELECT count(*) FILTER (WHERE other) FROM written
+        """),
+        values,
+    )
+    return int(found.scalar_one())
+
+
+def _insert(connection: Connection, values: dict[str, int]) -> int:
+    return connection.execute(
+        text(f"""
+        INSERT INTO catalog_images (merchant_id, sku, position, image, source, output, category, collection, pixels,
+                                    content)
+        SELECT :merchant, sku, position, image, source, output, category, collection, pixels, content FROM incoming n
+        WHERE content IS NOT NULL AND NOT EXISTS (SELECT FROM catalog_images i WHERE {_PLACE})
+        ORDER BY number
+        """),
+        values,
+    ).rowcount
+
+
+def _take_along(connection: Connection, values: dict[str, int]) -> int:
+    """Let what has moved keep what was made of it, and show it; return how many."""
+    return connection.execute(
+        text(f"""
+        WITH shown AS (
+            INSERT INTO publications (merchant_id, image_id, rendition_id, before_id, action, made_by)
+            SELECT :merchant, i.id, n.rendition_id, i.publication_id, 'move', 'import'
+            FROM moved n JOIN catalog_images i ON {_PLACE} WHERE n.rendition_id IS NOT NULL
+            RETURNING id, image_id
+        )
+        UPDATE catalog_images i SET styled_content = n.styled_content, styled_look = n.styled_look,
+            styled_model = n.styled_model,
+            publication_id = coalesce((SELECT id FROM shown WHERE image_id = i.id), i.publication_id)
+        FROM moved n WHERE {_PLACE}
+        """),
+        values,
+    ).rowcount

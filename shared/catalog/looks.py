@@ -1,0 +1,99 @@
+"""Catalogue looks: in which look a merchant wants what. The narrowest scope counts: sku, collection, category, default.
+
+A look is ``new`` until a proof of it is approved; ``rejected`` ones are planned no more until they are changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from shared.errors import NotFound, UsageError
+from shared.look import Look
+from shared.model_versions import champion
+from shared.styles import require_styles, style_rows
+
+SCOPES = ("default", "category", "collection", "sku")
+
+
+@dataclass(frozen=True)
+class CatalogLook:
+    """A look and what it is for. ``follows_model``: a new trunk or a row learnt anew makes renditions stale."""
+
+    id: int
+    scope: str
+    value: str
+    look: Look
+    follows_model: bool
+    state: str
+    changed_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Row[Any]) -> CatalogLook:
+        """Build from a row of ``COLUMNS``."""
+        return cls(**row._asdict() | {"look": Look.from_json(row.look)})
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"the look of {self.scope} {self.value!r}" if self.value else "the default look"
+
+
+COLUMNS = "id, scope, value, look, follows_model, state, changed_at"
+
+
+def set_look(
+    connection: Connection, merchant: int, scope: str, value: str, look: Look, *, follows_model: bool
+) -> CatalogLook:
+    """Assign a look. Raises UnknownStyle, or UsageError on a scope that cannot be; the same look again changes nothing.
+
+    Only another look is new: whether it follows the model is no matter of proofs.
+    """
+    _check_scope(scope, value)
+    require_styles(look.styles, style_rows(connection, merchant, champion(connection).trunk_sha256))
+    row = connection.execute(
+        text(f"""
+        INSERT INTO catalog_looks AS l (merchant_id, scope, value, look, follows_model)
+        VALUES (:merchant, :scope, :value, CAST(:look AS jsonb), :follows)
+        ON CONFLICT ON CONSTRAINT uq_catalog_looks_scope DO UPDATE SET
+            look = excluded.look, follows_model = excluded.follows_model,
+            state = CASE WHEN l.look = excluded.look THEN l.state ELSE 'new' END,
+            changed_at = CASE WHEN l.look = excluded.look THEN l.changed_at ELSE clock_timestamp() END
+        RETURNING {COLUMNS}
+        """),
+        {"merchant": merchant, "scope": scope, "value": value, "look": look.json, "follows": follows_model},
+    )
+    return CatalogLook.from_row(row.one())
+
+
+def list_looks(connection: Connection, merchant: int) -> list[CatalogLook]:
+    """Return a merchant's looks, widest scope first."""
+    rows = connection.execute(
+        text(f"""
+        SELECT {COLUMNS} FROM catalog_looks WHERE merchant_id = :merchant
+        ORDER BY array_position(CAST(:scopes AS text[]), scope), value
+        """),
+        {"merchant": merchant, "scopes": list(SCOPES)},
+    )
+    return [CatalogLook.from_row(row) for row in rows]
+
+
+def remove_look(connection: Connection, merchant: int, scope: str, value: str) -> None:
+    """Take a look back: the next wider scope counts. Raises NotFound."""
+    _check_scope(scope, value)
+    done = connection.execute(
+        text("DELETE FROM catalog_looks WHERE merchant_id = :merchant AND scope = :scope AND value = :value"),
+        {"merchant": merchant, "scope": scope, "value": value},
+    )
+    if not done.rowcount:
+        raise NotFound(f"no look is set for {scope} {value}: `atelier catalog look list` lists them")
+
+
+def _check_scope(scope: str, value: str) -> None:
+    if scope not in SCOPES:
+        raise UsageError(f"scope {scope!r} is unknown: choose {', '.join(SCOPES)}")
+    if (scope == "default") != (value == ""):
+        raise UsageError("default takes no value" if value else f"name what the look is for, as in {scope}=NAME")

@@ -1,0 +1,222 @@
+"""Nights: one row for each slot of a schedule, unique, and the record of what became of it.
+
+``planning → planned``, under a lease: who plans names the lease's integer when they write, so that of two
+planners one writes, and what a dead one left is planned by the next. ``missed``: the window was over before
+anybody could plan. ``failed``: planning was refused, or died time and again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, text
+
+from shared.catalog.schedules import SELECT as SCHEDULES
+from shared.catalog.schedules import NightRules, Schedule
+from shared.errors import LeaseLost, NotFound
+
+LEASE_SECONDS = 300
+"""Planning a million images takes well below a minute; whoever takes longer than this is dead."""
+
+MOST_LEASES = 5
+"""So often planning may die before the night is given up as failed."""
+
+SLOTS_ON_RECORD = 50
+"""Missed slots that are recorded after a long silence: the newest."""
+
+
+@dataclass(frozen=True)
+class Night:
+    """A night as it stands. ``plan`` is what was planned, as plain data."""
+
+    id: int
+    merchant_id: int
+    merchant: str
+    slot: datetime
+    ends_at: datetime | None
+    state: str
+    lease: int
+    rules: NightRules
+    plan: dict[str, Any] | None
+    batch_id: UUID | None
+    proof: str
+    proof_batch_id: UUID | None
+    proof_until: datetime | None
+    judged_by: str | None
+    settled_at: datetime | None
+
+    @classmethod
+    def from_row(cls, row: Row[Any]) -> Night:
+        """Build from a row of ``SELECT``."""
+        return cls(**row._asdict() | {"rules": NightRules.from_json(row.rules)})
+
+    def as_json(self) -> dict[str, object]:
+        """Return it for programs."""
+        return asdict(self)
+
+
+COLUMNS = """n.id, n.merchant_id, m.name AS merchant, n.slot, n.ends_at, n.state, n.lease, n.rules, n.plan, n.batch_id,
+    n.proof, n.proof_batch_id, n.proof_until, n.judged_by, n.settled_at"""
+SELECT = f"SELECT {COLUMNS} FROM nights n JOIN merchants m ON m.id = n.merchant_id"
+
+
+def open_slots(connection: Connection, now: datetime) -> int:
+    """Make nights of the slots that have come, of schedules that do not rest; return how many are to be planned.
+
+    Of several slots that were missed, the newest is planned if its window is still open; the others are recorded as
+    missed. Schedules are locked, and a slot is unique: two beats make one night.
+    """
+    rows = connection.execute(
+        text(f"""
+        {SCHEDULES} WHERE m.erasing_at IS NULL AND NOT EXISTS (
+            SELECT FROM pauses p WHERE p.merchant_id IS NULL OR p.merchant_id = s.merchant_id)
+        ORDER BY s.id FOR UPDATE OF s SKIP LOCKED
+        """)
+    ).all()
+    return sum(_open(connection, Schedule.from_row(row), now) for row in rows)
+
+
+def _open(connection: Connection, schedule: Schedule, now: datetime) -> int:
+    slots = schedule.timing.crontab.between(schedule.since, now, SLOTS_ON_RECORD)
+    if not slots:
+        return 0
+    newest, end = slots[-1], schedule.timing.end_of(slots[-1])
+    in_time = end is None or end > now
+    for slot in slots:
+        _add(connection, schedule, slot, "planning" if slot == newest and in_time else "missed")
+    connection.execute(text("UPDATE schedules SET since = :slot WHERE id = :id"), {"id": schedule.id, "slot": newest})
+    return int(in_time)
+
+
+def _add(connection: Connection, schedule: Schedule, slot: datetime, state: str) -> None:
+    connection.execute(
+        text("""
+        INSERT INTO nights (merchant_id, schedule_id, slot, ends_at, state, rules, settled_at)
+        VALUES (:merchant, :schedule, :slot, :end, CAST(:state AS text), CAST(:rules AS jsonb),
+                CASE WHEN CAST(:state AS text) = 'missed' THEN clock_timestamp() END)
+        ON CONFLICT ON CONSTRAINT uq_nights_slot DO NOTHING
+        """),
+        {
+            "merchant": schedule.merchant_id,
+            "schedule": schedule.id,
+            "slot": slot,
+            "end": schedule.timing.end_of(slot),
+            "state": state,
+            "rules": schedule.rules.json,
+        },
+    )
+
+
+def begin_now(connection: Connection, merchant: int, rules: NightRules, now: datetime) -> int:
+    """Make a night by hand, without a window, to be planned; return its id."""
+    found = connection.execute(
+        text("""
+        INSERT INTO nights (merchant_id, slot, rules) VALUES (:merchant, :now, CAST(:rules AS jsonb)) RETURNING id
+        """),
+        {"merchant": merchant, "now": now, "rules": rules.json},
+    )
+    return int(found.scalar_one())
+
+
+def give_up(connection: Connection, now: datetime) -> None:
+    """Close nights that nobody plans and that cannot be planned any more: as missed, or as failed."""
+    connection.execute(
+        text("""
+        UPDATE nights SET settled_at = clock_timestamp(), lease_expires_at = NULL,
+            state = CASE WHEN lease >= :most THEN 'failed' ELSE 'missed' END,
+            plan = jsonb_build_object('warnings', jsonb_build_array(
+                CASE WHEN lease >= :most THEN 'planning died ' || lease || ' times: look at the log of the workers'
+                     ELSE 'the window was over before the night could be planned' END))
+        WHERE state = 'planning' AND settled_at IS NULL
+          AND (lease_expires_at IS NULL OR lease_expires_at < clock_timestamp())
+          AND (lease >= :most OR ends_at <= :now)
+        """),
+        {"most": MOST_LEASES, "now": now},
+    )
+
+
+def lease_night(connection: Connection, only: int | None = None) -> Night | None:
+    """Take a night to be planned that nobody plans, or None. ``only``: this one."""
+    row = connection.execute(
+        text(f"""
+        WITH n AS (
+            UPDATE nights SET lease = lease + 1,
+                lease_expires_at = clock_timestamp() + make_interval(secs => :seconds)
+            WHERE id = (
+                SELECT id FROM nights
+                WHERE state = 'planning' AND settled_at IS NULL
+                  AND (CAST(:only AS bigint) IS NULL OR id = CAST(:only AS bigint))
+                  AND (lease_expires_at IS NULL OR lease_expires_at < clock_timestamp())
+                ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
+            RETURNING *
+        )
+        SELECT {COLUMNS} FROM n JOIN merchants m ON m.id = n.merchant_id
+        """),
+        {"seconds": LEASE_SECONDS, "only": only},
+    ).one_or_none()
+    return None if row is None else Night.from_row(row)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What planning leaves on a night."""
+
+    plan: dict[str, Any]
+    batch_id: UUID | None = None
+    proof_batch_id: UUID | None = None
+    proof_until: datetime | None = None
+
+
+def close_planning(connection: Connection, night: Night, planned: Planned, state: str = "planned") -> None:
+    """Write the plan, under the lease. Raises LeaseLost: whatever else the transaction wrote must not be."""
+    done = connection.execute(
+        text("""
+        UPDATE nights SET state = :state, lease_expires_at = NULL, plan = CAST(:plan AS jsonb), batch_id = :batch,
+            proof = CASE WHEN CAST(:proof_batch AS uuid) IS NULL THEN 'none' ELSE 'waiting' END,
+            proof_batch_id = CAST(:proof_batch AS uuid), proof_until = :until,
+            settled_at = CASE WHEN CAST(:batch AS uuid) IS NULL THEN clock_timestamp() END
+        WHERE id = :id AND state = 'planning' AND lease = :lease
+        """),
+        {
+            "id": night.id,
+            "lease": night.lease,
+            "state": state,
+            "plan": json.dumps(planned.plan),
+            "batch": planned.batch_id,
+            "proof_batch": planned.proof_batch_id,
+            "until": planned.proof_until,
+        },
+    )
+    if done.rowcount != 1:
+        raise LeaseLost(f"night {night.id} was given to another planner (lease {night.lease} is over)")
+
+
+def get_night(connection: Connection, merchant: int, night_id: int) -> Night:
+    """Return a merchant's night. Raises NotFound."""
+    row = connection.execute(
+        text(f"{SELECT} WHERE n.id = :id AND n.merchant_id = :merchant"), {"id": night_id, "merchant": merchant}
+    ).one_or_none()
+    if row is None:
+        raise NotFound(f"no night {night_id}: `atelier schedules calendar` lists them")
+    return Night.from_row(row)
+
+
+def list_nights(connection: Connection, merchant: int, limit: int) -> list[Night]:
+    """Return a merchant's newest nights."""
+    rows = connection.execute(
+        text(f"{SELECT} WHERE n.merchant_id = :merchant ORDER BY n.id DESC LIMIT :limit"),
+        {"merchant": merchant, "limit": limit},
+    )
+    return [Night.from_row(row) for row in rows]
+
+
+def unsettled_nights(connection: Connection) -> list[Night]:
+    """Return everybody's planned nights whose batches are not dealt with, oldest first."""
+    rows = connection.execute(
+        text(f"{SELECT} WHERE n.settled_at IS NULL AND n.state = 'planned' AND n.batch_id IS NOT NULL ORDER BY n.id")
+    )
+    return [Night.from_row(row) for row in rows]

@@ -1,0 +1,142 @@
+"""What is shown: a pointer of each catalogue image to a publication, which names a rendition.
+
+Every move of the pointer is a row, so that an image, a collection or a night can go back, at once, to what was
+shown before, and everybody sees who moved it. A revert changes what is shown and nothing of what is known to be
+made: the next night does not undo it, the next change of the photo or its look does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from shared.catalog.nights import Night
+from shared.errors import NotFound
+
+PLANNER = "nightly"
+"""Who publishes what a night has made, where its rules let it."""
+
+_JOBS = "night_images n JOIN jobs j ON j.batch_id = n.batch_id AND j.ordinal = n.ordinal"
+
+
+def settle(connection: Connection, night: Night) -> int:
+    """Let the catalogue know what an ended night has made and what was refused; publish it if its rules say so.
+
+    Returns how many images show another rendition now. What failed for a passing reason, or was cancelled, is still
+    stale and goes first next night.
+    """
+    first = connection.execute(
+        text("UPDATE nights SET settled_at = clock_timestamp() WHERE id = :id AND settled_at IS NULL"), {"id": night.id}
+    )
+    if not first.rowcount or night.batch_id is None:
+        return 0
+    connection.execute(
+        text(f"""
+        UPDATE catalog_images i SET styled_content = n.content, styled_look = n.look, styled_model = n.model,
+            refused_content = NULL, refused_code = NULL, refused_at = NULL
+        FROM {_JOBS} WHERE n.batch_id = :batch AND j.state = 'succeeded' AND i.id = n.image_id
+        """),
+        {"batch": night.batch_id},
+    )
+    connection.execute(
+        text(f"""
+        UPDATE catalog_images i SET refused_content = n.content, refused_code = j.code, refused_at = clock_timestamp()
+        FROM {_JOBS} WHERE n.batch_id = :batch AND j.state = 'failed' AND NOT j.retryable AND i.id = n.image_id
+        """),
+        {"batch": night.batch_id},
+    )
+    return publish(connection, night.merchant_id, night.batch_id, PLANNER) if night.rules.publish else 0
+
+
+def publish(connection: Connection, merchant: int, batch_id: UUID, who: str) -> int:
+    """Show what a night's batch has made; return how many images show another rendition now. Raises NotFound."""
+    known = connection.execute(
+        text("SELECT 1 FROM nights WHERE batch_id = :batch AND merchant_id = :merchant"),
+        {"batch": batch_id, "merchant": merchant},
+    ).one_or_none()
+    if known is None:
+        raise NotFound(f"batch {batch_id} is of no night: `atelier schedules calendar` names those that are")
+    return connection.execute(
+        text(f"""
+        WITH shown AS (
+            INSERT INTO publications (merchant_id, image_id, rendition_id, before_id, batch_id, action, made_by)
+            SELECT :merchant, i.id, r.id, i.publication_id, :batch, 'publish', :who
+            FROM {_JOBS} JOIN catalog_images i ON i.id = n.image_id
+            LEFT JOIN publications p ON p.id = i.publication_id
+            CROSS JOIN LATERAL (
+                SELECT min(l.rendition_id) AS id FROM job_renditions l
+                WHERE l.batch_id = n.batch_id AND l.ordinal = n.ordinal) r
+            WHERE n.batch_id = :batch AND j.state = 'succeeded' AND r.id IS NOT NULL
+              AND p.rendition_id IS DISTINCT FROM r.id
+            RETURNING id, image_id
+        )
+        UPDATE catalog_images i SET publication_id = shown.id FROM shown WHERE i.id = shown.image_id
+        """),
+        {"batch": batch_id, "merchant": merchant, "who": who},
+    ).rowcount
+
+
+@dataclass(frozen=True)
+class Which:
+    """Which images to revert: one sku's (perhaps one position), a collection's, or those that a batch published."""
+
+    sku: str | None = None
+    position: int | None = None
+    collection: str | None = None
+    batch_id: UUID | None = None
+
+
+def revert(connection: Connection, merchant: int, which: Which, who: str) -> int:
+    """Show again what was shown before; return how many images do. Those that show their first stay.
+
+    Of a batch only those are reverted that still show what it made.
+    """
+    return connection.execute(
+        text("""
+        WITH shown AS (
+            INSERT INTO publications (merchant_id, image_id, rendition_id, before_id, batch_id, action, made_by)
+            SELECT :merchant, i.id, b.rendition_id, b.before_id, b.batch_id, 'revert', :who
+            FROM catalog_images i JOIN publications p ON p.id = i.publication_id
+            JOIN publications b ON b.id = p.before_id
+            WHERE i.merchant_id = :merchant
+              AND (CAST(:sku AS text) IS NULL OR i.sku = CAST(:sku AS text))
+              AND (CAST(:position AS int) IS NULL OR i.position = CAST(:position AS int))
+              AND (CAST(:collection AS text) IS NULL OR i.collection = CAST(:collection AS text))
+              AND (CAST(:batch_id AS uuid) IS NULL OR p.batch_id = CAST(:batch_id AS uuid))
+            RETURNING id, image_id
+        )
+        UPDATE catalog_images i SET publication_id = shown.id FROM shown WHERE i.id = shown.image_id
+        """),
+        {"merchant": merchant, "who": who} | which.__dict__,
+    ).rowcount
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A move of the pointer, as its merchant sees it."""
+
+    id: int
+    position: int
+    object_key: str
+    batch_id: UUID | None
+    action: str
+    made_by: str
+    made_at: datetime
+    current: bool
+
+
+def history(connection: Connection, merchant: int, sku: str) -> list[Publication]:
+    """Return what was shown of a sku, newest first."""
+    rows = connection.execute(
+        text("""
+        SELECT p.id, i.position, r.object_key, p.batch_id, p.action, p.made_by, p.made_at,
+               p.id = i.publication_id AS current
+        FROM catalog_images i JOIN publications p ON p.image_id = i.id JOIN renditions r ON r.id = p.rendition_id
+        WHERE i.merchant_id = :merchant AND i.sku = :sku ORDER BY i.position, p.id DESC
+        """),
+        {"merchant": merchant, "sku": sku},
+    )
+    return [Publication(**row._asdict()) for row in rows]

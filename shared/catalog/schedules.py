@@ -1,0 +1,187 @@
+"""Schedules: when a merchant's nights begin and end, and by which rules. Rows, so that an edit is effective at once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from shared.catalog.slots import Crontab, end_after
+from shared.errors import NotFound, UsageError
+
+FORMATS = ("jpeg", "png", "webp")
+
+SHORTEST_WINDOW = timedelta(minutes=10)
+"""No chunk is surely begun and done in less, fetching included, where the workers are busy."""
+
+
+@dataclass(frozen=True)
+class NightRules:
+    """How a night is to be. None: no limit, or never.
+
+    ``presets``        formats of the renditions; others make all renditions stale.
+    ``images``         most images of a night; what does not fit goes first next night.
+    ``gpu_minutes``    most device minutes of a night, at the measured rate.
+    ``publish``        whether a night's renditions are shown when it ends; else ``atelier catalog publish`` does it.
+    ``proof_above``    a night of more images is proved first; one with a new look is anyway.
+    ``go_on_minutes``  so long a proof waits for somebody before the night goes on without.
+    """
+
+    presets: tuple[str, ...] = ("jpeg",)
+    images: int | None = None
+    gpu_minutes: float | None = None
+    publish: bool = True
+    proof_above: int | None = None
+    go_on_minutes: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.presets or set(self.presets) - set(FORMATS):
+            raise UsageError(f"formats {', '.join(self.presets) or 'none'}: choose among {', '.join(FORMATS)}")
+        for name in ("images", "gpu_minutes", "go_on_minutes"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UsageError(f"{name.replace('_', ' ')} of a night must be above 0, not {value}")
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> NightRules:
+        """Build from what ``json`` gave, perhaps in another release."""
+        known = {field.name: data[field.name] for field in fields(cls) if field.name in data}
+        return cls(**known | {"presets": tuple(known.get("presets", cls.presets))})
+
+    @property
+    def json(self) -> str:
+        """The rules as JSON text."""
+        return json.dumps(asdict(self))
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When nights begin, and the time of the zone's clock at which they end at the latest, if at all."""
+
+    crontab: Crontab
+    ends_at: time | None
+
+    def end_of(self, slot: datetime) -> datetime | None:
+        """Return when the window of a slot ends."""
+        return end_after(slot, self.ends_at, self.crontab.zone)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When a merchant's nights are. Slots up to ``since`` are dealt with."""
+
+    id: int
+    merchant_id: int
+    merchant: str
+    timing: Timing
+    rules: NightRules
+    since: datetime
+    paused: bool
+
+    @classmethod
+    def from_row(cls, row: Row[Any]) -> Schedule:
+        """Build from a row of ``SELECT``."""
+        timing = Timing(Crontab(row.crontab, row.zone), row.ends_at)
+        rules = NightRules.from_json(row.rules)
+        return cls(row.id, row.merchant_id, row.merchant, timing, rules, row.since, row.paused)
+
+    def as_json(self, now: datetime) -> dict[str, object]:
+        """Return it for programs, with the slots to come."""
+        crontab, ends_at = self.timing.crontab, self.timing.ends_at
+        return {
+            "merchant": self.merchant,
+            "crontab": crontab.text,
+            "zone": crontab.zone,
+            "ends_at": ends_at.isoformat("minutes") if ends_at else None,
+            "paused": self.paused,
+            "next": [slot.isoformat() for slot in crontab.following(now, 3)],
+        } | asdict(self.rules)
+
+
+SELECT = """
+SELECT s.id, s.merchant_id, m.name AS merchant, s.crontab, s.zone, s.ends_at, s.rules, s.since,
+       EXISTS (SELECT FROM pauses p WHERE p.merchant_id IS NULL OR p.merchant_id = s.merchant_id) AS paused
+FROM schedules s JOIN merchants m ON m.id = s.merchant_id
+"""
+
+
+def set_schedule(connection: Connection, merchant: int, timing: Timing, rules: NightRules, now: datetime) -> Schedule:
+    """Create or change a merchant's schedule; slots before ``now`` are not caught up.
+
+    Raises UsageError where it never fires, or where the window of one of the next slots is too short for any work.
+    """
+    for slot in timing.crontab.following(now, 24):
+        end = timing.end_of(slot)
+        if end is not None and end - slot < SHORTEST_WINDOW:
+            raise UsageError(
+                f"the window from {slot:%H:%M} to {end:%H:%M} UTC is too short for a chunk of work: "
+                f"let it end at least {SHORTEST_WINDOW.seconds // 60} minutes after it begins"
+            )
+    connection.execute(
+        text("""
+        INSERT INTO schedules (merchant_id, kind, crontab, zone, ends_at, rules, since)
+        VALUES (:merchant, 'nightly', :crontab, :zone, :ends_at, CAST(:rules AS jsonb), :now)
+        ON CONFLICT ON CONSTRAINT uq_schedules_kind DO UPDATE SET crontab = excluded.crontab, zone = excluded.zone,
+            ends_at = excluded.ends_at, rules = excluded.rules, since = greatest(schedules.since, excluded.since)
+        """),
+        {
+            "merchant": merchant,
+            "crontab": timing.crontab.text,
+            "zone": timing.crontab.zone,
+            "ends_at": timing.ends_at,
+            "rules": rules.json,
+            "now": now,
+        },
+    )
+    found = find_schedule(connection, merchant)
+    assert found is not None
+    return found
+
+
+def find_schedule(connection: Connection, merchant: int) -> Schedule | None:
+    """Return a merchant's schedule."""
+    row = connection.execute(text(f"{SELECT} WHERE s.merchant_id = :merchant"), {"merchant": merchant}).one_or_none()
+    return None if row is None else Schedule.from_row(row)
+
+
+def list_schedules(connection: Connection) -> list[Schedule]:
+    """Return everybody's schedules, by merchant."""
+    return [Schedule.from_row(row) for row in connection.execute(text(f"{SELECT} ORDER BY m.name"))]
+
+
+def remove_schedule(connection: Connection, merchant: int) -> None:
+    """Let no more nights begin by themselves; those there were stay on record. Raises NotFound."""
+    done = connection.execute(text("DELETE FROM schedules WHERE merchant_id = :merchant"), {"merchant": merchant})
+    if not done.rowcount:
+        raise NotFound("the merchant has no schedule: `atelier schedules list` lists them")
+
+
+_WHOSE = "(CAST(:merchant AS bigint) IS NULL OR merchant_id = CAST(:merchant AS bigint))"
+_NIGHTS_UNDER_WAY = f"queue = 'nightly' AND state = 'running' AND {_WHOSE}"
+
+
+def pause(connection: Connection, merchant: int | None, who: str) -> None:
+    """Let the nights of a merchant, or of all (None), rest: none is planned, and those under way wait."""
+    connection.execute(
+        text("INSERT INTO pauses (merchant_id, made_by) VALUES (:merchant, :who) ON CONFLICT DO NOTHING"),
+        {"merchant": merchant, "who": who},
+    )
+    connection.execute(text(f"UPDATE batches SET paused = true WHERE {_NIGHTS_UNDER_WAY}"), {"merchant": merchant})
+
+
+def resume(connection: Connection, merchant: int | None, now: datetime) -> None:
+    """Undo a pause; slots that it covered are not caught up. A merchant's own pause outlasts everybody's."""
+    values = {"merchant": merchant, "now": now}
+    connection.execute(text("DELETE FROM pauses WHERE merchant_id IS NOT DISTINCT FROM :merchant"), values)
+    connection.execute(text(f"UPDATE schedules SET since = greatest(since, :now) WHERE {_WHOSE}"), values)
+    connection.execute(
+        text(f"""
+        UPDATE batches b SET paused = false WHERE {_NIGHTS_UNDER_WAY}
+          AND NOT EXISTS (SELECT FROM nights n WHERE n.batch_id = b.id AND n.proof = 'waiting')
+          AND NOT EXISTS (SELECT FROM pauses p WHERE p.merchant_id IS NULL OR p.merchant_id = b.merchant_id)
+        """),
+        values,
+    )

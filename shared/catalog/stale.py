@@ -1,0 +1,167 @@
+"""Which images of a catalogue are stale, and why: one pass over its rows, by sets."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from shared.catalog.digests import look_digest, model_digest
+from shared.catalog.looks import CatalogLook, list_looks
+from shared.model_versions import ModelVersion
+from shared.recordset import recordset
+from shared.styles import StyleRow
+
+REASONS = ("missing", "source_changed", "look_changed", "model_changed")
+
+REFUSED_DAYS = 7
+"""An image that was refused and is the same since is tried again after so long: its source may be back."""
+
+
+@dataclass(frozen=True)
+class Painting:
+    """What a night would paint with: a model version, the rows of the merchant's styles, and the formats."""
+
+    version: ModelVersion
+    style_rows: Mapping[str, StyleRow]
+    presets: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Stale:
+    """What ``find_stale`` found. The images are in the temporary table ``stale``."""
+
+    by_reason: Mapping[str, int]
+    new_looks: Sequence[str]
+    warnings: Sequence[str]
+
+    @property
+    def total(self) -> int:
+        """Images to be styled."""
+        return sum(self.by_reason.values())
+
+
+def find_stale(connection: Connection, merchant: int, painting: Painting) -> Stale:
+    """Fill the temporary table ``stale``, and count. Call once in a transaction.
+
+    ``missing``: nothing was made yet; ``source_changed``; ``look_changed``: another look or other formats;
+    ``model_changed``: another trunk or row, where the look follows those. ``since`` is when that came about, so
+    what one night leaves is the next one's first. Images under way in another night are left alone.
+    """
+    looks = {look.id: look for look in list_looks(connection, merchant)}
+    usable, warnings = _usable(looks.values(), painting.style_rows)
+    _load_looks(connection, looks.values(), usable, painting)
+    _fill(connection, merchant, painting.version)
+    counts = connection.execute(
+        text("""
+        SELECT look_id, reason, state, CASE state WHEN 'refused' THEN code END AS code, count(*) AS images
+        FROM stale GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC
+        """)
+    ).all()
+    by_reason: Counter[str] = Counter()
+    new: dict[str, None] = {}
+    others: Counter[str] = Counter()
+    for row in counts:
+        look = looks.get(row.look_id)
+        if row.state == "due" and look is not None:
+            by_reason[row.reason] += row.images
+            if look.state == "new":
+                new[look.name] = None
+        else:
+            others[_why_not(row.state, row.code, look)] += row.images
+    warnings += [f"{images} images {what}" for what, images in others.items()]
+    connection.execute(text("DELETE FROM stale WHERE state <> 'due'"))
+    return Stale({reason: by_reason[reason] for reason in REASONS}, tuple(new), warnings)
+
+
+def _why_not(state: str, code: str | None, look: CatalogLook | None) -> str:
+    if look is None:
+        return "have no look: `atelier catalog look set` gives them one"
+    if state == "refused":
+        return (
+            f"were refused as {code} and are the same since: they are left out for {REFUSED_DAYS} days; send other "
+            "files, or a feed without them"
+        )
+    return f"wait for another look than {look.name}"
+
+
+def _usable(looks: Iterable[CatalogLook], rows: Mapping[str, StyleRow]) -> tuple[set[int], list[str]]:
+    """Return the looks that can be painted, and what is to be said of the others."""
+    usable, warnings = set(), []
+    for look in looks:
+        gone = [name for name in look.look.styles if name not in rows]
+        if gone:
+            warnings.append(f"{look.name} names style {gone[0]!r}, which the champion does not have: set another look")
+        elif look.state == "rejected":
+            warnings.append(f"{look.name} was rejected by its proof: set another look")
+        else:
+            usable.add(look.id)
+    return usable, warnings
+
+
+def _load_looks(connection: Connection, looks: Iterable[CatalogLook], usable: set[int], painting: Painting) -> None:
+    connection.execute(
+        text("""
+        CREATE TEMPORARY TABLE night_looks (id bigint, scope text, value text, follows bool, since timestamptz,
+            usable bool, look uuid, model uuid) ON COMMIT DROP
+        """)
+    )
+    columns = ("id", "scope", "value", "follows", "since", "usable", "look", "model")
+    data = [
+        (
+            *(look.id, look.scope, look.value, look.follows_model, look.changed_at.isoformat(), look.id in usable),
+            str(look_digest(look.look, painting.presets)),
+            str(model_digest(look.look, painting.version.trunk_sha256, painting.style_rows))
+            if look.id in usable
+            else None,
+        )
+        for look in looks
+    ]
+    connection.execute(
+        text("""
+        INSERT INTO night_looks SELECT * FROM json_to_recordset(CAST(:looks AS json)) AS new (id bigint, scope text,
+            value text, follows bool, since timestamptz, usable bool, look uuid, model uuid)
+        """),
+        {"looks": recordset(columns, data)},
+    )
+    connection.execute(text("ANALYZE night_looks"))
+
+
+def _fill(connection: Connection, merchant: int, version: ModelVersion) -> None:
+    connection.execute(
+        text("""
+        CREATE TEMPORARY TABLE stale ON COMMIT DROP AS
+        WITH under_way AS (
+            SELECT w.image_id FROM nights n JOIN night_images w ON w.batch_id = n.batch_id
+            WHERE n.settled_at IS NULL AND n.merchant_id = :merchant
+        ), assigned AS (
+            SELECT i.*, coalesce(s.id, c.id, k.id, d.id) AS look_id
+            FROM catalog_images i
+            LEFT JOIN night_looks s ON s.scope = 'sku' AND s.value = i.sku
+            LEFT JOIN night_looks c ON c.scope = 'collection' AND c.value = i.collection
+            LEFT JOIN night_looks k ON k.scope = 'category' AND k.value = i.category
+            LEFT JOIN night_looks d ON d.scope = 'default'
+            WHERE i.merchant_id = :merchant AND i.removed_at IS NULL
+        ), judged AS (
+            SELECT a.*, l.look, l.model, l.usable, l.since AS look_since,
+                CASE WHEN a.styled_content IS NULL THEN 'missing'
+                     WHEN a.styled_content <> a.content THEN 'source_changed'
+                     WHEN a.styled_look <> l.look THEN 'look_changed'
+                     WHEN l.follows AND a.styled_model <> l.model THEN 'model_changed' END AS reason
+            FROM assigned a LEFT JOIN night_looks l ON l.id = a.look_id
+        )
+        SELECT j.id AS image_id, j.look_id, j.reason, j.content, j.look, j.model, j.pixels, j.refused_code AS code,
+            CASE j.reason WHEN 'look_changed' THEN j.look_since WHEN 'model_changed' THEN v.created_at
+                          ELSE j.changed_at END AS since,
+            CASE WHEN j.look_id IS NULL THEN 'no_look' WHEN NOT j.usable THEN 'held'
+                 WHEN j.refused_content = j.content
+                  AND j.refused_at > clock_timestamp() - make_interval(days => :days) THEN 'refused'
+                 ELSE 'due' END AS state
+        FROM judged j JOIN model_versions v ON v.id = :version
+        WHERE (j.reason IS NOT NULL OR j.look_id IS NULL) AND j.id NOT IN (SELECT image_id FROM under_way)
+        """),
+        {"merchant": merchant, "version": version.id, "days": REFUSED_DAYS},
+    )
+    connection.execute(text("ANALYZE stale"))

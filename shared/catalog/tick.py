@@ -1,0 +1,93 @@
+"""The tick: everything that time brings about. Sent by beat, done by any worker, harmless when doubled or late.
+
+Each step is a transaction of its own and takes the moment from the caller, so that tests can live through nights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from sqlalchemy import Engine
+
+from shared import batches, chunks
+from shared.broker import Broker
+from shared.catalog.nights import Night, give_up, lease_night, open_slots, unsettled_nights
+from shared.catalog.planning import plan_night
+from shared.catalog.proofs import approve_overdue
+from shared.catalog.publishing import settle
+from shared.database import transaction
+from shared.dispatch import dispatch
+from shared.errors import BrokerUnavailable, LeaseLost
+from shared.settings import Settings
+
+TICK_SECONDS = 30.0
+"""Between two ticks of beat."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Ticked:
+    """What a tick has done."""
+
+    settled: int = 0
+    begun: int = 0
+    planned: int = 0
+
+
+def tick(engine: Engine, broker: Broker, settings: Settings, now: datetime) -> Ticked:
+    """End windows, settle what has ended, let overdue proofs go, begin nights and plan them.
+
+    In this order: what a night has left is known before the next is planned.
+    """
+    with transaction(engine) as connection:
+        unsettled = unsettled_nights(connection)
+    settled = sum(end_night(engine, night, now) for night in unsettled)
+    with transaction(engine) as connection:
+        approved = approve_overdue(connection, now)
+        begun = open_slots(connection, now)
+        give_up(connection, now)
+    planned = plan_waiting(engine, settings, now)
+    if planned or approved:
+        tell_workers(engine, broker)
+    return Ticked(settled, begun, planned)
+
+
+def end_night(engine: Engine, night: Night, now: datetime) -> bool:
+    """Cancel what has not begun when the window is over, and settle a night whose batch has ended; say whether it has.
+
+    Chunks in hand are finished, so the batch ends when they are.
+    """
+    assert night.batch_id is not None
+    with transaction(engine, merchant=night.merchant_id) as connection:
+        if night.ends_at is not None and night.ends_at <= now:
+            chunks.cancel_unleased(connection, night.batch_id)
+        if batches.get_batch(connection, night.batch_id).finished_at is None:
+            return False
+        settle(connection, night)
+        return True
+
+
+def plan_waiting(engine: Engine, settings: Settings, now: datetime, only: int | None = None) -> int:
+    """Plan the nights that wait for it, or only one; return how many were."""
+    planned = 0
+    while True:
+        with transaction(engine) as connection:
+            night = lease_night(connection, only)
+        if night is None:
+            return planned
+        try:
+            plan_night(engine, settings, night, now)
+            planned += 1
+        except LeaseLost as error:
+            log.warning("night_planned_elsewhere", night=night.id, error=str(error))
+
+
+def tell_workers(engine: Engine, broker: Broker) -> None:
+    """Dispatch; where Redis is down the sweep does it later: the work is safe in Postgres."""
+    try:
+        dispatch(engine, broker)
+    except BrokerUnavailable as error:
+        log.warning("dispatch_failed", error=str(error))
