@@ -3,7 +3,7 @@
 A slice is one short transaction over some chunks of a finished batch, in the order of locks that all
 obey: chunks → renditions → jobs → batch. Renditions go with the last job that shows them; their objects
 go after the rows are gone, so that no row ever names a missing object. What an interruption in between leaves,
-and what else no row names, is swept last (``shared/orphans.py``).
+and what else no row names, is swept last (``shared/orphans.py``). What the catalogue shows stays, however old.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from shared.store import ObjectStore
 
 SLICE_CHUNKS = 16
 SLICE_JOBS = 1000
+SLICE_PUBLICATIONS = 1000
 
 GRACE = timedelta(hours=1)
 """An object put so short ago stays: a worker is about to record it."""
@@ -32,7 +33,10 @@ OVER = "finished_at < clock_timestamp() - make_interval(days => :days)"
 
 @dataclass(frozen=True)
 class Pruned:
-    """How much was removed: ``copies`` are what is known of URLs, ``orphans`` objects that nothing named."""
+    """How much was removed: ``copies`` are what is known of URLs, ``orphans`` objects that nothing named.
+
+    ``publications`` are what the catalogue showed once.
+    """
 
     batches: int = 0
     jobs: int = 0
@@ -40,6 +44,7 @@ class Pruned:
     objects: int = 0
     copies: int = 0
     orphans: int = 0
+    publications: int = 0
 
     def __add__(self, other: Pruned) -> Pruned:
         return Pruned(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
@@ -54,7 +59,7 @@ def due(connection: Connection, days: int) -> tuple[int, int]:
 
 
 def prune(engine: Engine, store: ObjectStore, days: int, progress: Callable[[Pruned], None]) -> Pruned:
-    """Remove the batches that are over for so many days, oldest first, then copies of sources as old, then orphans.
+    """Remove the batches that are over for so many days, oldest first, then what else is as old, then orphans.
 
     ``progress`` is told after each slice. May be interrupted at any moment and called again, also while another
     does the same.
@@ -68,6 +73,9 @@ def prune(engine: Engine, store: ObjectStore, days: int, progress: Callable[[Pru
         while (removed := prune_slice(engine, store, batch_id, merchant, days)) != Pruned():
             done += removed
             progress(done)
+    while (removed := prune_publications(engine, store, days)) != Pruned():
+        done += removed
+        progress(done)
     done += Pruned(copies=orphans.forget_copies(engine, days))
     for keys in orphans.orphans(engine, store, orphans.GRACE):
         done += Pruned(orphans=orphans.delete_old(store, keys, orphans.GRACE))
@@ -120,7 +128,9 @@ def unlink(connection: Connection, batch_id: UUID, last: int) -> list[int]:
 
 
 def remove_renditions(connection: Connection, ids: Collection[int]) -> list[str]:
-    """Remove those renditions that no job has any more; return the keys of their objects.
+    """Remove those renditions that no job and no publication has any more; return the keys of their objects.
+
+    A publication names one rendition, and has those in other formats with it.
 
     Locked first and looked at afterwards: a job that reuses one holds it, and has its link when it lets go.
     """
@@ -129,13 +139,53 @@ def remove_renditions(connection: Connection, ids: Collection[int]) -> list[str]
     )
     rows = connection.execute(
         text("""
-        DELETE FROM renditions WHERE id = ANY(:ids)
+        DELETE FROM renditions r WHERE id = ANY(:ids)
             AND id NOT IN (SELECT rendition_id FROM job_renditions WHERE rendition_id = ANY(:ids))
+            AND NOT EXISTS (
+                SELECT FROM renditions s JOIN publications p ON p.rendition_id = s.id
+                WHERE s.merchant_id = r.merchant_id AND s.source_sha256 = r.source_sha256
+                  AND s.look_sha256 = r.look_sha256 AND s.trunk_sha256 = r.trunk_sha256
+                  AND s.pipeline_version = r.pipeline_version)
         RETURNING object_key
         """),
         {"ids": list(ids)},
     )
     return list(rows.scalars())
+
+
+def prune_publications(engine: Engine, store: ObjectStore, days: int) -> Pruned:
+    """Forget some of what the catalogue showed so many days ago, and images that were removed as long ago."""
+    old = "< clock_timestamp() - make_interval(days => :days)"
+    with transaction(engine) as connection:
+        forgotten = connection.execute(
+            text(f"""
+            DELETE FROM publications WHERE id IN (
+                SELECT p.id FROM publications p JOIN catalog_images i ON i.id = p.image_id
+                WHERE p.made_at {old} AND (p.id IS DISTINCT FROM i.publication_id OR i.removed_at {old})
+                ORDER BY p.made_at LIMIT :most)
+            RETURNING rendition_id
+            """),
+            {"days": days, "most": SLICE_PUBLICATIONS},
+        ).scalars()
+        ids = list(forgotten)
+        in_all_formats = connection.execute(
+            text("""
+            SELECT DISTINCT s.id FROM renditions r
+            JOIN renditions s USING (merchant_id, source_sha256, look_sha256, trunk_sha256, pipeline_version)
+            WHERE r.id = ANY(:ids)
+            """),
+            {"ids": ids},
+        ).scalars()
+        objects = remove_renditions(connection, list(in_all_formats))
+        connection.execute(
+            text(f"""
+            DELETE FROM catalog_images i
+            WHERE removed_at {old} AND NOT EXISTS (SELECT FROM publications p WHERE p.image_id = i.id)
+            """),
+            {"days": days},
+        )
+    deleted = delete_objects(engine, store, objects)
+    return Pruned(renditions=len(objects), objects=deleted, publications=len(ids))
 
 
 def remove_rest(connection: Connection, batch_id: UUID) -> Pruned:
