@@ -129,17 +129,19 @@ def catalog_revert(
     sku: Annotated[str | None, typer.Option(help="Revert this sku.")] = None,
     position: Annotated[int | None, typer.Option(help="Of the sku only this image.")] = None,
     collection: Annotated[str | None, typer.Option(help="Revert this collection.")] = None,
-    batch: Annotated[str | None, typer.Option(help="Revert what the batch of a night has made.")] = None,
+    night_batch: Annotated[
+        str | None, typer.Option("--batch", help="Revert what the batch of a night has made.")
+    ] = None,
     merchant: Merchant = LOCAL_MERCHANT,
     as_json: JsonOption = False,
 ) -> None:
     """Show again what was shown before, at once: of an image, a collection or a night."""
-    if sum(one is not None for one in (sku, collection, batch)) != 1:
+    if sum(one is not None for one in (sku, collection, night_batch)) != 1:
         raise UsageError("name what to revert: one of --sku, --collection, --batch")
     if position is not None and sku is None:
         raise UsageError("--position goes with --sku")
     with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        batch_id = batches.find_batch(connection, mine, batch).id if batch is not None else None
+        batch_id = batches.find_batch(connection, mine, night_batch).id if night_batch is not None else None
         which = Which(sku, position, collection, batch_id)
         moved = publishing.revert(connection, mine, which, audit.operator())
         audit.record(connection, audit.operator(), "catalog revert", mine, {"batch": batch_id, "images": moved})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 from sqlalchemy import Connection, text
@@ -93,3 +94,38 @@ def add_finished(connection: Connection, merchant: str, jobs: int, *, chunk_jobs
         connection.execute(text(statement), values)
     batches.add_counts(connection, batch.id, batches.Counts(succeeded=jobs - failed, failed=failed))
     return batches.get_batch(connection, batch.id)
+
+
+def add_catalog(connection: Connection, batch: Batch) -> None:
+    """Give a merchant a catalogue of one image, which a night has styled as the first job of a finished batch."""
+    values = {"merchant": batch.merchant_id, "batch": batch.id, "look": json.dumps(LOOK.to_json())}
+    for statement in (
+        "INSERT INTO catalog_looks (merchant_id, scope, look) VALUES (:merchant, 'default', CAST(:look AS jsonb))",
+        "INSERT INTO pauses (merchant_id, made_by) VALUES (:merchant, 'me@here')",
+        """
+        INSERT INTO schedules (merchant_id, crontab, zone, rules) VALUES (:merchant, '0 1 * * *', 'UTC', '{}')
+        """,
+        """
+        INSERT INTO nights (merchant_id, schedule_id, slot, state, rules, batch_id, settled_at)
+        SELECT :merchant, id, now(), 'planned', '{}', :batch, now() FROM schedules WHERE merchant_id = :merchant
+        """,
+        """
+        INSERT INTO catalog_images (merchant_id, sku, position, image, source, output, pixels, content)
+        VALUES (:merchant, 'sku', 1, 'a.jpg', 's3://photos/a.jpg', 'a', 1, gen_random_uuid())
+        """,
+        """
+        INSERT INTO night_images (batch_id, ordinal, merchant_id, image_id, look_id, reason, content, look, model)
+        SELECT :batch, 0, i.merchant_id, i.id, l.id, 'missing', content, content, content
+        FROM catalog_images i JOIN catalog_looks l USING (merchant_id) WHERE i.merchant_id = :merchant
+        """,
+        """
+        INSERT INTO publications (merchant_id, image_id, rendition_id, batch_id, action, made_by)
+        SELECT :merchant, i.id, (SELECT min(r.id) FROM renditions r WHERE r.merchant_id = :merchant), :batch,
+               'publish', 'nightly' FROM catalog_images i WHERE i.merchant_id = :merchant
+        """,
+        """
+        UPDATE catalog_images i SET publication_id = p.id FROM publications p
+        WHERE p.image_id = i.id AND i.merchant_id = :merchant
+        """,
+    ):
+        connection.execute(text(statement), values)

@@ -7,8 +7,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from PIL import Image
 from fresh import fresh_session
+from PIL import Image
 from plans import statements
 from shop import Shop
 from sqlalchemy import text

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 from atelier_command import Command, command_over, printed
-from filled import add_finished, add_waiting
+from filled import add_catalog, add_finished, add_waiting
 from sqlalchemy import text
 
 from shared import audit, batches, chunks, erasure, merchants
@@ -41,7 +41,7 @@ def atelier(session: Session, monkeypatch: pytest.MonkeyPatch) -> Command:
 def fill(session: Session, name: str) -> int:
     """Give a merchant something of everything: rows in every table and objects under every prefix."""
     with transaction(session.engine) as connection:
-        add_finished(connection, name, JOBS)
+        add_catalog(connection, add_finished(connection, name, JOBS))
         merchant = merchants.merchant_id(connection, name)
         for style, row in (("tahiti", OWN_ROW if name == "shop" else SHARED_ROW), ("moorea", SHARED_ROW)):
             number = add_style(connection, Style(style, style, "", "", ""), merchant=merchant)

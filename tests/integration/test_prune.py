@@ -212,7 +212,7 @@ def test_the_command_says_what_it_would_do_and_does_it(
     monkeypatch.setenv("ATELIER_BROKER_URL", settings.broker_url.get_secret_value())
     monkeypatch.setenv("ATELIER_HOME", str(settings.home))
     command = ["prune", "--older-than", str(DAYS), "--json"]
-    figures = {"batches": 1, "jobs": JOBS, "renditions": 0, "objects": 0, "copies": 0, "orphans": 0}
+    figures = {"batches": 1, "jobs": JOBS, "renditions": 0, "objects": 0, "copies": 0, "orphans": 0, "publications": 0}
     assert json.loads(CliRunner().invoke(make_app(), [*command, "--dry-run"]).stdout) == figures | {"dry_run": True}
     assert left(session)["jobs"] == JOBS
     done = json.loads(CliRunner().invoke(make_app(), command).stdout)

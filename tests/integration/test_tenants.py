@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import typer
 from atelier_command import Command, command_over
-from filled import add_finished, add_waiting
+from filled import add_catalog, add_finished, add_waiting
 from fresh import fresh_session
 from PIL import Image
 from plans import rows_touched
@@ -58,7 +58,9 @@ def tenants(session: Session) -> Tenants:
     ids, others = {}, []
     with transaction(session.engine) as connection:
         for name in ("shop", "other"):
-            others = [add_finished(connection, name, JOBS).id, add_waiting(connection, name, JOBS).id]
+            finished = add_finished(connection, name, JOBS)
+            add_catalog(connection, finished)
+            others = [finished.id, add_waiting(connection, name, JOBS).id]
             ids[name] = merchant_id(connection, name)
             style = add_style(connection, Style("tahiti", name, "", "", ""), merchant=ids[name])
             add_style_row(connection, style, "trunk", StyleRow("tahiti", "sha", "styles/sha.safetensors"))
