@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future
-from dataclasses import asdict
-from uuid import UUID
+from dataclasses import asdict, dataclass
+from typing import Self
 
 from producer.intake import Intake
 from producer.manifest import Manifest, ManifestRow
@@ -54,38 +54,52 @@ def import_catalog(
 
 def feed_rows(manifest: Manifest, intake: Intake, bad: BadRow) -> Iterator[FeedRow]:
     """Read a feed's rows; a bad one keeps its place, so that what it names is not taken for removed."""
-    keys: tuple[str, ...] | None = None
+    meanings = _Meanings.among(())
     for number, (row, _, taken) in enumerate(arrivals(manifest.rows(), lambda *_: (), intake)):
-        if keys is None or tuple(row.columns) != keys:
-            keys = tuple(row.columns)
-            meanings = _meanings(keys)
+        columns = row.columns
+        if columns.keys() != meanings.columns:
+            meanings = _Meanings.among(tuple(columns))
         source, pixels, content, position = "", 0, None, None
         try:
-            position = _position(_first(row, meanings, POSITION_COLUMNS))
+            position = _position(_first(columns, meanings.position))
             if isinstance(taken, InvalidInput):
                 raise taken
             source, pixels = taken.result() if isinstance(taken, Future) else taken
-            content = _content(row, source, meanings)
+            content = _content(columns, source, meanings)
         except InvalidInput as error:
             bad(row, error)
-        category, collection = (_first(row, meanings, names) for names in (CATEGORY_COLUMNS, COLLECTION_COLUMNS))
+        category, collection = _first(columns, meanings.category), _first(columns, meanings.collection)
         yield FeedRow(
             number, row.sku, position, row.image, source, row.output, category[:512], collection[:512], pixels, content
         )
     intake.settle()
 
 
-def _meanings(columns: tuple[str, ...]) -> Mapping[str, str]:
-    """Return the columns by their names as they are compared."""
-    known: dict[str, str] = {}
-    for column in columns:
-        known.setdefault(re.sub(r"[\s_-]+", " ", column.strip()).casefold(), column)
-    return known
+@dataclass(frozen=True)
+class _Meanings:
+    """Which of a row's columns say what; of several the first that is filled counts."""
+
+    columns: Set[str]
+    position: Sequence[str]
+    category: Sequence[str]
+    collection: Sequence[str]
+    hash: Sequence[str]
+    validator: Sequence[str]
+
+    @classmethod
+    def among(cls, names: Sequence[str]) -> Self:
+        known: dict[str, str] = {}
+        for name in names:
+            known.setdefault(re.sub(r"[\s_-]+", " ", name.strip()).casefold(), name)
+        aliases = (POSITION_COLUMNS, CATEGORY_COLUMNS, COLLECTION_COLUMNS, HASH_COLUMNS, VALIDATOR_COLUMNS)
+        return cls(frozenset(names), *([known[alias] for alias in some if alias in known] for some in aliases))
 
 
-def _first(row: ManifestRow, meanings: Mapping[str, str], names: tuple[str, ...]) -> str:
-    """Return the first of some columns that says anything."""
-    return next((text for name in names if name in meanings and (text := row.columns[meanings[name]].strip())), "")
+def _first(values: Mapping[str, str], names: Sequence[str]) -> str:
+    for name in names:
+        if text := values[name].strip():
+            return text
+    return ""
 
 
 def _position(text: str) -> int | None:
@@ -98,13 +112,13 @@ def _position(text: str) -> int | None:
     return int(text)
 
 
-def _content(row: ManifestRow, source: str, meanings: Mapping[str, str]) -> UUID:
+def _content(values: Mapping[str, str], source: str, meanings: _Meanings) -> str:
     """Return the digest of what is known of a source's content, by which a change of it is seen.
 
     A hash of the content, ours or the feed's, is the same wherever the image lies; ETags and dates are of one URL.
     """
     if source.startswith(STORED):
         return digest("sha256", source.rpartition("/")[2])
-    if stated := _first(row, meanings, HASH_COLUMNS):
+    if stated := _first(values, meanings.hash):
         return digest("sha256" if len(stated) == 64 else "hash", stated.lower())
-    return digest("url", source, _first(row, meanings, VALIDATOR_COLUMNS))
+    return digest("url", source, _first(values, meanings.validator))

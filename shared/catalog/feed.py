@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
-from uuid import UUID
 
 from sqlalchemy import Connection, text
 
@@ -36,7 +35,7 @@ class FeedRow(NamedTuple):
     category: str
     collection: str
     pixels: int
-    content: UUID | None
+    content: str | None
 
 
 @dataclass(frozen=True)

@@ -112,10 +112,8 @@ def _load_looks(connection: Connection, looks: Iterable[CatalogLook], usable: se
     data = [
         (
             *(look.id, look.scope, look.value, look.follows_model, look.changed_at.isoformat(), look.id in usable),
-            str(look_digest(look.look, painting.presets)),
-            str(model_digest(look.look, painting.version.trunk_sha256, painting.style_rows))
-            if look.id in usable
-            else None,
+            look_digest(look.look, painting.presets),
+            model_digest(look.look, painting.version.trunk_sha256, painting.style_rows) if look.id in usable else None,
         )
         for look in looks
     ]
