@@ -61,6 +61,7 @@ def test_a_store_without_room_is_waited_for(crew: Crew) -> None:
         crew.kill(pid)
 
 
+@pytest.mark.long
 def test_an_output_folder_without_room_is_told_in_a_line_and_the_same_command_goes_on(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with small_disk(tmp_path / "out", "64k") as out:
@@ -78,6 +79,7 @@ def test_an_output_folder_without_room_is_told_in_a_line_and_the_same_command_go
         assert len(list(out.glob("*.jpg"))) == 24
 
 
+@pytest.mark.long
 def test_a_home_without_room_is_told_in_a_line_and_the_same_command_goes_on(tmp_path: Path) -> None:
     with small_disk(tmp_path / "home", "150m") as home:
         out = tmp_path / "out"

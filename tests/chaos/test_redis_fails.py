@@ -68,6 +68,7 @@ def test_redis_without_memory_delays_work_and_loses_none(crew: Crew, servers: Se
     assert crew.assert_end_state(batch.id) == {"succeeded": 64, "failed": 0, "cancelled": 0}
 
 
+@pytest.mark.long
 def test_a_slow_redis_slows_nothing_but_the_messages(crew: Crew, servers: Servers) -> None:
     with wire(path(servers)) as line:
         line.delay_seconds = 0.1
