@@ -37,7 +37,7 @@ check: install ## lint, types, import contracts
 audit: install ## look up known holes in the pinned packages (asks PyPI; fails where that cannot tell)
 	$(BIN)/uv tool run pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
 
-bench: install ## measure the worker, its queue and its rivals side by side, some ten minutes
+bench: install ## measure the worker, its queue and its rivals side by side, half an hour or more
 	$(BIN)/python -m tests.bench.generator_share
 	$(BIN)/python -m tests.bench.submission
 	$(BIN)/python -m tests.bench.pipeline --images 24
