@@ -15,6 +15,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from filled import add_finished, add_waiting
+from fresh import as_superuser
 from sqlalchemy import ARRAY, Boolean, Column, Connection, DateTime, Double, MetaData, Table, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
@@ -150,10 +151,9 @@ def weak_user(session: Session) -> Iterator[str]:
     assert session.settings.database_url
     url = make_url(session.settings.database_url.get_secret_value())
     name = f"weak_{uuid4().hex}"
-    admin = make_engine(url.render_as_string(hide_password=False)).execution_options(isolation_level="AUTOCOMMIT")
+    admin = as_superuser(url)
     with admin.connect() as connection:
         connection.execute(text(f"CREATE ROLE {name} LOGIN"))
-        connection.execute(text(f"GRANT {name} TO CURRENT_USER WITH SET TRUE"))
         connection.execute(text(f"CREATE DATABASE {name} OWNER {name}"))
     yield url.set(username=name, database=name).render_as_string(hide_password=False)
     with admin.connect() as connection:
