@@ -19,6 +19,7 @@
         ├── DatabaseUnavailable
         ├── StoreUnavailable
         ├── BrokerUnavailable
+        ├── PortTaken           another process listens where we are to
         └── DeviceUnavailable
             └── DeviceLost  for good, as far as this process goes
 
@@ -157,6 +158,12 @@ class BrokerUnavailable(Unavailable):
     """Redis cannot be reached."""
 
     code = "broker_unavailable"
+
+
+class PortTaken(Unavailable):
+    """The address where we are to listen is another's, or not ours to have."""
+
+    code = "port_taken"
 
 
 class DeviceUnavailable(Unavailable):
