@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Any
 from uuid import uuid4
 
@@ -16,7 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from filled import add_finished, add_waiting
 from fresh import as_superuser
-from sqlalchemy import ARRAY, Boolean, Column, Connection, DateTime, Double, MetaData, Table, Text, Uuid, text
+from sqlalchemy import ARRAY, Boolean, Column, Connection, DateTime, Double, MetaData, Table, Text, Time, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
 
@@ -29,7 +29,7 @@ JOBS = 200
 KEPT = ("merchants", "batches", "chunks", "jobs", "renditions", "job_renditions", "styles", "style_rows", "fair_shares")
 """Tables that every revision has."""
 
-WORDS = {"queue": "bulk", "state": "candidate"}
+WORDS = {"queue": "bulk", "state": "candidate", "scope": "default", "action": "publish", "reason": "missing"}
 """What a column with a choice of words may hold, where it has no default."""
 
 
@@ -124,7 +124,11 @@ def this(table: Table, rows: dict[str, dict[str, Any]]) -> Iterator[Any]:
 def value(column: Column[Any], rows: dict[str, dict[str, Any]]) -> Any:
     """Something that a column may hold: what it refers to, else anything of its type."""
     for key in column.foreign_keys:
-        return rows[key.column.table.name][key.column.name]
+        return rows.get(key.column.table.name, {}).get(key.column.name)  # none yet of the table itself
+    return anything(column)
+
+
+def anything(column: Column[Any]) -> Any:
     match column.type:
         case Uuid():
             return uuid4()
@@ -132,6 +136,8 @@ def value(column: Column[Any], rows: dict[str, dict[str, Any]]) -> Any:
             return {}
         case ARRAY():
             return []
+        case Time():
+            return time(5)
         case Boolean():
             return False
         case DateTime():
