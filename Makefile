@@ -16,7 +16,7 @@ install: .venv/.installed ## install everything into .venv
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[embedded,workers,dev]'
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[api,embedded,workers,dev]'
 	touch $@
 
 demo: install ## style the sample catalogue, or PHOTOS=DIR STYLE=S

@@ -44,9 +44,9 @@ def export_batch(session: Session, batch: Batch, out: Path) -> Path:
     Files are written whole or not at all. Raises UsageError where the folder cannot be written, and
     before anything is written where a rendition would take the place of its photo.
     """
-    spare_sources(out, _results(session, batch))
+    spare_sources(out, batch_results(session, batch))
     write_results(out, _export_files(session, batch, out), batch.input_columns)
-    return write_gallery(out, _results(session, batch), title=batch.name, summary=summarise(batch))
+    return write_gallery(out, batch_results(session, batch), title=batch.name, summary=summarise(batch))
 
 
 def spare_sources(out: Path, found: Iterable[Result]) -> None:
@@ -74,7 +74,8 @@ def _export_files(session: Session, batch: Batch, out: Path) -> Iterator[Result]
         yield result
 
 
-def _results(session: Session, batch: Batch) -> Iterator[Result]:
+def batch_results(session: Session, batch: Batch) -> Iterator[Result]:
+    """Yield what became of each job of a batch, a page at a time."""
     return (result for result, _ in _pairs(session, batch))
 
 

@@ -38,7 +38,8 @@ PREVIEW_IMAGES = 24
 class Order:
     """What a merchant asks for: a manifest in one or several looks, written in some formats.
 
-    ``who`` asks, for the audit log: by default whoever runs this process.
+    ``who`` asks, for the audit log: by default whoever runs this process. ``identity`` stands for the manifest where
+    its own fingerprint, of which its path is a part, says too much: a file sent again lies elsewhere.
     """
 
     merchant: str
@@ -47,11 +48,17 @@ class Order:
     presets: tuple[str, ...] = ("jpeg",)
     queue: str = "bulk"
     who: str = field(default_factory=audit.operator)
+    identity: str | None = None
 
     @property
     def fingerprint(self) -> str:
         """Identifies input and looks, so that the same order goes on where it was interrupted."""
-        parts = [self.manifest.fingerprint, [look.to_json() for look in self.looks], self.presets, self.queue]
+        parts = [
+            self.identity or self.manifest.fingerprint,
+            [look.to_json() for look in self.looks],
+            self.presets,
+            self.queue,
+        ]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -14,6 +14,7 @@
     ├── Conflict                the state of things forbids it (cancelled batch, lost lease)
     │   └── LeaseLost
     ├── NotAllowed
+    │   └── Unauthenticated     without a key that is valid
     └── Unavailable             worth retrying later
         ├── SourceUnavailable   a source host: its jobs wait, their neighbours finish
         ├── DatabaseUnavailable
@@ -118,6 +119,12 @@ class NotAllowed(AtelierError):
     """The caller may not do this."""
 
     code = "not_allowed"
+
+
+class Unauthenticated(NotAllowed):
+    """Nobody knows who the caller is: no key, or one that opens nothing."""
+
+    code = "unauthenticated"
 
 
 class Unavailable(AtelierError):

@@ -83,9 +83,12 @@ class Settings(BaseSettings):
     vgg: str | None = Field(None, description="VGG-19 features for training: a safetensors file, or its URL.")
     gpu_hour_price: float = Field(0.0, ge=0, description="Price of an hour of one device, for the cost of a night.")
     image_price: float = Field(0.0, ge=0, description="Price of an image besides, for the cost of a night.")
+    max_upload_mib: int = Field(
+        1024, ge=1, le=65_536, description="Largest manifest or archive that the API accepts, in MiB."
+    )
     monitor_address: str | None = Field(
         None,
-        description="Where a worker or beat serves /metrics, /livez and /readyz, as 127.0.0.1:9464.",
+        description="Where worker, beat or API serve /metrics, /livez, /readyz, as 127.0.0.1:9464.",
     )
     log_format: Literal["logfmt", "json"] = Field("logfmt", description="How log lines are written.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

@@ -65,6 +65,23 @@ merchants = Table(
     _moment("erasing_at"),
 )
 
+# Keys of the HTTP API. The key itself is nowhere, only its hash.
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    # The first characters, so that a key in hand can be told from others.
+    Column("prefix", Text, nullable=False),
+    Column("sha256", Text, nullable=False, unique=True),
+    _moment("created_at", default=True, nullable=False),
+    _moment("expires_at"),
+    _moment("used_at"),
+    _moment("revoked_at"),
+    UniqueConstraint("merchant_id", "name", name="uq_api_keys_name"),
+)
+
 # What a URL of the web last gave; the object lies under the merchant's sources/.
 source_copies = Table(
     "source_copies",

@@ -7,12 +7,14 @@ import io
 import json
 import re
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import httpx2
 import pytest
-from compose_stack import Stack, fill_in_example
+from compose_stack import Stack, eventually, fill_in_example, free_port
 from PIL import Image
 
 pytestmark = pytest.mark.timeout(300)
@@ -112,6 +114,42 @@ def test_a_prefix_of_a_merchants_bucket_goes_in_and_missing_objects_fail_alone(w
     mixed = working.run("cli", "submit", str(rows), "--style", "udnie", "--wait", "--json")
     assert mixed.returncode == 4, mixed.stderr
     assert json.loads(mixed.stdout)["succeeded"] == 1
+
+
+def test_the_api_takes_an_archive_in_and_sends_on_to_its_renditions(working: Stack, photos: Path) -> None:
+    made = working.run("cli", "keys", "create", "--merchant", "webshop", "--name", "tests")
+    assert made.returncode == 0, made.stderr
+    port = free_port()
+    process = working.process("api", [*working.services["api"]["command"], "--port", str(port)], {})
+    headers = {"Authorization": f"Bearer {made.stdout.strip()}"}
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        for photo in photos.iterdir():
+            file.write(photo, photo.name)
+    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=30) as shop:
+        eventually(lambda: answers(shop, "/readyz"))
+        done = shop.post(
+            "/v1/batches/manifest", files={"manifest": ("p.zip", archive.getvalue())}, data={"styles": "pastel"}
+        )
+        assert done.status_code == 201, done.text
+        at = done.headers["location"]
+        eventually(lambda: shop.get(at).json()["state"] == "finished")
+        jobs = shop.get(f"{at}/jobs").json()["jobs"]
+        assert [(one["state"], one["code"]) for one in jobs] == [("succeeded", None)] * 3
+        sent_on = shop.get(jobs[0]["renditions"]["jpeg"])
+        assert sent_on.status_code == 307
+        picture = httpx2.get(sent_on.headers["location"]).content
+        assert Image.open(io.BytesIO(picture)).size == (jobs[0]["width"], jobs[0]["height"])
+        assert shop.get("/v1/batches", headers={"Authorization": "Bearer wrong"}).status_code == 401
+    process.terminate()
+    assert working.finish(process).returncode == 0
+
+
+def answers(client: httpx2.Client, path: str) -> bool:
+    try:
+        return client.get(path).status_code == 200
+    except httpx2.TransportError:
+        return False
 
 
 def test_worker_and_beat_tell_prometheus_what_they_do(working: Stack, photos: Path) -> None:

@@ -24,6 +24,7 @@ from shared.cli import make_app
 from shared.database import confine, transaction
 from shared.embedded import Services
 from shared.errors import NotFound, UnknownStyle
+from shared.keys import create_key
 from shared.merchants import merchant_id
 from shared.model_versions import champion
 from shared.session import Session
@@ -65,6 +66,7 @@ def tenants(session: Session) -> Tenants:
             style = add_style(connection, Style("tahiti", name, "", "", ""), merchant=ids[name])
             add_style_row(connection, style, "trunk", StyleRow("tahiti", "sha", "styles/sha.safetensors"))
             keep_copy(connection, ids[name], "https://shop.example/mug.jpg", SourceCopy("tag", None, "sha"))
+            create_key(connection, ids[name], "webshop")
             audit.record(connection, "me@here", "submit", ids[name], {})
             connection.execute(text("INSERT INTO fair_shares VALUES (:id, 'bulk', 1)"), {"id": ids[name]})
     return Tenants(ids["shop"], ids["other"], others)

@@ -1,0 +1,33 @@
+"""The application: its routes, and what goes around them."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from producer.api import batches, catalog, health, problems, renditions, styles
+from producer.api.requests import Requests
+from shared.session import Session
+
+ABOUT = "Restyles product photographs at catalogue scale. Errors are problem documents (RFC 9457) with a stable code."
+
+
+def make_app(session: Session, registry: CollectorRegistry | None = None) -> FastAPI:
+    """Return the API over a session; what is counted goes into ``registry``."""
+    app = FastAPI(
+        title="Atelier",
+        version="1",
+        description=ABOUT,
+        docs_url=None,  # would load scripts from elsewhere; /openapi.json is there
+        redoc_url=None,
+        responses={"default": {"model": problems.Problem, "description": "What is wrong"}},
+    )
+    app.state.session = session
+    problems.install(app)
+    app.include_router(health.router)
+    for one in (batches, renditions, styles, catalog):
+        app.include_router(one.router)
+    app.add_middleware(
+        Requests, registry=registry or CollectorRegistry(), upload_limit=session.settings.max_upload_mib * 2**20
+    )
+    return app

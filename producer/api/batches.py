@@ -1,0 +1,219 @@
+"""Batches over HTTP: to hand in, to watch, to steer."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, BackgroundTasks, Form, Header, Query, Response, UploadFile
+from fastapi.responses import FileResponse
+from pydantic import BaseModel
+
+from producer.api.access import Asking, Caller
+from producer.api.submissions import NewBatch, Wish, order_of_file, order_of_images
+from producer.export import batch_results
+from producer.results import ERRORS_CSV, RESULTS_CSV, write_results
+from producer.submit import Order, nudge, submit_batch
+from producer.summary import as_json
+from shared import audit, batches, chunks, jobs
+from shared.batches import Batch
+from shared.errors import NotFound
+
+router = APIRouter(prefix="/v1", tags=["batches"])
+
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        max_length=200,
+        description="While a batch runs, the same key with the same looks is the same batch; by default, the same "
+        "images are.",
+    ),
+]
+
+
+class BatchOut(BaseModel):
+    """A batch in numbers. ``reused`` is counted inside ``succeeded``."""
+
+    batch: str
+    name: str
+    queue: str
+    state: str
+    paused: bool
+    total: int
+    succeeded: int
+    failed: int
+    reused: int
+    cancelled: int
+    seconds: float
+    images_per_second: float
+
+
+class Accepted(BatchOut):
+    """A batch that was taken in; ``resumed``: it had been before."""
+
+    resumed: bool
+    warnings: list[str]
+
+
+class Page(BaseModel):
+    """Batches, newest first; ``before`` is the cursor of the next page, if there is one."""
+
+    batches: list[BatchOut]
+    before: str | None
+
+
+class JobOut(BaseModel):
+    """An image of a batch, and what became of it; ``renditions`` are paths of this API by format."""
+
+    ordinal: int
+    line: int
+    sku: str
+    image: str
+    style: str
+    strength: float
+    state: str
+    reused: bool
+    code: str | None
+    message: str | None
+    retryable: bool
+    width: int | None
+    height: int | None
+    renditions: dict[str, str]
+
+
+class Jobs(BaseModel):
+    """A page of a batch's images in their order; ``after`` is the cursor of the next one."""
+
+    jobs: list[JobOut]
+    after: int | None
+
+
+@router.post("/batches", status_code=201)
+def create(asking: Asking, new: NewBatch, response: Response, key: Key = None) -> Accepted:
+    """Hand in images that are named in the request."""
+    with order_of_images(asking, new, key) as order:
+        return _accepted(asking, order, response)
+
+
+@router.post("/batches/manifest", status_code=201)
+def upload(
+    asking: Asking,
+    manifest: UploadFile,
+    wish: Annotated[Wish, Form()],
+    response: Response,
+    key: Key = None,
+) -> Accepted:
+    """Hand in a manifest (CSV, JSON, XML), or a ZIP archive with images, as a file."""
+    with order_of_file(asking, wish, manifest, key) as order:
+        return _accepted(asking, order, response)
+
+
+def _accepted(asking: Caller, order: Order, response: Response) -> Accepted:
+    done = submit_batch(asking.session, order)
+    response.headers["Location"] = f"/v1/batches/{done.batch.id}"
+    if done.resumed:
+        response.status_code = 200
+    return Accepted(**as_json(done.batch), resumed=done.resumed, warnings=list(done.warnings))
+
+
+@router.get("/batches")
+def listed(asking: Asking, before: str | None = None, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> Page:
+    """List batches, newest first."""
+    with asking.transaction() as connection:
+        oldest = batches.find_batch(connection, asking.merchant_id, before).id if before is not None else None
+        found = batches.list_batches(connection, asking.merchant_id, limit=limit, before=oldest)
+    return Page(
+        batches=[BatchOut(**as_json(one)) for one in found],
+        before=str(found[-1].id) if len(found) == limit else None,
+    )
+
+
+@router.get("/batches/{batch}")
+def status(asking: Asking, batch: str) -> BatchOut:
+    """Show a batch."""
+    return BatchOut(**as_json(_find(asking, batch)))
+
+
+@router.post("/batches/{batch}/{action}")
+def steer(asking: Asking, batch: str, action: Literal["cancel", "pause", "resume", "retry"]) -> BatchOut:
+    """Cancel a batch, let it rest or go on, or try what failed again."""
+    with asking.transaction() as connection:
+        found = batches.find_batch(connection, asking.merchant_id, batch)
+        match action:
+            case "cancel":
+                chunks.cancel_batch(connection, found.id)
+            case "pause":
+                batches.set_paused(connection, found, paused=True)
+                chunks.withdraw_paused(connection)
+            case "resume":
+                batches.set_paused(connection, found, paused=False)
+            case "retry":
+                chunks.retry_batch(connection, found)
+        audit.record(connection, asking.who, action, asking.merchant_id, {"batch": found.id})
+        found = batches.get_batch(connection, found.id)
+    if action in ("resume", "retry"):
+        nudge(asking.session)
+    return BatchOut(**as_json(found))
+
+
+@router.get("/batches/{batch}/jobs")
+def images(
+    asking: Asking,
+    batch: str,
+    after: Annotated[int, Query(ge=-1, le=2**31 - 2)] = -1,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Jobs:
+    """List a batch's images in their order, with what became of each."""
+    with asking.transaction() as connection:
+        found = batches.find_batch(connection, asking.merchant_id, batch)
+        last = min(after + limit, found.total - 1)
+        results = jobs.results_between(connection, found.id, after + 1, last)
+    page: dict[int, JobOut] = {}
+    for one in results:
+        job = page.setdefault(one.ordinal, _job(found, one))
+        if one.preset is not None:
+            job.renditions[one.preset] = f"/v1/batches/{found.id}/jobs/{one.ordinal}/renditions/{one.preset}"
+    return Jobs(jobs=list(page.values()), after=last if last < found.total - 1 else None)
+
+
+@router.get("/batches/{batch}/{table}.csv", response_class=FileResponse)
+def table(asking: Asking, batch: str, table: Literal["results", "errors"], later: BackgroundTasks) -> FileResponse:
+    """Give results.csv or errors.csv, which can be mended and handed in again."""
+    found = _find(asking, batch)
+    folder = tempfile.TemporaryDirectory(prefix="atelier-table-")
+    later.add_task(folder.cleanup)
+    try:
+        write_results(Path(folder.name), batch_results(asking.session, found), found.input_columns)
+        path = Path(folder.name) / {"results": RESULTS_CSV, "errors": ERRORS_CSV}[table]
+        if not path.exists():
+            raise NotFound(f"no image of batch {found.id} has failed")
+    except BaseException:
+        folder.cleanup()
+        raise
+    return FileResponse(path, media_type="text/csv; charset=utf-8", filename=f"{table}.csv", background=later)
+
+
+def _find(asking: Caller, batch: str) -> Batch:
+    with asking.transaction() as connection:
+        return batches.find_batch(connection, asking.merchant_id, batch)
+
+
+def _job(batch: Batch, found: jobs.JobResult) -> JobOut:
+    return JobOut(
+        ordinal=found.ordinal,
+        line=found.line,
+        sku=found.sku,
+        image=found.image,
+        style=found.look.style,
+        strength=found.look.strength,
+        state=found.state,
+        reused=found.reused,
+        code=found.code,
+        message=found.message,
+        retryable=found.retryable,
+        width=found.width,
+        height=found.height,
+        renditions={},
+    )

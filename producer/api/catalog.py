@@ -1,0 +1,115 @@
+"""The catalogue over HTTP: what is shown, and back to what was shown before."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from producer.api.access import Asking
+from shared import audit, batches
+from shared.catalog import looks, publishing
+from shared.catalog.images import CatalogImage, list_images
+from shared.catalog.publishing import Publication, Which
+
+router = APIRouter(prefix="/v1", tags=["catalogue"])
+
+
+class Images(BaseModel):
+    """A page of a catalogue; ``after`` is the cursor of the next one."""
+
+    images: list[CatalogImage]
+    after: int | None
+
+
+class LookOut(BaseModel):
+    """A look that is assigned to something."""
+
+    scope: str
+    value: str
+    look: dict[str, Any]
+    follows_model: bool
+    state: str
+    changed_at: datetime
+
+
+class Revert(BaseModel):
+    """What to show again as before: one of a sku, a collection or the batch of a night."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sku: str | None = Field(None, max_length=1000)
+    position: int | None = Field(None, ge=0, le=2**31 - 1)
+    collection: str | None = Field(None, max_length=1000)
+    batch: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Revert:
+        if sum(one is not None for one in (self.sku, self.collection, self.batch)) != 1:
+            raise ValueError("name one of sku, collection, batch")
+        if self.position is not None and self.sku is None:
+            raise ValueError("position goes with sku")
+        return self
+
+
+class Moved(BaseModel):
+    """How many images show another rendition now."""
+
+    moved: int
+
+
+@router.get("/catalog/images")
+def images(
+    asking: Asking,
+    after: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Images:
+    """List a page of the catalogue, with what is shown of each image."""
+    with asking.transaction() as connection:
+        found = list_images(connection, asking.merchant_id, after=after, limit=limit)
+    return Images(images=found, after=found[-1].id if len(found) == limit else None)
+
+
+@router.get("/catalog/history")
+def history(asking: Asking, sku: Annotated[str, Query(max_length=1000)]) -> list[Publication]:
+    """Show what was shown of a sku, newest first."""
+    with asking.transaction() as connection:
+        return publishing.history(connection, asking.merchant_id, sku)
+
+
+@router.get("/catalog/looks")
+def assigned(asking: Asking) -> list[LookOut]:
+    """List the looks that are assigned."""
+    with asking.transaction() as connection:
+        found = looks.list_looks(connection, asking.merchant_id)
+    fields = LookOut.model_fields
+    return [
+        LookOut(**{name: value for name, value in asdict(one).items() if name in fields} | {"look": one.look.to_json()})
+        for one in found
+    ]
+
+
+@router.post("/catalog/publish/{batch}")
+def publish(asking: Asking, batch: str) -> Moved:
+    """Show what a night has made."""
+    with asking.transaction() as connection:
+        found = batches.find_batch(connection, asking.merchant_id, batch)
+        moved = publishing.publish(connection, asking.merchant_id, found.id, asking.who)
+        details = {"batch": found.id, "images": moved}
+        audit.record(connection, asking.who, "catalog publish", asking.merchant_id, details)
+    return Moved(moved=moved)
+
+
+@router.post("/catalog/revert")
+def revert(asking: Asking, what: Revert) -> Moved:
+    """Show again what was shown before, at once."""
+    with asking.transaction() as connection:
+        night = batches.find_batch(connection, asking.merchant_id, what.batch).id if what.batch is not None else None
+        which = Which(what.sku, what.position, what.collection, night)
+        moved = publishing.revert(connection, asking.merchant_id, which, asking.who)
+        details = {"batch": night, "images": moved}
+        audit.record(connection, asking.who, "catalog revert", asking.merchant_id, details)
+    return Moved(moved=moved)

@@ -1,0 +1,106 @@
+"""Errors over HTTP: problem documents (RFC 9457) with the same stable codes as everywhere."""
+
+from __future__ import annotations
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from shared.errors import (
+    AtelierError,
+    Conflict,
+    InvalidInput,
+    ManifestError,
+    MissingObject,
+    NotAllowed,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+)
+
+log = structlog.get_logger()
+
+
+class Problem(BaseModel):
+    """What is wrong. ``code`` is stable; ``retryable``: the same request may do later."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
+    retryable: bool = False
+
+
+class TooLarge(InvalidInput):
+    """A request's body is over the limit."""
+
+    code = "too_large"
+
+
+def status_of(error: AtelierError) -> int:
+    """Map an error to a status (the only such mapping)."""
+    match error:
+        case NotFound() | MissingObject():
+            return 404
+        case TooLarge():
+            return 413
+        case ManifestError():
+            return 422
+        case InvalidInput():
+            return 400
+        case Conflict():
+            return 409
+        case Unauthenticated():
+            return 401
+        case NotAllowed():
+            return 403
+        case Unavailable():
+            return 503
+    return 500
+
+
+TITLES = {
+    400: "Bad request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    413: "Too large",
+    422: "Not understood",
+    500: "Internal error",
+    503: "Unavailable",
+}
+
+
+def problem(status: int, detail: str, code: str, *, retryable: bool = False) -> JSONResponse:
+    """Return a problem as a response."""
+    body = Problem(title=TITLES.get(status, "Error"), status=status, detail=detail, code=code, retryable=retryable)
+    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}.get(status)
+    return JSONResponse(body.model_dump(), status, headers, media_type="application/problem+json")
+
+
+def install(app: FastAPI) -> None:
+    """Have every error leave the app as a problem; nothing of a bug goes out but that there is one."""
+
+    @app.exception_handler(AtelierError)
+    def ours(_: Request, error: AtelierError) -> JSONResponse:
+        return problem(status_of(error), str(error), error.code, retryable=error.retryable)
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:10])
+        return problem(422, wrong, "invalid_request")
+
+    @app.exception_handler(HTTPException)
+    def http(_: Request, error: HTTPException) -> JSONResponse:
+        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
+        return problem(error.status_code, str(error.detail), code)
+
+    @app.exception_handler(Exception)
+    def bug(_: Request, error: Exception) -> JSONResponse:
+        return problem(500, "Atelier failed on this request: its id is in the log", "internal_error", retryable=True)

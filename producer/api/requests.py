@@ -1,0 +1,102 @@
+"""What goes around every request: its id, its size, the headers of its answer, a line in the log, a count."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from secrets import token_hex
+
+import structlog
+from prometheus_client import CollectorRegistry, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from producer.api.problems import TooLarge, problem
+
+ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+BODY_LIMIT = 4 * 2**20
+"""Bytes of a body that is held in memory; files are spooled to a disk and have a limit of their own."""
+
+HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+)
+
+log = structlog.get_logger()
+
+
+class Requests:
+    """ASGI middleware. ``upload_limit`` is in bytes."""
+
+    def __init__(self, app: ASGIApp, registry: CollectorRegistry, upload_limit: int) -> None:
+        self._app = app
+        self._upload_limit = upload_limit
+        self._seconds = Histogram(
+            "atelier_request_seconds", "Requests of the API.", ("method", "route", "status"), registry=registry
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = _Exchange(dict(scope["headers"]), receive, send, self._upload_limit)
+        began = time.perf_counter()
+        with structlog.contextvars.bound_contextvars(request=exchange.id):
+            try:
+                if not exchange.too_large:
+                    await self._app(scope, exchange.receive, exchange.send)
+                if exchange.too_large:
+                    refusal = problem(413, _limit_of(exchange.limit), TooLarge.code)
+                    await refusal(scope, receive, exchange.answer)
+            finally:
+                seconds = time.perf_counter() - began
+                route = getattr(scope.get("route"), "path", "none")  # never the path itself: anybody may write those
+                self._seconds.labels(scope["method"], route, str(exchange.status)).observe(seconds)
+                log.info(
+                    "request", method=scope["method"], route=route, status=exchange.status, seconds=round(seconds, 4)
+                )
+
+
+class _Exchange:
+    """One request and its answer, as the app sees them."""
+
+    def __init__(self, headers: Mapping[bytes, bytes], receive: Receive, send: Send, upload_limit: int) -> None:
+        given = headers.get(b"x-request-id", b"").decode("latin-1")
+        self.id = given if ID.fullmatch(given) else token_hex(8)
+        multipart = headers.get(b"content-type", b"").startswith(b"multipart/form-data")
+        self.limit = upload_limit if multipart else BODY_LIMIT
+        self.status = 500
+        self._receive, self._send = receive, send
+        told = headers.get(b"content-length", b"0")
+        self._left = self.limit
+        self.too_large = told.isdigit() and int(told) > self.limit
+
+    async def receive(self) -> Message:
+        """Count what comes: a length that is not told, or a lie, changes nothing."""
+        message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            self.too_large = True
+            raise TooLarge(_limit_of(self.limit))
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Pass an answer on, unless the request was too large: whoever parses the body makes something else of it."""
+        if not self.too_large:
+            await self.answer(message)
+
+    async def answer(self, message: Message) -> None:
+        """Send with our headers."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            named = {name.lower() for name, _ in message["headers"]}
+            extra = [one for one in HEADERS if one[0] not in named]
+            message["headers"] = [*message["headers"], *extra, (b"x-request-id", self.id.encode())]
+        await self._send(message)
+
+
+def _limit_of(limit: int) -> str:
+    return f"a request like this has at most {limit} bytes"

@@ -1,0 +1,18 @@
+"""Styles over HTTP."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from producer.api.access import Asking
+from shared.model_versions import champion
+from shared.styles import Style, list_styles
+
+router = APIRouter(prefix="/v1", tags=["styles"])
+
+
+@router.get("/styles")
+def listed(asking: Asking) -> list[Style]:
+    """List the styles that may be used: public ones, and one's own."""
+    with asking.transaction() as connection:
+        return list_styles(connection, asking.merchant_id, champion(connection).trunk_sha256)

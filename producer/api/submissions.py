@@ -1,0 +1,99 @@
+"""What a request for a batch says, and the order that becomes of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from fastapi import UploadFile
+from pydantic import BaseModel, ConfigDict, Field
+
+from producer.api.access import Caller
+from producer.manifest import open_manifest
+from producer.submit import Order
+from shared.errors import ManifestError
+from shared.look import Look, parse_mix
+
+ROWS = 10_000
+"""Images of a batch that comes as JSON; more come as a file, which is read as a stream."""
+
+READ_BYTES = 2**20
+
+
+class Wish(BaseModel):
+    """Looks and formats of a batch."""
+
+    styles: list[str] = Field(min_length=1, max_length=64, description="Styles, or mixes as great-wave:0.3,udnie:0.7.")
+    strength: float = Field(1.0, description="0 is the photo, 1 the style in full.")
+    texture_scale: float = Field(1.0, description="Size of the strokes relative to the picture.")
+    white: str = Field("keep", description="White backgrounds of product shots: keep or paint.")
+    format: Literal["jpeg", "png", "webp"] = "jpeg"
+    preview: bool = Field(False, description="A few images, ahead of all bulk work.")
+
+    @property
+    def looks(self) -> tuple[Look, ...]:
+        """The looks. Raises InvalidInput."""
+        found = (Look(parse_mix(one), self.strength, self.texture_scale, self.white) for one in self.styles)
+        return tuple(dict.fromkeys(found))
+
+
+class Image(BaseModel):
+    """One image of a batch."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sku: str = Field(max_length=1000)
+    image: str = Field(max_length=4096, description="An https:// URL, or s3:// within what the merchant may name.")
+    style: str | None = Field(None, max_length=1000, description="A look of its own.")
+    strength: float | None = None
+
+
+class NewBatch(Wish):
+    """A batch with its images."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    images: list[Image] = Field(min_length=1, max_length=ROWS)
+
+
+@contextmanager
+def order_of_file(caller: Caller, wish: Wish, file: UploadFile, key: str | None) -> Iterator[Order]:
+    """Keep an uploaded manifest or archive on a disk, under its own name, while its order is carried out."""
+    name = Path(file.filename or "").name
+    if not name or not name.isprintable() or len(name.encode()) > 200:
+        raise ManifestError("the file has no name that can be used: its ending says what kind it is", code="bad_name")
+    with tempfile.TemporaryDirectory(prefix="atelier-upload-") as folder:
+        path = Path(folder) / name
+        digest = hashlib.sha256()
+        with path.open("wb") as out:
+            while data := file.file.read(READ_BYTES):
+                digest.update(data)
+                out.write(data)
+        yield _order(caller, wish, path, key or f"{name} {digest.hexdigest()}")
+
+
+@contextmanager
+def order_of_images(caller: Caller, new: NewBatch, key: str | None) -> Iterator[Order]:
+    """Write images that came as JSON as a manifest, so that there is one way for all."""
+    lines = [json.dumps(image.model_dump(exclude_none=True)) for image in new.images]
+    with tempfile.TemporaryDirectory(prefix="atelier-upload-") as folder:
+        path = Path(folder) / "images.jsonl"
+        path.write_text("\n".join(lines) + "\n")
+        yield _order(caller, new, path, key or hashlib.sha256("\n".join(lines).encode()).hexdigest())
+
+
+def _order(caller: Caller, wish: Wish, path: Path, identity: str) -> Order:
+    return Order(
+        merchant=caller.merchant,
+        manifest=open_manifest([str(path)], allow_local=False),
+        looks=wish.looks,
+        presets=(wish.format,),
+        queue="preview" if wish.preview else "bulk",
+        who=caller.who,
+        identity=identity,
+    )

@@ -1,0 +1,317 @@
+"""The HTTP API, as a merchant's program uses it, and as others try to."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+import pytest
+from fastapi.routing import APIRoute
+from filled import FAILED_IN, add_finished, add_waiting
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from prometheus_client import CollectorRegistry, generate_latest
+from starlette.testclient import TestClient
+
+from producer.api.app import make_app
+from shared import keys
+from shared.database import transaction
+from shared.merchants import merchant_id
+from shared.session import Session
+
+
+def client_of(session: Session, name: str | None, registry: CollectorRegistry | None = None) -> TestClient:
+    headers = {}
+    if name is not None:
+        with transaction(session.engine) as connection:
+            merchant = merchant_id(connection, name)
+            _, secret = keys.create_key(connection, merchant, uuid4().hex)
+        headers = {"Authorization": f"Bearer {secret}"}
+    return TestClient(make_app(session, registry), headers=headers, raise_server_exceptions=False)
+
+
+@pytest.fixture
+def shop(session: Session) -> Iterator[TestClient]:
+    with client_of(session, "shop") as found:
+        yield found
+
+
+def csv(*images: str) -> tuple[str, bytes]:
+    rows = "".join(f"sku-{number},{image}\n" for number, image in enumerate(images))
+    return "feed.csv", f"sku,image\n{rows}".encode()
+
+
+def test_a_batch_is_handed_in_watched_and_steered(session: Session, shop: TestClient) -> None:
+    made = shop.post(
+        "/v1/batches",
+        json={"styles": ["udnie"], "images": [{"sku": "mug", "image": "https://shop.example/mug.jpg"}]},
+    )
+    assert made.status_code == 201, made.text
+    batch = made.json()
+    assert (batch["total"], batch["state"], batch["resumed"]) == (1, "running", False)
+    assert made.headers["location"] == f"/v1/batches/{batch['batch']}"
+    at = made.headers["location"]
+    assert shop.get(at).json()["queue"] == "bulk"
+    assert shop.post(f"{at}/pause").json()["paused"] is True
+    assert shop.post(f"{at}/resume").json()["paused"] is False
+    jobs = shop.get(f"{at}/jobs").json()
+    assert [(one["sku"], one["state"], one["style"]) for one in jobs["jobs"]] == [("mug", "queued", "udnie")]
+    assert jobs["after"] is None
+    cancelled = shop.post(f"{at}/cancel").json()
+    assert (cancelled["state"], cancelled["cancelled"]) == ("cancelled", 1)
+    refused = shop.post(f"{at}/pause")
+    assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
+
+
+def test_the_same_again_is_the_same_batch_while_it_runs(shop: TestClient) -> None:
+    def send(name: str = "feed.csv", key: str | None = None) -> Any:
+        file = (name, csv("https://shop.example/mug.jpg")[1])
+        headers = {"Idempotency-Key": key} if key else {}
+        return shop.post("/v1/batches/manifest", files={"manifest": file}, data={"styles": "udnie"}, headers=headers)
+
+    first, again = send(), send()
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.json()["batch"] == first.json()["batch"]
+    assert again.json()["resumed"] is True
+    other = send(key="order-17")
+    assert other.json()["batch"] != first.json()["batch"]
+    assert send(key="order-17").json()["batch"] == other.json()["batch"]
+
+
+def test_a_manifest_may_name_no_path_of_ours_and_no_bucket_that_is_not_allowed(shop: TestClient) -> None:
+    done = shop.post(
+        "/v1/batches/manifest",
+        files={"manifest": csv("/etc/passwd", "file:///etc/passwd", "s3://others/mug.jpg", "zip:///etc/x.zip!/a")},
+        data={"styles": ["udnie"]},
+    ).json()
+    assert (done["total"], done["failed"], done["state"]) == (4, 4, "finished")
+    jobs = shop.get(f"/v1/batches/{done['batch']}/jobs").json()["jobs"]
+    assert [one["code"] for one in jobs][:2] == ["local_path_refused"] * 2
+    errors = shop.get(f"/v1/batches/{done['batch']}/errors.csv")
+    assert errors.status_code == 200
+    assert errors.text.splitlines()[0] == "sku,image,code,message,retryable"
+    assert len(errors.text.splitlines()) == 5
+
+
+def test_an_archive_is_taken_in_with_its_pictures(session: Session, shop: TestClient) -> None:
+    picture, archive = io.BytesIO(), io.BytesIO()
+    Image.linear_gradient("L").convert("RGB").save(picture, "PNG")
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("photos/mug.png", picture.getvalue())
+    done = shop.post(
+        "/v1/batches/manifest",
+        files={"manifest": ("photos.zip", archive.getvalue())},
+        data={"styles": ["udnie", "pastel"], "format": "webp", "preview": "true"},
+    )
+    assert done.status_code == 201, done.text
+    assert (done.json()["total"], done.json()["failed"], done.json()["queue"]) == (2, 0, "preview")
+
+
+def test_what_was_made_is_listed_and_given_out(session: Session, shop: TestClient) -> None:
+    with transaction(session.engine) as connection:
+        batch = add_finished(connection, "shop", 2 * FAILED_IN)
+    listed = shop.get(f"/v1/batches/{batch.id}/jobs", params={"limit": 5}).json()
+    assert [one["ordinal"] for one in listed["jobs"]] == [0, 1, 2, 3, 4]
+    assert listed["after"] == 4
+    assert shop.get(f"/v1/batches/{batch.id}/jobs", params={"limit": 5, "after": 4}).json()["jobs"][0]["ordinal"] == 5
+    at = listed["jobs"][0]["renditions"]["jpeg"]
+    gone = shop.get(at)
+    assert (gone.status_code, gone.json()["code"]) == (404, "missing_object")
+    with transaction(session.engine) as connection:
+        key = connection.exec_driver_sql(
+            "SELECT r.object_key FROM job_renditions l JOIN renditions r ON r.id = l.rendition_id WHERE ordinal = 0"
+        ).scalar_one()
+    session.store.put(key, b"picture")
+    given = shop.get(at)
+    assert (given.status_code, given.content) == (200, b"picture")
+    assert given.headers["x-content-type-options"] == "nosniff"
+    table = shop.get(f"/v1/batches/{batch.id}/results.csv")
+    assert len(table.text.splitlines()) == 2 * FAILED_IN + 1
+    assert shop.post(f"/v1/batches/{batch.id}/retry").json()["state"] == "running"
+
+
+def test_batches_are_listed_a_page_at_a_time(session: Session, shop: TestClient) -> None:
+    with transaction(session.engine) as connection:
+        ids = [str(add_waiting(connection, "shop", 1).id) for _ in range(5)]
+    first = shop.get("/v1/batches", params={"limit": 3}).json()
+    rest = shop.get("/v1/batches", params={"limit": 3, "before": first["before"]}).json()
+    assert [one["batch"] for one in first["batches"] + rest["batches"]] == ids[::-1]
+    assert rest["before"] is None
+
+
+def routes(session: Session) -> list[tuple[str, str]]:
+    app = make_app(session)
+    paths = app.openapi()["paths"]
+    return [(method.upper(), path) for path, methods in paths.items() for method in methods if path.startswith("/v1")]
+
+
+BODIES: dict[str, Any] = {
+    "/v1/catalog/revert": lambda batch: {"batch": batch},
+}
+
+
+def test_no_route_knows_a_batch_of_another_merchant_and_none_opens_without_a_key(session: Session) -> None:
+    with transaction(session.engine) as connection:
+        theirs = [add_finished(connection, "other", FAILED_IN).id, add_waiting(connection, "other", 3).id]
+    walked = 0
+    with client_of(session, "shop") as shop, client_of(session, None) as nobody:
+        for method, path in routes(session):
+            for batch in theirs:
+                choices = {"batch": batch, "ordinal": 0, "preset": "jpeg"}
+                for action in ("cancel", "pause", "resume", "retry") if "{action}" in path else ("",):
+                    for table in ("results", "errors") if "{table}" in path else ("",):
+                        url = path.format(**choices, action=action, table=table)
+                        assert nobody.request(method, url).status_code == 401, (method, url)
+                        if "{batch}" not in path and path not in BODIES:
+                            continue
+                        body = BODIES[path](str(batch)) if path in BODIES else None
+                        answer = shop.request(method, url, json=body)
+                        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), (method, url)
+                        walked += 1
+        assert shop.get("/v1/batches", params={"before": str(theirs[0])}).status_code == 404
+        assert shop.get("/v1/batches").json()["batches"] == []
+    assert walked >= 20
+
+
+def test_a_key_that_is_revoked_expired_or_made_up_opens_nothing(session: Session) -> None:
+    with transaction(session.engine) as connection:
+        merchant = merchant_id(connection, "shop")
+        _, revoked = keys.create_key(connection, merchant, "revoked")
+        _, expired = keys.create_key(connection, merchant, "expired", days=1)
+        _, good = keys.create_key(connection, merchant, "good")
+        keys.revoke_key(connection, merchant, "revoked")
+        connection.exec_driver_sql("UPDATE api_keys SET expires_at = created_at WHERE name = 'expired'")
+        stored = connection.exec_driver_sql("SELECT to_jsonb(k)::text FROM api_keys k").scalars().all()
+    assert not any(secret in row for secret in (revoked, expired, good) for row in stored)
+    with client_of(session, None) as nobody:
+        for secret in (revoked, expired, good + "x", "", "x" * 10_000):
+            answer = nobody.get("/v1/batches", headers={"Authorization": f"Bearer {secret}"})
+            assert answer.status_code == 401
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.headers["www-authenticate"] == "Bearer"
+        assert nobody.get("/v1/batches", headers={"Authorization": f"Bearer {good}"}).status_code == 200
+        assert nobody.get("/v1/batches", headers={"Authorization": f"Basic {good}"}).status_code == 401
+
+
+def test_errors_are_problems_with_codes(session: Session, shop: TestClient) -> None:
+    image = {"sku": "1", "image": "https://shop.example/1.jpg"}
+    wish = {"styles": "udnie"}
+    cases = [
+        (shop.post("/v1/batches", json={"styles": ["nope"], "images": [image]}), 400, "unknown_style"),
+        (shop.post("/v1/batches", json={"styles": ["udnie"], "images": []}), 422, "invalid_request"),
+        (shop.post("/v1/batches", json={"styles": ["udnie"], "images": [image], "x": 1}), 422, "invalid_request"),
+        (shop.post("/v1/batches", content=b"{", headers={"Content-Type": "application/json"}), 422, "invalid_request"),
+        (
+            shop.post("/v1/batches/manifest", files={"manifest": ("a.rar", b"Rar!")}, data=wish),
+            422,
+            None,
+        ),
+        (shop.get(f"/v1/batches/{uuid4()}"), 404, "not_found"),
+        (shop.get("/v1/nothing"), 404, "not_found"),
+        (shop.delete("/v1/batches"), 405, "method_not_allowed"),
+        (shop.get("/v1/batches", params={"limit": 10_000}), 422, "invalid_request"),
+    ]
+    for answer, status, code in cases:
+        assert answer.status_code == status, answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+        document = answer.json()
+        assert document["status"] == status
+        assert document["detail"]
+        assert code in (None, document["code"])
+
+
+def test_what_is_too_large_is_refused_whether_its_length_is_told_or_not(session: Session) -> None:
+    small = session.settings.model_copy(update={"max_upload_mib": 1})
+    with client_of(replace(session, settings=small), "shop") as shop:
+        big = b"sku,image\n" + b"x" * 2**21
+        answer = shop.post("/v1/batches/manifest", files={"manifest": ("feed.csv", big)}, data={"styles": "udnie"})
+        assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+        def chunks() -> Iterator[bytes]:
+            for _ in range(10):
+                yield b" " * 2**20
+
+        answer = shop.post("/v1/batches", content=chunks(), headers={"Content-Type": "application/json"})
+        assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
+def test_a_request_has_an_id_a_count_and_no_path_in_its_figures(session: Session) -> None:
+    registry = CollectorRegistry()
+    with client_of(session, "shop", registry) as shop:
+        assert shop.get("/v1/styles", headers={"X-Request-ID": "mine-1"}).headers["x-request-id"] == "mine-1"
+        assert shop.get("/secret", headers={"X-Request-ID": "a b\n"[:3]}).headers["x-request-id"] != "a b"
+    told = generate_latest(registry).decode()
+    assert 'route="/v1/styles",status="200"' in told
+    assert "secret" not in told
+
+
+def test_it_is_ready_when_its_services_answer(session: Session) -> None:
+    with client_of(session, None) as nobody:
+        assert nobody.get("/livez").text == "well\n"
+        assert nobody.get("/readyz").status_code == 200
+        with transaction(session.engine) as connection:
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0009'")
+        ill = nobody.get("/readyz")
+        assert (ill.status_code, ill.json()["code"]) == (503, "unavailable")
+        assert "atelier db upgrade" in ill.json()["detail"]
+
+
+def test_the_catalogue_is_listed_and_its_looks(shop: TestClient) -> None:
+    assert shop.get("/v1/catalog/images").json() == {"images": [], "after": None}
+    assert shop.get("/v1/catalog/looks").json() == []
+    assert shop.get("/v1/catalog/history", params={"sku": "mug"}).json() == []
+    assert shop.post("/v1/catalog/revert", json={"sku": "mug"}).json() == {"moved": 0}
+    assert {"name", "title", "artist"} <= shop.get("/v1/styles").json()[0].keys()
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+ODD_TEXT = st.text(max_size=30) | st.sampled_from(["", "%00", "..", "../..", "'", "\\", "ffffffff", "-1", "9" * 40])
+
+
+@pytest.fixture
+def fuzzed(session: Session) -> Iterator[tuple[TestClient, list[tuple[str, str]]]]:
+    with client_of(session, "shop") as shop:
+        yield shop, routes(session)
+
+
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(data=st.data())
+def test_nothing_that_is_sent_makes_it_fail(
+    fuzzed: tuple[TestClient, list[tuple[str, str]]], data: st.DataObject
+) -> None:
+    shop, known = fuzzed
+    method, path = data.draw(st.sampled_from(known))
+    parts = {name: data.draw(ODD_TEXT, name) for name in ("batch", "ordinal", "preset", "action", "table")}
+    url = path.format(**{name: quote(value, safe="") for name, value in parts.items()})
+    query = {
+        name: data.draw(ODD_TEXT) for name in data.draw(st.lists(st.sampled_from(["before", "after", "limit", "sku"])))
+    }
+    rows = st.lists(st.fixed_dictionaries({"sku": ODD_TEXT, "image": ODD_TEXT}), max_size=3)
+    body = data.draw(
+        ANYTHING
+        | st.fixed_dictionaries({"styles": st.lists(ODD_TEXT | st.just("udnie"), max_size=2), "images": rows})
+        | st.fixed_dictionaries({"sku": ODD_TEXT})
+    )
+    content = json.dumps(body).encode() if data.draw(st.booleans()) else data.draw(st.binary(max_size=40))
+    kind = data.draw(st.sampled_from(["application/json", "multipart/form-data; boundary=x", "text/plain", ""]))
+    answer = shop.request(method, url, params=query, content=content, headers={"Content-Type": kind})
+    assert answer.status_code < 500, (method, url, answer.text)
+
+
+def test_every_route_is_described(session: Session) -> None:
+    app = make_app(session)
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            assert route.description, route.path
+    assert app.openapi()["info"]["title"] == "Atelier"
