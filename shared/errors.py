@@ -12,7 +12,8 @@
     │       ├── ImageTooLarge
     │       └── SourceRefused   a source we will not or cannot read (missing, not allowed)
     ├── Conflict                the state of things forbids it (cancelled batch, lost lease)
-    │   └── LeaseLost
+    │   ├── LeaseLost
+    │   └── DamagedVersion      a model version whose stored files are not what they were
     ├── NotAllowed
     └── Unavailable             worth retrying later
         ├── SourceUnavailable   a source host: its jobs wait, their neighbours finish
@@ -111,6 +112,12 @@ class LeaseLost(Conflict):
     """Another worker holds the chunk now; nothing more may be written for it."""
 
     code = "lease_lost"
+
+
+class DamagedVersion(Conflict):
+    """A file of a model version is gone from the store, or no longer matches its hash."""
+
+    code = "damaged_version"
 
 
 class NotAllowed(AtelierError):
