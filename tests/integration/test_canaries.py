@@ -116,14 +116,9 @@ def test_a_canary_is_begun_changed_and_ended_and_the_history_has_it(session: Ses
     promote(session.engine, session.store, Wish(version, "me@here"))
     assert canary_of(session) is None
     with transaction(session.engine) as connection:
-        assert [entry.kind for entry in history(connection, version)] == [
-            "canary",
-            "canary",
-            "return",
-            "canary",
-            "promote",
-        ]
+        kinds = [entry.kind for entry in history(connection, version)]
         states = connection.execute(text("SELECT state FROM canaries ORDER BY id")).scalars().all()
+    assert kinds == ["canary", "canary", "return", "canary", "promote"]
     assert states == ["stopped", "stopped", "promoted"]
 
 
@@ -188,7 +183,10 @@ def test_one_whose_renditions_are_worse_is_returned_and_one_that_is_as_good_is_n
     assert found.seen == 7
     assert found.figures["content_distance"]["canary"] == pytest.approx(0.63)
     assert not watch_canary(session.engine)  # nothing new to look at
-    ended(session, version, 15, quality(0.9))
+    stop_canary(session.engine, version, Change("return", "me@here", ""))
+    third = begun(session, name="third")
+    ended(session, first, 20, quality(0.6))
+    ended(session, third, 7, quality(0.9))
     assert watch_canary(session.engine)
     assert canary_of(session) is None
     assert not watch_canary(session.engine)
