@@ -19,7 +19,8 @@ from shared.model_versions import Change, ModelVersion, champion, crown, note_ch
 from shared.promotion.canaries import end_canary, running_canary
 from shared.promotion.files import check_files, version_files
 from shared.promotion.history import history, previous_champion
-from shared.promotion.verdicts import latest_verdict
+from shared.promotion.rules import Decision, Rule, decide
+from shared.promotion.verdicts import StoredVerdict, latest_verdict
 from shared.store import ObjectStore
 
 NAMED = 20
@@ -77,6 +78,22 @@ def promote(engine: Engine, store: ObjectStore, wish: Wish) -> Promoted:
         crown(connection, version.id, Change("promote", wish.who, wish.reason, verdict.id if verdict else None))
         _audit(connection, wish.who, "models promote", version.id, before.id, wish.reason)
     return Promoted(version.id, before.id, lost)
+
+
+def promote_by_rule(engine: Engine, store: ObjectStore, stored: StoredVerdict, rule: Rule, who: str) -> Decision:
+    """Promote a candidate if a rule allows it after this verdict; else it waits for an admin; say why."""
+    decision = decide(stored.verdict, rule)
+    if not decision.promote:
+        return decision
+    with transaction(engine) as connection:
+        current = champion(connection)
+    if current.id != stored.champion_id:
+        return Decision(False, f"the verdict is on {stored.champion_id}, and {current.id} is the champion now")
+    try:
+        promote(engine, store, Wish(stored.candidate_id, who, f"{rule}: {decision.reason}"))
+    except Conflict as error:
+        return Decision(False, f"{decision.reason}; but {error} ({error.code})")
+    return decision
 
 
 def rollback(engine: Engine, store: ObjectStore, who: str, reason: str) -> Promoted:
