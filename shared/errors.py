@@ -19,6 +19,7 @@
         ├── SourceUnavailable   a source host: its jobs wait, their neighbours finish
         ├── DatabaseUnavailable
         ├── StoreUnavailable
+        │   └── ModelUnavailable  a file of one model version: only what is painted with it waits
         ├── BrokerUnavailable
         └── DeviceUnavailable
             └── DeviceLost  for good, as far as this process goes
@@ -158,6 +159,12 @@ class StoreUnavailable(Unavailable):
     """The object store cannot be reached or is failing."""
 
     code = "store_unavailable"
+
+
+class ModelUnavailable(StoreUnavailable):
+    """A trunk or row is gone from the store or damaged: what is painted with it waits until it is put back."""
+
+    code = "model_unavailable"
 
 
 class BrokerUnavailable(Unavailable):

@@ -97,7 +97,7 @@ def verdict_table(stored: StoredVerdict) -> list[str]:
     """Return a verdict as lines: a style each, the worst regression first, then what is over all."""
     measured: dict[str, dict[str, dict[str, float | None]]] = stored.figures["measured"]
     verdict = stored.verdict
-    lines = [["style", "combined ↓", "champion", "change", "white lost", ""]]
+    lines = [["style", "candidate ↓", "champion ↓", "change", "white lost", ""]]
     for one in sorted(verdict.styles, key=lambda one: -one.regression):
         both = measured[one.style]
         lines.append(

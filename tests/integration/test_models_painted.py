@@ -105,7 +105,9 @@ def test_one_worker_goes_through_batches_of_two_versions_without_a_restart(
     session: Session, two: tuple[int, int], tmp_path: Path
 ) -> None:
     """The second is promoted while the worker runs, and it is rolled back before its batch is done."""
-    session = replace(session, settings=session.settings.model_copy(update={"device": "cpu", "chunk_megapixels": 0.1}))
+    session = replace(
+        session, settings=session.settings.model_copy(update={"device": "cpu", "chunk_megapixels": 0.003})
+    )
     folder = pictures(tmp_path / "photos", 6)
     with open_studio(session.settings, session.engine, session.store, session.broker) as studio:
         before = submitted(session, folder)
@@ -128,6 +130,37 @@ def test_one_worker_goes_through_batches_of_two_versions_without_a_restart(
     ]
     assert [trunks_of(session, batch) for batch in done] == [Counter({trunks[0]: 6}), Counter({trunks[1]: 6})]
     assert sorted(kept) == sorted(trunks)
+
+
+def test_a_version_whose_file_is_damaged_holds_up_its_own_batches_alone_until_it_is_put_back(
+    session: Session, two: tuple[int, int], tmp_path: Path
+) -> None:
+    session = replace(session, settings=session.settings.model_copy(update={"device": "cpu"}))
+    before = submitted(session, pictures(tmp_path / "photos", 3))
+    promote(session.engine, session.store, Wish(two[1], "me@here"))
+    after = submitted(session, pictures(tmp_path / "others", 3, px=64))
+    with transaction(session.engine) as connection:
+        session.store.put(version_of(connection, two[1]).object_key, b"damaged")
+    with open_studio(session.settings, session.engine, session.store, session.broker) as studio:
+        for chunk in chunk_ids(session, after, before):
+            stylize_chunk(studio, chunk)
+        assert studio.breaker.seconds == 0
+        assert (state_of(session, before), state_of(session, after)) == (("finished", 3), ("running", 0))
+        import_checkpoint(session.engine, session.store, tmp_path / "checkpoint-2", "")
+        with transaction(session.engine) as connection:
+            waits = connection.execute(
+                text("UPDATE chunks SET next_attempt_at = now() WHERE next_attempt_at > now() RETURNING state")
+            )
+            assert waits.scalars().all() == ["waiting"]
+        for chunk in chunk_ids(session, after):
+            stylize_chunk(studio, chunk)
+    assert state_of(session, after) == ("finished", 3)
+
+
+def state_of(session: Session, batch: Batch) -> tuple[str, int]:
+    with transaction(session.engine) as connection:
+        found = batches.get_batch(connection, batch.id)
+    return found.state, found.succeeded
 
 
 def test_a_minibatch_is_of_one_trunk_and_each_picture_is_painted_by_its_own(
