@@ -146,7 +146,6 @@ canaries = Table(
     _moment("ended_at"),
     _one_of("state", "running", "promoted", "returned", "stopped"),
     CheckConstraint("share > 0 AND share < 1", name="share"),
-    CheckConstraint("(state = 'running') = (ended_at IS NULL)", name="ended"),
     Index("uq_canaries_running", "state", unique=True, postgresql_where=text("state = 'running'")),
 )
 

@@ -61,7 +61,6 @@ def upgrade() -> None:
         ),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("share > 0 AND share < 1", name=op.f("ck_canaries_share")),
-        sa.CheckConstraint("(state = 'running') = (ended_at IS NULL)", name=op.f("ck_canaries_ended")),
         sa.CheckConstraint("state IN ('running', 'promoted', 'returned', 'stopped')", name=op.f("ck_canaries_state")),
         sa.ForeignKeyConstraint(["champion_id"], ["model_versions.id"], name=op.f("fk_canaries_champion_id")),
         sa.ForeignKeyConstraint(["version_id"], ["model_versions.id"], name=op.f("fk_canaries_version_id")),

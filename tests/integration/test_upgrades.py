@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Any
 from uuid import uuid4
 
@@ -15,7 +15,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from filled import add_finished, add_waiting
-from sqlalchemy import ARRAY, Boolean, Column, Connection, DateTime, Double, MetaData, Table, Text, Uuid, text
+from sqlalchemy import ARRAY, Boolean, Column, Connection, DateTime, Double, MetaData, Table, Text, Time, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
 
@@ -28,8 +28,13 @@ JOBS = 200
 KEPT = ("merchants", "batches", "chunks", "jobs", "renditions", "job_renditions", "styles", "style_rows", "fair_shares")
 """Tables that every revision has."""
 
-WORDS = {"queue": "bulk", "state": "candidate"}
+WORDS = {"queue": "bulk", "state": "candidate", "scope": "default", "action": "publish", "reason": "missing"}
 """What a column with a choice of words may hold, where it has no default."""
+
+EXAMPLES = {JSONB: {}, ARRAY: [], Boolean: False, DateTime: datetime.now(UTC), Time: time(1), Double: 0.5}
+
+APPEND_ONLY = ("audit", "promotions")
+"""Tables whose rows nobody can update or delete."""
 
 
 def downgrade(connection: Connection, to: str) -> None:
@@ -99,7 +104,7 @@ def test_what_earlier_releases_write_can_be_written_still(session: Session) -> N
 def write_a_row_of_each(connection: Connection, tables: MetaData, *, everything: bool) -> dict[str, dict[str, Any]]:
     """Insert, read, update and delete a row in each table, with the columns that must be given or with all."""
     rows: dict[str, dict[str, Any]] = {}
-    ordered = [table for table in tables.sorted_tables if table.name not in ("alembic_version", "audit")]
+    ordered = [table for table in tables.sorted_tables if table.name not in ("alembic_version", *APPEND_ONLY)]
     for table in ordered:
         given = {c.name: value(c, rows) for c in table.c if is_given(c, everything)}
         rows[table.name] = dict(connection.execute(table.insert().values(given).returning(*table.c)).one()._mapping)
@@ -123,25 +128,16 @@ def this(table: Table, rows: dict[str, dict[str, Any]]) -> Iterator[Any]:
 def value(column: Column[Any], rows: dict[str, dict[str, Any]]) -> Any:
     """Something that a column may hold: what it refers to, else anything of its type."""
     for key in column.foreign_keys:
-        return rows[key.column.table.name][key.column.name]
+        found = rows.get(key.column.table.name)
+        return None if found is None else found[key.column.name]  # none: the first row of its own table
     match column.type:
-        case Uuid():
-            return uuid4()
-        case JSONB():
-            return {}
-        case ARRAY():
-            return []
-        case Boolean():
-            return False
-        case DateTime():
-            return datetime.now(UTC)
-        case Double():
-            return 1.0
         case Text() if column.server_default is not None:
             return column.server_default.arg.text.split("'")[1]
         case Text():
             return WORDS.get(column.name, uuid4().hex)
-    return 0
+        case Uuid():
+            return uuid4()
+    return next((example for kind, example in EXAMPLES.items() if isinstance(column.type, kind)), 0)
 
 
 @contextmanager
