@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import structlog
 from typer.testing import CliRunner, Result
 
 from shared.cli import make_app
@@ -23,7 +24,13 @@ def command_over(session: Session, monkeypatch: pytest.MonkeyPatch) -> Command:
     monkeypatch.setenv("ATELIER_DATABASE_URL", settings.database_url.get_secret_value())
     monkeypatch.setenv("ATELIER_BROKER_URL", settings.broker_url.get_secret_value())
     monkeypatch.setenv("ATELIER_HOME", str(settings.home))
-    return lambda *arguments: CliRunner().invoke(make_app(), [str(one) for one in arguments])
+
+    def run(*arguments: object) -> Result:
+        result = CliRunner().invoke(make_app(), [str(one) for one in arguments])
+        structlog.reset_defaults()  # the command's logs go to a standard error that is closed now
+        return result
+
+    return run
 
 
 def printed(result: Result) -> Any:
