@@ -154,7 +154,7 @@ def _record(connection: Connection, batch: Batch, what: str, **details: int) -> 
 def configured() -> Settings:
     """Read the settings, and let logs be as they say."""
     found = load_settings()
-    configure_logs(found.log_level)
+    configure_logs(found.log_level, found.log_format)
     return found
 
 

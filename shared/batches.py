@@ -258,3 +258,11 @@ def reopen(connection: Connection, batch_id: UUID, requeued: int) -> None:
         """),
         {"id": batch_id, "requeued": requeued},
     )
+
+
+def forgive(connection: Connection, batch_id: UUID, discarded: int) -> None:
+    """Count ``discarded`` failures as cancelled."""
+    connection.execute(
+        text("UPDATE batches SET failed = failed - :discarded, cancelled = cancelled + :discarded WHERE id = :id"),
+        {"id": batch_id, "discarded": discarded},
+    )

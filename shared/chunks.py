@@ -265,15 +265,23 @@ def withdraw_paused(connection: Connection) -> int:
     return done.rowcount
 
 
-def retry_batch(connection: Connection, batch: Batch) -> int:
+def discard_failures(connection: Connection, batch: Batch, codes: Sequence[str] = ()) -> int:
+    """Give up the failed jobs of a batch, or those that failed by one of ``codes``: they count as cancelled."""
+    _lock_all(connection, batch.id)
+    discarded = jobs.discard_failed(connection, batch.id, codes)
+    batches.forgive(connection, batch.id, discarded)
+    return discarded
+
+
+def retry_batch(connection: Connection, batch: Batch, codes: Sequence[str] = ()) -> int:
     """Queue the failed jobs of a batch again and let their chunks wait; return how many jobs.
 
-    Raises Conflict if the batch was cancelled.
+    With ``codes``, only those that failed by one of them. Raises Conflict if the batch was cancelled.
     """
     _lock_all(connection, batch.id)
     if batches.get_batch(connection, batch.id).state == "cancelled":
         raise Conflict(f"batch {batch.id} was cancelled: submit its images again")
-    requeued = jobs.requeue_failed(connection, batch.id)
+    requeued = jobs.requeue_failed(connection, batch.id, codes)
     if not requeued:
         return 0
     connection.execute(

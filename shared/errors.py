@@ -21,6 +21,7 @@
         ├── StoreUnavailable
         │   └── ModelUnavailable  a file of one model version: only what is painted with it waits
         ├── BrokerUnavailable
+        ├── PortTaken           another process listens where we are to
         └── DeviceUnavailable
             └── DeviceLost  for good, as far as this process goes
 
@@ -171,6 +172,12 @@ class BrokerUnavailable(Unavailable):
     """Redis cannot be reached."""
 
     code = "broker_unavailable"
+
+
+class PortTaken(Unavailable):
+    """The address where we are to listen is another's, or not ours to have."""
+
+    code = "port_taken"
 
 
 class DeviceUnavailable(Unavailable):

@@ -230,15 +230,35 @@ def cancel_jobs(connection: Connection, batch_id: UUID, first: int, last: int) -
     return done.rowcount
 
 
-def requeue_failed(connection: Connection, batch_id: UUID) -> int:
-    """Queue the failed jobs of a batch again, except those whose row itself was bad; return how many."""
+def requeue_failed(connection: Connection, batch_id: UUID, codes: Sequence[str] = ()) -> int:
+    """Queue the failed jobs of a batch again, except those whose row itself was bad; return how many.
+
+    With ``codes``, only those that failed by one of them.
+    """
     done = connection.execute(
         text("""
         UPDATE jobs SET state = 'queued', code = NULL, message = NULL, retryable = false, attempts = 0, deaths = 0,
             next_attempt_at = NULL
         WHERE batch_id = :batch AND state = 'failed' AND source <> ''
+          AND (cardinality(CAST(:codes AS text[])) = 0 OR code = ANY(:codes))
         """),
-        {"batch": batch_id},
+        {"batch": batch_id, "codes": list(codes)},
+    )
+    return done.rowcount
+
+
+def discard_failed(connection: Connection, batch_id: UUID, codes: Sequence[str] = ()) -> int:
+    """Cancel the failed jobs of a batch, or those that failed by one of ``codes``; return how many.
+
+    They keep their codes and messages.
+    """
+    done = connection.execute(
+        text("""
+        UPDATE jobs SET state = 'cancelled'
+        WHERE batch_id = :batch AND state = 'failed'
+          AND (cardinality(CAST(:codes AS text[])) = 0 OR code = ANY(:codes))
+        """),
+        {"batch": batch_id, "codes": list(codes)},
     )
     return done.rowcount
 

@@ -11,8 +11,11 @@ import structlog
 from PIL import _imaging
 
 
-def configure_logs(level: str) -> None:
-    """Send log lines of ``level`` and above to standard error, and Celery's warnings with them."""
+def configure_logs(level: str, form: str = "logfmt") -> None:
+    """Send log lines of ``level`` and above to standard error, and Celery's warnings with them.
+
+    What a thread has in hand is in each of its lines: see ``structlog.contextvars``.
+    """
     _quiet_image_libraries()
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
@@ -22,7 +25,9 @@ def configure_logs(level: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+            structlog.processors.JSONRenderer(ensure_ascii=False)
+            if form == "json"
+            else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,

@@ -83,6 +83,11 @@ class Settings(BaseSettings):
     vgg: str | None = Field(None, description="VGG-19 features for training: a safetensors file, or its URL.")
     gpu_hour_price: float = Field(0.0, ge=0, description="Price of an hour of one device, for the cost of a night.")
     image_price: float = Field(0.0, ge=0, description="Price of an image besides, for the cost of a night.")
+    monitor_address: str | None = Field(
+        None,
+        description="Where a worker or beat serves /metrics, /livez and /readyz, as 127.0.0.1:9464.",
+    )
+    log_format: Literal["logfmt", "json"] = Field("logfmt", description="How log lines are written.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "warning", description="Least severe log line shown on standard error."
     )

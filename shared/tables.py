@@ -210,6 +210,7 @@ batches = Table(
     UniqueConstraint("id", "merchant_id", name="uq_batches_merchant"),
     Index("ix_batches_running", "queue", "merchant_id", "id", postgresql_where=text("state = 'running'")),
     Index("ix_batches_merchant_id", "merchant_id", text("id DESC")),
+    Index("ix_batches_failed", "id", postgresql_where=text("failed > 0")),
     Index("ix_batches_fingerprint", "merchant_id", "fingerprint", postgresql_where=text("state = 'running'")),
     Index("ix_batches_finished_at", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
     Index("ix_batches_cancelling", "id", postgresql_where=text("state = 'cancelled' AND finished_at IS NULL")),

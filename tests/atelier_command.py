@@ -26,9 +26,10 @@ def command_over(session: Session, monkeypatch: pytest.MonkeyPatch) -> Command:
     monkeypatch.setenv("ATELIER_HOME", str(settings.home))
 
     def run(*arguments: object) -> Result:
-        result = CliRunner().invoke(make_app(), [str(one) for one in arguments])
-        structlog.reset_defaults()  # the command's logs go to a standard error that is closed now
-        return result
+        try:
+            return CliRunner().invoke(make_app(), [str(one) for one in arguments])
+        finally:
+            structlog.reset_defaults()  # the command's logs went to its own standard error, which is closed by now
 
     return run
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from pydantic import SecretStr
-from sqlalchemy import text
+from sqlalchemy import URL, Engine, text
 from sqlalchemy.engine import make_url
 
 from shared.broker import Broker, make_celery
@@ -23,23 +23,55 @@ from shared.store import open_store
 @contextmanager
 def fresh_session(services: Services, home: Path) -> Iterator[Session]:
     """Open a session over a new database of running services; its files lie below ``home``."""
-    url = make_url(services.database_url)
+    with fresh_database(services.database_url) as own:
+        yield from _session(own, services, home)
+
+
+@contextmanager
+def fresh_database(url: str) -> Iterator[str]:
+    """Make a database with all tables, on a server whose superuser anybody is; give its URL."""
+    server = make_url(url)
     name = f"test_{uuid4().hex}"
-    admin = make_engine(services.database_url).execution_options(isolation_level="AUTOCOMMIT")
+    admin = as_superuser(server)
     with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    own = url.set(database=name).render_as_string(hide_password=False)
-    engine = make_engine(own)
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {_migrated(server, admin)} OWNER {server.username}"))
+    try:
+        yield server.set(database=name).render_as_string(hide_password=False)
+    finally:
+        with admin.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        admin.dispose()
+
+
+def as_superuser(server: URL) -> Engine:
+    """Return an engine for what is no transaction: nobody else may end an autovacuum, as FORCE has to."""
+    url = server.set(username="postgres", database="postgres").render_as_string(hide_password=False)
+    return make_engine(url).execution_options(isolation_level="AUTOCOMMIT")
+
+
+def _migrated(server: URL, admin: Engine) -> str:
+    """Migrate a database that all others of a server are copied from, once; migrations take longer than a copy."""
+    name = "migrated"
+    with admin.connect() as connection:
+        if connection.execute(text(f"SELECT 1 FROM pg_database WHERE datname = '{name}'")).one_or_none():
+            return name
+        connection.execute(text(f"CREATE DATABASE {name} OWNER {server.username}"))
+    engine = make_engine(server.set(database=name).render_as_string(hide_password=False))
     upgrade(engine)
+    engine.dispose()
+    return name
+
+
+def _session(own: str, services: Services, home: Path) -> Iterator[Session]:
+    engine = make_engine(own)
     app = make_celery(services.broker_url)
     with app.connection_for_write() as connection:
         connection.default_channel.client.flushall()
     settings = Settings(home=home, database_url=SecretStr(own), broker_url=SecretStr(services.broker_url))
     store = open_store(f"file://{home / 'objects'}")
     install_built_in(engine, store)
-    yield Session(settings, engine, store, Broker(app))
-    engine.dispose()
-    app.close()
-    with admin.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    admin.dispose()
+    try:
+        yield Session(settings, engine, store, Broker(app))
+    finally:
+        engine.dispose()
+        app.close()

@@ -13,6 +13,23 @@ from shared.session import Session
 COUNTERS = ("succeeded", "failed", "cancelled")
 
 
+def miscounted(session: Session) -> list[UUID]:
+    """The batches whose counters are not what a recount of their jobs gives."""
+    with transaction(session.engine) as connection:
+        rows = connection.execute(
+            text("""
+            SELECT b.id FROM batches b LEFT JOIN LATERAL (
+                SELECT count(*) AS total, count(*) FILTER (WHERE state = 'succeeded') AS succeeded,
+                       count(*) FILTER (WHERE state = 'failed') AS failed,
+                       count(*) FILTER (WHERE state = 'cancelled') AS cancelled
+                FROM jobs WHERE batch_id = b.id
+            ) j ON true
+            WHERE (b.total, b.succeeded, b.failed, b.cancelled) <> (j.total, j.succeeded, j.failed, j.cancelled)
+            """)
+        )
+        return list(rows.scalars())
+
+
 def assert_nothing_lost(session: Session, batch_id: UUID) -> dict[str, int]:
     """Check a batch that has ended, job by job and byte by byte; return its jobs by state."""
     with transaction(session.engine) as connection:

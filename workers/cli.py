@@ -7,11 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from celery.signals import after_task_publish
 
-from shared import health
-from shared.broker import CONTROL_QUEUE, NIGHTLY, SWEEP
-from shared.catalog.tick import TICK_SECONDS
 from shared.cli import EXIT_INTERRUPTED, STYLES_HELP, JsonOption, group, note, print_json, print_line
 from shared.errors import UsageError
 from shared.logs import configure_logs
@@ -20,6 +16,7 @@ from shared.session import open_session
 from shared.settings import load_settings
 from shared.styles import Style
 from workers import model_commands
+from workers.beat import run_beat
 from workers.evaluation_files import EvaluationFiles
 from workers.evaluation_table import comparison_table, evaluation_table, robustness_table
 from workers.explanation_table import explanation_table
@@ -53,7 +50,7 @@ def worker(
 ) -> None:
     """Style chunks until told to stop (SIGTERM or Ctrl-C)."""
     settings = load_settings()
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, settings.log_format)
     with open_session(settings, lasting=not attached) as session:
         session.broker.ping()  # later Celery would try for ever: a wrong password must be told
         from workers.worker import run_worker  # here, so that nothing else waits for torch to load
@@ -67,25 +64,10 @@ def worker(
 def beat() -> None:
     """Tick: send the sweep to the workers. One is enough, two do no harm."""
     settings = load_settings()
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, settings.log_format)
     with open_session(settings) as session:
         session.broker.ping()
-        app = session.broker.app
-        after_task_publish.connect(lambda **_: health.note_tick(settings.home), weak=False)
-        app.conf.beat_schedule = {
-            "sweep": {
-                "task": SWEEP,
-                "schedule": settings.sweep_seconds,
-                "options": {"queue": CONTROL_QUEUE, "expires": settings.sweep_seconds},
-            },
-            "nightly": {
-                "task": NIGHTLY,
-                "schedule": TICK_SECONDS,
-                "options": {"queue": CONTROL_QUEUE, "expires": TICK_SECONDS},
-            },
-        }
-        # The scheduler that keeps its state in memory: the persistent one unpickles a file.
-        app.Beat(scheduler="celery.beat:Scheduler", loglevel=settings.log_level.upper(), quiet=True).run()
+        run_beat(session)
 
 
 def train_command(
@@ -104,7 +86,7 @@ def train_command(
     from workers.training_run import train_from_files  # here, so that other commands do not load torch
 
     settings = load_settings()
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, settings.log_format)
     files = TrainingFiles(config, photos, styles, vgg, start, out)
     step, steps, finished = train_from_files(files, settings, 60 * minutes, note)
     if as_json:
@@ -129,7 +111,7 @@ def evaluate_command(
     from workers.evaluation_run import evaluate_from_files  # here, so that other commands do not load torch
 
     settings = load_settings()
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, settings.log_format)
     files = EvaluationFiles(photos, styles, vgg, checkpoint, out, style or [])
     found = evaluate_from_files(files, settings, px, note)
     if as_json:
@@ -162,7 +144,7 @@ def explain_command(
     from workers.painter import choose_device
 
     settings = load_settings()
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, settings.log_format)
     limits = Limits(settings.max_image_mib * 2**20, round(settings.max_megapixels * 1e6))
     sight = Sight.of(photo, rendition, limits, settings.working_px)
     eyes = vgg_at_hand(vgg, settings)
@@ -218,7 +200,7 @@ def styles_add(
 ) -> None:
     """Learn a new style from pictures: a few minutes on a CPU; no other style changes."""
     settings = load_settings()
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, settings.log_format)
     style = Style(name, title, artist, year, licence)
     lesson = Lesson(style, images, merchant, photos or [], vgg, steps, relearn, search)
     with open_session(settings, lasting=False) as session:
@@ -250,7 +232,7 @@ def styles_preview(
 ) -> None:
     """Paint one photo in a style of the champion, here and now."""
     settings = load_settings()
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, settings.log_format)
     with open_session(settings, lasting=False) as session:
         from workers.style_preview import preview_style  # here, so that other commands do not load torch
 
@@ -269,7 +251,7 @@ def styles_export(
 ) -> None:
     """Write a style's row, a few kilobytes, to a file that another installation can import."""
     settings = load_settings()
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, settings.log_format)
     with open_session(settings, lasting=False) as session:
         from workers.style_files import export_style  # here, so that other commands do not load torch
 
@@ -288,7 +270,7 @@ def styles_import(
 ) -> None:
     """Take in a style's row from a file, verified and for a trunk that is known here."""
     settings = load_settings()
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, settings.log_format)
     with open_session(settings, lasting=False) as session:
         from workers.style_files import import_style  # here, so that other commands do not load torch
 

@@ -115,9 +115,10 @@ def _prepared(studio: Studio, lease: Lease, queued: Sequence[Job]) -> Iterator[P
     fetched = (_fetched(studio, lease, job, digests[job.look]) for job in queued)
     for page in pages(fetched, seconds=LOOKUP_SECONDS, full=_enough_bytes):
         keys = [key for one in page if isinstance(one, Fetched) for key in one.keys]
-        with transaction(studio.engine) as connection:
-            found = find_renditions(connection, lease.claim.batch.merchant_id, keys)
-        gone = studio.store.missing(found.values())
+        with studio.metrics.stage("look_up"):
+            with transaction(studio.engine) as connection:
+                found = find_renditions(connection, lease.claim.batch.merchant_id, keys)
+            gone = studio.store.missing(found.values())
         known = {key for key, object_key in found.items() if object_key not in gone}
         while page:
             one = page.pop(0)  # so that the bytes of each go once it is decoded
@@ -182,7 +183,8 @@ def _fetched(studio: Studio, lease: Lease, job: Job, look_sha256: str) -> Fetche
     """Fetch a source and name the renditions it is to have."""
     claim = lease.claim
     try:
-        data = studio.sources.fetch(claim.batch.merchant_id, job.source)
+        with studio.metrics.stage("fetch"):
+            data = studio.sources.fetch(claim.batch.merchant_id, job.source)
     except Exception as error:
         lease.progress()  # a host may have taken its time to fail
         return _refused(job, error)
@@ -195,15 +197,17 @@ def _fetched(studio: Studio, lease: Lease, job: Job, look_sha256: str) -> Fetche
 def _prepare(studio: Studio, claim: Claim, fetched: Fetched, known: Collection[RenditionKey]) -> Prepared:
     """Decode a source and submit it to the lanes."""
     job = fetched.job
-    photo = decode(fetched.data, studio.limits)
+    with studio.metrics.stage("decode"):
+        photo = decode(fetched.data, studio.limits)
     size = working_size(
         photo.width,
         photo.height,
         working_px=studio.settings.working_px,
         texture_scale=job.look.texture_scale,
     )
-    small = shrink(photo.rgb, size)
-    weight = paint_weight(small) if job.look.white == "keep" else np.full(small.shape[:2], 255, np.uint8)
+    with studio.metrics.stage("prepare"):
+        small = shrink(photo.rgb, size)
+        weight = paint_weight(small) if job.look.white == "keep" else np.full(small.shape[:2], 255, np.uint8)
     painted = None
     if job.look.strength > 0:
         pixels = torch.from_numpy(np.array(small)).permute(2, 0, 1)
@@ -219,14 +223,18 @@ def _complete(studio: Studio, lease: Lease, prepared: Prepared) -> Succeeded:
     look, photo = prepared.job.look, prepared.photo
     rgb = photo.rgb
     if prepared.painted is not None:
-        painted = _painted(lease, prepared.painted).permute(1, 2, 0).numpy()
-        rgb = compose(photo.rgb, prepared.small, painted, prepared.weight, strength=look.strength)
+        with studio.metrics.stage("wait"):
+            painted = _painted(lease, prepared.painted).permute(1, 2, 0).numpy()
+        with studio.metrics.stage("compose"):
+            rgb = compose(photo.rgb, prepared.small, painted, prepared.weight, strength=look.strength)
     new = []
     for key in prepared.missing:
-        encoded = encode(rgb, photo.alpha, key.preset, quality=studio.settings.jpeg_quality)
+        with studio.metrics.stage("encode"):
+            encoded = encode(rgb, photo.alpha, key.preset, quality=studio.settings.jpeg_quality)
         sha256 = hashlib.sha256(encoded.data).hexdigest()
         object_key = f"renditions/{lease.claim.batch.merchant_id}/{sha256[:2]}/{sha256}{encoded.extension}"
-        studio.store.put(object_key, encoded.data, content_type=encoded.content_type)
+        with studio.metrics.stage("put"):
+            studio.store.put(object_key, encoded.data, content_type=encoded.content_type)
         new.append(NewRendition(key, object_key, sha256, len(encoded.data), encoded.width, encoded.height))
     return Succeeded(prepared.job.ordinal, prepared.keys, new)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from workers.breaker import Breaker
 from workers.buckets import Buckets
 from workers.images.limits import Limits
 from workers.lanes import Lanes
+from workers.metrics import Metrics
 from workers.model.checkpoint import row_from_bytes
 from workers.painter import Painter, choose_device
 from workers.sources import Sources
@@ -49,8 +51,10 @@ class Studio:
     breaker: Breaker
     watchdog: Watchdog
     rows: RowCache
+    metrics: Metrics
     worker_id: UUID
     draining: threading.Event = field(default_factory=threading.Event)
+    pulse: Pulse = field(default_factory=lambda: Pulse())
     alone: threading.Lock = field(default_factory=threading.Lock)
     """Held by the one careful redo that has a job in hand."""
 
@@ -67,6 +71,22 @@ class Studio:
         self.draining.set()
         self.breaker.close()
         self.lanes.stop()
+
+
+class Pulse:
+    """When the timer last ran: sweeping may wait for a service, but not for ever."""
+
+    def __init__(self) -> None:
+        self._at = time.monotonic()
+
+    def beat(self) -> None:
+        """Note that the timer runs."""
+        self._at = time.monotonic()
+
+    @property
+    def silent_seconds(self) -> float:
+        """Seconds since then."""
+        return time.monotonic() - self._at
 
 
 class RowCache:
@@ -122,6 +142,8 @@ def open_studio(settings: Settings, engine: Engine, store: ObjectStore, broker: 
         minibatch=settings.minibatch,
     )
     lanes = settings.lanes or painter.lanes
+    breaker, metrics = Breaker(), Metrics()
+    metrics.show_breaker(lambda: breaker.seconds)
     limits = Limits(settings.max_image_mib * 2**20, round(settings.max_megapixels * 1e6))
     studio = Studio(
         settings=settings,
@@ -137,10 +159,11 @@ def open_studio(settings: Settings, engine: Engine, store: ObjectStore, broker: 
         ),
         limits=limits,
         painter=painter,
-        lanes=Lanes(painter.paint, lanes=lanes, most=painter.most),
-        breaker=Breaker(),
+        lanes=Lanes(metrics.timed(painter.paint, lanes), lanes=lanes, most=painter.most),
+        breaker=breaker,
         watchdog=Watchdog(settings.lease_seconds),
         rows=RowCache(store),
+        metrics=metrics,
         worker_id=uuid4(),
     )
     with transaction(engine) as connection:

@@ -14,13 +14,14 @@ from contextlib import closing, contextmanager
 
 import structlog
 from sqlalchemy import Connection
+from structlog.contextvars import bound_contextvars
 
 from shared import chunks, jobs
 from shared.chunks import Claim
 from shared.database import transaction
 from shared.dispatch import dispatch, under_way
 from shared.errors import DeviceLost, LeaseLost, ModelUnavailable, Unavailable
-from shared.jobs import Job
+from shared.jobs import Failed, Job
 from shared.outcomes import Outcome
 from workers.lease import Lease
 from workers.pages import pages
@@ -49,10 +50,16 @@ def stylize_chunk(studio: Studio, chunk_id: int) -> None:
             claim = chunks.claim(connection, chunk_id, studio.worker_id, studio.settings.lease_seconds)
             queued = [] if claim is None else _queued(connection, claim)
     except Unavailable as error:
-        studio.breaker.failed(error)
+        _failed(studio, error)
         return
-    if claim is None:
-        return
+    if claim is not None:
+        with bound_contextvars(chunk=chunk_id, batch=str(claim.batch.id), merchant=claim.batch.merchant_id):
+            _stylize(studio, claim, queued)
+
+
+def _stylize(studio: Studio, claim: Claim, queued: Sequence[Job]) -> None:
+    """Style a claimed chunk, whatever becomes of it; each line of the log says which it is."""
+    log.info("chunk_claimed", jobs=len(queued), lease=claim.lease, careful=claim.careful)
     try:
         with studio.watchdog.watching(claim.hold):
             _work(studio, claim, queued)
@@ -60,19 +67,27 @@ def stylize_chunk(studio: Studio, chunk_id: int) -> None:
             chunks.release(connection, claim)
             room = under_way(connection).has_room
     except LeaseLost as error:
-        log.warning("lease_lost", chunk=chunk_id, error=str(error))
+        log.warning("lease_lost", error=str(error))
+        studio.metrics.ended("lease_lost")
     except ModelUnavailable as error:  # no other version is to wait for it
-        log.error("model_unavailable", chunk=chunk_id, error=str(error))
+        log.error("model_unavailable", error=str(error))
         _give_back(studio, claim, MODEL_DELAY_SECONDS)
     except Exception as error:  # a service, or what nobody foresaw: no image is to blame
-        studio.breaker.failed(error)
+        _failed(studio, error)
         if isinstance(error, DeviceLost):
             studio.lose_device()
         _give_back(studio, claim, studio.breaker.seconds)
     else:
+        log.info("chunk_released")
+        studio.metrics.ended("released")
         studio.breaker.succeeded()
         if room:
             _dispatch(studio)
+
+
+def _failed(studio: Studio, error: Exception) -> None:
+    studio.metrics.service_failed()
+    studio.breaker.failed(error)
 
 
 def _queued(connection: Connection, claim: Claim) -> list[Job]:
@@ -88,9 +103,14 @@ def _work(studio: Studio, claim: Claim, queued: Sequence[Job]) -> None:
         gathered = pages(outcomes(studio, lease, queued), seconds=FINISH_SECONDS)
     with closing(gathered):
         for page in gathered:
-            with transaction(studio.engine) as connection:
-                if not chunks.finish(connection, claim, page, lease.seconds):
-                    return
+            with studio.metrics.stage("finish"), transaction(studio.engine) as connection:
+                going_on = chunks.finish(connection, claim, page, lease.seconds)
+            studio.metrics.finished(page)
+            for one in page:
+                if isinstance(one, Failed):
+                    log.info("image_failed", ordinal=one.ordinal, code=one.code)
+            if not going_on:
+                return
             lease.progress()
 
 
@@ -125,11 +145,12 @@ def _give_back(studio: Studio, claim: Claim, delay_seconds: float) -> None:
         try:
             with transaction(studio.engine) as connection:
                 chunks.release(connection, claim, delay_seconds=delay_seconds)
+            studio.metrics.ended("given_back")
             return
         except LeaseLost:
             return
         except Unavailable as error:
-            studio.breaker.failed(error)
+            _failed(studio, error)
         if studio.draining.is_set():
             return  # the lease expires by itself
         studio.breaker.wait()

@@ -18,6 +18,7 @@ from shared.broker import CONTROL_QUEUE, ROUTES, Broker
 from shared.database import end_idle_transactions, transaction
 from shared.dispatch import dispatch
 from shared.errors import Unavailable
+from shared.monitor import Monitor, monitored
 from shared.settings import Settings
 from shared.store import ObjectStore
 from shared.sweep import sweep
@@ -46,7 +47,7 @@ def run_worker(
     also stops when standard input ends, so that it never outlives the command that started it.
     """
     end_idle_transactions(engine, settings.lease_seconds)
-    with open_studio(settings, engine, store, broker) as studio:
+    with open_studio(settings, engine, store, broker) as studio, monitored(settings.monitor_address, _monitor(studio)):
         register_tasks(broker.app, studio)
 
         def drain(**_: Any) -> None:
@@ -86,6 +87,31 @@ def run_worker(
     return 0 if told_to_stop else int(worker.exitcode or 0)
 
 
+def _monitor(studio: Studio) -> Monitor:
+    """What a worker tells of itself.
+
+    It lives while its timer beats, also where Postgres is away, and no chunk hangs: a restart would mend neither
+    that nor a broken service, so those only make it not ready.
+    """
+    silence = fleet.ALIVE_SECONDS + 2 * studio.settings.lease_seconds
+
+    def alive() -> None:
+        if studio.pulse.silent_seconds > silence:
+            raise Unavailable(f"the worker's timer has not run for {studio.pulse.silent_seconds:.0f} s")
+        if stalled := studio.watchdog.stalled():
+            raise Unavailable(f"no progress on {len(stalled)} chunks")
+
+    def ready() -> None:
+        if studio.device_lost.is_set():
+            raise Unavailable(f"{studio.painter.device} failed")
+        if studio.draining.is_set():
+            raise Unavailable("the worker is stopping")
+        if studio.breaker.seconds:
+            raise Unavailable("a service fails: see the log")
+
+    return Monitor(studio.metrics.registry, alive, ready)
+
+
 def _stop_when_stdin_closes() -> None:
     with suppress(OSError):
         while sys.stdin.buffer.read(1024):
@@ -99,10 +125,11 @@ def _keep_time(studio: Studio) -> None:
     Even a bug: a worker without this thread looks dead to the others while it works.
     """
     while not studio.draining.wait(studio.settings.sweep_seconds):
+        studio.pulse.beat()
         try:
             with transaction(studio.engine) as connection:
                 fleet.register(connection, studio.worker_id, str(studio.painter.device), studio.settings.slots)
-            sweep(studio.engine, studio.broker)
+            studio.metrics.swept(sweep(studio.engine, studio.broker))
         except Unavailable as error:
             log.warning("sweep_failed", error=str(error))
         except Exception:  # a bug: see above, this thread must go on

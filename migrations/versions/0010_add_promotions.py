@@ -1,7 +1,7 @@
 """Add verdicts, the history of promotions, and canaries.
 
 Revision ID: 0010
-Revises: 0008
+Revises: 0009
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0010"
-down_revision = "0008"
+down_revision = "0009"
 
 MERCHANT = "atelier_merchant"
 

@@ -150,6 +150,7 @@ class Stack:
     def __init__(self, folder: Path, values: dict[str, str], stack: ExitStack) -> None:
         self.folder, self.values = folder, values
         self.started: dict[str, subprocess.Popen[str]] = {}
+        self.monitors: dict[str, int] = {}
         self.compose = read_compose(values)
         self.services: dict[str, Any] = self.compose["services"]
         home = Home(folder / "servers")
@@ -189,8 +190,14 @@ class Stack:
         given = dict(self.services[service]["environment"]) | {"ATELIER_HOME": str(home)}
         for theirs, ours in self.addresses.items():
             given = {name: value.replace(theirs, ours) for name, value in given.items()}
+        if "ATELIER_MONITOR_ADDRESS" in given:  # each has a network of its own there
+            given["ATELIER_MONITOR_ADDRESS"] = f"127.0.0.1:{self.monitor(service)}"
         site = self.images[self.services[service]["build"]["dockerfile"]]
         return given | {"PATH": os.defpath, "PYTHONPATH": str(site)}
+
+    def monitor(self, service: str) -> int:
+        """The port of a service's monitor, as none is published."""
+        return self.monitors.setdefault(service, free_port())
 
     def process(self, service: str, command: list[str], changed: dict[str, str]) -> subprocess.Popen[str]:
         environment = self.environment(service) | changed

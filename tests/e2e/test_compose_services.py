@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -110,6 +112,21 @@ def test_a_prefix_of_a_merchants_bucket_goes_in_and_missing_objects_fail_alone(w
     mixed = working.run("cli", "submit", str(rows), "--style", "udnie", "--wait", "--json")
     assert mixed.returncode == 4, mixed.stderr
     assert json.loads(mixed.stdout)["succeeded"] == 1
+
+
+def test_worker_and_beat_tell_prometheus_what_they_do(working: Stack, photos: Path) -> None:
+    working.run("cli", "submit", str(photos), "--style", "pastel", "--wait")
+    told = {}
+    for service in ("worker-cpu", "beat"):
+        for path in ("livez", "readyz", "metrics"):
+            with urllib.request.urlopen(f"http://127.0.0.1:{working.monitor(service)}/{path}", timeout=30) as answer:
+                told[service, path] = answer.read().decode()
+    assert re.search(
+        r'^atelier_images_total\{code="",outcome="made"\} [1-9]', told["worker-cpu", "metrics"], re.MULTILINE
+    )
+    assert re.search(r"^atelier_device_busy_seconds_total [0-9.]*[1-9]", told["worker-cpu", "metrics"], re.MULTILINE)
+    assert "atelier_workers 1.0" in told["beat", "metrics"]
+    assert 'atelier_service_up{service="postgres"} 1.0' in told["beat", "metrics"]
 
 
 def test_health_checks_pass_while_a_service_works_and_fail_when_it_has_stopped(working: Stack) -> None:

@@ -231,9 +231,9 @@ def test_no_command_knows_a_batch_of_another_merchant(
     before, commands = state(), commands_of_a_batch()
     assert {"status", "cancel", "pause", "resume", "retry", "download"} <= set(commands)
     for command, batch in product(commands, tenants.others_batches):
-        out = ["--out", str(tmp_path / "out")] if command == "download" else []
+        more = {"download": ["--out", str(tmp_path / "out")], "dead-letters show": ["0"]}.get(command, [])
         for wanted in (str(batch), batch.hex[:20]):
-            done = atelier(*command.split(), wanted, "--merchant", "shop", *out)
+            done = atelier(*command.split(), wanted, *more, "--merchant", "shop")
             assert isinstance(done.exception, NotFound), (command, done.output)
             assert str(done.exception).startswith("no batch")
     assert state() == before

@@ -15,6 +15,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from filled import add_finished, add_waiting
+from fresh import as_superuser
 from sqlalchemy import ARRAY, Boolean, Column, Connection, DateTime, Double, MetaData, Table, Text, Time, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
@@ -30,8 +31,6 @@ KEPT = ("merchants", "batches", "chunks", "jobs", "renditions", "job_renditions"
 
 WORDS = {"queue": "bulk", "state": "candidate", "scope": "default", "action": "publish", "reason": "missing"}
 """What a column with a choice of words may hold, where it has no default."""
-
-EXAMPLES = {JSONB: {}, ARRAY: [], Boolean: False, DateTime: datetime.now(UTC), Time: time(1), Double: 0.5}
 
 APPEND_ONLY = ("audit", "promotions")
 """Tables whose rows nobody can update or delete."""
@@ -128,16 +127,31 @@ def this(table: Table, rows: dict[str, dict[str, Any]]) -> Iterator[Any]:
 def value(column: Column[Any], rows: dict[str, dict[str, Any]]) -> Any:
     """Something that a column may hold: what it refers to, else anything of its type."""
     for key in column.foreign_keys:
-        found = rows.get(key.column.table.name)
-        return None if found is None else found[key.column.name]  # none: the first row of its own table
+        return rows.get(key.column.table.name, {}).get(key.column.name)  # none yet of the table itself
+    return anything(column)
+
+
+def anything(column: Column[Any]) -> Any:
     match column.type:
+        case Uuid():
+            return uuid4()
+        case JSONB():
+            return {}
+        case ARRAY():
+            return []
+        case Time():
+            return time(5)
+        case Boolean():
+            return False
+        case DateTime():
+            return datetime.now(UTC)
+        case Double():
+            return 0.5
         case Text() if column.server_default is not None:
             return column.server_default.arg.text.split("'")[1]
         case Text():
             return WORDS.get(column.name, uuid4().hex)
-        case Uuid():
-            return uuid4()
-    return next((example for kind, example in EXAMPLES.items() if isinstance(column.type, kind)), 0)
+    return 0
 
 
 @contextmanager
@@ -146,10 +160,9 @@ def weak_user(session: Session) -> Iterator[str]:
     assert session.settings.database_url
     url = make_url(session.settings.database_url.get_secret_value())
     name = f"weak_{uuid4().hex}"
-    admin = make_engine(url.render_as_string(hide_password=False)).execution_options(isolation_level="AUTOCOMMIT")
+    admin = as_superuser(url)
     with admin.connect() as connection:
         connection.execute(text(f"CREATE ROLE {name} LOGIN"))
-        connection.execute(text(f"GRANT {name} TO CURRENT_USER WITH SET TRUE"))
         connection.execute(text(f"CREATE DATABASE {name} OWNER {name}"))
     yield url.set(username=name, database=name).render_as_string(hide_password=False)
     with admin.connect() as connection:
