@@ -26,10 +26,10 @@ from shared.errors import BrokerUnavailable, ManifestError, UsageError
 from shared.jobs import add_jobs
 from shared.look import Look
 from shared.merchants import allowed_sources, require_kept
-from shared.model_versions import champion
+from shared.promotion.canaries import choose_pin, usual_pin
 from shared.scope import scope
 from shared.session import Session
-from shared.styles import require_styles, style_rows
+from shared.styles import require_styles
 
 PREVIEW_IMAGES = 24
 
@@ -110,19 +110,22 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
 def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
     """Return the unfinished batch of the same order, or a new one; and whether it is an old one."""
     with scope(session.engine, order.merchant) as (connection, merchant):
-        version = champion(connection)
-        rows = style_rows(connection, merchant, version.trunk_sha256)
-        require_styles((name for look in order.looks for name in look.styles), rows)
+        pin = usual_pin(connection, merchant)
+        styles = {name for look in order.looks for name in look.styles}
+        require_styles(sorted(styles), pin.style_rows)
         if unfinished := batches.find_unfinished(connection, merchant, order.fingerprint):
             return unfinished, True
+        if order.queue != "preview":
+            pin = choose_pin(connection, merchant, styles, pin)
         new = NewBatch(
+            id=pin.batch_id,
             merchant_id=merchant,
             name=order.manifest.name,
             queue=order.queue,
             look=order.looks[0],
             presets=order.presets,
-            model_version_id=version.id,
-            style_rows=rows,
+            model_version_id=pin.version.id,
+            style_rows=pin.style_rows,
             fingerprint=order.fingerprint,
             input_columns=order.manifest.columns,
         )

@@ -19,7 +19,7 @@ from shared.styles import StyleRow
 
 @dataclass(frozen=True)
 class NewBatch:
-    """What a submission says about itself before its first row."""
+    """What a submission says about itself before its first row. ``id`` is given where the version depends on it."""
 
     merchant_id: int
     name: str
@@ -30,6 +30,7 @@ class NewBatch:
     style_rows: dict[str, StyleRow]
     fingerprint: str
     input_columns: tuple[str, ...]
+    id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -92,13 +93,14 @@ def create_batch(connection: Connection, new: NewBatch) -> Batch:
     """Insert a batch in state receiving."""
     row = connection.execute(
         text(f"""
-        INSERT INTO batches (merchant_id, name, queue, look, presets, model_version_id, style_rows, fingerprint,
+        INSERT INTO batches (id, merchant_id, name, queue, look, presets, model_version_id, style_rows, fingerprint,
                              input_columns)
-        VALUES (:merchant_id, :name, :queue, :look, :presets, :model_version_id, :style_rows, :fingerprint,
-                :input_columns)
+        VALUES (coalesce(CAST(:id AS uuid), uuidv7()), :merchant_id, :name, :queue, :look, :presets,
+                :model_version_id, :style_rows, :fingerprint, :input_columns)
         RETURNING {COLUMNS}
         """),
         {
+            "id": new.id,
             "merchant_id": new.merchant_id,
             "name": new.name,
             "queue": new.queue,

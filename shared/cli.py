@@ -17,7 +17,9 @@ EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 STYLES_HELP = "The styles that merchants may use, and new ones."
-"""Of the group ``styles``, whose commands come from two packages."""
+"""Of the group ``styles``, whose commands come from two packages; so do those of ``models``."""
+
+MODELS_HELP = "Model versions: compare, promote, roll back."
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 

@@ -12,13 +12,15 @@
     │       ├── ImageTooLarge
     │       └── SourceRefused   a source we will not or cannot read (missing, not allowed)
     ├── Conflict                the state of things forbids it (cancelled batch, lost lease)
-    │   └── LeaseLost
+    │   ├── LeaseLost
+    │   └── DamagedVersion      a model version whose stored files are not what they were
     ├── NotAllowed
     │   └── Unauthenticated     without a key that is valid
     └── Unavailable             worth retrying later
         ├── SourceUnavailable   a source host: its jobs wait, their neighbours finish
         ├── DatabaseUnavailable
         ├── StoreUnavailable
+        │   └── ModelUnavailable  a file of one model version: only what is painted with it waits
         ├── BrokerUnavailable
         ├── PortTaken           another process listens where we are to
         └── DeviceUnavailable
@@ -115,6 +117,12 @@ class LeaseLost(Conflict):
     code = "lease_lost"
 
 
+class DamagedVersion(Conflict):
+    """A file of a model version is gone from the store, or no longer matches its hash."""
+
+    code = "damaged_version"
+
+
 class NotAllowed(AtelierError):
     """The caller may not do this."""
 
@@ -159,6 +167,12 @@ class StoreUnavailable(Unavailable):
     """The object store cannot be reached or is failing."""
 
     code = "store_unavailable"
+
+
+class ModelUnavailable(StoreUnavailable):
+    """A trunk or row is gone from the store or damaged: what is painted with it waits until it is put back."""
+
+    code = "model_unavailable"
 
 
 class BrokerUnavailable(Unavailable):

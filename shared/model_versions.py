@@ -41,6 +41,16 @@ def champion(connection: Connection) -> ModelVersion:
     return ModelVersion(*row)
 
 
+def version_of(connection: Connection, version_id: int) -> ModelVersion:
+    """Return a version by its id. Raises NotFound."""
+    row = connection.execute(
+        text("SELECT id, trunk_sha256, object_key, state FROM model_versions WHERE id = :id"), {"id": version_id}
+    ).one_or_none()
+    if row is None:
+        raise NotFound(f"no model version {version_id}: `atelier models list` lists them")
+    return ModelVersion(*row)
+
+
 def find_version(connection: Connection, trunk_sha256: str) -> ModelVersion | None:
     """Return the version of a trunk, or None if the trunk is not known here."""
     row = connection.execute(
@@ -54,8 +64,9 @@ def install_built_in(engine: Engine, store: ObjectStore, folder: Path = BUILT_IN
     """Install the built-in checkpoint unless it is there already; say whether that was done.
 
     It becomes the champion where there is none, or where the champion came with an earlier release. One
-    that an admin promoted stays. The objects are put before the rows that name them, so that a row never
-    points at nothing.
+    that an admin promoted stays, and so does one on which merchants' own styles were learnt, which this one
+    does not know, or with which a canary is compared. The objects are put before the rows that name them, so
+    that a row never points at nothing.
     """
     document = json.loads((folder / "checkpoint.json").read_text())
     trunk = str(document["trunk_sha256"])
@@ -68,7 +79,7 @@ def install_built_in(engine: Engine, store: ObjectStore, folder: Path = BUILT_IN
     for entry in document["styles"]:
         data = (folder / "styles" / f"{entry['name']}.safetensors").read_bytes()
         style = Style(*(entry[name] for name in ("name", "title", "artist", "year", "licence")))
-        rows.append((style, _put_row(store, style.name, data)))
+        rows.append((style, put_row(store, style.name, data)))
     with transaction(engine) as connection:
         lock(connection, Lock.INSTALL)
         _add_version(connection, trunk, trunk_key, document["provenance"])
@@ -96,7 +107,7 @@ def install_style(engine: Engine, store: ObjectStore, new: NewStyle, *, what: st
 
     Raises Conflict if the name is taken; then nothing changes.
     """
-    row = _put_row(store, new.style.name, new.row)
+    row = put_row(store, new.style.name, new.row)
     with transaction(engine) as connection:
         lock(connection, Lock.INSTALL)
         if not new.renews:
@@ -109,7 +120,50 @@ def install_style(engine: Engine, store: ObjectStore, new: NewStyle, *, what: st
     return row
 
 
-def _put_row(store: ObjectStore, name: str, data: bytes) -> StyleRow:
+def add_candidate(connection: Connection, trunk: str, key: str, provenance: Mapping[str, object]) -> int:
+    """Record a trunk whose object is stored as a candidate; return its id. One that is known stays what it is."""
+    connection.execute(
+        text("""
+        INSERT INTO model_versions (trunk_sha256, object_key, state, provenance)
+        VALUES (:trunk, :key, 'candidate', CAST(:provenance AS jsonb)) ON CONFLICT (trunk_sha256) DO NOTHING
+        """),
+        {"trunk": trunk, "key": key, "provenance": json.dumps(dict(provenance))},
+    )
+    found = connection.execute(text("SELECT id FROM model_versions WHERE trunk_sha256 = :trunk"), {"trunk": trunk})
+    return int(found.scalar_one())
+
+
+@dataclass(frozen=True)
+class Change:
+    """Why a version comes to another state, as the history has it: ``kind`` as in its table, who, and the reason."""
+
+    kind: str
+    who: str
+    reason: str
+    verdict_id: int | None = None
+
+
+def crown(connection: Connection, version_id: int, change: Change) -> None:
+    """Move the pointer: the champion there is retires, and this version is it. Hold ``Lock.INSTALL``."""
+    previous = connection.execute(
+        text("UPDATE model_versions SET state = 'retired' WHERE state = 'champion' RETURNING id")
+    ).scalar_one_or_none()
+    connection.execute(text("UPDATE model_versions SET state = 'champion' WHERE id = :id"), {"id": version_id})
+    note_change(connection, version_id, previous, change)
+
+
+def note_change(connection: Connection, version_id: int, champion_id: int | None, change: Change) -> None:
+    """Append to the history; ``champion_id`` was the champion until then."""
+    connection.execute(
+        text("""
+        INSERT INTO promotions (kind, version_id, previous_id, verdict_id, who, reason)
+        VALUES (:kind, :version, :previous, :verdict_id, :who, :reason)
+        """),
+        change.__dict__ | {"version": version_id, "previous": champion_id},
+    )
+
+
+def put_row(store: ObjectStore, name: str, data: bytes) -> StyleRow:
     """Put the bytes of a row under their hash."""
     digest = sha256(data).hexdigest()
     key = f"styles/{digest}.safetensors"
@@ -132,21 +186,17 @@ def _is_installed(connection: Connection, trunk: str, rows: Sequence[str]) -> bo
 
 def _add_version(connection: Connection, trunk: str, object_key: str, provenance: Mapping[str, object]) -> None:
     """Record the built-in trunk; it succeeds an earlier built-in champion, or none."""
-    connection.execute(
+    if find_version(connection, trunk) is not None:
+        return
+    version = add_candidate(connection, trunk, object_key, dict(provenance) | {"built_in": True})
+    stays = connection.execute(
         text("""
-        UPDATE model_versions SET state = 'retired'
-        WHERE state = 'champion' AND trunk_sha256 <> :trunk AND (provenance ->> 'built_in')::boolean
-          AND NOT EXISTS (SELECT 1 FROM model_versions WHERE trunk_sha256 = :trunk)
-        """),
-        {"trunk": trunk},
-    )
-    connection.execute(
-        text("""
-        INSERT INTO model_versions (trunk_sha256, object_key, state, provenance)
-        SELECT :trunk, :key,
-               CASE WHEN EXISTS (SELECT 1 FROM model_versions WHERE state = 'champion')
-                    THEN 'candidate' ELSE 'champion' END, CAST(:provenance AS jsonb)
-        ON CONFLICT (trunk_sha256) DO NOTHING
-        """),
-        {"trunk": trunk, "key": object_key, "provenance": json.dumps(dict(provenance) | {"built_in": True})},
-    )
+        SELECT EXISTS (SELECT FROM model_versions v WHERE v.state = 'champion'
+            AND (NOT coalesce((v.provenance ->> 'built_in')::boolean, false)
+                 OR EXISTS (SELECT FROM canaries WHERE state = 'running')
+                 OR EXISTS (SELECT FROM style_rows r JOIN styles s ON s.id = r.style_id
+                            WHERE r.trunk_sha256 = v.trunk_sha256 AND s.merchant_id IS NOT NULL)))
+        """)
+    ).scalar_one()
+    if not stays:
+        crown(connection, version, Change("promote", audit.operator(), "came with the release"))

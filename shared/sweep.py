@@ -10,6 +10,7 @@ from shared import chunks, fleet
 from shared.broker import ROUTES, Broker
 from shared.database import Lock, transaction, try_lock
 from shared.dispatch import dispatch, under_way
+from shared.promotion.watch import watch_canary
 
 LOST_AFTER_SECONDS = 5
 """A message not claimed for this long may be lost; publishing one that is not does no harm."""
@@ -25,7 +26,7 @@ class Swept:
 
 
 def sweep(engine: Engine, broker: Broker) -> Swept:
-    """Return expired leases to waiting, publish lost messages again, and dispatch.
+    """Return expired leases to waiting, look after the canary, publish lost messages again, and dispatch.
 
     Only one sweep runs at a time, under one advisory lock; another returns at once.
     """
@@ -36,6 +37,7 @@ def sweep(engine: Engine, broker: Broker) -> Swept:
         cancel_stragglers(connection)
         chunks.withdraw_paused(connection)
         fleet.forget_dead(connection)
+    watch_canary(engine)
     republished = republish_lost(engine, broker)
     return Swept(expired, republished, dispatch(engine, broker))
 

@@ -117,6 +117,55 @@ model_versions = Table(
     Index("uq_model_versions_champion", "state", unique=True, postgresql_where=text("state = 'champion'")),
 )
 
+# What was measured of a candidate beside a champion; see shared/promotion/verdicts.py.
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("candidate_id", ForeignKey("model_versions.id"), nullable=False),
+    Column("champion_id", ForeignKey("model_versions.id"), nullable=False),
+    Column("figures", JSONB, nullable=False),
+    # The contact sheet.
+    Column("sheet_key", Text),
+    Column("made_by", Text, nullable=False),
+    _moment("made_at", default=True, nullable=False),
+)
+
+# How versions came to their states: append-only, a trigger sees to that. ``previous_id`` was the champion until then.
+promotions = Table(
+    "promotions",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("version_id", ForeignKey("model_versions.id"), nullable=False),
+    Column("previous_id", ForeignKey("model_versions.id")),
+    Column("verdict_id", ForeignKey("verdicts.id")),
+    Column("who", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    _moment("at", default=True, nullable=False),
+    _one_of("kind", "promote", "rollback", "retire", "canary", "return"),
+    Index("ix_promotions_version_id", "version_id"),
+)
+
+# A version that a share of the new batches is pinned to, beside the champion it is compared with.
+canaries = Table(
+    "canaries",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("version_id", ForeignKey("model_versions.id"), nullable=False),
+    Column("champion_id", ForeignKey("model_versions.id"), nullable=False),
+    Column("share", Double, nullable=False),
+    Column("state", Text, nullable=False, server_default=text("'running'")),
+    # Batches of the canary's that the last comparison saw, and what it found.
+    _count("seen"),
+    Column("figures", JSONB),
+    _moment("started_at", default=True, nullable=False),
+    _moment("ended_at"),
+    _one_of("state", "running", "promoted", "returned", "stopped"),
+    CheckConstraint("share > 0 AND share < 1", name="share"),
+    Index("uq_canaries_running", "state", unique=True, postgresql_where=text("state = 'running'")),
+)
+
 styles = Table(
     "styles",
     metadata,

@@ -15,6 +15,7 @@ from shared.model_versions import BUILT_IN
 from shared.session import open_session
 from shared.settings import load_settings
 from shared.styles import Style
+from workers import model_commands
 from workers.beat import run_beat
 from workers.evaluation_files import EvaluationFiles
 from workers.evaluation_table import comparison_table, evaluation_table, robustness_table
@@ -41,6 +42,7 @@ def register(app: typer.Typer) -> None:
     styles.command("preview")(styles_preview)
     styles.command("export")(styles_export)
     styles.command("import")(styles_import)
+    model_commands.register(app)
 
 
 def worker(

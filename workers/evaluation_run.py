@@ -49,15 +49,14 @@ MINIBATCH = 4
 class Candidate:
     """A generator that is measured: its trunk, rows and styles, and what was found so far."""
 
-    def __init__(self, folder: Path, files: EvaluationFiles, vgg: Vgg, device: torch.device) -> None:
-        """Load the checkpoint and look at its style images. Raises BadCheckpoint, UsageError."""
-        checkpoint = Checkpoint.load(folder)
-        self.folder = folder
+    def __init__(
+        self, name: str, checkpoint: Checkpoint, images: Mapping[str, Sequence[Path]], vgg: Vgg, device: torch.device
+    ) -> None:
+        """Look at the images of the styles that are to be measured, by their names."""
+        self.name = name
         self.trunk_sha256 = checkpoint.trunk_sha256
-        self.styles = [style for style in checkpoint.styles if not files.only or style.name in files.only]
-        if not self.styles:
-            raise UsageError(f"the checkpoint {folder} knows none of the styles {', '.join(files.only)}")
-        self.images = [style_files(style, files.styles) for style in self.styles]
+        self.styles = [style for style in checkpoint.styles if style.name in images]
+        self.images = [images[style.name] for style in self.styles]
         self.generator = trunk_from_bytes(checkpoint.trunk).to(device).to(memory_format=torch.channels_last)
         self.rows = torch.stack([row_from_bytes(checkpoint.rows[style.name]) for style in self.styles]).to(device)
         self.targets = StyleTargets.load(self.images, vgg, device)
@@ -66,6 +65,16 @@ class Candidate:
         self.shaken: dict[str, list[Figures]] = {style.name: [] for style in self.styles}
         heads = zip(self.images, self.styles, strict=True)
         self.sheet: list[list[Cell | None]] = [[None, *(Cell(_thumbnail_of(i[0]), style.name) for i, style in heads)]]
+
+    @classmethod
+    def load(cls, folder: Path, files: EvaluationFiles, vgg: Vgg, device: torch.device) -> Candidate:
+        """Load a checkpoint and find its style images. Raises BadCheckpoint, UsageError."""
+        checkpoint = Checkpoint.load(folder)
+        styles = [style for style in checkpoint.styles if not files.only or style.name in files.only]
+        if not styles:
+            raise UsageError(f"the checkpoint {folder} knows none of the styles {', '.join(files.only)}")
+        images = {style.name: style_files(style, files.styles) for style in styles}
+        return cls(str(folder), checkpoint, images, vgg, device)
 
     def paint(self, photo: Tensor, part: slice) -> Tensor:
         """Paint a photo (1, 3, H, W) in some of the styles: (S, 3, H, W)."""
@@ -117,7 +126,7 @@ class Candidate:
         }
         styles = {name: summary(figures) | summary(agreed[name]) for name, figures in self.figures.items()}
         return {
-            "checkpoint": str(self.folder),
+            "checkpoint": self.name,
             "trunk_sha256": self.trunk_sha256,
             "styles": [{"style": name, **found, "meets_goal": meets_goal(found)} for name, found in styles.items()],
             "overall": summary(_all(self.figures)) | summary(_all(agreed)),
@@ -141,7 +150,7 @@ def evaluate_from_files(
     few = partial(PhotoSet.load, files.photos, px, most=MOST_PHOTOS)
     vgg = load_vgg(files.vgg, settings, few, tell).to(device)
     vgg.to(memory_format=torch.channels_last)
-    candidates = [Candidate(folder, files, vgg, device) for folder in files.checkpoints]
+    candidates = [Candidate.load(folder, files, vgg, device) for folder in files.checkpoints]
     tell("choosing the panel")
     test, others = split(files.photos)
     panel = Panel.of(stratified(test, PANEL_PHOTOS), px)

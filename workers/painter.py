@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from shared.errors import DeviceLost, DeviceUnavailable, UsageError
-from workers.model.checkpoint import trunk_from_bytes
 from workers.model.generator import Generator
 from workers.model.tiles import paint
-
-TRUNKS_KEPT = 4
+from workers.trunks import Trunks
 
 STACKED = 8
 """Pictures of one size that a GPU paints at once, memory permitting. On a CPU minibatches do not pay."""
@@ -60,9 +57,7 @@ class Painter:
         self.precision = fastest_precision(device)
         self._stacked = minibatch or (STACKED if device.type == "cuda" else 1)
         self._pixels_that_fit = _memory(device) // BYTES_PER_PIXEL
-        self._fetch = fetch_trunk
-        self._trunks: dict[str, Generator] = {}
-        self._lock = threading.Lock()
+        self.trunks = Trunks(device, fetch_trunk)
 
     @property
     def lanes(self) -> int:
@@ -81,7 +76,7 @@ class Painter:
         A minibatch that does not fit the device's memory is halved, and later ones are made no larger than
         that. Raises DeviceUnavailable when one image is too large for the device, DeviceLost when it fails.
         """
-        generator = self._trunk(trunk_sha256)
+        generator = self.trunks[trunk_sha256]
         try:
             return self._paint(generator, photos, areas, rows)
         except torch.OutOfMemoryError as error:
@@ -108,12 +103,3 @@ class Painter:
     def _moved(self, pixels: Tensor) -> Tensor:
         """Move uint8 to the device: a quarter of float's bytes, from pinned memory, beside what it computes."""
         return pixels.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else pixels
-
-    def _trunk(self, sha256: str) -> Generator:
-        with self._lock:
-            if sha256 not in self._trunks:
-                generator = trunk_from_bytes(self._fetch(sha256))
-                while len(self._trunks) >= TRUNKS_KEPT:
-                    self._trunks.pop(next(iter(self._trunks)))
-                self._trunks[sha256] = generator.to(self.device).to(memory_format=torch.channels_last)
-            return self._trunks[sha256]

@@ -18,7 +18,7 @@ from torch import Tensor
 from shared import fleet
 from shared.broker import Broker
 from shared.database import transaction
-from shared.errors import DatabaseUnavailable, MissingObject, StoreUnavailable
+from shared.errors import DatabaseUnavailable, MissingObject, ModelUnavailable
 from shared.look import Look
 from shared.settings import Settings
 from shared.store import ObjectStore
@@ -109,13 +109,13 @@ class RowCache:
 
 
 def verified_object(store: ObjectStore, key: str, sha256: str) -> bytes:
-    """Return a trunk's or row's bytes. Without them no image can be styled: that is the store's failure."""
+    """Return a trunk's or row's bytes. Raises ModelUnavailable where they are not there as they should be."""
     try:
         data = store.get(key)
     except MissingObject as error:
-        raise StoreUnavailable(f"object {key} is gone from the store: {error}") from error
+        raise ModelUnavailable(f"object {key} is gone from the store: {error}") from error
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise StoreUnavailable(f"object {key} does not match its hash: the store is damaged or was tampered with")
+        raise ModelUnavailable(f"object {key} does not match its hash: the store is damaged or was tampered with")
     return data
 
 

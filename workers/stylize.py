@@ -20,7 +20,7 @@ from shared import chunks, jobs
 from shared.chunks import Claim
 from shared.database import transaction
 from shared.dispatch import dispatch, under_way
-from shared.errors import DeviceLost, LeaseLost, Unavailable
+from shared.errors import DeviceLost, LeaseLost, ModelUnavailable, Unavailable
 from shared.jobs import Failed, Job
 from shared.outcomes import Outcome
 from workers.lease import Lease
@@ -30,6 +30,9 @@ from workers.studio import Studio
 
 FINISH_SECONDS = 1.0
 """So much work may have to be done again when a worker dies, besides what is in hand: it waits to be finished."""
+
+MODEL_DELAY_SECONDS = 60.0
+"""So long a chunk waits whose trunk or row is damaged: an admin must put it back."""
 
 log = structlog.get_logger()
 
@@ -66,11 +69,14 @@ def _stylize(studio: Studio, claim: Claim, queued: Sequence[Job]) -> None:
     except LeaseLost as error:
         log.warning("lease_lost", error=str(error))
         studio.metrics.ended("lease_lost")
+    except ModelUnavailable as error:  # no other version is to wait for it
+        log.error("model_unavailable", error=str(error))
+        _give_back(studio, claim, MODEL_DELAY_SECONDS)
     except Exception as error:  # a service, or what nobody foresaw: no image is to blame
         _failed(studio, error)
         if isinstance(error, DeviceLost):
             studio.lose_device()
-        _give_back(studio, claim)
+        _give_back(studio, claim, studio.breaker.seconds)
     else:
         log.info("chunk_released")
         studio.metrics.ended("released")
@@ -133,12 +139,12 @@ def _alone(studio: Studio, lease: Lease, job: Job) -> Iterator[None]:
         studio.alone.release()
 
 
-def _give_back(studio: Studio, claim: Claim) -> None:
-    """Release a chunk whose service failed, to be tried after the breaker's delay; wait for the database if need be."""
+def _give_back(studio: Studio, claim: Claim, delay_seconds: float) -> None:
+    """Release a chunk whose service failed, to be tried after a delay; wait for the database if need be."""
     while True:
         try:
             with transaction(studio.engine) as connection:
-                chunks.release(connection, claim, delay_seconds=studio.breaker.seconds)
+                chunks.release(connection, claim, delay_seconds=delay_seconds)
             studio.metrics.ended("given_back")
             return
         except LeaseLost:

@@ -19,19 +19,20 @@ QUEUE = {"planned": "nightly", "sample": "preview"}
 
 
 def add_night_batch(connection: Connection, night: Night, painting: Painting, table: str, settings: Settings) -> Batch:
-    """Make a sealed batch of ``planned`` or ``sample``, pinned to the version that the plan was made for."""
+    """Make a sealed batch of ``planned`` or ``sample``, pinned to the version that the plan is painted by."""
     look = connection.execute(
         text(f"SELECT l.look FROM {table} p JOIN catalog_looks l ON l.id = p.look_id ORDER BY p.ordinal LIMIT 1")
     ).scalar_one()
     kind = "night" if table == "planned" else "proof"
     new = NewBatch(
+        id=painting.batch_id if table == "planned" else None,
         merchant_id=night.merchant_id,
         name=f"{kind} of {night.slot:%Y-%m-%d %H:%M} UTC",
         queue=QUEUE[table],
         look=Look.from_json(look),
         presets=tuple(painting.presets),
         model_version_id=painting.version.id,
-        style_rows=dict(painting.style_rows),
+        style_rows=painting.style_rows,
         fingerprint=json.dumps([kind, night.id]),
         input_columns=("sku", "image"),
     )

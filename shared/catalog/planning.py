@@ -7,7 +7,7 @@ writes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,10 +21,10 @@ from shared.catalog.schedules import NightRules
 from shared.catalog.stale import Painting, Stale, find_stale
 from shared.database import Lock, lock, transaction
 from shared.errors import Conflict, InvalidInput, LeaseLost
+from shared.look import Look
 from shared.merchants import require_kept
-from shared.model_versions import champion
+from shared.promotion.canaries import Pin, choose_pin, usual_pin
 from shared.settings import Settings
-from shared.styles import style_rows
 
 PROOF_IMAGES = 24
 """As many as a preview has; a night of no more is its own proof."""
@@ -69,9 +69,8 @@ def make_plan(connection: Connection, window: Window, rate: Rate, settings: Sett
     Call once in a transaction. Holds the merchant's catalogue against imports and other planners until it ends.
     """
     lock(connection, Lock.CATALOG, window.merchant_id)
-    version = champion(connection)
-    rows = style_rows(connection, window.merchant_id, version.trunk_sha256)
-    painting = Painting(version, rows, window.rules.presets)
+    pin = usual_pin(connection, window.merchant_id)
+    painting = Painting(pin.version, pin.style_rows, window.rules.presets)
     stale = find_stale(connection, window.merchant_id, painting)
     most, warnings = most_images(window.rules, rate, settings, seconds_between(window.now, window.ends_at))
     connection.execute(
@@ -128,6 +127,7 @@ def _submit(connection: Connection, night: Night, plan: Plan, settings: Settings
     """Make the night's batch, and that of its proof, for which it then waits paused."""
     if not plan.taken.images:
         return Planned(plan.as_json())
+    plan = replace(plan, painting=_painting(connection, night.merchant_id, plan.painting))
     batch = add_night_batch(connection, night, plan.painting, "planned", settings)
     connection.execute(
         text("""
@@ -144,6 +144,18 @@ def _submit(connection: Connection, night: Night, plan: Plan, settings: Settings
     minutes = night.rules.go_on_minutes
     until = None if minutes is None else now + timedelta(minutes=minutes)
     return Planned(plan.as_json(), batch.id, proof.id, until)
+
+
+def _painting(connection: Connection, merchant: int, usual: Painting) -> Painting:
+    """Return what a night is painted with: that by which it was planned, or the canary that takes its batch."""
+    looks = connection.execute(
+        text("SELECT DISTINCT l.look FROM planned p JOIN catalog_looks l ON l.id = p.look_id")
+    ).scalars()
+    styles = {name for look in looks for name in Look.from_json(look).styles}
+    pin = choose_pin(connection, merchant, styles, Pin(usual.version, usual.style_rows))
+    if pin.version != usual.version:
+        connection.execute(text("UPDATE planned p SET model = l.canary FROM night_looks l WHERE l.id = p.look_id"))
+    return replace(usual, version=pin.version, style_rows=pin.style_rows, batch_id=pin.batch_id)
 
 
 def _sample(connection: Connection) -> None:

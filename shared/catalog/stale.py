@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from sqlalchemy import Connection, text
 
 from shared.catalog.digests import look_digest, model_digest
 from shared.catalog.looks import CatalogLook, list_looks
 from shared.model_versions import ModelVersion
+from shared.promotion.canaries import Pin, canary_pin
 from shared.recordset import recordset
 from shared.styles import StyleRow
 
@@ -22,11 +24,15 @@ REFUSED_DAYS = 7
 
 @dataclass(frozen=True)
 class Painting:
-    """What a night would paint with: a model version, the rows of the merchant's styles, and the formats."""
+    """What a night would paint with: a model version, the rows of the merchant's styles, and the formats.
+
+    ``batch_id`` is the id that its batch must have then; None: any.
+    """
 
     version: ModelVersion
-    style_rows: Mapping[str, StyleRow]
+    style_rows: dict[str, StyleRow]
     presets: Sequence[str]
+    batch_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -47,12 +53,14 @@ def find_stale(connection: Connection, merchant: int, painting: Painting) -> Sta
     """Fill the temporary table ``stale``, and count. Call once in a transaction.
 
     ``missing``: nothing was made yet; ``source_changed``; ``look_changed``: another look or other formats;
-    ``model_changed``: another trunk or row, where the look follows those. ``since`` is when that came about, so
-    what one night leaves is the next one's first. Images under way in another night are left alone.
+    ``model_changed``: another trunk or row than the champion's, where the look follows those, unless it is that of a
+    canary which still runs. ``since`` is when that came about, so what one night leaves is the next one's first.
+    Images under way in another night are left alone.
     """
     looks = {look.id: look for look in list_looks(connection, merchant)}
     usable, warnings = _usable(looks.values(), painting.style_rows)
-    _load_looks(connection, looks.values(), usable, painting)
+    found = canary_pin(connection, merchant)
+    _load_looks(connection, looks.values(), usable, painting, found[0] if found else None)
     _fill(connection, merchant, painting.version)
     counts = connection.execute(
         text("""
@@ -101,30 +109,40 @@ def _usable(looks: Iterable[CatalogLook], rows: Mapping[str, StyleRow]) -> tuple
     return usable, warnings
 
 
-def _load_looks(connection: Connection, looks: Iterable[CatalogLook], usable: set[int], painting: Painting) -> None:
+def _load_looks(
+    connection: Connection, looks: Iterable[CatalogLook], usable: set[int], painting: Painting, canary: Pin | None
+) -> None:
     connection.execute(
         text("""
         CREATE TEMPORARY TABLE night_looks (id bigint, scope text, value text, follows bool, since timestamptz,
-            usable bool, look uuid, model uuid) ON COMMIT DROP
+            usable bool, look uuid, model uuid, canary uuid) ON COMMIT DROP
         """)
     )
-    columns = ("id", "scope", "value", "follows", "since", "usable", "look", "model")
+    columns = ("id", "scope", "value", "follows", "since", "usable", "look", "model", "canary")
     data = [
         (
             *(look.id, look.scope, look.value, look.follows_model, look.changed_at.isoformat(), look.id in usable),
             look_digest(look.look, painting.presets),
             model_digest(look.look, painting.version.trunk_sha256, painting.style_rows) if look.id in usable else None,
+            _canary_digest(look, canary),
         )
         for look in looks
     ]
     connection.execute(
         text("""
         INSERT INTO night_looks SELECT * FROM json_to_recordset(CAST(:looks AS json)) AS new (id bigint, scope text,
-            value text, follows bool, since timestamptz, usable bool, look uuid, model uuid)
+            value text, follows bool, since timestamptz, usable bool, look uuid, model uuid, canary uuid)
         """),
         {"looks": recordset(columns, data)},
     )
     connection.execute(text("ANALYZE night_looks"))
+
+
+def _canary_digest(look: CatalogLook, canary: Pin | None) -> str | None:
+    """Return the digest of what the canary paints a look with, None where there is none that knows its styles."""
+    if canary is None or not canary.knows(look.look.styles):
+        return None
+    return model_digest(look.look, canary.version.trunk_sha256, canary.style_rows)
 
 
 def _fill(connection: Connection, merchant: int, version: ModelVersion) -> None:
@@ -147,17 +165,20 @@ def _fill(connection: Connection, merchant: int, version: ModelVersion) -> None:
                 CASE WHEN a.styled_content IS NULL THEN 'missing'
                      WHEN a.styled_content <> a.content THEN 'source_changed'
                      WHEN a.styled_look <> l.look THEN 'look_changed'
-                     WHEN l.follows AND a.styled_model <> l.model THEN 'model_changed' END AS reason
+                     WHEN l.follows AND a.styled_model <> l.model
+                      AND a.styled_model IS DISTINCT FROM l.canary THEN 'model_changed' END AS reason
             FROM assigned a LEFT JOIN night_looks l ON l.id = a.look_id
         )
         SELECT j.id AS image_id, j.look_id, j.reason, j.content, j.look, j.model, j.pixels, j.refused_code AS code,
-            CASE j.reason WHEN 'look_changed' THEN j.look_since WHEN 'model_changed' THEN v.created_at
+            CASE j.reason WHEN 'look_changed' THEN j.look_since WHEN 'model_changed' THEN c.since
                           ELSE j.changed_at END AS since,
             CASE WHEN j.look_id IS NULL THEN 'no_look' WHEN NOT j.usable THEN 'held'
                  WHEN j.refused_content = j.content
                   AND j.refused_at > clock_timestamp() - make_interval(days => :days) THEN 'refused'
                  ELSE 'due' END AS state
-        FROM judged j JOIN model_versions v ON v.id = :version
+        FROM judged j CROSS JOIN (
+            SELECT max(at) AS since FROM promotions WHERE version_id = :version AND kind IN ('promote', 'rollback')
+        ) c
         WHERE (j.reason IS NOT NULL OR j.look_id IS NULL) AND j.id NOT IN (SELECT image_id FROM under_way)
         """),
         {"merchant": merchant, "version": version.id, "days": REFUSED_DAYS},

@@ -151,18 +151,18 @@ def test_several_images_of_a_style_are_measured_together(files: EvaluationFiles,
     style = StyleSource("both", "both")
     rows = {"both": checkpoint.rows["waves"]}
     replace(checkpoint, styles=(style,), rows=rows).save(tmp_path / "checkpoint")
-    candidate = Candidate(tmp_path / "checkpoint", replace(files, styles=tmp_path), vgg, torch.device("cpu"))
+    candidate = Candidate.load(tmp_path / "checkpoint", replace(files, styles=tmp_path), vgg, torch.device("cpu"))
     assert torch.equal(candidate.targets.grams["relu4_1"], together.grams["relu4_1"])
     assert candidate.sheet[0][1] is not None, "the style has a thumbnail"
 
 
 def test_only_the_styles_asked_for_are_measured(files: EvaluationFiles) -> None:
     vgg = Vgg.load(Path(str(files.vgg)))
-    candidate = Candidate(files.checkpoints[0], replace(files, only=["waves"]), vgg, torch.device("cpu"))
+    candidate = Candidate.load(files.checkpoints[0], replace(files, only=["waves"]), vgg, torch.device("cpu"))
     assert [style.name for style in candidate.styles] == ["waves"]
     assert len(candidate.rows) == len(candidate.targets.grams["relu4_1"]) == 1
     with pytest.raises(UsageError, match="knows none of the styles udnie"):
-        Candidate(files.checkpoints[0], replace(files, only=["udnie"]), vgg, torch.device("cpu"))
+        Candidate.load(files.checkpoints[0], replace(files, only=["udnie"]), vgg, torch.device("cpu"))
 
 
 def test_renditions_in_a_style_that_several_checkpoints_know_are_laid_side_by_side() -> None:

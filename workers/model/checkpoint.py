@@ -28,6 +28,9 @@ from workers.model.generator import Architecture, Generator
 
 FORMAT = "atelier-checkpoint-1"
 
+WIDEST, DEEPEST = 256, 64
+"""Far beyond any use: what a file claims beyond it is not built."""
+
 
 class BadCheckpoint(InvalidInput):
     """A checkpoint that is damaged, foreign, or does not match its own hashes."""
@@ -107,11 +110,17 @@ def trunk_from_bytes(data: bytes) -> Generator:
     try:
         header_size = int.from_bytes(data[:8], "little")
         metadata = json.loads(data[8 : 8 + header_size])["__metadata__"]
-        generator = Generator(Architecture(**json.loads(metadata["architecture"])))
+        generator = Generator(_believable(Architecture(**json.loads(metadata["architecture"]))))
         generator.load_state_dict({name: tensor.float() for name, tensor in load_tensors(data).items()})
     except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise BadCheckpoint(f"this is not a trunk of Atelier's generator: {error}") from error
     return generator.eval().requires_grad_(False)
+
+
+def _believable(architecture: Architecture) -> Architecture:
+    if not (0 < architecture.width <= WIDEST and 0 <= architecture.blocks <= DEEPEST):
+        raise ValueError(f"its architecture, {architecture}, is beyond all use")
+    return architecture
 
 
 def row_to_bytes(row: Tensor) -> bytes:

@@ -1,0 +1,205 @@
+"""Verdicts: a candidate beside a champion, photo by photo on the frozen panel and on others, style by style."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import fmean, stdev
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from shared.errors import NotFound
+
+Figures = Mapping[str, float | None]
+"""What was measured of a rendition, by name; ``combined`` (lower is better) and ``white_kept`` (higher) count."""
+
+
+@dataclass(frozen=True)
+class StyleVerdict:
+    """A style by both.
+
+    ``change``      of the combined figure, as a share: 0.02 is 2 % worse; the geometric mean over the photos.
+    ``white_lost``  share of the white background that the champion keeps and the candidate does not; None: no such
+                    photo.
+    """
+
+    style: str
+    change: float
+    white_lost: float | None
+
+    @property
+    def regression(self) -> float:
+        """How much worse the candidate is, as a share, by the worse of both; above 0 it is."""
+        return max(self.change, self.white_lost or 0.0)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a comparison found.
+
+    ``change`` and its standard ``error`` are over all styles, on the scale of the logarithm of the combined figure
+    (near 0 the same as a share); photos are independent of one another, the styles of one photo are not.
+    ``missing``: styles that the champion knows and the candidate does not. ``unmeasured``: those both know and no
+    style image was there of.
+    """
+
+    styles: Sequence[StyleVerdict]
+    change: float
+    error: float
+    photos: int
+    missing: Sequence[str]
+    unmeasured: Sequence[str]
+
+    @property
+    def regressions(self) -> list[StyleVerdict]:
+        """The styles that the candidate does worse, the worst first."""
+        worse = [style for style in self.styles if style.regression > 0]
+        return sorted(worse, key=lambda style: -style.regression)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain data, as printed and stored; what is not finite is None."""
+        return {
+            "styles": [
+                style.__dict__ | {"change": _finite(style.change), "regression": _finite(style.regression)}
+                for style in self.styles
+            ],
+            "change": _finite(self.change),
+            "error": _finite(self.error),
+            "photos": self.photos,
+            "missing": list(self.missing),
+            "unmeasured": list(self.unmeasured),
+            "regressions": [style.style for style in self.regressions],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Verdict:
+        """Build from what ``as_json`` gave."""
+        styles = [StyleVerdict(one["style"], _infinite(one["change"]), one["white_lost"]) for one in data["styles"]]
+        rest = (data[name] for name in ("photos", "missing", "unmeasured"))
+        return cls(styles, _infinite(data["change"]), _infinite(data["error"]), *rest)
+
+
+def _finite(figure: float) -> float | None:
+    return figure if math.isfinite(figure) else None
+
+
+def _infinite(figure: float | None) -> float:
+    return math.inf if figure is None else figure
+
+
+def judge(
+    candidate: Mapping[str, Sequence[Figures]],
+    champion: Mapping[str, Sequence[Figures]],
+    *,
+    missing: Sequence[str] = (),
+    unmeasured: Sequence[str] = (),
+) -> Verdict:
+    """Compare what was measured of renditions of the same photos in the same order, by style.
+
+    With one photo, or one figure that is not finite, nothing is sure: the error is infinite then.
+    """
+    ratios = {name: _log_ratios(candidate[name], champion[name]) for name in candidate if name in champion}
+    styles = [
+        StyleVerdict(name, math.expm1(fmean(found)), _white_lost(candidate[name], champion[name]))
+        for name, found in ratios.items()
+    ]
+    by_photo = [fmean(photo) for photo in zip(*ratios.values(), strict=True)]
+    sure = len(by_photo) > 1 and all(map(math.isfinite, by_photo))
+    return Verdict(
+        styles=styles,
+        change=fmean(by_photo) if by_photo else 0.0,
+        error=stdev(by_photo) / math.sqrt(len(by_photo)) if sure else math.inf,
+        photos=len(by_photo),
+        missing=list(missing),
+        unmeasured=list(unmeasured),
+    )
+
+
+def _log_ratios(candidate: Sequence[Figures], champion: Sequence[Figures]) -> list[float]:
+    pairs = zip(candidate, champion, strict=True)
+    logs = ((_log(mine["combined"]), _log(other["combined"])) for mine, other in pairs)
+    return [0.0 if mine == other else mine - other for mine, other in logs]
+
+
+def _log(figure: float | None) -> float:
+    """The logarithm of a combined figure; what could not be measured is as bad as can be."""
+    return math.log(figure) if figure is not None and 0 < figure < math.inf else math.inf
+
+
+def _white_lost(candidate: Sequence[Figures], champion: Sequence[Figures]) -> float | None:
+    lost = [
+        kept - mine
+        for mine, kept in (
+            (one["white_kept"], other["white_kept"]) for one, other in zip(candidate, champion, strict=True)
+        )
+        if mine is not None and kept is not None
+    ]
+    return fmean(lost) if lost else None
+
+
+@dataclass(frozen=True)
+class StoredVerdict:
+    """A verdict that was kept. ``figures`` also say of which photos, and everything that was measured."""
+
+    id: int
+    candidate_id: int
+    champion_id: int
+    figures: Mapping[str, Any]
+    sheet_key: str | None
+    made_by: str
+    made_at: datetime
+
+    @property
+    def verdict(self) -> Verdict:
+        """What was found."""
+        return Verdict.from_json(self.figures)
+
+
+COLUMNS = "id, candidate_id, champion_id, figures, sheet_key, made_by, made_at"
+
+
+def add_verdict(
+    connection: Connection, pair: tuple[int, int], figures: Mapping[str, Any], sheet_key: str | None, who: str
+) -> StoredVerdict:
+    """Keep a verdict on ``pair``, the ids of candidate and champion; ``figures`` holds what ``as_json`` gave."""
+    row = connection.execute(
+        text(f"""
+        INSERT INTO verdicts (candidate_id, champion_id, figures, sheet_key, made_by)
+        VALUES (:candidate, :champion, CAST(:figures AS jsonb), :sheet, :who) RETURNING {COLUMNS}
+        """),
+        {"candidate": pair[0], "champion": pair[1], "figures": json.dumps(figures), "sheet": sheet_key, "who": who},
+    )
+    return StoredVerdict(*row.one())
+
+
+def latest_verdict(connection: Connection, candidate_id: int, champion_id: int) -> StoredVerdict | None:
+    """Return the newest verdict on two versions, or None."""
+    row = connection.execute(
+        text(f"""
+        SELECT {COLUMNS} FROM verdicts WHERE candidate_id = :candidate AND champion_id = :champion
+        ORDER BY id DESC LIMIT 1
+        """),
+        {"candidate": candidate_id, "champion": champion_id},
+    ).one_or_none()
+    return None if row is None else StoredVerdict(*row)
+
+
+def verdict_of(connection: Connection, verdict_id: int) -> StoredVerdict:
+    """Return a verdict by its id. Raises NotFound."""
+    row = connection.execute(text(f"SELECT {COLUMNS} FROM verdicts WHERE id = :id"), {"id": verdict_id}).one_or_none()
+    if row is None:
+        raise NotFound(f"no verdict {verdict_id}: `atelier models show` lists those on a version")
+    return StoredVerdict(*row)
+
+
+def list_verdicts(connection: Connection, candidate_id: int) -> list[StoredVerdict]:
+    """Return the verdicts on a candidate, newest first."""
+    rows = connection.execute(
+        text(f"SELECT {COLUMNS} FROM verdicts WHERE candidate_id = :candidate ORDER BY id DESC"),
+        {"candidate": candidate_id},
+    )
+    return [StoredVerdict(*row) for row in rows]

@@ -1,0 +1,71 @@
+"""The rule that returns a canary: how rarely it errs, although it looks again and again, and what it sees."""
+
+import random
+from collections.abc import Callable, Sequence
+
+import pytest
+from scipy.stats import mannwhitneyu
+
+from shared.promotion.comparison import LEAST_BATCHES, WATCHED, compare, probability_of_chance
+
+
+def batches(dice: random.Random, number: int, *, drop: float = 0.0) -> list[dict[str, float]]:
+    """Figures of batches: merchants differ far more than a model should, and some have a few failures."""
+    return [
+        {
+            "failed": 0.02 * max(0.0, dice.gauss(0, 1)) * (dice.random() < 0.2),
+            "content_distance": dice.lognormvariate(-0.5, 0.3) + drop,
+            "white_kept": min(1.0, 1 - abs(dice.gauss(0, 0.02)) - drop / 5),
+        }
+        for _ in range(number)
+    ]
+
+
+def returned_after(canary: Sequence[dict[str, float]], champion: Sequence[dict[str, float]]) -> int | None:
+    """After how many of its batches a canary with a tenth of them is returned."""
+    for n in range(1, len(canary) + 1):
+        if any(found.worse for found in compare(canary[:n], champion[: 9 * n], n)):
+            return n
+    return None
+
+
+def test_a_canary_that_is_no_worse_is_rarely_returned_however_often_one_looks() -> None:
+    returned = 0
+    for seed in range(60):
+        dice = random.Random(seed)
+        returned += returned_after(batches(dice, 40), batches(dice, 360)) is not None
+    assert returned <= 3
+
+
+@pytest.mark.parametrize(("drop", "within"), [(0.5, 15), (1.5, LEAST_BATCHES + 1)])
+def test_one_that_is_worse_is_returned_the_sooner_the_worse_it_is(drop: float, within: int) -> None:
+    for seed in range(10):
+        dice = random.Random(seed)
+        after = returned_after(batches(dice, 40, drop=drop), batches(dice, 360))
+        assert after is not None
+        assert after <= within
+
+
+def test_one_that_fails_its_images_is_returned_at_the_first_look() -> None:
+    mine, others = [{"failed": 1.0}] * LEAST_BATCHES, [{"failed": 0.0}] * 45
+    (found,) = compare(mine, others, LEAST_BATCHES)
+    assert found.worse
+    assert str(found).startswith("failed is 1 and the champion's 0 (p = ")
+
+
+def test_too_few_batches_and_what_is_within_the_margin_say_nothing() -> None:
+    few, many = [{"failed": 1.0}] * (LEAST_BATCHES - 1), [{"failed": 0.0}] * 100
+    assert compare(few, many, len(few)) == []
+    assert compare(many, few, len(many)) == []
+    slight = [{"failed": WATCHED["failed"].margin}] * 100
+    assert not compare(slight, many, 100)[0].worse
+    assert compare([{"unheard_of": 1.0}] * 9, [{"unheard_of": 0.0}] * 9, 9) == []
+
+
+@pytest.mark.parametrize("draw", [lambda dice: dice.gauss(0, 1), lambda dice: float(dice.randrange(4))])
+def test_the_probability_is_that_of_the_mann_whitney_test(draw: Callable[[random.Random], float]) -> None:
+    dice = random.Random(5)
+    mine, others = [draw(dice) + 1 for _ in range(12)], [draw(dice) for _ in range(30)]
+    expected = mannwhitneyu(mine, others, alternative="greater", method="asymptotic").pvalue
+    assert probability_of_chance(mine, others) == pytest.approx(expected)
+    assert probability_of_chance([0.0] * 9, [0.0] * 9) == 1.0
