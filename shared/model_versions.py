@@ -50,6 +50,14 @@ def find_version(connection: Connection, trunk_sha256: str) -> ModelVersion | No
     return None if row is None else ModelVersion(*row)
 
 
+def version_of(connection: Connection, version_id: int) -> ModelVersion:
+    """Return a version by its id, which must be one."""
+    row = connection.execute(
+        text("SELECT id, trunk_sha256, object_key, state FROM model_versions WHERE id = :id"), {"id": version_id}
+    ).one()
+    return ModelVersion(*row)
+
+
 def install_built_in(engine: Engine, store: ObjectStore, folder: Path = BUILT_IN) -> bool:
     """Install the built-in checkpoint unless it is there already; say whether that was done.
 
@@ -68,7 +76,7 @@ def install_built_in(engine: Engine, store: ObjectStore, folder: Path = BUILT_IN
     for entry in document["styles"]:
         data = (folder / "styles" / f"{entry['name']}.safetensors").read_bytes()
         style = Style(*(entry[name] for name in ("name", "title", "artist", "year", "licence")))
-        rows.append((style, _put_row(store, style.name, data)))
+        rows.append((style, put_row(store, style.name, data)))
     with transaction(engine) as connection:
         lock(connection, Lock.INSTALL)
         _add_version(connection, trunk, trunk_key, document["provenance"])
@@ -96,7 +104,7 @@ def install_style(engine: Engine, store: ObjectStore, new: NewStyle, *, what: st
 
     Raises Conflict if the name is taken; then nothing changes.
     """
-    row = _put_row(store, new.style.name, new.row)
+    row = put_row(store, new.style.name, new.row)
     with transaction(engine) as connection:
         lock(connection, Lock.INSTALL)
         if not new.renews:
@@ -109,7 +117,20 @@ def install_style(engine: Engine, store: ObjectStore, new: NewStyle, *, what: st
     return row
 
 
-def _put_row(store: ObjectStore, name: str, data: bytes) -> StyleRow:
+def add_candidate(connection: Connection, trunk: str, key: str, provenance: Mapping[str, object]) -> int:
+    """Record a trunk whose object is stored as a candidate; return its id. One that is known stays what it is."""
+    connection.execute(
+        text("""
+        INSERT INTO model_versions (trunk_sha256, object_key, state, provenance)
+        VALUES (:trunk, :key, 'candidate', CAST(:provenance AS jsonb)) ON CONFLICT (trunk_sha256) DO NOTHING
+        """),
+        {"trunk": trunk, "key": key, "provenance": json.dumps(dict(provenance))},
+    )
+    found = connection.execute(text("SELECT id FROM model_versions WHERE trunk_sha256 = :trunk"), {"trunk": trunk})
+    return int(found.scalar_one())
+
+
+def put_row(store: ObjectStore, name: str, data: bytes) -> StyleRow:
     """Put the bytes of a row under their hash."""
     digest = sha256(data).hexdigest()
     key = f"styles/{digest}.safetensors"

@@ -10,6 +10,7 @@ from shared import chunks, fleet
 from shared.broker import ROUTES, Broker
 from shared.database import Lock, transaction, try_lock
 from shared.dispatch import dispatch, under_way
+from shared.training.tick import publish_due
 
 LOST_AFTER_SECONDS = 5
 """A message not claimed for this long may be lost; publishing one that is not does no harm."""
@@ -37,6 +38,7 @@ def sweep(engine: Engine, broker: Broker) -> Swept:
         chunks.withdraw_paused(connection)
         fleet.forget_dead(connection)
     republished = republish_lost(engine, broker)
+    publish_due(engine, broker)
     return Swept(expired, republished, dispatch(engine, broker))
 
 

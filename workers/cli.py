@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from celery.signals import after_task_publish
@@ -47,13 +47,21 @@ def register(app: typer.Typer) -> None:
 
 
 def worker(
+    queue: Annotated[
+        Literal["styling", "train"], typer.Option(help="Style chunks, or work on training runs.")
+    ] = "styling",
     attached: Annotated[bool, typer.Option("--attached", hidden=True, help="Stop when standard input ends.")] = False,
 ) -> None:
-    """Style chunks until told to stop (SIGTERM or Ctrl-C)."""
+    """Style chunks, or train, until told to stop (SIGTERM or Ctrl-C)."""
     settings = load_settings()
     configure_logs(settings.log_level)
     with open_session(settings, lasting=not attached) as session:
         session.broker.ping()  # later Celery would try for ever: a wrong password must be told
+        if queue == "train":
+            from workers.trainer import run_trainer  # here, so that nothing else waits for torch to load
+
+            note("the trainer is ready; Ctrl-C stops it")
+            raise typer.Exit(run_trainer(session))
         from workers.worker import run_worker  # here, so that nothing else waits for torch to load
 
         if not attached:
