@@ -62,7 +62,7 @@ def retrain(
     wait: Annotated[bool, typer.Option("--wait", help="Watch it to its end; Ctrl-C stops watching only.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Queue a training run: from the champion, on the catalogues of merchants who consent, by `worker --queue train`."""
+    """Queue a training run from the champion, on catalogues of merchants who consent, for `worker --queue train`."""
     if not reason.strip():
         raise UsageError("say why the model is retrained, with --reason")
     wanted = Wanted(train, _names(styles), steps, photos, _overrides(config))

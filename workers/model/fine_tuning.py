@@ -29,7 +29,7 @@ def retraining_config(
     overrides: Mapping[str, Any],
     usual: Path,
 ) -> TrainConfig:
-    """Return how to train the styles of a checkpoint on from it: rows as a new style is learnt, the trunk as the last stage of ``usual`` was.
+    """Return how to go on from a checkpoint: with rows as a new style is learnt, with the trunk as ``usual`` ends.
 
     ``usual`` is the JSON of a TrainConfig, ``overrides`` fields of TrainConfig, and of its one Stage, that are to be
     others; ``half`` is for devices that are quicker with bfloat16. Raises UsageError.
