@@ -15,6 +15,7 @@ import statistics
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 BINS = 10
@@ -23,8 +24,10 @@ SHIFTED = 0.25
 # The .999 quantile of χ² with BINS - 1 degrees of freedom.
 _BY_CHANCE = 27.877
 
-_GHOST = 0.5
-"""Photos added to every bin, so that an empty one is no infinite surprise."""
+EVEN = 0.05
+"""Share of an even distribution mixed into each, so that an empty bin is no infinite surprise."""
+
+_DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def population(photos: Sequence[Mapping[str, float]]) -> Population:
     figures = {}
     for name in photos[0]:
         values = [photo[name] for photo in photos]
-        edges = tuple(sorted({round(edge, 6) for edge in statistics.quantiles(values, n=BINS, method="inclusive")}))
+        edges = _edges(values)
         mean, deviation = statistics.fmean(values), statistics.stdev(values)
         figures[name] = Distribution(round(mean, 6), round(deviation, 6), edges, _shares(values, edges))
     return Population(len(photos), figures)
@@ -102,9 +105,16 @@ def compare(before: Population, photos: Sequence[Mapping[str, float]]) -> list[S
     return sorted(shifts, key=lambda shift: shift.index / shift.limit, reverse=True)
 
 
+def _edges(values: Sequence[float]) -> tuple[float, ...]:
+    """The deciles. Where several are one value, as in many photos without any white, it gets a bin of its own."""
+    deciles = [round(edge, _DIGITS) for edge in statistics.quantiles(values, n=BINS, method="inclusive")]
+    above = {round(edge + 10**-_DIGITS, _DIGITS) for edge, next_ in pairwise(deciles) if edge == next_}
+    return tuple(sorted({*deciles, *above}))
+
+
 def _shares(values: Sequence[float], edges: Sequence[float]) -> tuple[float, ...]:
-    """The share of each bin. What lies on an edge is in the bin above: where many values are one, it has its own."""
-    counts = [_GHOST] * (len(edges) + 1)
+    """The share of each bin; what lies on an edge is in the bin above."""
+    counts = [0] * (len(edges) + 1)
     for value in values:
-        counts[bisect_right(edges, round(value, 6))] += 1
-    return tuple(count / (len(values) + _GHOST * len(counts)) for count in counts)
+        counts[bisect_right(edges, round(value, _DIGITS))] += 1
+    return tuple((1 - EVEN) * count / len(values) + EVEN / len(counts) for count in counts)

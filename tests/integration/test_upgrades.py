@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Any
 from uuid import uuid4
 
@@ -15,7 +15,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from filled import add_finished, add_waiting
-from sqlalchemy import ARRAY, Boolean, Column, Connection, DateTime, Double, MetaData, Table, Text, Uuid, text
+from sqlalchemy import ARRAY, Boolean, Column, Connection, DateTime, Double, MetaData, Table, Text, Time, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
 
@@ -28,8 +28,19 @@ JOBS = 200
 KEPT = ("merchants", "batches", "chunks", "jobs", "renditions", "job_renditions", "styles", "style_rows", "fair_shares")
 """Tables that every revision has."""
 
-WORDS = {"queue": "bulk", "state": "candidate"}
+WORDS = {"queue": "bulk", "state": "candidate", "scope": "default", "action": "publish", "reason": "missing"}
+WORDS |= {"trigger": "schedule", "depth": "style"}
 """What a column with a choice of words may hold, where it has no default."""
+
+ANYTHING: dict[type, Callable[[], Any]] = {
+    Uuid: uuid4,
+    JSONB: dict,
+    ARRAY: list,
+    Boolean: bool,
+    DateTime: lambda: datetime.now(UTC),
+    Time: lambda: time(6),
+    Double: float,
+}
 
 
 def downgrade(connection: Connection, to: str) -> None:
@@ -126,25 +137,12 @@ def this(table: Table, rows: dict[str, dict[str, Any]]) -> Iterator[Any]:
 def value(column: Column[Any], rows: dict[str, dict[str, Any]]) -> Any:
     """Something that a column may hold: what it refers to, else anything of its type."""
     for key in column.foreign_keys:
-        return rows[key.column.table.name][key.column.name]
-    match column.type:
-        case Uuid():
-            return uuid4()
-        case JSONB():
-            return {}
-        case ARRAY():
-            return []
-        case Boolean():
-            return False
-        case DateTime():
-            return datetime.now(UTC)
-        case Double():
-            return 1.0
-        case Text() if column.server_default is not None:
+        return rows.get(key.column.table.name, {}).get(key.column.name)  # none yet where a table names itself
+    if isinstance(column.type, Text):
+        if column.server_default is not None:
             return column.server_default.arg.text.split("'")[1]
-        case Text():
-            return WORDS.get(column.name, uuid4().hex)
-    return 0
+        return WORDS.get(column.name, uuid4().hex)
+    return next((make() for kind, make in ANYTHING.items() if isinstance(column.type, kind)), 0)
 
 
 @contextmanager
