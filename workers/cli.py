@@ -19,6 +19,7 @@ from shared.model_versions import BUILT_IN
 from shared.session import open_session
 from shared.settings import load_settings
 from shared.styles import Style
+from shared.training.new_style import queue_style
 from workers.evaluation_files import EvaluationFiles
 from workers.evaluation_table import comparison_table, evaluation_table, robustness_table
 from workers.explanation_table import explanation_table
@@ -220,12 +221,25 @@ def styles_add(
         int, typer.Option(min=0, max=1000, help="Try so many settings, as long as a learning each; keep the best.")
     ] = 0,
     relearn: Annotated[bool, typer.Option("--relearn", help="Give a style that exists a newer row.")] = False,
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Let a trainer learn it, on the catalogues of who consents or the owner's.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Learn a new style from pictures: a few minutes on a CPU; no other style changes."""
     settings = load_settings()
     configure_logs(settings.log_level)
     style = Style(name, title, artist, year, licence)
+    if queue:
+        if photos or vgg or search or relearn:
+            raise UsageError("--queue goes with none of --photos, --vgg, --search and --relearn: see `atelier retrain`")
+        with open_session(settings) as session:
+            run = queue_style(session.engine, session.store, style, images, merchant, steps=steps)
+        if as_json:
+            print_json({"name": name, "merchant": merchant, "run": run})
+        else:
+            print_line(f"{name}: queued, see `atelier runs show {run}`")
+        return
     lesson = Lesson(style, images, merchant, photos or [], vgg, steps, relearn, search)
     with open_session(settings, lasting=False) as session:
         from workers.style_learning import learn_style  # here, so that other commands do not load torch

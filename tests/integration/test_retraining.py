@@ -281,3 +281,25 @@ def test_the_commands_queue_show_and_cancel_a_run(school: School, atelier: Comma
     cancelled = printed(atelier("runs", "cancel", second["id"], "--json"))
     assert (cancelled["state"], printed(atelier("runs", "list", "--json"))[0]["state"]) == ("cancelled", "cancelled")
     assert isinstance(atelier("runs", "cancel", second["id"]).exception, Conflict)
+
+
+def test_a_style_may_be_left_to_a_trainer_and_shows_when_it_is_learnt(
+    school: School, atelier: Command, tmp_path: Path
+) -> None:
+    school.merchant("shop", range(16))
+    (tmp_path / "waves.png").write_bytes(picture(900))
+    queued = printed(atelier("styles", "add", tmp_path / "waves.png", "--name", "waves", "--queue", "--json"))
+    assert "waves" not in atelier("styles", "list").stdout
+    assert isinstance(
+        atelier("styles", "add", tmp_path / "waves.png", "--name", "waves", "--queue").exception, Conflict
+    )
+    with transaction(school.session.engine) as connection:
+        connection.execute(
+            text(
+                "UPDATE training_runs SET steps = 4, config = jsonb_set(config, '{overrides}', CAST(:quick AS jsonb))"
+            ),
+            {"quick": json.dumps(QUICK)},
+        )
+    run = school.train(UUID(queued["run"]))
+    assert (run.trigger, run.state) == ("new_style", "finished"), run.message
+    assert "waves" in atelier("styles", "list").stdout
