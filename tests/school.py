@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from shared.training.runs import Order, TrainingRun, Wanted, get_run, queue_run
 from workers.model.checkpoint import Checkpoint, row_to_bytes, trunk_to_bytes
 from workers.model.config import StyleSource
 from workers.model.generator import Architecture, Generator, neutral_row
+from workers.model.vgg import Vgg
 from workers.retraining import train_slice
 from workers.workshop import Workshop, open_workshop
 
@@ -48,6 +50,8 @@ class School:
 
     session: Session
     folder: Path
+    vgg: Vgg | None = None
+    """The features, once a trainer has read them."""
 
     @classmethod
     def found(cls, session: Session, folder: Path, vgg: Path) -> School:
@@ -107,6 +111,17 @@ class School:
         with transaction(self.session.engine) as connection:
             return queue_run(connection, Order(wanted, str(how.pop("trigger", "admin")), "a test", "me@here", **how))
 
+    def hurry(self) -> None:
+        """Let runs that were queued as users do take a few small steps."""
+        with transaction(self.session.engine) as connection:
+            connection.execute(
+                text("""
+                UPDATE training_runs SET steps = 4, config = jsonb_set(config, '{overrides}', CAST(:quick AS jsonb))
+                WHERE state = 'queued'
+                """),
+                {"quick": json.dumps(QUICK)},
+            )
+
     def run(self, run_id: UUID) -> TrainingRun:
         with transaction(self.session.engine) as connection:
             return get_run(connection, run_id)
@@ -116,7 +131,9 @@ class School:
         """What a trainer has, in this process. With slices of no length each is one step."""
         settings = self.session.settings.model_copy(update={"train_slice_minutes": slice_minutes})
         with open_workshop(settings, self.session.engine, self.session.store, self.session.broker) as workshop:
+            workshop.vgg = self.vgg
             yield workshop
+            self.vgg = workshop.vgg
 
     def train(self, run_id: UUID) -> TrainingRun:
         """Work on a run for one long slice; return what became of it."""
