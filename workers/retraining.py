@@ -14,15 +14,16 @@ import json
 import math
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from uuid import UUID
 
 import structlog
 import torch
 
 from shared.database import transaction
-from shared.errors import AtelierError, BrokerUnavailable, DeviceLost, LeaseLost, Unavailable
+from shared.errors import AtelierError, DatabaseUnavailable, DeviceLost, LeaseLost, Unavailable
 from shared.training import leases
-from shared.training.runs import TrainingRun, get_run
+from shared.training.runs import TrainingRun, is_over
 from shared.training.tick import publish_due
 from workers.features import FeaturesUnavailable
 from workers.learnt import install
@@ -52,24 +53,20 @@ def train_slice(workshop: Workshop, run_id: UUID) -> None:
         return
     with workshop.watchdog.watching(run.hold):
         _contained(workshop, run)
-    _tidy(workshop, run)
     try:
+        _tidy(workshop, run)
         publish_due(workshop.engine, workshop.broker)
-    except BrokerUnavailable as error:
-        log.warning("publishing_failed", error=str(error))  # the sweep does it later
+    except Unavailable as error:  # the sweep publishes later, and what was not deleted is pruned
+        log.warning("training_left_untidy", run=str(run.id), error=str(error))
 
 
 def _tidy(workshop: Workshop, run: TrainingRun) -> None:
-    """Let go of a run that is over, whoever ended it. What cannot be deleted now is pruned later."""
+    """Let go of a run that is over, whoever ended it: a merchant's erasure may have taken the row, too."""
     with transaction(workshop.engine) as connection:
-        over = get_run(connection, run.id).over
-    if not over:
-        return
-    workshop.let_go()
-    try:
+        over = is_over(connection, run.id)
+    if over:
+        workshop.let_go()
         remove_all(workshop, run)
-    except Unavailable as error:
-        log.warning("training_states_stay", run=str(run.id), error=str(error))
 
 
 def _contained(workshop: Workshop, run: TrainingRun) -> None:
@@ -94,7 +91,8 @@ def _contained(workshop: Workshop, run: TrainingRun) -> None:
         log.info("training_run_lost", run=str(run.id), error=str(error))
     except Unavailable as error:
         log.warning("training_run_waits", run=str(run.id), error=str(error))
-        _release(workshop, run, str(error), counts=False)
+        with suppress(LeaseLost, DatabaseUnavailable):  # then the lease runs out
+            _release(workshop, run, str(error), counts=False)
         if isinstance(error, DeviceLost):
             workshop.device_lost.set()
             workshop.draining.set()

@@ -233,6 +233,12 @@ def get_run(connection: Connection, run_id: UUID) -> TrainingRun:
     return TrainingRun.from_row(row)
 
 
+def is_over(connection: Connection, run_id: UUID) -> bool:
+    """Say whether nothing more will become of a run, or there is none of it left."""
+    active = text("SELECT EXISTS (SELECT FROM training_runs WHERE id = :id AND finished_at IS NULL)")
+    return not connection.execute(active, {"id": run_id}).scalar_one()
+
+
 def find_run(connection: Connection, beginning: str) -> TrainingRun:
     """Return the run whose id begins so. Raises NotFound, or UsageError where several do."""
     rows = connection.execute(
