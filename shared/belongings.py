@@ -50,11 +50,11 @@ def own_objects(store: ObjectStore, merchant: int) -> Iterator[ObjectInfo]:
 
 
 def own_style_objects(connection: Connection, merchant: int) -> list[str]:
-    """Return the keys of the rows of the merchant's own styles; another's style may have the same."""
+    """Return the keys of rows and pictures of the merchant's own styles; another's style may have the same."""
     rows = connection.execute(
         text("""
-        SELECT DISTINCT r.object_key FROM style_rows r JOIN styles s ON s.id = r.style_id
-        WHERE s.merchant_id = :merchant
+        SELECT r.object_key FROM style_rows r JOIN styles s ON s.id = r.style_id WHERE s.merchant_id = :merchant
+        UNION SELECT 'pictures/' || picture FROM styles s, unnest(s.pictures) picture WHERE s.merchant_id = :merchant
         """),
         {"merchant": merchant},
     )

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from celery import Celery
 from kombu import Exchange, Queue  # type: ignore[attr-defined]
@@ -17,6 +18,10 @@ from shared.errors import BrokerUnavailable, UsageError
 STYLE_CHUNK = "style_chunk"
 SWEEP = "sweep"
 NIGHTLY = "nightly"
+TRAIN_SLICE = "train_slice"
+TRAIN_QUEUE = "train"
+"""Trainers take nothing else, and styling workers never take from it."""
+
 CONTROL_QUEUE = "control"
 
 SCHEMES = ("redis", "rediss", "redis+socket")
@@ -47,7 +52,7 @@ def make_celery(broker_url: str) -> Celery:
         task_serializer="json",
         task_ignore_result=True,
         task_acks_late=False,
-        task_queues=[_queue(name) for name in (CONTROL_QUEUE, *STYLING_QUEUES)],
+        task_queues=[_queue(name) for name in (CONTROL_QUEUE, *STYLING_QUEUES, TRAIN_QUEUE)],
         task_create_missing_queues=False,
         task_default_queue=CONTROL_QUEUE,
         worker_prefetch_multiplier=1,
@@ -104,7 +109,7 @@ def _translated() -> Iterator[None]:
 
 
 class Broker:
-    """Publishes chunk ids and counts what waits in Redis."""
+    """Publishes ids of chunks and training runs, and counts what waits in Redis."""
 
     def __init__(self, app: Celery) -> None:
         self.app = app
@@ -115,6 +120,12 @@ class Broker:
             for chunk_id, queue in chunks:
                 self.app.send_task(STYLE_CHUNK, args=[chunk_id], queue=ROUTES[queue], producer=producer, retry=False)
 
+    def publish_runs(self, runs: Iterable[UUID]) -> None:
+        """Tell trainers of training runs. Raises BrokerUnavailable; some may have been told by then."""
+        with _translated(), self.app.producer_pool.acquire(block=True) as producer:
+            for run in runs:
+                self.app.send_task(TRAIN_SLICE, args=[str(run)], queue=TRAIN_QUEUE, producer=producer, retry=False)
+
     @property
     def preview_queue(self) -> Queue:
         """The queue that every worker has a slot of its own for."""
@@ -122,10 +133,17 @@ class Broker:
 
     def held(self) -> dict[str, int]:
         """Messages that no worker has fetched, by styling queue. Raises BrokerUnavailable."""
+        return self._held(STYLING_QUEUES)
+
+    def runs_held(self) -> int:
+        """Messages that no trainer has fetched. Raises BrokerUnavailable."""
+        return self._held((TRAIN_QUEUE,))[TRAIN_QUEUE]
+
+    def _held(self, queues: Iterable[str]) -> dict[str, int]:
         with _translated(), self.app.connection_for_read() as connection:
             connection.ensure_connection(max_retries=1)
             channel = connection.default_channel
-            return {queue: int(channel.client.llen(queue)) for queue in STYLING_QUEUES}
+            return {queue: int(channel.client.llen(queue)) for queue in queues}
 
     def waiting(self) -> int:
         """Messages that no worker has fetched, in all styling queues together. Raises BrokerUnavailable."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from shared import audit_command, embedded, health, merchant_commands, model_commands
+from shared import audit_command, embedded, health, merchant_commands, model_commands, training_commands
 from shared.cli import JsonOption, group, note, print_json, print_line
 from shared.database import transaction
 from shared.lost import lost_renditions, take_back
@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     app.command("audit")(audit_command.audit_command)
     merchant_commands.register(app)
     model_commands.register(app)
+    training_commands.register(app)
 
 
 def start(as_json: JsonOption = False) -> None:

@@ -47,6 +47,7 @@ class Lock(IntEnum):
     SWEEP = 2
     INSTALL = 3
     CATALOG = 4
+    TRAINING = 5
 
 
 def make_engine(url: str, *, pool_size: int = 5) -> Engine:

@@ -23,6 +23,7 @@ from shared.database import transaction
 from shared.errors import Conflict
 from shared.prune import Pruned, remove_slice
 from shared.store import ObjectStore
+from shared.training.photos import withdraw
 
 SLICE_ROWS = 1000
 SLICE_OBJECTS = 1000
@@ -79,6 +80,7 @@ def begin(engine: Engine, merchant: int) -> None:
             connection.execute(
                 text("UPDATE merchants SET erasing_at = clock_timestamp() WHERE id = :id"), {"id": merchant}
             )
+            withdraw(connection, merchant)
             audit.record(connection, audit.operator(), "merchants erase", merchant, {"step": "begun"})
 
 
@@ -131,11 +133,13 @@ def remove_objects(engine: Engine, store: ObjectStore, merchant: int, done: Eras
 
 
 def unshared(connection: Connection, merchant: int, keys: Sequence[str]) -> list[str]:
-    """Return those objects that are row of no style of others."""
+    """Return those objects that are row or picture of no style of others."""
     rows = connection.execute(
         text("""
         SELECT key FROM unnest(CAST(:keys AS text[])) key WHERE key NOT IN (
             SELECT r.object_key FROM style_rows r JOIN styles s ON s.id = r.style_id
+            WHERE s.merchant_id IS DISTINCT FROM :merchant
+            UNION SELECT 'pictures/' || picture FROM styles s, unnest(s.pictures) picture
             WHERE s.merchant_id IS DISTINCT FROM :merchant)
         """),
         {"keys": list(keys), "merchant": merchant},

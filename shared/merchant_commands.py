@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from sqlalchemy import Connection
@@ -19,6 +19,7 @@ from shared.errors import UsageError
 from shared.merchant_export import export_merchant
 from shared.session import Session, open_session
 from shared.settings import load_settings
+from shared.training.photos import withdraw
 
 Name = Annotated[str, typer.Argument(metavar="MERCHANT", help="The merchant's name.")]
 Prefix = Annotated[str, typer.Argument(help="s3://bucket/ or s3://bucket/folder/; s3:// is every bucket there is.")]
@@ -30,6 +31,7 @@ def register(app: typer.Typer) -> None:
     tenants.command("show")(merchants_show)
     tenants.command("allow")(merchants_allow)
     tenants.command("withdraw")(merchants_withdraw)
+    tenants.command("consent")(merchants_consent)
     tenants.command("export")(merchants_export)
     tenants.command("erase")(merchants_erase)
 
@@ -67,6 +69,27 @@ def _show_merchant(connection: Connection, name: str, as_json: bool) -> None:
         print_line(prefix)
     if not allowed:
         note(f"{name} may name no s3:// source: `atelier merchants allow {name} s3://bucket/` lets it")
+
+
+def merchants_consent(
+    merchant: Name,
+    answer: Annotated[Literal["yes", "no"], typer.Argument(help="Whether the model may learn from their catalogue.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Record whether everybody's model may learn from a merchant's catalogue images; `no` ends runs that do."""
+    consents, stopped = answer == "yes", 0
+    with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
+        number = merchants.merchant_id(connection, merchant)
+        merchants.set_consent(connection, number, consents=consents)
+        if not consents:
+            stopped = withdraw(connection, number)
+        audit.record(connection, audit.operator(), "merchants consent", number, {"training": consents})
+    if as_json:
+        print_json({"name": merchant, "consents_to_training": consents, "runs_stopped": stopped})
+    else:
+        note(f"{merchant}: {'may' if consents else 'may not'} be learnt from")
+        if stopped:
+            note(f"{stopped} training runs that did have ended")
 
 
 def merchants_export(

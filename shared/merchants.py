@@ -72,6 +72,14 @@ def withdraw_source(connection: Connection, merchant: int, prefix: str) -> None:
     _change(connection, merchant, prefix, "array_remove(allowed_sources, :prefix)")
 
 
+def set_consent(connection: Connection, merchant: int, *, consents: bool) -> None:
+    """Let everybody's model learn from a merchant's catalogue images, or no longer."""
+    connection.execute(
+        text("UPDATE merchants SET consents_to_training = :consents WHERE id = :id"),
+        {"id": merchant, "consents": consents},
+    )
+
+
 def require_allowed(source: str, allowed: Sequence[str]) -> None:
     """Raise SourceRefused if a source is an ``s3://`` URL below none of the ``allowed`` prefixes.
 

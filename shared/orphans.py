@@ -34,6 +34,11 @@ UNNAMED = {
             SELECT FROM source_copies c
             WHERE 'sources/' || c.merchant_id || '/' || left(c.sha256, 2) || '/' || c.sha256 = key)
         """,
+    "training/": """
+        NOT EXISTS (SELECT FROM training_runs r
+                    WHERE r.finished_at IS NULL AND CAST(r.id AS text) = split_part(key, '/', 2))
+        """,
+    "pictures/": "NOT EXISTS (SELECT FROM styles s WHERE split_part(key, '/', 2) = ANY(s.pictures))",
 }
 """Below which prefixes there may be orphans, and what is true of their keys."""
 

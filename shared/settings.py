@@ -81,6 +81,10 @@ class Settings(BaseSettings):
     )
     jpeg_quality: int = Field(90, ge=1, le=100, description="Quality of JPEG and WebP renditions.")
     vgg: str | None = Field(None, description="VGG-19 features for training: a safetensors file, or its URL.")
+    train_slice_minutes: float = Field(
+        5.0, ge=0, le=1440, description="How long a trainer trains between two saved states."
+    )
+    train_threads: int = Field(1, ge=1, le=256, description="Torch threads of a trainer, of which workers feel each.")
     gpu_hour_price: float = Field(0.0, ge=0, description="Price of an hour of one device, for the cost of a night.")
     image_price: float = Field(0.0, ge=0, description="Price of an image besides, for the cost of a night.")
     max_upload_mib: int = Field(

@@ -11,6 +11,7 @@ from shared.broker import ROUTES, Broker
 from shared.database import Lock, transaction, try_lock
 from shared.dispatch import dispatch, under_way
 from shared.promotion.watch import watch_canary
+from shared.training.tick import publish_due
 
 LOST_AFTER_SECONDS = 5
 """A message not claimed for this long may be lost; publishing one that is not does no harm."""
@@ -39,6 +40,7 @@ def sweep(engine: Engine, broker: Broker) -> Swept:
         fleet.forget_dead(connection)
     watch_canary(engine)
     republished = republish_lost(engine, broker)
+    publish_due(engine, broker)
     return Swept(expired, republished, dispatch(engine, broker))
 
 

@@ -127,5 +127,14 @@ def add_catalog(connection: Connection, batch: Batch) -> None:
         UPDATE catalog_images i SET publication_id = p.id FROM publications p
         WHERE p.image_id = i.id AND i.merchant_id = :merchant
         """,
+        # A run for a style of his own.
+        """
+        INSERT INTO training_runs (merchant_id, trigger, reason, who, depth, style_ids, start_id, config, steps)
+        SELECT :merchant, 'admin', 'why', 'me@here', 'style', '{}', id, '{}', 1 FROM model_versions LIMIT 1
+        """,
+        """
+        INSERT INTO training_photos (run_id, sha256, merchant_id)
+        SELECT id, 'sha', merchant_id FROM training_runs WHERE merchant_id = :merchant
+        """,
     ):
         connection.execute(text(statement), values)

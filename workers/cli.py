@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,6 +15,7 @@ from shared.model_versions import BUILT_IN
 from shared.session import open_session
 from shared.settings import load_settings
 from shared.styles import Style
+from shared.training.new_style import queue_style
 from workers import model_commands
 from workers.beat import run_beat
 from workers.evaluation_files import EvaluationFiles
@@ -46,13 +47,21 @@ def register(app: typer.Typer) -> None:
 
 
 def worker(
+    queue: Annotated[
+        Literal["styling", "train"], typer.Option(help="Style chunks, or work on training runs.")
+    ] = "styling",
     attached: Annotated[bool, typer.Option("--attached", hidden=True, help="Stop when standard input ends.")] = False,
 ) -> None:
-    """Style chunks until told to stop (SIGTERM or Ctrl-C)."""
+    """Style chunks, or train, until told to stop (SIGTERM or Ctrl-C)."""
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     with open_session(settings, lasting=not attached) as session:
         session.broker.ping()  # later Celery would try for ever: a wrong password must be told
+        if queue == "train":
+            from workers.trainer import run_trainer  # here, so that nothing else waits for torch to load
+
+            note("the trainer is ready; Ctrl-C stops it")
+            raise typer.Exit(run_trainer(session))
         from workers.worker import run_worker  # here, so that nothing else waits for torch to load
 
         if not attached:
@@ -196,12 +205,25 @@ def styles_add(
         int, typer.Option(min=0, max=1000, help="Try so many settings, as long as a learning each; keep the best.")
     ] = 0,
     relearn: Annotated[bool, typer.Option("--relearn", help="Give a style that exists a newer row.")] = False,
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Let a trainer learn it, on the catalogues of who consents or the owner's.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Learn a new style from pictures: a few minutes on a CPU; no other style changes."""
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     style = Style(name, title, artist, year, licence)
+    if queue:
+        if photos or vgg or search or relearn:
+            raise UsageError("--queue goes with none of --photos, --vgg, --search and --relearn: see `atelier retrain`")
+        with open_session(settings) as session:
+            run = queue_style(session.engine, session.store, style, images, merchant, steps=steps)
+        if as_json:
+            print_json({"name": name, "merchant": merchant, "run": run})
+        else:
+            print_line(f"{name}: queued, see `atelier runs show {run}`")
+        return
     lesson = Lesson(style, images, merchant, photos or [], vgg, steps, relearn, search)
     with open_session(settings, lasting=False) as session:
         from workers.style_learning import learn_style  # here, so that other commands do not load torch

@@ -33,7 +33,7 @@ def models_import(
 ) -> None:
     """Take in the checkpoint of a training as a candidate, verified and tried. Nothing is promoted by that."""
     settings = load_settings()
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, settings.log_format)
     with open_session(settings, lasting=False) as session:
         from workers.checkpoint_import import import_checkpoint  # here, so that other commands do not load torch
 
@@ -68,7 +68,7 @@ def models_compare(
     if not photos or styles is None:
         raise UsageError("name the photos and the style images to measure with: --photos DIR --styles DIR")
     settings = load_settings()
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, settings.log_format)
     allowed = Rule.parse(rule) if rule else None
     with open_session(settings, lasting=False) as session:
         from workers.verdict_run import Comparison, compare_versions  # here, so that other commands do not load torch

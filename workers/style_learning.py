@@ -17,12 +17,14 @@ from tempfile import TemporaryDirectory
 import torch
 from PIL import Image
 
+from shared.database import transaction
 from shared.errors import ImageError, MissingObject, UsageError
 from shared.model_versions import NewStyle, champion, install_style
 from shared.scope import styles_scope
 from shared.session import Session
 from shared.store import ObjectStore
 from shared.styles import StyleRow, check_style_name, require_free, style_rows
+from shared.training.pictures import keep_pictures, pictured, put_pictures
 from workers.features import load_vgg
 from workers.images.decode import decode
 from workers.images.limits import Limits
@@ -99,7 +101,16 @@ def learn_style(session: Session, lesson: Lesson, tell: Callable[[str], None]) -
         learning = learn_row(config, known, data, vgg, device=device, report=report)
     new = NewStyle(style, version.trunk_sha256, learning.row, merchant, renews=lesson.relearns)
     row = install_style(session.engine, session.store, new, what="styles add")
+    _keep_pictures(session, lesson, merchant, version.trunk_sha256)
     return Learnt(row, learning, photos, trials)
+
+
+def _keep_pictures(session: Session, lesson: Lesson, merchant: int | None, trunk_sha256: str) -> None:
+    """Keep what a style was learnt from, so that it can be learnt for another trunk, too."""
+    hashes = put_pictures(session.store, lesson.images)
+    with transaction(session.engine) as connection:
+        style = pictured(connection, merchant, trunk_sha256)[lesson.style.name]
+        keep_pictures(connection, style.id, hashes)
 
 
 @contextmanager

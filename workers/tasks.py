@@ -9,6 +9,8 @@ from celery import Celery
 from shared.broker import NIGHTLY, STYLE_CHUNK, SWEEP
 from shared.catalog.tick import tick
 from shared.sweep import sweep
+from shared.training.tick import publish_due
+from shared.training.tick import tick as tick_training
 from workers.studio import Studio
 from workers.stylize import stylize_chunk
 
@@ -26,4 +28,7 @@ def register_tasks(app: Celery, studio: Studio) -> None:
 
     @app.task(name=NIGHTLY)  # type: ignore[untyped-decorator]
     def nightly_tick() -> None:
-        tick(studio.engine, studio.broker, studio.settings, datetime.now(UTC))
+        now = datetime.now(UTC)
+        tick(studio.engine, studio.broker, studio.settings, now)
+        if tick_training(studio.engine, now):
+            publish_due(studio.engine, studio.broker)

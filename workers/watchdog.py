@@ -11,13 +11,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import UUID
 
 import structlog
 
 EXIT_STALLED = 75
 
-Hold = tuple[int, int]
-"""A chunk's id and lease: the same chunk may come back to this process while an earlier hold hangs."""
+Hold = tuple[int | UUID, int]
+"""The id and lease of a chunk, or of a training run: the same may come back to this process while an earlier hold
+hangs."""
 
 log = structlog.get_logger()
 

@@ -130,9 +130,9 @@ class Crew:
             if not self.gone(pid, 0):
                 self.kill(pid)
 
-    def submit(self, number: int, *, marked: tuple[int, ...] = (), name: str = "photos") -> Batch:
+    def submit(self, number: int, *, marked: tuple[int, ...] = (), name: str = "photos", look: Look = LOOK) -> Batch:
         """Submit small pictures in chunks of about four."""
-        order = Order("shop", open_manifest([str(photos(self.folder / name, number, marked=marked))]), (LOOK,))
+        order = Order("shop", open_manifest([str(photos(self.folder / name, number, marked=marked))]), (look,))
         return submit_batch(self.session, order).batch
 
     def batch(self, batch_id: UUID) -> Batch:

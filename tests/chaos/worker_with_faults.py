@@ -26,7 +26,7 @@ from shared.cli import main as atelier
 from shared.store import ObjectStore
 from shared.store.file import FileStore
 from shared.store.s3 import S3Store
-from workers import painter, stages, stylize, tasks, worker
+from workers import painter, retraining, stages, stylize, tasks, trainer, worker
 
 MARK = b"marked by a test"
 
@@ -121,6 +121,9 @@ def plant(fault: str, argument: str) -> None:
             wrap(painter.Painter, "_paint", before=lambda *_: lose_device(Path(argument)))
         case "stand-still":
             wrap(chunks, "finish", after=lambda *_: stand_still(Path(argument)))
+        case "dies-training":
+            retraining.RENEW_SECONDS = -1.0  # tells of every step
+            wrap(retraining, "_note", after=lambda _, __, step, *___: die() if step == int(argument) else None)
         case "jumping-clock":
             let_clock_jump()
         case _:
@@ -140,6 +143,7 @@ def record_puts(log: Path) -> None:
 
 def main() -> None:
     assert worker  # imported for its own sake, with torch
+    assert trainer
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them here
     for line in sys.stdin:
         wanted = json.loads(line)
@@ -153,7 +157,7 @@ def main() -> None:
             os.dup2(log, 2)
             record_puts(folder / "puts.log")
             plant(wanted["fault"], wanted["argument"])
-            sys.argv = ["atelier", wanted["command"]]
+            sys.argv = ["atelier", *wanted["command"].split()]
             try:
                 atelier()
             except SystemExit as end:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,17 +44,21 @@ def load_image(path: Path, short_px: int) -> Tensor:
     Raises UnreadableImage naming the file.
     """
     with _readable(path), Image.open(path) as opened:
-        image = ImageOps.exif_transpose(opened)
-        if image.has_transparency_data:
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-        image = image.convert("RGB")
-        factor = short_px / min(image.size)
-        if factor < 1:
-            image = image.resize(
-                (max(1, round(image.width * factor)), max(1, round(image.height * factor))),
-                Image.Resampling.LANCZOS,
-            )
-        return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+        return to_pixels(ImageOps.exif_transpose(opened), short_px)
+
+
+def to_pixels(image: Image.Image, short_px: int) -> Tensor:
+    """Return an upright image as uint8 (3, H, W), RGB on white, its shorter side at most ``short_px``."""
+    if image.has_transparency_data:
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    image = image.convert("RGB")
+    factor = short_px / min(image.size)
+    if factor < 1:
+        image = image.resize(
+            (max(1, round(image.width * factor)), max(1, round(image.height * factor))),
+            Image.Resampling.LANCZOS,
+        )
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
 
 
 @contextmanager
@@ -66,11 +70,20 @@ def _readable(path: Path) -> Iterator[None]:
         raise UnreadableImage(f"{path} cannot be read as an image, take it away or replace it: {error}") from error
 
 
+def side_of(digest: str) -> str:
+    """Return where a photo belongs by its SHA-256, in hex: ``train``, ``validation`` or ``test``.
+
+    Of 256 values of the first byte the lowest 26 are the test set, the next 26 validation.
+    """
+    first = int(digest[:2], 16)
+    return "test" if first < 26 else "validation" if first < 52 else "train"
+
+
 @dataclass(frozen=True)
 class PhotoSet:
     """Photos in memory, split by the hash of their content, so that a photo never changes sides.
 
-    Of 256 values of the hash's first byte the lowest 26 are the test set, the next 26 validation.
+    See ``side_of``.
     """
 
     train: tuple[Tensor, ...]
@@ -84,22 +97,23 @@ class PhotoSet:
         by_hash = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in find_photos(folders)}
         if len(by_hash) < SMALLEST_SET:
             raise UsageError(f"only {len(by_hash)} of the photos differ; training needs at least {SMALLEST_SET}")
-        train, validation, test = [], [], []
         ordered, count = sorted(by_hash.items()), min(most or len(by_hash), len(by_hash))
-        for digest, path in (ordered[index * len(ordered) // count] for index in range(count)):
-            side = int(digest[:2], 16)
-            if side < 26:
-                test.append(path)
-            elif side < 52:
-                validation.append(load_image(path, short_px))
-            else:
-                train.append(load_image(path, short_px))
+        chosen = dict(ordered[index * len(ordered) // count] for index in range(count))
+        test = tuple(path for digest, path in chosen.items() if side_of(digest) == "test")
+        learnt = {digest: load_image(path, short_px) for digest, path in chosen.items() if side_of(digest) != "test"}
+        return cls.of(learnt, data_hash=hashlib.sha256("".join(sorted(by_hash)).encode()).hexdigest(), test=test)
+
+    @classmethod
+    def of(cls, photos: Mapping[str, Tensor], *, data_hash: str, test: tuple[Path, ...] = ()) -> PhotoSet:
+        """Split photos by their hashes, in whose order they are; those of the test set are left out."""
+        ordered = sorted(photos.items())
+        train = [photo for digest, photo in ordered if side_of(digest) == "train"]
+        validation = [photo for digest, photo in ordered if side_of(digest) == "validation"]
         if train and not validation:  # by chance, in a small set: the next in order goes over
             validation.append(train.pop(0))
         if not train:
             raise UsageError("too few different photos to split into training and validation: add some")
-        data_hash = hashlib.sha256("".join(sorted(by_hash)).encode()).hexdigest()
-        return cls(tuple(train), tuple(validation), tuple(test), data_hash)
+        return cls(tuple(train), tuple(validation), test, data_hash)
 
 
 def random_crop(photo: Tensor, crop_px: int, rng: torch.Generator) -> Tensor:

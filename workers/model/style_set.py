@@ -63,6 +63,14 @@ class StyleSet:
         coarse = _mean_grams([[halved(picture) for picture in own] for own in pictures], vgg)
         return cls(fine, coarse, images, hashes)
 
+    def only(self, index: int) -> StyleSet:
+        """Return one style of them alone."""
+        name = list(self.hashes)[index]
+        fine, coarse = (
+            {tap: all_[index : index + 1] for tap, all_ in one.items()} for one in (self.grams, self.coarse_grams)
+        )
+        return StyleSet(fine, coarse, self.images[index : index + 1], {name: self.hashes[name]})
+
 
 def _mean_grams(pictures: Sequence[Sequence[Tensor]], vgg: Vgg) -> dict[str, Tensor]:
     """Per layer the Gram matrices of each style, the mean over its pictures (1, 3, H, W): (styles, C, C)."""
@@ -83,9 +91,13 @@ def style_files(style: StyleSource, folder: Path) -> list[Path]:
 
 
 def _load_style(path: Path, style_px: int) -> Tensor:
-    image = load_image(path, style_px)
+    return checked_style(load_image(path, style_px), str(path))
+
+
+def checked_style(image: Tensor, name: str) -> Tensor:
+    """Return a style image, uint8 (3, H, W). Raises UsageError where no style can be learnt from it."""
     if min(image.shape[1:]) < SMALLEST_PX:
-        raise UsageError(f"style image {path} is too small: its shorter side needs at least {SMALLEST_PX} pixels")
+        raise UsageError(f"style image {name} is too small: its shorter side needs at least {SMALLEST_PX} pixels")
     if float(image.float().mean(0).std()) < LEAST_DEVIATION:
-        raise UsageError(f"style image {path} is nearly uniform: there is no style to learn from it")
+        raise UsageError(f"style image {name} is nearly uniform: there is no style to learn from it")
     return image

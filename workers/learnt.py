@@ -1,0 +1,62 @@
+"""What a training run has learnt, installed: a candidate with its rows, or rows alone."""
+
+from __future__ import annotations
+
+import structlog
+
+from shared.database import Lock, lock, transaction
+from shared.errors import InvalidInput
+from shared.merchants import require_kept
+from shared.model_versions import add_candidate, put_row
+from shared.styles import add_style_row
+from shared.training import leases
+from shared.training.runs import TrainingRun
+from workers.model.checkpoint import Checkpoint, row_from_bytes
+from workers.workshop import Workshop
+
+log = structlog.get_logger()
+
+
+class NotLearnt(InvalidInput):
+    """The rows are no better than those the run began with."""
+
+    code = "not_learnt"
+
+
+def install(workshop: Workshop, run: TrainingRun, step: int, checkpoint: Checkpoint) -> None:
+    """Store a checkpoint and make it known, and end the run, in one transaction.
+
+    A new trunk becomes a candidate. Rows of the trunk that the run began with take effect for whatever is begun from
+    now on, and must be better than before. Objects come before the rows that name them. Raises NotLearnt,
+    BadCheckpoint or LeaseLost; then nothing changes that anybody sees.
+    """
+    for row in checkpoint.rows.values():
+        row_from_bytes(row)  # half precision must hold it
+    rows_only = run.depth == "style"
+    if rows_only:
+        _require_better(checkpoint)
+    trunk = checkpoint.trunk_sha256
+    key = f"models/{trunk}.safetensors"
+    if not rows_only:
+        workshop.store.put(key, checkpoint.trunk)
+    rows = {name: put_row(workshop.store, name, data) for name, data in checkpoint.rows.items()}
+    provenance = dict(checkpoint.provenance) | {"training_run": str(run.id), "reason": run.reason}
+    with transaction(workshop.engine) as connection:
+        lock(connection, Lock.INSTALL)
+        candidate = None if rows_only else add_candidate(connection, trunk, key, provenance)
+        for style_id, name in zip(run.style_ids, run.styles, strict=True):
+            add_style_row(connection, style_id, trunk, rows[name])
+        if run.merchant_id is not None:
+            require_kept(connection, run.merchant_id)
+        leases.finish(connection, run, step, candidate)
+    log.info("training_run_finished", run=str(run.id), candidate=candidate)
+
+
+def _require_better(checkpoint: Checkpoint) -> None:
+    curve = checkpoint.provenance["curves"]
+    before, after = curve[0]["validation"], curve[-1]["validation"]
+    if not after < before:
+        raise NotLearnt(
+            f"the rows were not learnt: the loss on held-out photos went from {before:.3f} to {after:.3f}; try more "
+            "steps or other pictures"
+        )
