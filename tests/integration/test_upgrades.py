@@ -40,7 +40,7 @@ ANYTHING: dict[type, Callable[[], Any]] = {
     Boolean: bool,
     DateTime: lambda: datetime.now(UTC),
     Time: lambda: time(6),
-    Double: float,
+    Double: lambda: 0.5,
 }
 
 APPEND_ONLY = ("audit", "promotions")
