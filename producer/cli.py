@@ -11,7 +11,14 @@ from typing import Annotated
 
 import typer
 
-from producer import api_commands, batch_commands, catalog_commands, dead_letter_commands, nightly_commands
+from producer import (
+    api_commands,
+    batch_commands,
+    catalog_commands,
+    dead_letter_commands,
+    nightly_commands,
+    review_commands,
+)
 from producer.batch_commands import Merchant, configured, warn
 from producer.dry_run import rehearse
 from producer.export import prepare_folder
@@ -55,6 +62,7 @@ def register(app: typer.Typer) -> None:
     batch_commands.register(app)
     dead_letter_commands.register(app)
     api_commands.register(app)
+    review_commands.register(app)
     catalog_commands.register(app)
     nightly_commands.register(app)
     group(app, "styles", STYLES_HELP).command("list")(styles_list)

@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, text
 
 from shared.errors import Conflict, NotFound
+from shared.gate import Gate
 from shared.look import Look
 from shared.styles import StyleRow
 
@@ -49,6 +50,7 @@ class Batch:
     state: str
     paused: bool
     input_columns: tuple[str, ...]
+    gate: Gate | None
     rows_read: int
     total: int
     succeeded: int
@@ -76,6 +78,7 @@ class Batch:
         values["look"] = Look.from_json(values["look"])
         values["presets"] = tuple(values["presets"])
         values["input_columns"] = tuple(values["input_columns"])
+        values["gate"] = None if values["gate"] is None else Gate.from_json(values["gate"])
         values["style_rows"] = {name: StyleRow(**data) for name, data in values["style_rows"].items()}
         return cls(**values)
 
@@ -83,7 +86,7 @@ class Batch:
 HEX = re.compile("[0-9a-fA-F]{1,32}")
 
 COLUMNS = """id, merchant_id, name, queue, look, presets, model_version_id, style_rows, intake, state, paused,
-    input_columns, rows_read, total, succeeded, failed, cancelled, reused, created_at, finished_at"""
+    input_columns, gate, rows_read, total, succeeded, failed, cancelled, reused, created_at, finished_at"""
 
 # Whether a batch's last job becomes terminal with the counts that are just being added.
 COMPLETE = "intake = 'sealed' AND succeeded + failed + cancelled + :succeeded + :failed + :cancelled = total"
@@ -94,9 +97,10 @@ def create_batch(connection: Connection, new: NewBatch) -> Batch:
     row = connection.execute(
         text(f"""
         INSERT INTO batches (id, merchant_id, name, queue, look, presets, model_version_id, style_rows, fingerprint,
-                             input_columns)
+                             input_columns, gate)
         VALUES (coalesce(CAST(:id AS uuid), uuidv7()), :merchant_id, :name, :queue, :look, :presets,
-                :model_version_id, :style_rows, :fingerprint, :input_columns)
+                :model_version_id, :style_rows, :fingerprint, :input_columns,
+                (SELECT gate FROM merchants WHERE id = :merchant_id))
         RETURNING {COLUMNS}
         """),
         {

@@ -79,7 +79,7 @@ class Look:
         mix = tuple(sorted((str(k), float(v)) for k, v in data["mix"].items()))
         return cls(mix, float(data["strength"]), float(data["texture_scale"]), str(data["white"]))
 
-    def digest(self, style_rows: Mapping[str, str], making: Mapping[str, int]) -> str:
+    def digest(self, style_rows: Mapping[str, str], making: Mapping[str, object]) -> str:
         """Return the sha256 (hex) of the look together with the hashes of its style rows.
 
         ``style_rows`` maps each style name to the sha256 of its row, so that a relearnt style

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from shared import jobs, renditions
+from shared import jobs, renditions, reviews
 from shared.batches import Batch, Counts
 from shared.jobs import Failed, PutBack
 from shared.renditions import NewRendition, RenditionKey
@@ -48,4 +48,6 @@ def _succeed(connection: Connection, batch: Batch, done: Collection[Succeeded]) 
     counts = jobs.succeed_jobs(connection, batch.id, {one.ordinal: not one.new for one in whole})
     links: Mapping[tuple[int, str], int] = {(one.ordinal, key.preset): ids[key] for one in whole for key in one.keys}
     renditions.link_jobs(connection, batch.id, links)
+    if batch.gate is not None and batch.gate.rule == "hold":
+        reviews.hold_back(connection, batch.id, batch.merchant_id, batch.gate, [one.ordinal for one in whole])
     return counts

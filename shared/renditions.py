@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
+from shared.gate import Quality
 from shared.recordset import recordset
 
 PIPELINE_VERSION = 4
@@ -35,6 +36,7 @@ class NewRendition:
     bytes: int
     width: int
     height: int
+    quality: Quality | None = None
 
 
 KEY_COLUMNS = "source_sha256, look_sha256, trunk_sha256, preset"
@@ -60,6 +62,10 @@ def _parameters(merchant: int, keys: Iterable[RenditionKey]) -> dict[str, Any]:
 
 def _values(key: RenditionKey) -> tuple[str, str, str, str]:
     return key.source_sha256, key.look_sha256, key.trunk_sha256, key.preset
+
+
+def _figures(new: NewRendition) -> dict[str, float] | None:
+    return None if new.quality is None else new.quality.json
 
 
 def _by_key(rows: Iterable[Row[Any]]) -> dict[RenditionKey, int]:
@@ -95,14 +101,15 @@ def add_renditions(connection: Connection, merchant: int, new: Collection[NewRen
     unique = {one.key: one for one in new}.values()
     rows = connection.execute(
         text(f"""
-        INSERT INTO renditions (merchant_id, pipeline_version, {KEY_COLUMNS}, object_key, sha256, bytes, width, height)
+        INSERT INTO renditions (merchant_id, pipeline_version, {KEY_COLUMNS}, object_key, sha256, bytes, width, height,
+                                quality)
         SELECT :merchant, :version, new.*
         FROM json_to_recordset(CAST(:rows AS json))
-             AS new ({KEY_TYPES}, object_key text, sha256 text, bytes bigint, width int, height int)
+             AS new ({KEY_TYPES}, object_key text, sha256 text, bytes bigint, width int, height int, quality jsonb)
         ORDER BY {KEY_COLUMNS}
         ON CONFLICT (merchant_id, {KEY_COLUMNS}, pipeline_version) DO UPDATE SET
             object_key = excluded.object_key, sha256 = excluded.sha256, bytes = excluded.bytes, width = excluded.width,
-            height = excluded.height
+            height = excluded.height, quality = excluded.quality
         WHERE renditions.object_key <> excluded.object_key
         RETURNING id, {KEY_COLUMNS}
         """),
@@ -110,8 +117,11 @@ def add_renditions(connection: Connection, merchant: int, new: Collection[NewRen
             "merchant": merchant,
             "version": PIPELINE_VERSION,
             "rows": recordset(  # each key once: the same image may stand in a page twice
-                (*RenditionKey.__dataclass_fields__, "object_key", "sha256", "bytes", "width", "height"),
-                ((*_values(one.key), one.object_key, one.sha256, one.bytes, one.width, one.height) for one in unique),
+                (*RenditionKey.__dataclass_fields__, "object_key", "sha256", "bytes", "width", "height", "quality"),
+                (
+                    (*_values(one.key), one.object_key, one.sha256, one.bytes, one.width, one.height, _figures(one))
+                    for one in unique
+                ),
             ),
         },
     )

@@ -61,6 +61,8 @@ merchants = Table(
     # Prefixes of s3:// URLs that may be read for the merchant with our own key.
     Column("allowed_sources", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     _moment("created_at", default=True, nullable=False),
+    # What his renditions must be like, see Gate.
+    Column("gate", JSONB),
     # Since when everything of the merchant's is being removed, and nothing new accepted.
     _moment("erasing_at"),
     # Whether everybody's model may learn from the merchant's catalogue images.
@@ -216,6 +218,8 @@ batches = Table(
     # Identifies the input, so that an interrupted submission resumes at its last row.
     Column("fingerprint", Text, nullable=False),
     Column("input_columns", ARRAY(Text), nullable=False),
+    # The merchant's, when the batch began.
+    Column("gate", JSONB),
     _count("rows_read"),
     _count("total"),
     _count("succeeded"),
@@ -309,6 +313,8 @@ renditions = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
+    # Figures, see Quality.
+    Column("quality", JSONB),
     _moment("created_at", default=True, nullable=False),
     UniqueConstraint(
         "merchant_id", "source_sha256", "look_sha256", "trunk_sha256", "preset", "pipeline_version",
@@ -326,6 +332,25 @@ job_renditions = Table(
     Column("rendition_id", ForeignKey("renditions.id"), nullable=False),
     ForeignKeyConstraint(["batch_id", "ordinal"], ["jobs.batch_id", "jobs.ordinal"], name="fk_job_renditions_job"),
     Index("ix_job_renditions_rendition_id", "rendition_id"),
+)
+
+# Images whose renditions a gate holds back from the catalogue.
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("batch_id", Uuid, primary_key=True),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
+    Column("state", Text, nullable=False, server_default=text("'waiting'")),
+    Column("reason", Text),
+    Column("who", Text),
+    _moment("made_at", default=True, nullable=False),
+    _moment("judged_at"),
+    ForeignKeyConstraint(
+        ["batch_id", "ordinal"], ["jobs.batch_id", "jobs.ordinal"], name="fk_reviews_job", ondelete="CASCADE"
+    ),
+    _one_of("state", "waiting", "approved", "rejected"),
+    Index("ix_reviews_merchant_id", "merchant_id", "state", "batch_id", "ordinal"),
 )
 
 # Append-only; a trigger sees to that. No foreign key: an entry outlives its merchant.

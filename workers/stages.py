@@ -23,6 +23,7 @@ from torch import Tensor
 from shared.chunks import Claim
 from shared.database import transaction
 from shared.errors import Conflict, ImageError, NotAllowed, SourceUnavailable, Unavailable
+from shared.gate import Gate, Quality
 from shared.jobs import Failed, Job, PutBack
 from shared.look import Look
 from shared.outcomes import Outcome, Succeeded
@@ -36,6 +37,7 @@ from workers.images.photo import Photo
 from workers.lanes import Canvas
 from workers.lease import Lease
 from workers.pages import pages
+from workers.quality import measure
 from workers.studio import Studio
 
 LOOKUP_SECONDS = 0.1
@@ -46,6 +48,9 @@ LOOKUP_BYTES = 2**25
 
 PIXELS_IN_HAND = 25_000_000
 """Decoded pixels at which a slot completes what it has in hand before it decodes more."""
+
+BLENDS = (1.0, 0.75, 0.5, 0.25, 0.0)
+"""Shares of the look's strength that are tried in turn where a gate blends."""
 
 DELAY_SECONDS = 5.0
 """Before a job's second attempt; each further delay is twice as long."""
@@ -176,7 +181,8 @@ def _refused(job: Job, error: Exception) -> Outcome:
 
 def _digest(studio: Studio, claim: Claim, look: Look) -> str:
     rows = {name: claim.batch.style_rows[name].sha256 for name in look.styles}
-    return look.digest(rows, studio.settings.making)
+    gate = claim.batch.gate
+    return look.digest(rows, {**studio.settings.making, **(gate.making if gate else {})})
 
 
 def _fetched(studio: Studio, lease: Lease, job: Job, look_sha256: str) -> Fetched | Outcome:
@@ -220,13 +226,12 @@ def _prepare(studio: Studio, claim: Claim, fetched: Fetched, known: Collection[R
 
 def _complete(studio: Studio, lease: Lease, prepared: Prepared) -> Succeeded:
     """Wait for the paint, compose, encode and put what is missing."""
-    look, photo = prepared.job.look, prepared.photo
-    rgb = photo.rgb
+    photo = prepared.photo
+    rgb, quality = photo.rgb, Quality(0.0, 0.0, 1.0, 0.0)
     if prepared.painted is not None:
         with studio.metrics.stage("wait"):
             painted = _painted(lease, prepared.painted).permute(1, 2, 0).numpy()
-        with studio.metrics.stage("compose"):
-            rgb = compose(photo.rgb, prepared.small, painted, prepared.weight, strength=look.strength)
+        rgb, quality = _blended(studio, lease.claim.batch.gate, prepared, painted)
     new = []
     for key in prepared.missing:
         with studio.metrics.stage("encode"):
@@ -235,8 +240,22 @@ def _complete(studio: Studio, lease: Lease, prepared: Prepared) -> Succeeded:
         object_key = f"renditions/{lease.claim.batch.merchant_id}/{sha256[:2]}/{sha256}{encoded.extension}"
         with studio.metrics.stage("put"):
             studio.store.put(object_key, encoded.data, content_type=encoded.content_type)
-        new.append(NewRendition(key, object_key, sha256, len(encoded.data), encoded.width, encoded.height))
+        new.append(NewRendition(key, object_key, sha256, len(encoded.data), encoded.width, encoded.height, quality))
     return Succeeded(prepared.job.ordinal, prepared.keys, new)
+
+
+def _blended(studio: Studio, gate: Gate | None, prepared: Prepared, painted: Pixels) -> tuple[Pixels, Quality]:
+    """Blend paint and photo, and measure that; a gate that blends takes strength back until its limits are kept."""
+    photo, strength = prepared.photo.rgb, prepared.job.look.strength
+    shares = BLENDS if gate is not None and gate.rule == "blend" else BLENDS[:1]
+    for share in shares:
+        with studio.metrics.stage("compose"):
+            rgb = compose(photo, prepared.small, painted, prepared.weight, strength=share * strength)
+        with studio.metrics.stage("measure"):
+            quality = measure(photo, rgb, prepared.weight, share * strength)
+        if gate is None or gate.passes(quality):
+            break
+    return rgb, quality
 
 
 def _painted(lease: Lease, future: Future[Tensor]) -> Tensor:

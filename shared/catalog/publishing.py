@@ -51,8 +51,11 @@ def settle(connection: Connection, night: Night) -> int:
     return publish(connection, night.merchant_id, night.batch_id, PLANNER) if night.rules.publish else 0
 
 
-def publish(connection: Connection, merchant: int, batch_id: UUID, who: str) -> int:
-    """Show what a night's batch has made; return how many images show another rendition now. Raises NotFound."""
+def publish(connection: Connection, merchant: int, batch_id: UUID, who: str, *, ordinal: int | None = None) -> int:
+    """Show what a night's batch has made; return how many images show another rendition now. Raises NotFound.
+
+    With ``ordinal`` only that image. What a gate holds back is left out until it is approved.
+    """
     known = connection.execute(
         text("SELECT 1 FROM nights WHERE batch_id = :batch AND merchant_id = :merchant"),
         {"batch": batch_id, "merchant": merchant},
@@ -71,12 +74,27 @@ def publish(connection: Connection, merchant: int, batch_id: UUID, who: str) -> 
                 WHERE l.batch_id = n.batch_id AND l.ordinal = n.ordinal) r
             WHERE n.batch_id = :batch AND j.state = 'succeeded' AND r.id IS NOT NULL
               AND p.rendition_id IS DISTINCT FROM r.id
+              AND (CAST(:ordinal AS int) IS NULL OR n.ordinal = :ordinal)
+              AND NOT EXISTS (SELECT FROM reviews v
+                              WHERE v.batch_id = n.batch_id AND v.ordinal = n.ordinal AND v.state <> 'approved')
             RETURNING id, image_id
         )
         UPDATE catalog_images i SET publication_id = shown.id FROM shown WHERE i.id = shown.image_id
         """),
-        {"batch": batch_id, "merchant": merchant, "who": who},
+        {"batch": batch_id, "merchant": merchant, "who": who, "ordinal": ordinal},
     ).rowcount
+
+
+def publish_approved(connection: Connection, merchant: int, batch_id: UUID, ordinal: int, who: str) -> int:
+    """Show an image that a review has let through, if its night has shown the others; return 1 if it is shown now."""
+    shows = connection.execute(
+        text("""
+        SELECT settled_at IS NOT NULL AND (rules ->> 'publish')::boolean FROM nights
+        WHERE batch_id = :batch AND merchant_id = :merchant
+        """),
+        {"batch": batch_id, "merchant": merchant},
+    ).scalar_one_or_none()
+    return publish(connection, merchant, batch_id, who, ordinal=ordinal) if shows else 0
 
 
 @dataclass(frozen=True)

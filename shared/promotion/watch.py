@@ -95,7 +95,7 @@ def sample(connection: Connection, canary: Canary, version_id: int) -> list[tupl
             SELECT jsonb_object_agg(name, mean) AS figures FROM (
                 SELECT e.key AS name, avg(CAST(e.value AS float8)) AS mean
                 FROM job_renditions l JOIN renditions r ON r.id = l.rendition_id
-                CROSS JOIN LATERAL jsonb_each(to_jsonb(r) -> 'quality') e
+                CROSS JOIN LATERAL jsonb_each(r.quality) e
                 WHERE l.batch_id = b.id AND l.ordinal < :measured AND jsonb_typeof(e.value) = 'number'
                 GROUP BY e.key
             ) means

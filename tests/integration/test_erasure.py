@@ -41,8 +41,13 @@ def atelier(session: Session, monkeypatch: pytest.MonkeyPatch) -> Command:
 def fill(session: Session, name: str) -> int:
     """Give a merchant something of everything: rows in every table and objects under every prefix."""
     with transaction(session.engine) as connection:
-        add_catalog(connection, add_finished(connection, name, JOBS))
+        batch = add_finished(connection, name, JOBS)
+        add_catalog(connection, batch)
         merchant = merchants.merchant_id(connection, name)
+        connection.execute(
+            text("INSERT INTO reviews (batch_id, ordinal, merchant_id) VALUES (:batch, 0, :merchant)"),
+            {"batch": batch.id, "merchant": merchant},
+        )
         for style, row in (("tahiti", OWN_ROW if name == "shop" else SHARED_ROW), ("moorea", SHARED_ROW)):
             number = add_style(connection, Style(style, style, "", "", ""), merchant=merchant)
             add_style_row(connection, number, "trunk", StyleRow(style, row, row))

@@ -67,6 +67,10 @@ def tenants(session: Session) -> Tenants:
             add_style_row(connection, style, "trunk", StyleRow("tahiti", "sha", "styles/sha.safetensors"))
             keep_copy(connection, ids[name], "https://shop.example/mug.jpg", SourceCopy("tag", None, "sha"))
             create_key(connection, ids[name], "webshop")
+            connection.execute(
+                text("INSERT INTO reviews (batch_id, ordinal, merchant_id) VALUES (:batch, 0, :id)"),
+                {"batch": finished.id, "id": ids[name]},
+            )
             audit.record(connection, "me@here", "submit", ids[name], {})
             connection.execute(text("INSERT INTO fair_shares VALUES (:id, 'bulk', 1)"), {"id": ids[name]})
     return Tenants(ids["shop"], ids["other"], others)
@@ -233,7 +237,12 @@ def test_no_command_knows_a_batch_of_another_merchant(
     before, commands = state(), commands_of_a_batch()
     assert {"status", "cancel", "pause", "resume", "retry", "download"} <= set(commands)
     for command, batch in product(commands, tenants.others_batches):
-        more = {"download": ["--out", str(tmp_path / "out")], "dead-letters show": ["0"]}.get(command, [])
+        more = {
+            "download": ["--out", str(tmp_path / "out")],
+            "dead-letters show": ["0"],
+            "reviews approve": ["0"],
+            "reviews reject": ["0"],
+        }.get(command, [])
         for wanted in (str(batch), batch.hex[:20]):
             done = atelier(*command.split(), wanted, *more, "--merchant", "shop")
             assert isinstance(done.exception, NotFound), (command, done.output)
