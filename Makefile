@@ -23,7 +23,7 @@ demo: install ## style the sample catalogue, or PHOTOS=DIR STYLE=S
 	$(BIN)/atelier run "$(PHOTOS)" $(foreach s,$(STYLE),--style $(s)) --out "$(OUT)"
 
 test: install ## run the tests, on two cores
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 chaos: install ## kill and starve workers and servers for minutes, and print what it cost
 	$(BIN)/python -m pytest tests/chaos -m long
