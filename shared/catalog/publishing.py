@@ -54,7 +54,7 @@ def settle(connection: Connection, night: Night) -> int:
 def publish(connection: Connection, merchant: int, batch_id: UUID, who: str, *, ordinal: int | None = None) -> int:
     """Show what a night's batch has made; return how many images show another rendition now. Raises NotFound.
 
-    With ``ordinal`` only that image. What a gate holds back is left out until it is approved.
+    With ``ordinal`` only that image, and not if something newer has been made of it. What a gate holds back is left out until it is approved.
     """
     known = connection.execute(
         text("SELECT 1 FROM nights WHERE batch_id = :batch AND merchant_id = :merchant"),
@@ -74,7 +74,8 @@ def publish(connection: Connection, merchant: int, batch_id: UUID, who: str, *, 
                 WHERE l.batch_id = n.batch_id AND l.ordinal = n.ordinal) r
             WHERE n.batch_id = :batch AND j.state = 'succeeded' AND r.id IS NOT NULL
               AND p.rendition_id IS DISTINCT FROM r.id
-              AND (CAST(:ordinal AS int) IS NULL OR n.ordinal = :ordinal)
+              AND (CAST(:ordinal AS int) IS NULL OR n.ordinal = :ordinal
+                   AND (i.styled_content, i.styled_look, i.styled_model) = (n.content, n.look, n.model))
               AND NOT EXISTS (SELECT FROM reviews v
                               WHERE v.batch_id = n.batch_id AND v.ordinal = n.ordinal AND v.state <> 'approved')
             RETURNING id, image_id
