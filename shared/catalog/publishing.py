@@ -54,7 +54,8 @@ def settle(connection: Connection, night: Night) -> int:
 def publish(connection: Connection, merchant: int, batch_id: UUID, who: str, *, ordinal: int | None = None) -> int:
     """Show what a night's batch has made; return how many images show another rendition now. Raises NotFound.
 
-    With ``ordinal`` only that image, and not if something newer has been made of it. What a gate holds back is left out until it is approved.
+    With ``ordinal`` only that image, and not if something newer has been made of it. What a gate holds back is left
+    out until it is approved.
     """
     known = connection.execute(
         text("SELECT 1 FROM nights WHERE batch_id = :batch AND merchant_id = :merchant"),
