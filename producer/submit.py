@@ -14,6 +14,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 
+import structlog
+
 from producer.intake import Intake
 from producer.manifest import Manifest
 from producer.pages import Page, read_ahead, read_pages, row_looks
@@ -30,6 +32,8 @@ from shared.promotion.canaries import choose_pin, usual_pin
 from shared.scope import scope
 from shared.session import Session
 from shared.styles import require_styles
+
+log = structlog.get_logger()
 
 PREVIEW_IMAGES = 24
 
@@ -162,5 +166,6 @@ def nudge(session: Session) -> list[str]:
     try:
         dispatch(session.engine, session.broker)
     except BrokerUnavailable as error:
-        return [f"accepted, but the workers are told later: {error}"]
+        log.warning("not_dispatched", error=str(error))  # which names the server, and is not for merchants
+        return ["accepted, but the workers are told later: Redis does not answer at present"]
     return []

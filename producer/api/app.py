@@ -28,6 +28,9 @@ def make_app(session: Session, registry: CollectorRegistry | None = None) -> Fas
     for one in (batches, renditions, styles, catalog):
         app.include_router(one.router)
     app.add_middleware(
-        Requests, registry=registry or CollectorRegistry(), upload_limit=session.settings.max_upload_mib * 2**20
+        Requests,
+        registry=registry or CollectorRegistry(),
+        uploads=batches.router.prefix + batches.UPLOADS,
+        upload_limit=session.settings.max_upload_mib * 2**20,
     )
     return app

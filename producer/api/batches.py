@@ -10,7 +10,7 @@ from fastapi import APIRouter, BackgroundTasks, Form, Header, Query, Response, U
 from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
-from producer.api.access import Asking, Caller
+from producer.api.access import Asking, Caller, ForCallers
 from producer.api.submissions import NewBatch, Wish, order_of_file, order_of_images
 from producer.export import batch_results
 from producer.results import ERRORS_CSV, RESULTS_CSV, write_results
@@ -20,7 +20,9 @@ from shared import audit, batches, chunks, jobs
 from shared.batches import Batch
 from shared.errors import NotFound
 
-router = APIRouter(prefix="/v1", tags=["batches"])
+UPLOADS = "/batches/manifest"
+
+router = APIRouter(prefix="/v1", tags=["batches"], route_class=ForCallers)
 
 Key = Annotated[
     str | None,
@@ -97,7 +99,7 @@ def create(asking: Asking, new: NewBatch, response: Response, key: Key = None) -
         return _accepted(asking, order, response)
 
 
-@router.post("/batches/manifest", status_code=201)
+@router.post(UPLOADS, status_code=201, form_limits={"max_files": 1, "max_fields": 128, "max_part_size": 4096})
 def upload(
     asking: Asking,
     manifest: UploadFile,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
+import structlog
 from fastapi.routing import APIRoute
 from filled import FAILED_IN, add_finished, add_waiting
 from hypothesis import HealthCheck, given, settings
@@ -22,7 +24,7 @@ from starlette.testclient import TestClient
 
 from producer.api.app import make_app
 from shared import keys
-from shared.database import transaction
+from shared.database import make_engine, transaction
 from shared.merchants import merchant_id
 from shared.session import Session
 
@@ -215,6 +217,8 @@ def test_errors_are_problems_with_codes(session: Session, shop: TestClient) -> N
         ),
         (shop.get(f"/v1/batches/{uuid4()}"), 404, "not_found"),
         (shop.get("/v1/nothing"), 404, "not_found"),
+        (shop.post("/v1/catalog/revert", json={"sku": "\0"}), 422, "invalid_request"),
+        (shop.get("/v1/catalog/history", params={"sku": "\0"}), 422, "invalid_request"),
         (shop.delete("/v1/batches"), 405, "method_not_allowed"),
         (shop.get("/v1/batches", params={"limit": 10_000}), 422, "invalid_request"),
     ]
@@ -240,6 +244,96 @@ def test_what_is_too_large_is_refused_whether_its_length_is_told_or_not(session:
 
         answer = shop.post("/v1/batches", content=chunks(), headers={"Content-Type": "application/json"})
         assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
+def test_nothing_is_read_of_what_strangers_send_nor_forms_where_none_belong(session: Session) -> None:
+    read = 0
+
+    def form() -> Iterator[bytes]:
+        nonlocal read
+        yield b'--x\r\nContent-Disposition: form-data; name="manifest"; filename="a.csv"\r\n\r\n'
+        for _ in range(10):
+            read += 1
+            yield b"x" * 2**20
+
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    with client_of(session, None) as nobody, client_of(session, "shop") as shop:
+        for method, path in routes(session):
+            url = path.format(batch=uuid4(), ordinal=0, preset="jpeg", action="cancel", table="results")
+            assert nobody.request(method, url, content=form(), headers=kind).status_code == 401
+        assert read == 0
+        refused = shop.post("/v1/batches", content=form(), headers=kind)
+        assert (refused.status_code, refused.json()["code"]) == (413, "too_large")
+
+
+def test_a_form_has_few_fields_and_small_ones(shop: TestClient) -> None:
+    for fields in ({"styles": "x" * 10_000}, {f"field-{number}": "x" for number in range(500)}):
+        answer = shop.post("/v1/batches/manifest", files={"manifest": csv("https://a.example/a.jpg")}, data=fields)
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
+def test_a_file_that_cannot_be_a_manifest_is_refused_and_no_path_of_ours_is_told(shop: TestClient) -> None:
+    for name in ("..", ".", "mug.jpg", "a\0.csv", "x" * 300 + ".csv", "feed", "feed.xls"):
+        answer = shop.post("/v1/batches/manifest", files={"manifest": (name, b"sku,image\n")}, data={"styles": "udnie"})
+        assert answer.status_code == 422, name
+        assert tempfile.gettempdir() not in answer.text
+
+
+def test_a_bug_is_told_by_its_id_alone_with_the_headers_of_all_answers(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("hunter2")
+
+    monkeypatch.setattr("producer.api.styles.list_styles", fails)
+    with client_of(session, "shop") as shop, structlog.testing.capture_logs() as logs:
+        answer = shop.get("/v1/styles", headers={"X-Request-ID": "mine-1"})
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert (answer.headers["x-request-id"], answer.headers["x-content-type-options"]) == ("mine-1", "nosniff")
+    assert "hunter2" not in answer.text
+    assert "request_failed" in [line["event"] for line in logs]
+
+
+def test_who_asks_is_in_the_log_and_the_key_is_not(session: Session) -> None:
+    structlog.configure(processors=[structlog.contextvars.merge_contextvars, kept := structlog.testing.LogCapture()])
+    with client_of(session, "shop") as shop:
+        shop.get("/v1/catalog/history", params={"sku": "private"})
+    structlog.reset_defaults()
+    (line,) = [one for one in kept.entries if one["event"] == "request"]
+    assert line["merchant"] == 1
+    assert line["route"] == "/v1/catalog/history"
+    assert "private" not in str(kept.entries)
+    assert shop.headers["authorization"].removeprefix("Bearer ") not in str(kept.entries)
+
+
+def test_servers_of_ours_that_do_not_answer_are_not_named(session: Session) -> None:
+    away = replace(session, engine=make_engine("postgresql://user:hunter2@127.0.0.1:9/db"))
+    with client_of(session, "shop") as shop, TestClient(make_app(away), headers=shop.headers) as cut:
+        for path in ("/v1/styles", "/readyz"):
+            answer = cut.get(path)
+            assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
+            assert answer.headers["retry-after"]
+            assert "127.0.0.1" not in answer.text
+    away.engine.dispose()
+
+
+def test_a_rendition_is_given_out_by_the_store_only_where_callers_reach_that(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with transaction(session.engine) as connection:
+        batch = add_finished(connection, "shop", 1)
+        key = connection.exec_driver_sql("SELECT object_key FROM renditions").scalar_one()
+    session.store.put(key, b"picture")
+    monkeypatch.setattr(session.store, "presigned_url", lambda *_, **__: "https://s3.example/signed")
+    for own, public, status in (
+        ("http://s3:8333", None, 200),
+        ("http://s3:8333", "https://cdn", 307),
+        (None, None, 307),
+    ):
+        urls = {"s3_endpoint_url": own, "s3_public_endpoint_url": public}
+        with client_of(replace(session, settings=session.settings.model_copy(update=urls)), "shop") as shop:
+            answer = shop.get(f"/v1/batches/{batch.id}/jobs/0/renditions/jpeg", follow_redirects=False)
+        assert answer.status_code == status
 
 
 def test_a_request_has_an_id_a_count_and_no_path_in_its_figures(session: Session) -> None:
