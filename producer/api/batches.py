@@ -28,9 +28,9 @@ Key = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        max_length=200,
-        description="While a batch runs, the same key with the same looks is the same batch; by default, the same "
-        "images are.",
+        pattern="^[!-~]{1,200}$",
+        description="Sent again under the same key, however late, it is the same batch, and other images or looks are "
+        "refused (409). Without a key the same images are the same batch while that runs.",
     ),
 ]
 

@@ -77,7 +77,7 @@ def order_of_file(caller: Caller, wish: Wish, file: UploadFile, key: str | None)
             while data := file.file.read(READ_BYTES):
                 digest.update(data)
                 out.write(data)
-        yield _order(caller, wish, path, key or f"{name} {digest.hexdigest()}")
+        yield _order(caller, wish, path, f"{name} {digest.hexdigest()}", key)
 
 
 @contextmanager
@@ -87,10 +87,10 @@ def order_of_images(caller: Caller, new: NewBatch, key: str | None) -> Iterator[
     with tempfile.TemporaryDirectory(prefix="atelier-upload-") as folder:
         path = Path(folder) / "images.jsonl"
         path.write_text("\n".join(lines) + "\n")
-        yield _order(caller, new, path, key or hashlib.sha256("\n".join(lines).encode()).hexdigest())
+        yield _order(caller, new, path, hashlib.sha256("\n".join(lines).encode()).hexdigest(), key)
 
 
-def _order(caller: Caller, wish: Wish, path: Path, identity: str) -> Order:
+def _order(caller: Caller, wish: Wish, path: Path, identity: str, key: str | None) -> Order:
     return Order(
         merchant=caller.merchant,
         manifest=open_manifest([str(path)], allow_local=False),
@@ -99,4 +99,5 @@ def _order(caller: Caller, wish: Wish, path: Path, identity: str) -> Order:
         queue="preview" if wish.preview else "bulk",
         who=caller.who,
         identity=identity,
+        idempotency_key=key,
     )

@@ -7,6 +7,7 @@ import json
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -85,6 +86,28 @@ def test_the_same_again_is_the_same_batch_while_it_runs(shop: TestClient) -> Non
     other = send(key="order-17")
     assert other.json()["batch"] != first.json()["batch"]
     assert send(key="order-17").json()["batch"] == other.json()["batch"]
+
+
+def test_a_submission_under_a_key_is_one_batch_for_good_and_no_other_images_pass_for_it(
+    session: Session, shop: TestClient
+) -> None:
+    def send(image: str, style: str = "udnie", client: TestClient = shop) -> Any:
+        body = {"styles": [style], "images": [{"sku": "mug", "image": f"https://shop.example/{image}"}]}
+        return client.post("/v1/batches", json=body, headers={"Idempotency-Key": "order-17"})
+
+    with ThreadPoolExecutor(4) as at_once:
+        answers = [one.result() for one in [at_once.submit(send, "mug.jpg") for _ in range(4)]]
+    made = [one.json()["batch"] for one in answers if one.status_code in (200, 201)]
+    assert {one.status_code for one in answers} <= {200, 201, 409}
+    assert {one.json()["code"] for one in answers if one.status_code == 409} <= {"submission_under_way", "conflict"}
+    assert len(set(made)) == 1
+    shop.post(f"/v1/batches/{made[0]}/cancel")
+    again = send("mug.jpg").json()
+    assert (again["batch"], again["state"], again["resumed"]) == (made[0], "cancelled", True)
+    for other in (send("lamp.jpg"), send("mug.jpg", "pastel")):
+        assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+    with client_of(session, "other") as stranger:
+        assert send("mug.jpg", client=stranger).status_code == 201
 
 
 def test_a_manifest_may_name_no_path_of_ours_and_no_bucket_that_is_not_allowed(shop: TestClient) -> None:
