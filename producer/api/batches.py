@@ -19,6 +19,7 @@ from producer.summary import as_json
 from shared import audit, batches, chunks, jobs
 from shared.batches import Batch
 from shared.errors import NotFound
+from shared.job_pages import job_page
 
 UPLOADS = "/batches/manifest"
 
@@ -164,20 +165,20 @@ def steer(asking: Asking, batch: str, action: Literal["cancel", "pause", "resume
 def images(
     asking: Asking,
     batch: str,
+    state: Literal["queued", "succeeded", "failed", "cancelled"] | None = None,
     after: Annotated[int, Query(ge=-1, le=2**31 - 2)] = -1,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Jobs:
-    """List a batch's images in their order, with what became of each."""
+    """List a batch's images in their order, all or those in a state, with what became of each."""
     with asking.transaction() as connection:
         found = batches.find_batch(connection, asking.merchant_id, batch)
-        last = min(after + limit, found.total - 1)
-        results = jobs.results_between(connection, found.id, after + 1, last)
+        results, following = job_page(connection, found, state=state, after=after, limit=limit)
     page: dict[int, JobOut] = {}
     for one in results:
         job = page.setdefault(one.ordinal, _job(found, one))
         if one.preset is not None:
             job.renditions[one.preset] = f"/v1/batches/{found.id}/jobs/{one.ordinal}/renditions/{one.preset}"
-    return Jobs(jobs=list(page.values()), after=last if last < found.total - 1 else None)
+    return Jobs(jobs=list(page.values()), after=following)
 
 
 @router.get("/batches/{batch}/{table}.csv", response_class=FileResponse)

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import io
-import json
 import tempfile
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
 import structlog
 from fastapi.routing import APIRoute
-from filled import FAILED_IN, add_finished, add_waiting
+from filled import FAILED_IN, add_catalog, add_finished, add_waiting
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from prometheus_client import CollectorRegistry, generate_latest
+from requests_by_schema import Known, requests
 from starlette.testclient import TestClient
 
 from producer.api.app import make_app
@@ -388,42 +387,89 @@ def test_the_catalogue_is_listed_and_its_looks(shop: TestClient) -> None:
     assert {"name", "title", "artist"} <= shop.get("/v1/styles").json()[0].keys()
 
 
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=8,
-)
-ODD_TEXT = st.text(max_size=30) | st.sampled_from(["", "%00", "..", "../..", "'", "\\", "ffffffff", "-1", "9" * 40])
+FEEDS = [
+    "sku,image\nA,https://shop.example/a.jpg\n",
+    '{"sku": "A", "image": "s3://b/a.jpg"}',
+    "sku\n",
+    "\0",
+    "<a><b/></a>",
+]
 
 
 @pytest.fixture
-def fuzzed(session: Session) -> Iterator[tuple[TestClient, list[tuple[str, str]]]]:
-    with client_of(session, "shop") as shop:
-        yield shop, routes(session)
-
-
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(data=st.data())
-def test_nothing_that_is_sent_makes_it_fail(
-    fuzzed: tuple[TestClient, list[tuple[str, str]]], data: st.DataObject
-) -> None:
-    shop, known = fuzzed
-    method, path = data.draw(st.sampled_from(known))
-    parts = {name: data.draw(ODD_TEXT, name) for name in ("batch", "ordinal", "preset", "action", "table")}
-    url = path.format(**{name: quote(value, safe="") for name, value in parts.items()})
-    query = {
-        name: data.draw(ODD_TEXT) for name in data.draw(st.lists(st.sampled_from(["before", "after", "limit", "sku"])))
+def fuzzed(session: Session) -> Iterator[tuple[TestClient, Any, Known]]:
+    with transaction(session.engine) as connection:
+        add_catalog(connection, batch := add_finished(connection, "shop", 3))
+    known: Known = {
+        "batch": [str(batch.id), batch.id.hex[:8], str(uuid4()), "0"],
+        "manifest": FEEDS,
+        "styles": [["udnie"], ["udnie", "pastel:0.5,udnie:0.5"], ["nope"], ["udnie:nan"]],
+        "image": ["https://shop.example/a.jpg", "/etc/passwd", "s3://bucket/a.jpg"],
+        "sku": ["sku", "a\0b"],
+        "crontab": ["30 1 * * *", "0 0 30 2 *", "*/0 * * * *", "1-99999999 * * * *"],
+        "zone": ["UTC", "Europe/Berlin", "../etc/passwd", "a\0"],
+        "preset": ["jpeg", "\0"],
+        "ordinal": [0, 1, 2**31 - 1],
     }
-    rows = st.lists(st.fixed_dictionaries({"sku": ODD_TEXT, "image": ODD_TEXT}), max_size=3)
-    body = data.draw(
-        ANYTHING
-        | st.fixed_dictionaries({"styles": st.lists(ODD_TEXT | st.just("udnie"), max_size=2), "images": rows})
-        | st.fixed_dictionaries({"sku": ODD_TEXT})
+    with client_of(session, "shop") as shop:
+        yield shop, make_app(session).openapi(), known
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(data=st.data())
+def test_nothing_that_is_sent_makes_it_fail(fuzzed: tuple[TestClient, Any, Known], data: st.DataObject) -> None:
+    shop, document, known = fuzzed
+    sent = data.draw(requests(document, known))
+    answer = shop.request(
+        sent.method, sent.url, params=sent.params, headers=sent.headers, content=sent.content, follow_redirects=False
     )
-    content = json.dumps(body).encode() if data.draw(st.booleans()) else data.draw(st.binary(max_size=40))
-    kind = data.draw(st.sampled_from(["application/json", "multipart/form-data; boundary=x", "text/plain", ""]))
-    answer = shop.request(method, url, params=query, content=content, headers={"Content-Type": kind})
-    assert answer.status_code < 500, (method, url, answer.text)
+    assert answer.status_code < 500, (sent, answer.text)
+    if answer.status_code >= 400:
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_jobs_are_listed_by_state_a_page_at_a_time(
+    session: Session, shop: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.job_pages.SEARCHED_AT_ONCE", 64)
+    with transaction(session.engine) as connection:
+        batch = add_finished(connection, "shop", 3 * FAILED_IN)
+
+    def read(state: str, limit: int) -> list[int]:
+        found, after = [], -1
+        while after is not None:
+            query = {"state": state, "limit": limit, "after": after}
+            page = shop.get(f"/v1/batches/{batch.id}/jobs", params=query).json()
+            found += [one["ordinal"] for one in page["jobs"]]
+            after = page["after"]
+        return found
+
+    failed = [FAILED_IN - 1, 2 * FAILED_IN - 1, 3 * FAILED_IN - 1]
+    assert read("failed", 2) == read("failed", 3) == failed
+    assert read("succeeded", 100) == [n for n in range(3 * FAILED_IN) if n not in failed]
+    assert read("queued", 10) == []
+    assert shop.get(f"/v1/batches/{batch.id}/jobs", params={"state": "lost"}).status_code == 422
+
+
+def test_a_schedule_is_set_shown_and_removed_by_its_merchant_alone(session: Session, shop: TestClient) -> None:
+    at = "/v1/schedules/nightly"
+    assert shop.get(at).status_code == 404
+    wish = {"crontab": "30 1 * * *", "zone": "Europe/Berlin", "ends_at": "06:00", "images": 500, "presets": ["webp"]}
+    made = shop.put(at, json=wish)
+    assert made.status_code == 200, made.text
+    assert {name: made.json()[name] for name in wish} == wish
+    assert len(made.json()["next"]) == 3
+    assert shop.get(at).json() == made.json()
+    for wrong in ({"crontab": "0 2 30 2 *"}, {"zone": "X"}, {"ends_at": "25:00"}, {"presets": ["gif"]}, {"images": 0}):
+        assert shop.put(at, json=wish | wrong).status_code in (400, 422), wrong
+    with client_of(session, "other") as other:
+        assert other.get(at).status_code == other.delete(at).status_code == 404
+    with transaction(session.engine) as connection:
+        entry = connection.exec_driver_sql("SELECT who, what FROM audit ORDER BY id DESC LIMIT 1").one()
+    assert entry.what == "schedules set"
+    assert entry.who.startswith("key ")
+    assert shop.delete(at).status_code == 204
+    assert shop.get(at).status_code == 404
 
 
 def test_every_route_is_described(session: Session) -> None:
