@@ -14,12 +14,14 @@ from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import structlog
 import torch
 from torch import Tensor
 
+from shared.batches import Batch
 from shared.chunks import Claim
 from shared.database import transaction
 from shared.errors import Conflict, ImageError, NotAllowed, SourceUnavailable, Unavailable
@@ -57,6 +59,10 @@ DELAY_SECONDS = 5.0
 
 SOURCE_PATIENCE_SECONDS = 1800.0
 """A source host that has not answered a job for so long fails it."""
+
+WANTING_TIME = timedelta(days=1)
+"""A host that is well and only wants time may have so much of it, from when the batch was accepted: then its asking
+for more counts as no answer, so that no batch lasts for ever."""
 
 log = structlog.get_logger()
 
@@ -137,7 +143,7 @@ def _prepared(studio: Studio, lease: Lease, queued: Sequence[Job]) -> Iterator[P
                 try:
                     prepared = _prepare(studio, lease.claim, one, known)
                 except Exception as error:
-                    yield _refused(one.job, error)
+                    yield outcome_of_error(lease.claim.batch, one.job, error)
                 else:
                     yield prepared
 
@@ -152,16 +158,16 @@ def _completed(studio: Studio, lease: Lease, prepared: Prepared) -> Outcome:
     except CancelledError:
         raise
     except Exception as error:
-        outcome = _refused(prepared.job, error)
+        outcome = outcome_of_error(lease.claim.batch, prepared.job, error)
     lease.progress()
     return outcome
 
 
-def _refused(job: Job, error: Exception) -> Outcome:
+def outcome_of_error(batch: Batch, job: Job, error: Exception) -> Outcome:
     """What becomes of a job after an error; one that does not belong to it is raised again."""
     delay = DELAY_SECONDS * 2**job.attempts * random.uniform(0.5, 1.0)
     match error:
-        case SourceUnavailable(counts=False):
+        case SourceUnavailable(counts=False) if datetime.now(UTC) - batch.created_at < WANTING_TIME:
             return PutBack(job.ordinal, max(delay, error.wait_seconds * random.uniform(1.0, 1.1)), attempts=0)
         case SourceUnavailable() if DELAY_SECONDS * (2**job.attempts - 1) < SOURCE_PATIENCE_SECONDS:
             return PutBack(job.ordinal, max(delay, error.wait_seconds))
@@ -193,7 +199,7 @@ def _fetched(studio: Studio, lease: Lease, job: Job, look_sha256: str) -> Fetche
             data = studio.sources.fetch(claim.batch.merchant_id, job.source)
     except Exception as error:
         lease.progress()  # a host may have taken its time to fail
-        return _refused(job, error)
+        return outcome_of_error(claim.batch, job, error)
     source_sha256 = hashlib.sha256(data).hexdigest()
     lease.progress()
     keys = [RenditionKey(source_sha256, look_sha256, claim.trunk_sha256, preset) for preset in claim.batch.presets]

@@ -96,9 +96,8 @@ def spent(workers: list[int], servers: dict[str, int]) -> Spent:
     )
 
 
-@contextmanager
-def crew(session: Session, setting: Setting, folder: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Run workers, each with a home of its own, until the end of the block."""
+def launch(session: Session, setting: Setting, home: Path) -> subprocess.Popen[bytes]:
+    """Start a worker with a home of its own."""
     settings = session.settings
     assert settings.database_url
     assert settings.broker_url
@@ -110,13 +109,16 @@ def crew(session: Session, setting: Setting, folder: Path) -> Iterator[list[subp
         "ATELIER_MINIBATCH": "1" if setting.wait_seconds else "16",
     }
     command = [sys.executable, "-m", "tests.bench.worker_with_stand_ins", str(setting.wait_seconds)]
-    workers = []
-    for number in range(setting.workers):
-        home = folder / f"home{number}"
-        home.mkdir()
-        own = environment | {"ATELIER_HOME": str(home), "PYTHONPATH": str(ROOT)}
-        with (home / "log").open("w") as log:
-            workers.append(subprocess.Popen(command, env=own, cwd=home, stdin=subprocess.PIPE, stdout=log, stderr=log))
+    home.mkdir()
+    own = environment | {"ATELIER_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    with (home / "log").open("w") as log:
+        return subprocess.Popen(command, env=own, cwd=home, stdin=subprocess.PIPE, stdout=log, stderr=log)
+
+
+@contextmanager
+def crew(session: Session, setting: Setting, folder: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Run workers until the end of the block."""
+    workers = [launch(session, setting, folder / f"home{number}") for number in range(setting.workers)]
     try:
         yield workers
     finally:

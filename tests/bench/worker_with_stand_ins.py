@@ -22,6 +22,7 @@ from sqlalchemy.engine import Engine
 from torch import Tensor
 
 from shared.cli import main as atelier
+from shared.gate import Quality
 from shared.store.file import FileStore
 from workers import stages
 from workers.images.encode import Encoded
@@ -57,6 +58,7 @@ def plant(seconds: float) -> None:
     stages.shrink = lambda rgb, _: rgb
     stages.paint_weight = lambda _: WEIGHT
     stages.compose = lambda rgb, *_, **__: rgb
+    stages.measure = lambda *_: Quality(0.0, 0.0, 1.0, 1.0)
     stages.encode = encode
 
 

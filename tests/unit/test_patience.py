@@ -1,0 +1,60 @@
+"""How long a host that asks for time is waited for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from shared.batches import Batch
+from shared.errors import SourceUnavailable
+from shared.jobs import Failed, Job, PutBack
+from shared.look import Look
+from workers.stages import WANTING_TIME, outcome_of_error
+
+LOOK = Look((("udnie", 1.0),))
+NOW = datetime.now(UTC)
+BATCH = Batch(
+    uuid4(),
+    1,
+    "feed",
+    "bulk",
+    LOOK,
+    ("jpeg",),
+    1,
+    {},
+    "sealed",
+    "running",
+    False,
+    (),
+    None,
+    1,
+    1,
+    0,
+    0,
+    0,
+    0,
+    NOW,
+    None,
+)
+JOB = Job(0, "mug", "https://shop.example/mug.jpg", "https://shop.example/mug.jpg", LOOK, attempts=0)
+BUSY = SourceUnavailable("come back in a minute", wait_seconds=60, counts=False)
+
+
+def test_asking_for_time_costs_no_attempt_for_a_day() -> None:
+    outcome = outcome_of_error(BATCH, JOB, BUSY)
+    assert isinstance(outcome, PutBack)
+    assert outcome.attempts == 0
+    assert outcome.delay_seconds >= 60
+
+
+def test_who_asks_for_ever_is_given_up_in_the_end() -> None:
+    old = replace(BATCH, created_at=NOW - WANTING_TIME - timedelta(minutes=1))
+    job, attempts = JOB, 0
+    while isinstance(outcome := outcome_of_error(old, job, BUSY), PutBack):
+        assert outcome.attempts == 1
+        attempts += 1
+        job = replace(job, attempts=attempts)
+        assert attempts < 20
+    assert isinstance(outcome, Failed)
+    assert (outcome.code, outcome.retryable) == ("source_unavailable", True)
