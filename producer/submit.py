@@ -14,6 +14,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 
+import structlog
+from sqlalchemy import Connection
+
 from producer.intake import Intake
 from producer.manifest import Manifest
 from producer.pages import Page, read_ahead, read_pages, row_looks
@@ -31,6 +34,8 @@ from shared.scope import scope
 from shared.session import Session
 from shared.styles import require_styles
 
+log = structlog.get_logger()
+
 PREVIEW_IMAGES = 24
 
 
@@ -39,7 +44,8 @@ class Order:
     """What a merchant asks for: a manifest in one or several looks, written in some formats.
 
     ``who`` asks, for the audit log: by default whoever runs this process. ``identity`` stands for the manifest where
-    its own fingerprint, of which its path is a part, says too much: a file sent again lies elsewhere.
+    its own fingerprint, of which its path is a part, says too much: a file sent again lies elsewhere. Under the same
+    ``idempotency_key`` it is the same batch for good; without one, while that runs.
     """
 
     merchant: str
@@ -49,6 +55,7 @@ class Order:
     queue: str = "bulk"
     who: str = field(default_factory=audit.operator)
     identity: str | None = None
+    idempotency_key: str | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -113,8 +120,8 @@ def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
         pin = usual_pin(connection, merchant)
         styles = {name for look in order.looks for name in look.styles}
         require_styles(sorted(styles), pin.style_rows)
-        if unfinished := batches.find_unfinished(connection, merchant, order.fingerprint):
-            return unfinished, True
+        if known := _known_batch(connection, merchant, order):
+            return known, True
         if order.queue != "preview":
             pin = choose_pin(connection, merchant, styles, pin)
         new = NewBatch(
@@ -128,11 +135,19 @@ def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
             style_rows=pin.style_rows,
             fingerprint=order.fingerprint,
             input_columns=order.manifest.columns,
+            idempotency_key=order.idempotency_key,
         )
         batch = batches.create_batch(connection, new)
         require_kept(connection, merchant)
         audit.record(connection, order.who, "submit", merchant, {"batch": batch.id, "queue": batch.queue})
         return batch, False
+
+
+def _known_batch(connection: Connection, merchant: int, order: Order) -> Batch | None:
+    """The batch that the same order has made before."""
+    if order.idempotency_key is not None:
+        return batches.find_submitted(connection, merchant, order.idempotency_key, order.fingerprint)
+    return batches.find_unfinished(connection, merchant, order.fingerprint)
 
 
 def require_few(order: Order) -> None:
@@ -162,5 +177,6 @@ def nudge(session: Session) -> list[str]:
     try:
         dispatch(session.engine, session.broker)
     except BrokerUnavailable as error:
-        return [f"accepted, but the workers are told later: {error}"]
+        log.warning("not_dispatched", error=str(error))  # which names the server, and is not for merchants
+        return ["accepted, but the workers are told later: Redis does not answer at present"]
     return []

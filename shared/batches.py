@@ -32,6 +32,7 @@ class NewBatch:
     fingerprint: str
     input_columns: tuple[str, ...]
     id: UUID | None = None
+    idempotency_key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -93,14 +94,15 @@ COMPLETE = "intake = 'sealed' AND succeeded + failed + cancelled + :succeeded + 
 
 
 def create_batch(connection: Connection, new: NewBatch) -> Batch:
-    """Insert a batch in state receiving."""
+    """Insert a batch in state receiving. Raises Conflict if its idempotency key was taken just now."""
     row = connection.execute(
         text(f"""
         INSERT INTO batches (id, merchant_id, name, queue, look, presets, model_version_id, style_rows, fingerprint,
-                             input_columns, gate)
+                             input_columns, idempotency_key, gate)
         VALUES (coalesce(CAST(:id AS uuid), uuidv7()), :merchant_id, :name, :queue, :look, :presets,
-                :model_version_id, :style_rows, :fingerprint, :input_columns,
+                :model_version_id, :style_rows, :fingerprint, :input_columns, :idempotency_key,
                 (SELECT gate FROM merchants WHERE id = :merchant_id))
+        ON CONFLICT ON CONSTRAINT uq_batches_idempotency_key DO NOTHING
         RETURNING {COLUMNS}
         """),
         {
@@ -114,9 +116,12 @@ def create_batch(connection: Connection, new: NewBatch) -> Batch:
             "style_rows": json.dumps({name: asdict(row) for name, row in new.style_rows.items()}),
             "fingerprint": new.fingerprint,
             "input_columns": list(new.input_columns),
+            "idempotency_key": new.idempotency_key,
         },
-    )
-    return Batch.from_row(row.one())
+    ).one_or_none()
+    if row is None:
+        raise Conflict("the same is just being submitted elsewhere: send it again", code="submission_under_way")
+    return Batch.from_row(row)
 
 
 def get_batch(connection: Connection, batch_id: UUID) -> Batch:
@@ -176,6 +181,23 @@ def find_unfinished(connection: Connection, merchant: int, fingerprint: str) -> 
         """),
         {"merchant": merchant, "fingerprint": fingerprint},
     ).one_or_none()
+    return None if row is None else Batch.from_row(row)
+
+
+def find_submitted(connection: Connection, merchant: int, idempotency_key: str, fingerprint: str) -> Batch | None:
+    """Return the batch that was submitted under an idempotency key, whatever became of it.
+
+    Raises Conflict if that was other input, or another look.
+    """
+    row = connection.execute(
+        text(f"SELECT {COLUMNS}, fingerprint FROM batches WHERE merchant_id = :merchant AND idempotency_key = :key"),
+        {"merchant": merchant, "key": idempotency_key},
+    ).one_or_none()
+    if row is not None and row.fingerprint != fingerprint:
+        raise Conflict(
+            f"the idempotency key is that of batch {row.id}, of other images or another look: choose another",
+            code="idempotency_key_reused",
+        )
     return None if row is None else Batch.from_row(row)
 
 

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from psycopg.errors import UniqueViolation
 from pydantic_core import to_json
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
 
+from shared.errors import Conflict
 from shared.look import Look
 from shared.recordset import int_array, recordset
 
@@ -97,7 +100,7 @@ _NEW = ", ".join(NewJob._fields)
 def add_jobs(connection: Connection, batch_id: UUID, merchant: int, jobs: Iterable[NewJob]) -> None:
     """Insert jobs by COPY into a temporary table, then INSERT, so that row-level security can hold.
 
-    Call once in a transaction.
+    Call once in a transaction. Raises Conflict where the jobs are there: the same input is being submitted elsewhere.
     """
     connection.execute(text(f"CREATE TEMPORARY TABLE new_jobs ON COMMIT DROP AS SELECT {_NEW} FROM jobs WITH NO DATA"))
     driver = connection.connection.driver_connection
@@ -105,13 +108,20 @@ def add_jobs(connection: Connection, batch_id: UUID, merchant: int, jobs: Iterab
     with driver.cursor() as cursor, cursor.copy(f"COPY new_jobs ({_NEW}) FROM STDIN") as copy:
         for job in jobs:
             copy.write_row((*job[:6], job.look.json, to_json(job.input).decode(), *job[8:]))
-    connection.execute(
-        text(f"""
-        INSERT INTO jobs (batch_id, merchant_id, state, {_NEW})
-        SELECT :batch, :merchant, CASE WHEN code IS NULL THEN 'queued' ELSE 'failed' END, {_NEW} FROM new_jobs
-        """),
-        {"batch": batch_id, "merchant": merchant},
-    )
+    try:
+        connection.execute(
+            text(f"""
+            INSERT INTO jobs (batch_id, merchant_id, state, {_NEW})
+            SELECT :batch, :merchant, CASE WHEN code IS NULL THEN 'queued' ELSE 'failed' END, {_NEW} FROM new_jobs
+            """),
+            {"batch": batch_id, "merchant": merchant},
+        )
+    except IntegrityError as error:
+        if isinstance(error.orig, UniqueViolation):
+            raise Conflict(
+                f"batch {batch_id} takes no rows from here: the same is being submitted elsewhere"
+            ) from error
+        raise
 
 
 def queued_jobs(connection: Connection, batch_id: UUID, first: int, last: int) -> list[Job]:
@@ -294,24 +304,36 @@ def results(connection: Connection, batch_id: UUID, total: int) -> Iterator[JobR
         yield from results_between(connection, batch_id, first, first + RESULTS_PAGE - 1)
 
 
+# OFFSET 0 has the renditions looked up job by job; any other join may read those of the whole batch.
+_RESULTS = """
+SELECT j.ordinal, j.line, j.sku, j.image, j.output, j.look, j.input, j.state, j.reused, j.code,
+       j.message, j.retryable, r.preset, r.object_key, r.width, r.height
+FROM jobs j LEFT JOIN LATERAL (
+    SELECT l.preset, r.object_key, r.width, r.height
+    FROM job_renditions l JOIN renditions r ON r.id = l.rendition_id
+    WHERE l.batch_id = j.batch_id AND l.ordinal = j.ordinal OFFSET 0
+) r ON true
+WHERE j.batch_id = :batch AND {which}
+ORDER BY j.ordinal, r.preset
+"""
+
+
 def results_between(connection: Connection, batch_id: UUID, first: int, last: int) -> list[JobResult]:
     """Return the jobs of a run of ordinals, one per rendition.
 
     Ordinals have no gaps, so a page is a run of them: with a LIMIT instead the database may read all jobs that come
-    after. OFFSET 0 has the renditions looked up job by job; any other join may read those of the whole batch.
+    after.
     """
-    rows: Sequence[Any] = connection.execute(
-        text("""
-        SELECT j.ordinal, j.line, j.sku, j.image, j.output, j.look, j.input, j.state, j.reused, j.code,
-               j.message, j.retryable, r.preset, r.object_key, r.width, r.height
-        FROM jobs j LEFT JOIN LATERAL (
-            SELECT l.preset, r.object_key, r.width, r.height
-            FROM job_renditions l JOIN renditions r ON r.id = l.rendition_id
-            WHERE l.batch_id = j.batch_id AND l.ordinal = j.ordinal OFFSET 0
-        ) r ON true
-        WHERE j.batch_id = :batch AND j.ordinal BETWEEN :first AND :last
-        ORDER BY j.ordinal, r.preset
-        """),
-        {"batch": batch_id, "first": first, "last": last},
-    ).all()
+    values = {"batch": batch_id, "first": first, "last": last}
+    return _results(connection, "j.ordinal BETWEEN :first AND :last", values)
+
+
+def results_of(connection: Connection, batch_id: UUID, ordinals: Collection[int]) -> list[JobResult]:
+    """Return the jobs of these ordinals, one per rendition."""
+    values = {"batch": batch_id, "ordinals": int_array(ordinals)}
+    return _results(connection, "j.ordinal = ANY(CAST(:ordinals AS int[]))", values)
+
+
+def _results(connection: Connection, which: str, values: dict[str, object]) -> list[JobResult]:
+    rows: Sequence[Any] = connection.execute(text(_RESULTS.format(which=which)), values).all()
     return [JobResult(**row._asdict() | {"look": Look.from_json(row.look)}) for row in rows]

@@ -217,6 +217,8 @@ batches = Table(
     Column("paused", Boolean, nullable=False, server_default=text("false")),
     # Identifies the input, so that an interrupted submission resumes at its last row.
     Column("fingerprint", Text, nullable=False),
+    # The client's own name for the submission: sent again, however late, it is the same batch.
+    Column("idempotency_key", Text),
     Column("input_columns", ARRAY(Text), nullable=False),
     # The merchant's, when the batch began.
     Column("gate", JSONB),
@@ -233,6 +235,7 @@ batches = Table(
     _one_of("state", "running", "finished", "cancelled"),
     CheckConstraint("succeeded + failed + cancelled <= total AND reused <= succeeded", name="counters"),
     UniqueConstraint("id", "merchant_id", name="uq_batches_merchant"),
+    UniqueConstraint("merchant_id", "idempotency_key", name="uq_batches_idempotency_key"),
     Index("ix_batches_running", "queue", "merchant_id", "id", postgresql_where=text("state = 'running'")),
     Index("ix_batches_merchant_id", "merchant_id", text("id DESC")),
     Index("ix_batches_failed", "id", postgresql_where=text("failed > 0")),

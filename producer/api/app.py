@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from producer.api import batches, catalog, health, problems, renditions, styles
+from producer.api import batches, catalog, health, problems, renditions, schedules, styles
 from producer.api.requests import Requests
 from shared.session import Session
 
@@ -25,9 +25,12 @@ def make_app(session: Session, registry: CollectorRegistry | None = None) -> Fas
     app.state.session = session
     problems.install(app)
     app.include_router(health.router)
-    for one in (batches, renditions, styles, catalog):
+    for one in (batches, renditions, styles, catalog, schedules):
         app.include_router(one.router)
     app.add_middleware(
-        Requests, registry=registry or CollectorRegistry(), upload_limit=session.settings.max_upload_mib * 2**20
+        Requests,
+        registry=registry or CollectorRegistry(),
+        uploads=batches.router.prefix + batches.UPLOADS,
+        upload_limit=session.settings.max_upload_mib * 2**20,
     )
     return app

@@ -10,7 +10,7 @@ from fastapi import APIRouter, BackgroundTasks, Form, Header, Query, Response, U
 from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
-from producer.api.access import Asking, Caller
+from producer.api.access import Asking, Caller, ForCallers
 from producer.api.submissions import NewBatch, Wish, order_of_file, order_of_images
 from producer.export import batch_results
 from producer.results import ERRORS_CSV, RESULTS_CSV, write_results
@@ -19,16 +19,19 @@ from producer.summary import as_json
 from shared import audit, batches, chunks, jobs
 from shared.batches import Batch
 from shared.errors import NotFound
+from shared.job_pages import job_page
 
-router = APIRouter(prefix="/v1", tags=["batches"])
+UPLOADS = "/batches/manifest"
+
+router = APIRouter(prefix="/v1", tags=["batches"], route_class=ForCallers)
 
 Key = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        max_length=200,
-        description="While a batch runs, the same key with the same looks is the same batch; by default, the same "
-        "images are.",
+        pattern="^[!-~]{1,200}$",
+        description="Sent again under the same key, however late, it is the same batch, and other images or looks are "
+        "refused (409). Without a key the same images are the same batch while that runs.",
     ),
 ]
 
@@ -97,7 +100,7 @@ def create(asking: Asking, new: NewBatch, response: Response, key: Key = None) -
         return _accepted(asking, order, response)
 
 
-@router.post("/batches/manifest", status_code=201)
+@router.post(UPLOADS, status_code=201, form_limits={"max_files": 1, "max_fields": 128, "max_part_size": 4096})
 def upload(
     asking: Asking,
     manifest: UploadFile,
@@ -162,20 +165,20 @@ def steer(asking: Asking, batch: str, action: Literal["cancel", "pause", "resume
 def images(
     asking: Asking,
     batch: str,
+    state: Literal["queued", "succeeded", "failed", "cancelled"] | None = None,
     after: Annotated[int, Query(ge=-1, le=2**31 - 2)] = -1,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Jobs:
-    """List a batch's images in their order, with what became of each."""
+    """List a batch's images in their order, all or those in a state, with what became of each."""
     with asking.transaction() as connection:
         found = batches.find_batch(connection, asking.merchant_id, batch)
-        last = min(after + limit, found.total - 1)
-        results = jobs.results_between(connection, found.id, after + 1, last)
+        results, following = job_page(connection, found, state=state, after=after, limit=limit)
     page: dict[int, JobOut] = {}
     for one in results:
         job = page.setdefault(one.ordinal, _job(found, one))
         if one.preset is not None:
             job.renditions[one.preset] = f"/v1/batches/{found.id}/jobs/{one.ordinal}/renditions/{one.preset}"
-    return Jobs(jobs=list(page.values()), after=last if last < found.total - 1 else None)
+    return Jobs(jobs=list(page.values()), after=following)
 
 
 @router.get("/batches/{batch}/{table}.csv", response_class=FileResponse)

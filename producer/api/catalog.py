@@ -7,15 +7,18 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from producer.api.access import Asking
+from producer.api.access import Asking, ForCallers
 from shared import audit, batches
 from shared.catalog import looks, publishing
 from shared.catalog.images import CatalogImage, list_images
 from shared.catalog.publishing import Publication, Which
 
-router = APIRouter(prefix="/v1", tags=["catalogue"])
+Words = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")]
+"""What Postgres can hold."""
+
+router = APIRouter(prefix="/v1", tags=["catalogue"], route_class=ForCallers)
 
 
 class Images(BaseModel):
@@ -41,9 +44,9 @@ class Revert(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    sku: str | None = Field(None, max_length=1000)
+    sku: Words | None = None
     position: int | None = Field(None, ge=0, le=2**31 - 1)
-    collection: str | None = Field(None, max_length=1000)
+    collection: Words | None = None
     batch: str | None = None
 
     @model_validator(mode="after")
@@ -74,7 +77,7 @@ def images(
 
 
 @router.get("/catalog/history")
-def history(asking: Asking, sku: Annotated[str, Query(max_length=1000)]) -> list[Publication]:
+def history(asking: Asking, sku: Annotated[Words, Query()]) -> list[Publication]:
     """Show what was shown of a sku, newest first."""
     with asking.transaction() as connection:
         return publishing.history(connection, asking.merchant_id, sku)

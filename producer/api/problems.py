@@ -63,6 +63,20 @@ def status_of(error: AtelierError) -> int:
     return 500
 
 
+INSIDE = {
+    "database_unavailable": "Postgres does not answer at present",
+    "broker_unavailable": "Redis does not answer at present",
+    "store_unavailable": "the object store does not answer at present",
+    "store_denied": "the object store does not let the service in",
+}
+"""What callers are told of errors whose own words name our servers: those are for the log."""
+
+
+def is_inside(error: AtelierError) -> bool:
+    """Whether an error is between us and a service of ours, whatever it would mean of a caller."""
+    return error.code in INSIDE
+
+
 TITLES = {
     400: "Bad request",
     401: "Unauthorized",
@@ -89,6 +103,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(AtelierError)
     def ours(_: Request, error: AtelierError) -> JSONResponse:
+        if is_inside(error):
+            log.warning("service_failed", code=error.code, error=str(error))
+            return problem(503, INSIDE.get(error.code, "a service does not answer"), error.code, retryable=True)
         return problem(status_of(error), str(error), error.code, retryable=error.retryable)
 
     @app.exception_handler(RequestValidationError)
@@ -99,8 +116,11 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     def http(_: Request, error: HTTPException) -> JSONResponse:
         code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
-        return problem(error.status_code, str(error.detail), code)
+        answer = problem(error.status_code, str(error.detail), code)
+        answer.headers.update(error.headers or {})
+        return answer
 
-    @app.exception_handler(Exception)
-    def bug(_: Request, error: Exception) -> JSONResponse:
-        return problem(500, "Atelier failed on this request: its id is in the log", "internal_error", retryable=True)
+
+def bug() -> JSONResponse:
+    """Return what is told of a bug."""
+    return problem(500, "Atelier failed on this request: its id is in the log", "internal_error", retryable=True)

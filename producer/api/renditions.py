@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import mimetypes
+from pathlib import PurePosixPath
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 from fastapi.responses import RedirectResponse
 
-from producer.api.access import Asking
+from producer.api.access import Asking, ForCallers
 from shared import batches, jobs
 from shared.errors import NotFound
+from shared.settings import Settings
 
-router = APIRouter(prefix="/v1", tags=["renditions"])
+LINK_SECONDS = 300
+MEDIA_TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
+"""Not ``mimetypes``, which knows of WebP only where the system does."""
+
+router = APIRouter(prefix="/v1", tags=["renditions"], route_class=ForCallers)
 
 
 @router.get("/batches/{batch}/jobs/{ordinal}/renditions/{preset}", response_class=Response)
 def rendition(asking: Asking, batch: str, ordinal: Annotated[int, Path(ge=0, le=2**31 - 1)], preset: str) -> Response:
-    """Give the file of an image, or send on to where the store gives it itself."""
+    """Give the file of an image, or send on to where the store gives it itself, if callers can reach that."""
     with asking.transaction() as connection:
         found = batches.find_batch(connection, asking.merchant_id, batch)
         results = jobs.results_between(connection, found.id, ordinal, ordinal)
@@ -26,7 +31,14 @@ def rendition(asking: Asking, batch: str, ordinal: Annotated[int, Path(ge=0, le=
         raise NotFound(f"image {ordinal} of batch {found.id} has no rendition {preset!r}")
     name = made.output.rpartition("/")[2] + "." + made.object_key.rpartition(".")[2]
     store = asking.session.store
-    if url := store.presigned_url(made.object_key, expires_seconds=300, download_name=name):
+    if _is_public(asking.session.settings) and (
+        url := store.presigned_url(made.object_key, expires_seconds=LINK_SECONDS, download_name=name)
+    ):
         return RedirectResponse(url, 307)
-    kind = mimetypes.guess_type(made.object_key)[0] or "application/octet-stream"
+    kind = MEDIA_TYPES.get(PurePosixPath(made.object_key).suffix, "application/octet-stream")
     return Response(store.get(made.object_key), media_type=kind)
+
+
+def _is_public(settings: Settings) -> bool:
+    """Whether callers reach the store: at an address made for them, or because it is that of AWS."""
+    return settings.s3_public_endpoint_url is not None or settings.s3_endpoint_url is None

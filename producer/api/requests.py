@@ -11,7 +11,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from producer.api.problems import TooLarge, problem
+from producer.api.problems import TooLarge, bug, problem
 
 ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 BODY_LIMIT = 4 * 2**20
@@ -28,11 +28,14 @@ log = structlog.get_logger()
 
 
 class Requests:
-    """ASGI middleware. ``upload_limit`` is in bytes."""
+    """ASGI middleware. ``upload_limit`` is in bytes, and that of forms sent to ``uploads``; all else is held in memory.
 
-    def __init__(self, app: ASGIApp, registry: CollectorRegistry, upload_limit: int) -> None:
+    What is not foreseen is answered here and not by the app, so that this answer is as all others, too.
+    """
+
+    def __init__(self, app: ASGIApp, registry: CollectorRegistry, uploads: str, upload_limit: int) -> None:
         self._app = app
-        self._upload_limit = upload_limit
+        self._uploads, self._upload_limit = uploads, upload_limit
         self._seconds = Histogram(
             "atelier_request_seconds", "Requests of the API.", ("method", "route", "status"), registry=registry
         )
@@ -42,7 +45,8 @@ class Requests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(dict(scope["headers"]), receive, send, self._upload_limit)
+        limit = self._upload_limit if scope["path"] == self._uploads else BODY_LIMIT
+        exchange = _Exchange(dict(scope["headers"]), receive, send, limit)
         began = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request=exchange.id):
             try:
@@ -51,6 +55,11 @@ class Requests:
                 if exchange.too_large:
                     refusal = problem(413, _limit_of(exchange.limit), TooLarge.code)
                     await refusal(scope, receive, exchange.answer)
+            except Exception:
+                log.exception("request_failed")
+                if exchange.begun:  # broken off, nobody takes it for whole
+                    raise
+                await bug()(scope, receive, exchange.answer)
             finally:
                 seconds = time.perf_counter() - began
                 route = getattr(scope.get("route"), "path", "none")  # never the path itself: anybody may write those
@@ -63,12 +72,13 @@ class Requests:
 class _Exchange:
     """One request and its answer, as the app sees them."""
 
-    def __init__(self, headers: Mapping[bytes, bytes], receive: Receive, send: Send, upload_limit: int) -> None:
+    def __init__(self, headers: Mapping[bytes, bytes], receive: Receive, send: Send, limit: int) -> None:
         given = headers.get(b"x-request-id", b"").decode("latin-1")
         self.id = given if ID.fullmatch(given) else token_hex(8)
         multipart = headers.get(b"content-type", b"").startswith(b"multipart/form-data")
-        self.limit = upload_limit if multipart else BODY_LIMIT
+        self.limit = limit if multipart else BODY_LIMIT
         self.status = 500
+        self.begun = False
         self._receive, self._send = receive, send
         told = headers.get(b"content-length", b"0")
         self._left = self.limit
@@ -91,7 +101,7 @@ class _Exchange:
     async def answer(self, message: Message) -> None:
         """Send with our headers."""
         if message["type"] == "http.response.start":
-            self.status = message["status"]
+            self.status, self.begun = message["status"], True
             named = {name.lower() for name, _ in message["headers"]}
             extra = [one for one in HEADERS if one[0] not in named]
             message["headers"] = [*message["headers"], *extra, (b"x-request-id", self.id.encode())]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from producer.api.access import Asking
+from producer.api.access import Asking, ForCallers
 from shared.model_versions import champion
 from shared.styles import Style, list_styles
 
-router = APIRouter(prefix="/v1", tags=["styles"])
+router = APIRouter(prefix="/v1", tags=["styles"], route_class=ForCallers)
 
 
 @router.get("/styles")

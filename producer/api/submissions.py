@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from producer.api.access import Caller
 from producer.manifest import open_manifest
+from producer.manifest.extensions import is_image_name
 from producer.submit import Order
 from shared.errors import ManifestError
 from shared.look import Look, parse_mix
@@ -65,8 +66,10 @@ class NewBatch(Wish):
 def order_of_file(caller: Caller, wish: Wish, file: UploadFile, key: str | None) -> Iterator[Order]:
     """Keep an uploaded manifest or archive on a disk, under its own name, while its order is carried out."""
     name = Path(file.filename or "").name
-    if not name or not name.isprintable() or len(name.encode()) > 200:
+    if not name.strip(".") or not name.isprintable() or len(name.encode()) > 200:
         raise ManifestError("the file has no name that can be used: its ending says what kind it is", code="bad_name")
+    if is_image_name(name):
+        raise ManifestError(f"{name} is a picture: send pictures as a ZIP archive", code="unknown_kind")
     with tempfile.TemporaryDirectory(prefix="atelier-upload-") as folder:
         path = Path(folder) / name
         digest = hashlib.sha256()
@@ -74,7 +77,7 @@ def order_of_file(caller: Caller, wish: Wish, file: UploadFile, key: str | None)
             while data := file.file.read(READ_BYTES):
                 digest.update(data)
                 out.write(data)
-        yield _order(caller, wish, path, key or f"{name} {digest.hexdigest()}")
+        yield _order(caller, wish, path, f"{name} {digest.hexdigest()}", key)
 
 
 @contextmanager
@@ -84,10 +87,10 @@ def order_of_images(caller: Caller, new: NewBatch, key: str | None) -> Iterator[
     with tempfile.TemporaryDirectory(prefix="atelier-upload-") as folder:
         path = Path(folder) / "images.jsonl"
         path.write_text("\n".join(lines) + "\n")
-        yield _order(caller, new, path, key or hashlib.sha256("\n".join(lines).encode()).hexdigest())
+        yield _order(caller, new, path, hashlib.sha256("\n".join(lines).encode()).hexdigest(), key)
 
 
-def _order(caller: Caller, wish: Wish, path: Path, identity: str) -> Order:
+def _order(caller: Caller, wish: Wish, path: Path, identity: str, key: str | None) -> Order:
     return Order(
         merchant=caller.merchant,
         manifest=open_manifest([str(path)], allow_local=False),
@@ -96,4 +99,5 @@ def _order(caller: Caller, wish: Wish, path: Path, identity: str) -> Order:
         queue="preview" if wish.preview else "bulk",
         who=caller.who,
         identity=identity,
+        idempotency_key=key,
     )

@@ -116,7 +116,7 @@ def test_a_prefix_of_a_merchants_bucket_goes_in_and_missing_objects_fail_alone(w
     assert json.loads(mixed.stdout)["succeeded"] == 1
 
 
-def test_the_api_takes_an_archive_in_and_sends_on_to_its_renditions(working: Stack, photos: Path) -> None:
+def test_the_api_takes_an_archive_in_and_gives_out_its_renditions(working: Stack, photos: Path) -> None:
     made = working.run("cli", "keys", "create", "--merchant", "webshop", "--name", "tests")
     assert made.returncode == 0, made.stderr
     port = free_port()
@@ -136,10 +136,9 @@ def test_the_api_takes_an_archive_in_and_sends_on_to_its_renditions(working: Sta
         eventually(lambda: shop.get(at).json()["state"] == "finished")
         jobs = shop.get(f"{at}/jobs").json()["jobs"]
         assert [(one["state"], one["code"]) for one in jobs] == [("succeeded", None)] * 3
-        sent_on = shop.get(jobs[0]["renditions"]["jpeg"])
-        assert sent_on.status_code == 307
-        picture = httpx2.get(sent_on.headers["location"]).content
-        assert Image.open(io.BytesIO(picture)).size == (jobs[0]["width"], jobs[0]["height"])
+        picture = shop.get(jobs[0]["renditions"]["jpeg"])  # itself: nobody outside reaches the stack's own S3 server
+        assert (picture.status_code, picture.headers["content-type"]) == (200, "image/jpeg")
+        assert Image.open(io.BytesIO(picture.content)).size == (jobs[0]["width"], jobs[0]["height"])
         assert shop.get("/v1/batches", headers={"Authorization": "Bearer wrong"}).status_code == 401
     process.terminate()
     assert working.finish(process).returncode == 0

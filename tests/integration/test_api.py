@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import io
-import json
+import tempfile
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
+import structlog
 from fastapi.routing import APIRoute
-from filled import FAILED_IN, add_finished, add_waiting
+from filled import FAILED_IN, add_catalog, add_finished, add_waiting
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from prometheus_client import CollectorRegistry, generate_latest
+from requests_by_schema import Known, requests
 from starlette.testclient import TestClient
 
 from producer.api.app import make_app
 from shared import keys
-from shared.database import transaction
+from shared.database import make_engine, transaction
 from shared.merchants import merchant_id
 from shared.session import Session
 
@@ -83,6 +85,28 @@ def test_the_same_again_is_the_same_batch_while_it_runs(shop: TestClient) -> Non
     other = send(key="order-17")
     assert other.json()["batch"] != first.json()["batch"]
     assert send(key="order-17").json()["batch"] == other.json()["batch"]
+
+
+def test_a_submission_under_a_key_is_one_batch_for_good_and_no_other_images_pass_for_it(
+    session: Session, shop: TestClient
+) -> None:
+    def send(image: str, style: str = "udnie", client: TestClient = shop) -> Any:
+        body = {"styles": [style], "images": [{"sku": "mug", "image": f"https://shop.example/{image}"}]}
+        return client.post("/v1/batches", json=body, headers={"Idempotency-Key": "order-17"})
+
+    with ThreadPoolExecutor(4) as at_once:
+        answers = [one.result() for one in [at_once.submit(send, "mug.jpg") for _ in range(4)]]
+    made = [one.json()["batch"] for one in answers if one.status_code in (200, 201)]
+    assert {one.status_code for one in answers} <= {200, 201, 409}
+    assert {one.json()["code"] for one in answers if one.status_code == 409} <= {"submission_under_way", "conflict"}
+    assert len(set(made)) == 1
+    shop.post(f"/v1/batches/{made[0]}/cancel")
+    again = send("mug.jpg").json()
+    assert (again["batch"], again["state"], again["resumed"]) == (made[0], "cancelled", True)
+    for other in (send("lamp.jpg"), send("mug.jpg", "pastel")):
+        assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+    with client_of(session, "other") as stranger:
+        assert send("mug.jpg", client=stranger).status_code == 201
 
 
 def test_a_manifest_may_name_no_path_of_ours_and_no_bucket_that_is_not_allowed(shop: TestClient) -> None:
@@ -215,6 +239,8 @@ def test_errors_are_problems_with_codes(session: Session, shop: TestClient) -> N
         ),
         (shop.get(f"/v1/batches/{uuid4()}"), 404, "not_found"),
         (shop.get("/v1/nothing"), 404, "not_found"),
+        (shop.post("/v1/catalog/revert", json={"sku": "\0"}), 422, "invalid_request"),
+        (shop.get("/v1/catalog/history", params={"sku": "\0"}), 422, "invalid_request"),
         (shop.delete("/v1/batches"), 405, "method_not_allowed"),
         (shop.get("/v1/batches", params={"limit": 10_000}), 422, "invalid_request"),
     ]
@@ -240,6 +266,96 @@ def test_what_is_too_large_is_refused_whether_its_length_is_told_or_not(session:
 
         answer = shop.post("/v1/batches", content=chunks(), headers={"Content-Type": "application/json"})
         assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
+def test_nothing_is_read_of_what_strangers_send_nor_forms_where_none_belong(session: Session) -> None:
+    read = 0
+
+    def form() -> Iterator[bytes]:
+        nonlocal read
+        yield b'--x\r\nContent-Disposition: form-data; name="manifest"; filename="a.csv"\r\n\r\n'
+        for _ in range(10):
+            read += 1
+            yield b"x" * 2**20
+
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    with client_of(session, None) as nobody, client_of(session, "shop") as shop:
+        for method, path in routes(session):
+            url = path.format(batch=uuid4(), ordinal=0, preset="jpeg", action="cancel", table="results")
+            assert nobody.request(method, url, content=form(), headers=kind).status_code == 401
+        assert read == 0
+        refused = shop.post("/v1/batches", content=form(), headers=kind)
+        assert (refused.status_code, refused.json()["code"]) == (413, "too_large")
+
+
+def test_a_form_has_few_fields_and_small_ones(shop: TestClient) -> None:
+    for fields in ({"styles": "x" * 10_000}, {f"field-{number}": "x" for number in range(500)}):
+        answer = shop.post("/v1/batches/manifest", files={"manifest": csv("https://a.example/a.jpg")}, data=fields)
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
+def test_a_file_that_cannot_be_a_manifest_is_refused_and_no_path_of_ours_is_told(shop: TestClient) -> None:
+    for name in ("..", ".", "mug.jpg", "a\0.csv", "x" * 300 + ".csv", "feed", "feed.xls"):
+        answer = shop.post("/v1/batches/manifest", files={"manifest": (name, b"sku,image\n")}, data={"styles": "udnie"})
+        assert answer.status_code == 422, name
+        assert tempfile.gettempdir() not in answer.text
+
+
+def test_a_bug_is_told_by_its_id_alone_with_the_headers_of_all_answers(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("hunter2")
+
+    monkeypatch.setattr("producer.api.styles.list_styles", fails)
+    with client_of(session, "shop") as shop, structlog.testing.capture_logs() as logs:
+        answer = shop.get("/v1/styles", headers={"X-Request-ID": "mine-1"})
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert (answer.headers["x-request-id"], answer.headers["x-content-type-options"]) == ("mine-1", "nosniff")
+    assert "hunter2" not in answer.text
+    assert "request_failed" in [line["event"] for line in logs]
+
+
+def test_who_asks_is_in_the_log_and_the_key_is_not(session: Session) -> None:
+    structlog.configure(processors=[structlog.contextvars.merge_contextvars, kept := structlog.testing.LogCapture()])
+    with client_of(session, "shop") as shop:
+        shop.get("/v1/catalog/history", params={"sku": "private"})
+    structlog.reset_defaults()
+    (line,) = [one for one in kept.entries if one["event"] == "request"]
+    assert line["merchant"] == 1
+    assert line["route"] == "/v1/catalog/history"
+    assert "private" not in str(kept.entries)
+    assert shop.headers["authorization"].removeprefix("Bearer ") not in str(kept.entries)
+
+
+def test_servers_of_ours_that_do_not_answer_are_not_named(session: Session) -> None:
+    away = replace(session, engine=make_engine("postgresql://user:hunter2@127.0.0.1:9/db"))
+    with client_of(session, "shop") as shop, TestClient(make_app(away), headers=shop.headers) as cut:
+        for path in ("/v1/styles", "/readyz"):
+            answer = cut.get(path)
+            assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
+            assert answer.headers["retry-after"]
+            assert "127.0.0.1" not in answer.text
+    away.engine.dispose()
+
+
+def test_a_rendition_is_given_out_by_the_store_only_where_callers_reach_that(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with transaction(session.engine) as connection:
+        batch = add_finished(connection, "shop", 1)
+        key = connection.exec_driver_sql("SELECT object_key FROM renditions").scalar_one()
+    session.store.put(key, b"picture")
+    monkeypatch.setattr(session.store, "presigned_url", lambda *_, **__: "https://s3.example/signed")
+    for own, public, status in (
+        ("http://s3:8333", None, 200),
+        ("http://s3:8333", "https://cdn", 307),
+        (None, None, 307),
+    ):
+        urls = {"s3_endpoint_url": own, "s3_public_endpoint_url": public}
+        with client_of(replace(session, settings=session.settings.model_copy(update=urls)), "shop") as shop:
+            answer = shop.get(f"/v1/batches/{batch.id}/jobs/0/renditions/jpeg", follow_redirects=False)
+        assert answer.status_code == status
 
 
 def test_a_request_has_an_id_a_count_and_no_path_in_its_figures(session: Session) -> None:
@@ -271,42 +387,89 @@ def test_the_catalogue_is_listed_and_its_looks(shop: TestClient) -> None:
     assert {"name", "title", "artist"} <= shop.get("/v1/styles").json()[0].keys()
 
 
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=8,
-)
-ODD_TEXT = st.text(max_size=30) | st.sampled_from(["", "%00", "..", "../..", "'", "\\", "ffffffff", "-1", "9" * 40])
+FEEDS = [
+    "sku,image\nA,https://shop.example/a.jpg\n",
+    '{"sku": "A", "image": "s3://b/a.jpg"}',
+    "sku\n",
+    "\0",
+    "<a><b/></a>",
+]
 
 
 @pytest.fixture
-def fuzzed(session: Session) -> Iterator[tuple[TestClient, list[tuple[str, str]]]]:
-    with client_of(session, "shop") as shop:
-        yield shop, routes(session)
-
-
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(data=st.data())
-def test_nothing_that_is_sent_makes_it_fail(
-    fuzzed: tuple[TestClient, list[tuple[str, str]]], data: st.DataObject
-) -> None:
-    shop, known = fuzzed
-    method, path = data.draw(st.sampled_from(known))
-    parts = {name: data.draw(ODD_TEXT, name) for name in ("batch", "ordinal", "preset", "action", "table")}
-    url = path.format(**{name: quote(value, safe="") for name, value in parts.items()})
-    query = {
-        name: data.draw(ODD_TEXT) for name in data.draw(st.lists(st.sampled_from(["before", "after", "limit", "sku"])))
+def fuzzed(session: Session) -> Iterator[tuple[TestClient, Any, Known]]:
+    with transaction(session.engine) as connection:
+        add_catalog(connection, batch := add_finished(connection, "shop", 3))
+    known: Known = {
+        "batch": [str(batch.id), batch.id.hex[:8], str(uuid4()), "0"],
+        "manifest": FEEDS,
+        "styles": [["udnie"], ["udnie", "pastel:0.5,udnie:0.5"], ["nope"], ["udnie:nan"]],
+        "image": ["https://shop.example/a.jpg", "/etc/passwd", "s3://bucket/a.jpg"],
+        "sku": ["sku", "a\0b"],
+        "crontab": ["30 1 * * *", "0 0 30 2 *", "*/0 * * * *", "1-99999999 * * * *"],
+        "zone": ["UTC", "Europe/Berlin", "../etc/passwd", "a\0"],
+        "preset": ["jpeg", "\0"],
+        "ordinal": [0, 1, 2**31 - 1],
     }
-    rows = st.lists(st.fixed_dictionaries({"sku": ODD_TEXT, "image": ODD_TEXT}), max_size=3)
-    body = data.draw(
-        ANYTHING
-        | st.fixed_dictionaries({"styles": st.lists(ODD_TEXT | st.just("udnie"), max_size=2), "images": rows})
-        | st.fixed_dictionaries({"sku": ODD_TEXT})
+    with client_of(session, "shop") as shop:
+        yield shop, make_app(session).openapi(), known
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(data=st.data())
+def test_nothing_that_is_sent_makes_it_fail(fuzzed: tuple[TestClient, Any, Known], data: st.DataObject) -> None:
+    shop, document, known = fuzzed
+    sent = data.draw(requests(document, known))
+    answer = shop.request(
+        sent.method, sent.url, params=sent.params, headers=sent.headers, content=sent.content, follow_redirects=False
     )
-    content = json.dumps(body).encode() if data.draw(st.booleans()) else data.draw(st.binary(max_size=40))
-    kind = data.draw(st.sampled_from(["application/json", "multipart/form-data; boundary=x", "text/plain", ""]))
-    answer = shop.request(method, url, params=query, content=content, headers={"Content-Type": kind})
-    assert answer.status_code < 500, (method, url, answer.text)
+    assert answer.status_code < 500, (sent, answer.text)
+    if answer.status_code >= 400:
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_jobs_are_listed_by_state_a_page_at_a_time(
+    session: Session, shop: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.job_pages.SEARCHED_AT_ONCE", 64)
+    with transaction(session.engine) as connection:
+        batch = add_finished(connection, "shop", 3 * FAILED_IN)
+
+    def read(state: str, limit: int) -> list[int]:
+        found, after = [], -1
+        while after is not None:
+            query = {"state": state, "limit": limit, "after": after}
+            page = shop.get(f"/v1/batches/{batch.id}/jobs", params=query).json()
+            found += [one["ordinal"] for one in page["jobs"]]
+            after = page["after"]
+        return found
+
+    failed = [FAILED_IN - 1, 2 * FAILED_IN - 1, 3 * FAILED_IN - 1]
+    assert read("failed", 2) == read("failed", 3) == failed
+    assert read("succeeded", 100) == [n for n in range(3 * FAILED_IN) if n not in failed]
+    assert read("queued", 10) == []
+    assert shop.get(f"/v1/batches/{batch.id}/jobs", params={"state": "lost"}).status_code == 422
+
+
+def test_a_schedule_is_set_shown_and_removed_by_its_merchant_alone(session: Session, shop: TestClient) -> None:
+    at = "/v1/schedules/nightly"
+    assert shop.get(at).status_code == 404
+    wish = {"crontab": "30 1 * * *", "zone": "Europe/Berlin", "ends_at": "06:00", "images": 500, "presets": ["webp"]}
+    made = shop.put(at, json=wish)
+    assert made.status_code == 200, made.text
+    assert {name: made.json()[name] for name in wish} == wish
+    assert len(made.json()["next"]) == 3
+    assert shop.get(at).json() == made.json()
+    for wrong in ({"crontab": "0 2 30 2 *"}, {"zone": "X"}, {"ends_at": "25:00"}, {"presets": ["gif"]}, {"images": 0}):
+        assert shop.put(at, json=wish | wrong).status_code in (400, 422), wrong
+    with client_of(session, "other") as other:
+        assert other.get(at).status_code == other.delete(at).status_code == 404
+    with transaction(session.engine) as connection:
+        entry = connection.exec_driver_sql("SELECT who, what FROM audit ORDER BY id DESC LIMIT 1").one()
+    assert entry.what == "schedules set"
+    assert entry.who.startswith("key ")
+    assert shop.delete(at).status_code == 204
+    assert shop.get(at).status_code == 404
 
 
 def test_every_route_is_described(session: Session) -> None:

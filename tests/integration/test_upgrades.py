@@ -65,7 +65,7 @@ def contents(connection: Connection) -> dict[str, Any]:
     left_out = {
         "merchants": " - 'allowed_sources' - 'erasing_at' - 'consents_to_training' - 'gate'",
         "styles": " - 'pictures'",
-        "batches": " - 'gate'",
+        "batches": " - 'gate' - 'idempotency_key'",
         "renditions": " - 'quality'",
     }
     return {
