@@ -1,6 +1,6 @@
 """The stages of an image: each a generator or function that draws on the one before.
 
-fetch → look up identical renditions → decode → generator → protect and blend → encode per preset → put
+fetch → look up identical renditions → decode → generator → protect and blend → measure → encode per preset → put
 
 Sources are fetched and looked up by the page, and some photos are always ahead of the one that is being
 completed, so that the device has something to do meanwhile.

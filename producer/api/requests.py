@@ -55,7 +55,7 @@ class Requests:
                 if exchange.too_large:
                     refusal = problem(413, _limit_of(exchange.limit), TooLarge.code)
                     await refusal(scope, receive, exchange.answer)
-            except Exception:
+            except Exception:  # a bug: the caller gets a problem with an id and no trace of ours
                 log.exception("request_failed")
                 if exchange.begun:  # broken off, nobody takes it for whole
                     raise
