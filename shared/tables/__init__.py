@@ -1,0 +1,41 @@
+"""The tables, by subject. Migrations create them; a test proves that both say the same."""
+
+from shared.tables.catalog import catalog_images, catalog_looks, night_images, nights, pauses, publications, schedules
+from shared.tables.merchants import api_keys, audit, merchants, source_copies
+from shared.tables.models import canaries, model_versions, promotions, style_rows, styles, verdicts
+from shared.tables.schema import QUEUES, metadata
+from shared.tables.training import training_photos, training_runs, training_schedules
+from shared.tables.work import batches, chunks, fair_shares, job_renditions, jobs, renditions, reviews, workers
+
+__all__ = [
+    "QUEUES",
+    "api_keys",
+    "audit",
+    "batches",
+    "canaries",
+    "catalog_images",
+    "catalog_looks",
+    "chunks",
+    "fair_shares",
+    "job_renditions",
+    "jobs",
+    "merchants",
+    "metadata",
+    "model_versions",
+    "night_images",
+    "nights",
+    "pauses",
+    "promotions",
+    "publications",
+    "renditions",
+    "reviews",
+    "schedules",
+    "source_copies",
+    "style_rows",
+    "styles",
+    "training_photos",
+    "training_runs",
+    "training_schedules",
+    "verdicts",
+    "workers",
+]

@@ -1,0 +1,177 @@
+"""The catalogue, what is shown of it, and its nights."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    Table,
+    Text,
+    Time,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from shared.tables.schema import metadata, moment, one_of
+
+catalog_looks = Table(
+    "catalog_looks",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
+    # The narrowest counts: sku before collection before category before default, whose value is empty.
+    Column("scope", Text, nullable=False),
+    Column("value", Text, nullable=False, server_default=text("''")),
+    Column("look", JSONB, nullable=False),
+    # Whether a new trunk, or a style learnt anew, makes the renditions stale.
+    Column("follows_model", Boolean, nullable=False, server_default=text("false")),
+    # A new look is proved before it floods the catalogue.
+    Column("state", Text, nullable=False, server_default=text("'new'")),
+    moment("changed_at", default=True, nullable=False),
+    one_of("scope", "default", "category", "collection", "sku"),
+    one_of("state", "new", "approved", "rejected"),
+    CheckConstraint("(scope = 'default') = (value = '')", name="value"),
+    UniqueConstraint("merchant_id", "scope", "value", name="uq_catalog_looks_scope"),
+)
+
+# What a merchant has for (sku, position). ``content``, ``styled_look`` and ``styled_model`` are digests; the styled
+# ones say of what the newest rendition was made, which is not always the one shown: a revert moves that pointer only.
+catalog_images = Table(
+    "catalog_images",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
+    Column("sku", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    # As on a job: what the merchant named, where the worker reads it, and where the result goes.
+    Column("image", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("output", Text, nullable=False),
+    Column("category", Text, nullable=False, server_default=text("''")),
+    Column("collection", Text, nullable=False, server_default=text("''")),
+    Column("pixels", BigInteger, nullable=False),
+    Column("content", Uuid, nullable=False),
+    Column("styled_content", Uuid),
+    Column("styled_look", Uuid),
+    Column("styled_model", Uuid),
+    # The content that was refused, why and when: it is not tried again every night.
+    Column("refused_content", Uuid),
+    Column("refused_code", Text),
+    moment("refused_at"),
+    # What is shown. No foreign key, since publications name images in turn.
+    Column("publication_id", BigInteger),
+    moment("changed_at", default=True, nullable=False),
+    moment("removed_at"),
+    UniqueConstraint("merchant_id", "sku", "position", name="uq_catalog_images_sku"),
+)
+
+# What was shown for a catalogue image, newest last. A publication names one rendition; those in other formats have
+# the same key. ``before_id`` is the one that a revert goes back to.
+publications = Table(
+    "publications",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
+    Column("image_id", ForeignKey("catalog_images.id", ondelete="CASCADE"), nullable=False),
+    Column("rendition_id", ForeignKey("renditions.id"), nullable=False),
+    Column("before_id", ForeignKey("publications.id", ondelete="SET NULL")),
+    Column("batch_id", ForeignKey("batches.id", ondelete="SET NULL")),
+    Column("action", Text, nullable=False),
+    Column("made_by", Text, nullable=False),
+    moment("made_at", default=True, nullable=False),
+    one_of("action", "publish", "revert", "move"),
+    Index("ix_publications_image_id", "image_id"),
+    Index("ix_publications_rendition_id", "rendition_id"),
+    Index("ix_publications_before_id", "before_id"),
+    Index("ix_publications_batch_id", "batch_id"),
+    Index("ix_publications_made_at", "made_at"),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
+    Column("kind", Text, nullable=False, server_default=text("'nightly'")),
+    # The start of the window, in the zone's time; what has not begun by ``ends_at`` is left for the next night.
+    Column("crontab", Text, nullable=False),
+    Column("zone", Text, nullable=False),
+    Column("ends_at", Time),
+    # See NightRules.
+    Column("rules", JSONB, nullable=False),
+    # Slots up to here are dealt with.
+    moment("since", default=True, nullable=False),
+    one_of("kind", "nightly"),
+    UniqueConstraint("merchant_id", "kind", name="uq_schedules_kind"),
+)
+
+# Whose schedules rest; a row without merchant is everybody's.
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("merchant_id", ForeignKey("merchants.id")),
+    Column("made_by", Text, nullable=False),
+    moment("made_at", default=True, nullable=False),
+    UniqueConstraint("merchant_id", name="uq_pauses_merchant_id", postgresql_nulls_not_distinct=True),
+)
+
+nights = Table(
+    "nights",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
+    # NULL: planned by hand.
+    Column("schedule_id", ForeignKey("schedules.id", ondelete="SET NULL")),
+    moment("slot", nullable=False),
+    moment("ends_at"),
+    Column("state", Text, nullable=False, server_default=text("'planning'")),
+    Column("lease", Integer, nullable=False, server_default=text("0")),
+    moment("lease_expires_at"),
+    Column("rules", JSONB, nullable=False),
+    # The plan as it was made: counts by reason, what it takes and costs, warnings.
+    Column("plan", JSONB),
+    Column("batch_id", ForeignKey("batches.id", ondelete="SET NULL")),
+    Column("proof", Text, nullable=False, server_default=text("'none'")),
+    Column("proof_batch_id", ForeignKey("batches.id", ondelete="SET NULL")),
+    moment("proof_until"),
+    Column("judged_by", Text),
+    moment("created_at", default=True, nullable=False),
+    moment("settled_at"),
+    one_of("state", "planning", "planned", "missed", "failed"),
+    one_of("proof", "none", "waiting", "approved", "rejected"),
+    UniqueConstraint("schedule_id", "slot", name="uq_nights_slot"),
+    Index("ix_nights_merchant_id", "merchant_id", text("id DESC")),
+    Index("ix_nights_unsettled", "id", postgresql_where=text("settled_at IS NULL")),
+    Index("uq_nights_batch_id", "batch_id", unique=True),
+    Index("ix_nights_proof_batch_id", "proof_batch_id"),
+)
+
+# Which catalogue image a job of a night is for, why, and the digests it will have once it is styled.
+night_images = Table(
+    "night_images",
+    metadata,
+    Column("batch_id", Uuid, primary_key=True),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    Column("merchant_id", BigInteger, nullable=False),
+    Column("image_id", BigInteger, nullable=False),
+    Column("look_id", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("content", Uuid, nullable=False),
+    Column("look", Uuid, nullable=False),
+    Column("model", Uuid, nullable=False),
+    ForeignKeyConstraint(
+        ["batch_id", "merchant_id"], ["batches.id", "batches.merchant_id"], name="fk_night_images_batch",
+        ondelete="CASCADE",
+    ),
+    one_of("reason", "missing", "source_changed", "look_changed", "model_changed"),
+)  # fmt: skip

@@ -1,0 +1,203 @@
+"""Batches, chunks and jobs, what became of them, and who works on them."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from shared.tables.schema import QUEUES, count, metadata, moment, one_of
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=text("uuidv7()")),
+    Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("look", JSONB, nullable=False),
+    Column("presets", ARRAY(Text), nullable=False),
+    Column("model_version_id", ForeignKey("model_versions.id"), nullable=False),
+    # The style rows the batch started with, by name: a style relearnt in between changes nothing here.
+    Column("style_rows", JSONB, nullable=False),
+    Column("intake", Text, nullable=False, server_default=text("'receiving'")),
+    Column("state", Text, nullable=False, server_default=text("'running'")),
+    Column("paused", Boolean, nullable=False, server_default=text("false")),
+    # Identifies the input, so that an interrupted submission resumes at its last row.
+    Column("fingerprint", Text, nullable=False),
+    # The client's own name for the submission: sent again, however late, it is the same batch.
+    Column("idempotency_key", Text),
+    Column("input_columns", ARRAY(Text), nullable=False),
+    # The merchant's, when the batch began.
+    Column("gate", JSONB),
+    count("rows_read"),
+    count("total"),
+    count("succeeded"),
+    count("failed"),
+    count("cancelled"),
+    count("reused"),
+    moment("created_at", default=True, nullable=False),
+    moment("finished_at"),
+    one_of("queue", *QUEUES),
+    one_of("intake", "receiving", "sealed"),
+    one_of("state", "running", "finished", "cancelled"),
+    CheckConstraint("succeeded + failed + cancelled <= total AND reused <= succeeded", name="counters"),
+    UniqueConstraint("id", "merchant_id", name="uq_batches_merchant"),
+    UniqueConstraint("merchant_id", "idempotency_key", name="uq_batches_idempotency_key"),
+    Index("ix_batches_running", "queue", "merchant_id", "id", postgresql_where=text("state = 'running'")),
+    Index("ix_batches_merchant_id", "merchant_id", text("id DESC")),
+    Index("ix_batches_failed", "id", postgresql_where=text("failed > 0")),
+    Index("ix_batches_fingerprint", "merchant_id", "fingerprint", postgresql_where=text("state = 'running'")),
+    Index("ix_batches_finished_at", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
+    Index("ix_batches_cancelling", "id", postgresql_where=text("state = 'cancelled' AND finished_at IS NULL")),
+)
+
+chunks = Table(
+    "chunks",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("batch_id", ForeignKey("batches.id"), nullable=False),
+    Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("first_ordinal", Integer, nullable=False),
+    Column("last_ordinal", Integer, nullable=False),
+    Column("pixels", BigInteger, nullable=False),
+    Column("state", Text, nullable=False, server_default=text("'waiting'")),
+    moment("next_attempt_at", default=True, nullable=False),
+    moment("dispatched_at"),
+    Column("lease", Integer, nullable=False, server_default=text("0")),
+    moment("lease_expires_at"),
+    Column("worker_id", Uuid),
+    # Workers that died with this chunk; after the first it is redone one image at a time,
+    # the ordinal in hand recorded before it is touched.
+    Column("deaths", SmallInteger, nullable=False, server_default=text("0")),
+    Column("ordinal_in_hand", Integer),
+    one_of("queue", *QUEUES),
+    one_of("state", "waiting", "dispatched", "done", "cancelled"),
+    Index("ix_chunks_waiting", "batch_id", "id", postgresql_where=text("state = 'waiting'")),
+    Index("ix_chunks_dispatched", "queue", "dispatched_at", postgresql_where=text("state = 'dispatched'")),
+    Index("ix_chunks_leased", "lease_expires_at", postgresql_where=text("lease_expires_at IS NOT NULL")),
+    Index("uq_chunks_first_ordinal", "batch_id", "first_ordinal", unique=True),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("batch_id", Uuid, primary_key=True),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    Column("merchant_id", BigInteger, nullable=False),
+    Column("line", Integer, nullable=False),
+    Column("sku", Text, nullable=False),
+    # What the merchant named, where the worker reads it (store: or s3:), and where the result goes.
+    Column("image", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("output", Text, nullable=False),
+    Column("look", JSONB, nullable=False),
+    Column("input", JSONB, nullable=False),
+    Column("state", Text, nullable=False, server_default=text("'queued'")),
+    Column("reused", Boolean, nullable=False, server_default=text("false")),
+    Column("code", Text),
+    Column("message", Text),
+    Column("retryable", Boolean, nullable=False, server_default=text("false")),
+    Column("attempts", SmallInteger, nullable=False, server_default=text("0")),
+    Column("deaths", SmallInteger, nullable=False, server_default=text("0")),
+    moment("next_attempt_at"),
+    # One check for both: each costs more than the rest of the insert, and this one also says that the merchant
+    # is the batch's.
+    ForeignKeyConstraint(["batch_id", "merchant_id"], ["batches.id", "batches.merchant_id"], name="fk_jobs_batch"),
+    one_of("state", "queued", "succeeded", "failed", "cancelled"),
+    Index("ix_jobs_failed", "batch_id", "ordinal", postgresql_where=text("state = 'failed'")),
+)
+
+renditions = Table(
+    "renditions",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
+    Column("source_sha256", Text, nullable=False),
+    Column("look_sha256", Text, nullable=False),
+    Column("trunk_sha256", Text, nullable=False),
+    Column("preset", Text, nullable=False),
+    Column("pipeline_version", Integer, nullable=False),
+    Column("object_key", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    # Figures, see Quality.
+    Column("quality", JSONB),
+    moment("created_at", default=True, nullable=False),
+    UniqueConstraint(
+        "merchant_id", "source_sha256", "look_sha256", "trunk_sha256", "preset", "pipeline_version",
+        name="uq_renditions_key",
+    ),
+    Index("ix_renditions_object_key", "object_key"),
+)  # fmt: skip
+
+job_renditions = Table(
+    "job_renditions",
+    metadata,
+    Column("batch_id", Uuid, primary_key=True),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    Column("preset", Text, primary_key=True),
+    Column("rendition_id", ForeignKey("renditions.id"), nullable=False),
+    ForeignKeyConstraint(["batch_id", "ordinal"], ["jobs.batch_id", "jobs.ordinal"], name="fk_job_renditions_job"),
+    Index("ix_job_renditions_rendition_id", "rendition_id"),
+)
+
+# Images whose renditions a gate holds back from the catalogue.
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("batch_id", Uuid, primary_key=True),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
+    Column("state", Text, nullable=False, server_default=text("'waiting'")),
+    Column("reason", Text),
+    Column("who", Text),
+    moment("made_at", default=True, nullable=False),
+    moment("judged_at"),
+    ForeignKeyConstraint(
+        ["batch_id", "ordinal"], ["jobs.batch_id", "jobs.ordinal"], name="fk_reviews_job", ondelete="CASCADE"
+    ),
+    one_of("state", "waiting", "approved", "rejected"),
+    Index("ix_reviews_merchant_id", "merchant_id", "state", "batch_id", "ordinal"),
+)
+
+# Virtual time of weighted fair queueing: who has had the least of a queue is served next.
+fair_shares = Table(
+    "fair_shares",
+    metadata,
+    Column("merchant_id", ForeignKey("merchants.id"), primary_key=True),
+    Column("queue", Text, primary_key=True),
+    Column("virtual_time", Double, nullable=False, server_default=text("0")),
+    one_of("queue", *QUEUES),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("device", Text, nullable=False),
+    Column("slots", Integer, nullable=False),
+    moment("started_at", default=True, nullable=False),
+    moment("heartbeat_at", default=True, nullable=False),
+)
