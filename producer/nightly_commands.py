@@ -39,17 +39,31 @@ def register(app: typer.Typer) -> None:
 
 def nightly(
     merchant: Merchant = LOCAL_MERCHANT,
+    everybody: Annotated[bool, typer.Option("--all", help="Of all whose schedules do not rest.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and change nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Plan a night now: what is stale, and why, becomes a batch behind all other work."""
     now = datetime.now(UTC)
     with open_session(configured(), lasting=not dry_run) as session:
-        plan = _rehearse(session, merchant, now) if dry_run else _plan(session, merchant, now)
+        begin = _rehearse if dry_run else _plan
+        plans = {name: begin(session, name, now) for name in (_awake(session) if everybody else [merchant])}
+        if not dry_run:
+            tell_workers(session.engine, session.broker)
     if as_json:
-        print_json(plan)
-    else:
+        print_json([{"merchant": name} | plan for name, plan in plans.items()] if everybody else plans[merchant])
+        return
+    for name, plan in plans.items():
+        if everybody:
+            print_line(name)
         _print_plan(plan)
+    if not plans:
+        note("no merchant has a schedule that does not rest: `atelier schedules set` sets one")
+
+
+def _awake(session: Session) -> list[str]:
+    with transaction(session.engine) as connection:
+        return [one.merchant for one in schedules.list_schedules(connection) if not one.paused]
 
 
 def _rehearse(session: Session, merchant: str, now: datetime) -> dict[str, Any]:
@@ -67,12 +81,10 @@ def _plan(session: Session, merchant: str, now: datetime) -> dict[str, Any]:
         night_id = nights.begin_now(connection, mine, schedule.rules if schedule else NightRules(), now)
         audit.record(connection, audit.operator(), "nightly", mine, {"night": night_id})
     plan_waiting(session.engine, session.settings, now, only=night_id)
-    tell_workers(session.engine, session.broker)
     with scope(session.engine, merchant) as (connection, mine):
         night = nights.get_night(connection, mine, night_id)
     found = {"night": night.id, "state": night.state, "batch": night.batch_id}
-    found |= {"proof_id": night.proof_id, "proof_batch": night.proof_batch_id}
-    return (night.plan or {}) | found
+    return (night.plan or {}) | found | {"proof_id": night.proof_id, "proof_batch": night.proof_batch_id}
 
 
 def _print_plan(plan: dict[str, Any]) -> None:
