@@ -134,7 +134,7 @@ def submit(
         if wait:
             try:
                 with show_progress(quiet=as_json) as show:
-                    batch = wait_for_batch(session, batch, show)
+                    batch = wait_for_batch(session, batch, show, tell=note)
             except KeyboardInterrupt:
                 note(f"detached; the batch goes on. To look: atelier status {batch.id}")
                 raise typer.Exit(EXIT_INTERRUPTED) from None
