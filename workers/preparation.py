@@ -84,7 +84,7 @@ def prepare(workshop: Workshop, run: TrainingRun) -> Prepared:
     if run.state == "collecting":
         return _begin(workshop, run, styles, start, progress)
     config = TrainConfig.from_json(run.config)
-    vgg = _features(workshop)
+    vgg = features(workshop)
     if workshop.data is None or workshop.data_of != run.id:
         photos = _same_photos(workshop, run, config, progress)
         workshop.hold(run.id, TrainingData(photos, _style_set(workshop, styles, config, vgg)))
@@ -106,7 +106,7 @@ def _begin(
     )
     found = _collect(workshop, run, _short_px(config), progress)
     _measure(workshop, run, found)
-    vgg = _features(workshop, found)
+    vgg = features(workshop, found)
     photos = PhotoSet.of(found.pixels, data_hash=data_hash(found.merchants))
     data = workshop.hold(run.id, TrainingData(photos, _style_set(workshop, styles, config, vgg)))
     if run.depth == "style" and len(styles) == 1:
@@ -211,7 +211,7 @@ def _short_px(config: TrainConfig) -> int:
     return max(SHORT_PX, *(stage.crop_px for stage in config.stages))
 
 
-def _features(workshop: Workshop, found: Collected | None = None) -> Vgg:
+def features(workshop: Workshop, found: Collected | None = None) -> Vgg:
     """Return the VGG-19 features, read once for a process."""
     if workshop.vgg is None:
 

@@ -9,6 +9,11 @@ from dataclasses import dataclass
 from shared.errors import UsageError
 from shared.promotion.verdicts import Verdict
 
+NEVER = "never"
+
+BY_RULE = "rule"
+"""Who promotes, or returns a canary, by rule."""
+
 SURE = 1.645
 """Standard errors that an improvement must be away from none: chance alone gets so far once in twenty verdicts."""
 
@@ -42,6 +47,19 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Mandate:
+    """A rule, in whose name it is applied, and the share of the new batches that a candidate gets first, if any.
+
+    ``whose`` is said before the reason, as which training run it is the rule of.
+    """
+
+    rule: Rule
+    who: str = BY_RULE
+    whose: str = ""
+    canary: float = 0.0
+
+
+@dataclass(frozen=True)
 class Decision:
     """Whether to promote, and why or why not."""
 
@@ -51,8 +69,8 @@ class Decision:
 
 def decide(verdict: Verdict, rule: Rule) -> Decision:
     """Apply a rule. What a verdict does not know of is never promoted by rule: a style missing or unmeasured."""
-    if rule.kind == "never":
-        return Decision(False, "the rule is to promote never by itself")
+    if rule.kind == NEVER:
+        return Decision(False, "its rule is to promote never by itself")
     for what, names in (("has no row of", verdict.missing), ("was not measured in", verdict.unmeasured)):
         if names:
             return Decision(False, f"the candidate {what} {', '.join(names)}")

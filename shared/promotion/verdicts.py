@@ -162,18 +162,45 @@ class StoredVerdict:
 COLUMNS = "id, candidate_id, champion_id, figures, sheet_key, made_by, made_at"
 
 
+@dataclass(frozen=True)
+class Sheet:
+    """A stored contact sheet, and the merchants whose photos it shows: it is there as long as all agree."""
+
+    key: str
+    merchants: Sequence[int] = ()
+
+
 def add_verdict(
-    connection: Connection, pair: tuple[int, int], figures: Mapping[str, Any], sheet_key: str | None, who: str
+    connection: Connection, pair: tuple[int, int], figures: Mapping[str, Any], sheet: Sheet | None, who: str
 ) -> StoredVerdict:
     """Keep a verdict on ``pair``, the ids of candidate and champion; ``figures`` holds what ``as_json`` gave."""
     row = connection.execute(
         text(f"""
-        INSERT INTO verdicts (candidate_id, champion_id, figures, sheet_key, made_by)
-        VALUES (:candidate, :champion, CAST(:figures AS jsonb), :sheet, :who) RETURNING {COLUMNS}
+        INSERT INTO verdicts (candidate_id, champion_id, figures, sheet_key, merchants, made_by)
+        VALUES (:candidate, :champion, CAST(:figures AS jsonb), :sheet, :merchants, :who) RETURNING {COLUMNS}
         """),
-        {"candidate": pair[0], "champion": pair[1], "figures": json.dumps(figures), "sheet": sheet_key, "who": who},
+        {
+            "candidate": pair[0],
+            "champion": pair[1],
+            "figures": json.dumps(figures),
+            "sheet": sheet.key if sheet else None,
+            "merchants": list(sheet.merchants) if sheet else [],
+            "who": who,
+        },
     )
     return StoredVerdict(*row.one())
+
+
+def forget_sheets(connection: Connection, merchant: int) -> list[str]:
+    """Let no verdict show a merchant's photos any more; return the keys of the contact sheets, to be deleted."""
+    rows = connection.execute(
+        text("""
+        UPDATE verdicts v SET sheet_key = NULL, merchants = '{}' FROM verdicts before
+        WHERE v.id = before.id AND v.merchants @> ARRAY[CAST(:merchant AS bigint)] RETURNING before.sheet_key
+        """),
+        {"merchant": merchant},
+    )
+    return [key for key in rows.scalars() if key is not None]
 
 
 def latest_verdict(connection: Connection, candidate_id: int, champion_id: int) -> StoredVerdict | None:

@@ -13,9 +13,7 @@ from shared.database import Lock, lock, transaction
 from shared.model_versions import Change, note_change
 from shared.promotion import comparison
 from shared.promotion.canaries import Canary, end_canary, running_canary
-
-BY_RULE = "rule"
-"""Who returns a canary."""
+from shared.promotion.rules import BY_RULE
 
 OUR_FAULT = ("internal_error", "crashed_worker")
 """Codes of failures that no image and no source is to blame for."""

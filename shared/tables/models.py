@@ -40,8 +40,9 @@ verdicts = Table(
     Column("candidate_id", ForeignKey("model_versions.id"), nullable=False),
     Column("champion_id", ForeignKey("model_versions.id"), nullable=False),
     Column("figures", JSONB, nullable=False),
-    # The contact sheet.
+    # The contact sheet, and the merchants whose photos it shows.
     Column("sheet_key", Text),
+    Column("merchants", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
     Column("made_by", Text, nullable=False),
     moment("made_at", default=True, nullable=False),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
+    Double,
     ForeignKey,
     Identity,
     Index,
@@ -63,6 +64,10 @@ training_runs = Table(
     # The last two saved states (key, sha256, step), newest last.
     Column("saved", JSONB, nullable=False, server_default=text("'[]'")),
     Column("candidate_id", ForeignKey("model_versions.id")),
+    # What became of the candidate: the rule that may promote it, by way of a canary or at once, and the verdict.
+    Column("rule", Text, nullable=False, server_default=text("'never'")),
+    Column("canary_share", Double),
+    Column("verdict_id", ForeignKey("verdicts.id")),
     Column("lease", Integer, nullable=False, server_default=text("0")),
     moment("lease_expires_at"),
     moment("next_attempt_at", default=True, nullable=False),
@@ -74,7 +79,7 @@ training_runs = Table(
     moment("started_at"),
     moment("finished_at"),
     one_of("trigger", "schedule", "admin", "new_style", "drift"),
-    one_of("state", "queued", "collecting", "training", "finished", "failed", "cancelled"),
+    one_of("state", "queued", "collecting", "training", "comparing", "finished", "failed", "cancelled"),
     one_of("depth", "style", "decoder", "all"),
     UniqueConstraint("schedule_id", "slot", name="uq_training_runs_slot"),
     Index("ix_training_runs_active", "id", postgresql_where=text("finished_at IS NULL")),

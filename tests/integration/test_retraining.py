@@ -47,7 +47,7 @@ def atelier(session: Session, monkeypatch: pytest.MonkeyPatch) -> Command:
 def test_a_run_ends_as_a_candidate_with_its_rows_and_the_champion_stays(school: School) -> None:
     school.merchant("shop", range(16))
     run = school.train(school.queue())
-    assert (run.state, run.step, run.code, run.message) == ("finished", 4, None, None)
+    assert (run.state, run.step, run.code) == ("finished", 4, None)
     assert [entry["step"] for entry in run.curve] == [0, 2, 4]
     with transaction(school.session.engine) as connection:
         known = champion(connection)
