@@ -38,7 +38,7 @@ TINY = Architecture(width=4, blocks=1)
 QUICK = {"crop_px": 32, "crops": 1, "style_px": 64, "validate_every": 2, "rate": 1e-3}
 
 
-def picture(seed: int, *, light: int = 0, side: int = 72) -> bytes:
+def picture(seed: int, *, light: int = 0, side: int = 40) -> bytes:
     """A picture of coarse noise, all different; ``light`` is the least level."""
     coarse = Image.fromarray(np.random.default_rng(seed).integers(light, 256, (9, 9, 3), dtype=np.uint8))
     found = io.BytesIO()
@@ -77,7 +77,7 @@ class School:
     def style(self, name: str, seed: int, merchant: int | None = None) -> None:
         """Let a style be known by its picture alone, or give one a picture."""
         path = self.folder / f"{name}.png"
-        path.write_bytes(picture(seed))
+        path.write_bytes(picture(seed, side=72))
         hashes = put_pictures(self.session.store, [path])
         with transaction(self.session.engine) as connection:
             style = add_style(connection, Style(name, name, "", "", ""), merchant=merchant)

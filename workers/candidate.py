@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,21 @@ from workers.model.vgg import Vgg
 
 MINIBATCH = 4
 """Styles of one photo that are painted and looked at together: VGG-19 needs 40 MB for each at 384 px."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A photo (1, 3, H, W) in [0, 1], its name, and what VGG-19 sees in it: the same for all that paint it."""
+
+    name: str
+    pixels: Tensor
+    features: Mapping[str, Tensor]
+
+    @classmethod
+    @torch.inference_mode()
+    def of(cls, name: str, pixels: Tensor, vgg: Vgg) -> Seen:
+        """Look at a photo."""
+        return cls(name, pixels, vgg(pixels))
 
 
 class Candidate:
@@ -90,17 +106,16 @@ class Candidate:
             self.agreed[style.name].append(float(found == before))
 
     @torch.inference_mode()
-    def sit(self, photo: Tensor, name: str, vgg: Vgg, progress: Callable[[], None] = lambda: None) -> None:
-        """Paint a photo (1, 3, H, W) in every style and measure what comes out; ``progress`` is told of each part."""
-        features = vgg(photo)
-        cells: list[Cell | None] = [Cell(thumbnail(to_picture(photo[0])), name)]
+    def sit(self, photo: Seen, vgg: Vgg, progress: Callable[[], None] = lambda: None) -> None:
+        """Paint a photo in every style and measure what comes out; ``progress`` is told of each part."""
+        cells: list[Cell | None] = [Cell(thumbnail(to_picture(photo.pixels[0])), photo.name)]
         for start in range(0, len(self.styles), MINIBATCH):
             part = slice(start, start + MINIBATCH)
             progress()
-            painted = self.paint(photo, part)
-            found = measure(painted, photo, features, self.targets[part], vgg)
+            painted = self.paint(photo.pixels, part)
+            found = measure(painted, photo.pixels, photo.features, self.targets[part], vgg)
             for style, figures, picture in zip(self.styles[part], found, painted, strict=True):
-                self.figures[style.name].append(figures | {"white_kept": shipped_white(picture, photo[0])})
+                self.figures[style.name].append(figures | {"white_kept": shipped_white(picture, photo.pixels[0])})
                 cells.append(
                     Cell(
                         thumbnail(to_picture(picture)),

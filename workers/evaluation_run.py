@@ -12,7 +12,7 @@ import torch
 
 from shared.errors import UsageError
 from shared.settings import Settings
-from workers.candidate import Candidate
+from workers.candidate import Candidate, Seen
 from workers.contact_sheet import contact_sheet, side_by_side
 from workers.evaluation_files import EvaluationFiles
 from workers.features import MOST_PHOTOS, load_vgg
@@ -55,9 +55,9 @@ def evaluate_from_files(
         raise UsageError(f"cannot write to --out {files.out}: {error.strerror}") from error
     for number, path in enumerate(panel.photos, 1):
         tell(f"photo {number} of {len(panel.photos)}: {path.name}")
-        photo = panel.load(path).to(device)
+        seen = Seen.of(path.stem, panel.load(path).to(device), vgg)
         for candidate in candidates:
-            candidate.sit(photo, path.stem, vgg)
+            candidate.sit(seen, vgg)
     for number, path in enumerate(shaken.photos, 1):
         tell(f"shaking photo {number} of {len(shaken.photos)}: {path.name}")
         photo = shaken.load(path).to(device)

@@ -23,7 +23,7 @@ from shared.promotion.promotions import lost_styles
 from shared.promotion.verdicts import Sheet, judge
 from shared.store import ObjectStore
 from shared.styles import list_styles, style_rows
-from workers.candidate import Candidate
+from workers.candidate import Candidate, Seen
 from workers.contact_sheet import contact_sheet, side_by_side
 from workers.model.checkpoint import Checkpoint, trunk_from_bytes
 from workers.model.config import StyleSource
@@ -140,9 +140,10 @@ def measure_pair(pair: Pair, material: Material, vgg: Vgg, progress: Callable[[s
         for one in (pair.champion, pair.candidate)
     )
     for number, (name, photo) in enumerate(material.panel, 1):
+        seen = Seen.of(name, photo.to(device), vgg)
         for candidate in (other, mine):
             where = f"photo {number} of {len(material.panel)}, {name}, by {candidate.name}"
-            candidate.sit(photo.to(device), name, vgg, partial(progress, where))
+            candidate.sit(seen, vgg, partial(progress, where))
     unmeasured = sorted({style.name for style in pair.styles} - material.styles.keys())
     verdict = judge(mine.figures, other.figures, missing=pair.lost, unmeasured=unmeasured)
     figures = verdict.as_json() | {
