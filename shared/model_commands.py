@@ -15,6 +15,7 @@ from shared.model_versions import Change
 from shared.promotion.canaries import parse_share, start_canary, stop_canary
 from shared.promotion.overview import Overview, list_versions, show_version
 from shared.promotion.promotions import Promoted, Wish, promote, promote_command, retire, rollback
+from shared.promotion.verdict_notes import notes
 from shared.session import Session, open_session
 from shared.settings import load_settings
 
@@ -56,6 +57,8 @@ def models_show(version: Version, as_json: JsonOption = False) -> None:
         print_line(f"{entry['at'].astimezone(UTC):%Y-%m-%d %H:%M}  {entry['kind']} by {entry['who']}{why}")
     for verdict in found["verdicts"]:
         print_line(_verdict_line(verdict))
+        for line in notes(verdict["figures"]):
+            print_line(f"  {line}")
     if found["canary"]:
         for line in _canary_lines(found["canary"]):
             print_line(line)
@@ -133,16 +136,13 @@ def _line(one: Overview) -> str:
 
 def _verdict_line(verdict: dict[str, Any]) -> str:
     figures = verdict["figures"]
-    change, error = (_share(figures[name]) for name in ("change", "error"))
+    change = "–" if figures["change"] is None else f"{figures['change']:+.1%}"
+    error = "–" if figures["error"] is None else f"{figures['error']:.1%}"
     against = f"verdict {verdict['id']} against {verdict['champion_id']}"
     made = verdict["made_at"].astimezone(UTC)
     return (
         f"{made:%Y-%m-%d %H:%M}  {against}: {change} ± {error} on {figures['photos']} photos, by {verdict['made_by']}"
     )
-
-
-def _share(figure: float | None) -> str:
-    return "–" if figure is None else f"{figure:+.1%}"
 
 
 def _canary_lines(canary: dict[str, Any]) -> list[str]:

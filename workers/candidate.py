@@ -51,23 +51,25 @@ class Candidate:
     """A generator that is measured: its trunk, rows and styles, and what was found so far."""
 
     def __init__(
-        self, name: str, checkpoint: Checkpoint, images: Mapping[str, Sequence[Tensor]], vgg: Vgg, device: torch.device
+        self,
+        name: str,
+        checkpoint: Checkpoint,
+        images: Mapping[str, Sequence[Tensor]],
+        targets: StyleTargets,
+        device: torch.device,
     ) -> None:
-        """Look at the images of the styles that are to be measured, uint8 (3, H, W), by their names."""
+        """Take the images, uint8 (3, H, W), of the styles to be measured, in the order of the targets."""
         self.name = name
         self.trunk_sha256 = checkpoint.trunk_sha256
-        self.styles = [style for style in checkpoint.styles if style.name in images]
-        self.images = [images[style.name] for style in self.styles]
+        about = {style.name: style for style in checkpoint.styles}
+        self.styles = [about[name] for name in images]
         self.generator = trunk_from_bytes(checkpoint.trunk).to(device).to(memory_format=torch.channels_last)
         self.rows = torch.stack([row_from_bytes(checkpoint.rows[style.name]) for style in self.styles]).to(device)
-        self.targets = StyleTargets.of(self.images, vgg, device)
+        self.targets = targets
         self.figures: dict[str, list[Figures]] = {style.name: [] for style in self.styles}
         self.agreed: dict[str, list[float]] = {style.name: [] for style in self.styles}
         self.shaken: dict[str, list[Figures]] = {style.name: [] for style in self.styles}
-        heads = [
-            Cell(thumbnail(to_picture(own[0] / 255)), style.name)
-            for own, style in zip(self.images, self.styles, strict=True)
-        ]
+        heads = [Cell(thumbnail(to_picture(own[0] / 255)), name) for name, own in images.items()]
         self.sheet: list[list[Cell | None]] = [[None, *heads]]
 
     @classmethod
@@ -80,7 +82,7 @@ class Candidate:
         images = {
             style.name: [load_image(path, STYLE_PX) for path in style_files(style, files.styles)] for style in styles
         }
-        return cls(str(folder), checkpoint, images, vgg, device)
+        return cls(str(folder), checkpoint, images, StyleTargets.of(list(images.values()), vgg, device), device)
 
     def paint(self, photo: Tensor, part: slice) -> Tensor:
         """Paint a photo (1, 3, H, W) in some of the styles: (S, 3, H, W)."""

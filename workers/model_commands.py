@@ -13,6 +13,7 @@ from shared.errors import UsageError
 from shared.logs import configure_logs
 from shared.promotion.promotions import promote_by_rule
 from shared.promotion.rules import Mandate, Rule
+from shared.promotion.verdict_notes import notes
 from shared.promotion.verdicts import StoredVerdict
 from shared.session import open_session
 from shared.settings import load_settings
@@ -108,10 +109,7 @@ def verdict_table(stored: StoredVerdict) -> list[str]:
         )
     table = aligned(lines)
     table.append(f"all: {verdict.change:+.1%} ± {verdict.error:.1%} on {verdict.photos} photos")
-    for what, names in (("the candidate has no row of", verdict.missing), ("not measured", verdict.unmeasured)):
-        if names:
-            table.append(f"{what}: {', '.join(names)}")
-    return table
+    return table + notes(stored.figures)
 
 
 def _shown(figure: Any, spec: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -19,17 +19,19 @@ from torch import Tensor
 from shared.database import transaction
 from shared.errors import Conflict, UsageError
 from shared.model_versions import ModelVersion, champion, version_of
-from shared.promotion.promotions import lost_styles
+from shared.promotion.promotions import lost_styles, own_styles
 from shared.promotion.verdicts import Sheet, judge
 from shared.store import ObjectStore
 from shared.styles import list_styles, style_rows
 from workers.candidate import Candidate, Seen
-from workers.contact_sheet import contact_sheet, side_by_side
+from workers.contact_sheet import Cell, contact_sheet, side_by_side
 from workers.model.checkpoint import Checkpoint, trunk_from_bytes
 from workers.model.config import StyleSource
-from workers.model.evaluation import STYLE_PX, summary
+from workers.model.evaluation import STYLE_PX, StyleTargets, summary
 from workers.model.vgg import Vgg
+from workers.painter import Painter
 from workers.studio import verified_object
+from workers.worn import Dresser, Eyes, Worn, measure_worn
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,15 @@ class Measured:
 
 @dataclass(frozen=True)
 class Pair:
-    """Whom is measured beside whom; ``lost`` are the styles that the champion knows and the candidate does not."""
+    """Whom is measured beside whom.
+
+    ``lost`` are the styles that the champion knows and the candidate does not, ``own`` what becomes of merchants' own.
+    """
 
     candidate: Measured
     champion: Measured
     lost: Sequence[str]
+    own: Mapping[str, Mapping[str, int]]
 
     @property
     def ids(self) -> tuple[int, int]:
@@ -68,13 +74,17 @@ class Material:
     ``panel``      photos that no training saw, each with a name for the contact sheet, (1, 3, H, W) in [0, 1].
     ``px``         long side of the photos at most.
     ``data_sha256``  names the panel: the photos' contents and ``px``.
-    ``merchants``  whose photos they are, where they are merchants'.
+    ``worn``       photos in their looks, in parts that are reported each for itself, by name.
+    ``working_px`` long side at which those are painted at most.
+    ``merchants``  whose photos all these are, where they are merchants'.
     """
 
     styles: Mapping[str, Sequence[Tensor]]
     panel: Sequence[tuple[str, Tensor]]
     px: int
     data_sha256: str
+    worn: Mapping[str, Sequence[Worn]] = field(default_factory=dict)
+    working_px: int = 768
     merchants: Sequence[int] = ()
 
 
@@ -97,7 +107,7 @@ def load_pair(engine: Engine, store: ObjectStore, candidate_id: int, champion_id
             raise Conflict(f"model version {other.id} would be compared with itself: name another", code="is_champion")
         mine = version_of(connection, candidate_id)
         pair = _load(connection, store, mine), _load(connection, store, other)
-        return Pair(*pair, lost_styles(connection, other, mine))
+        return Pair(*pair, lost_styles(connection, other, mine), own_styles(connection, other, mine))
 
 
 def _load(connection: Connection, store: ObjectStore, version: ModelVersion) -> Measured:
@@ -132,11 +142,16 @@ def require_images(pair: Pair, images: Mapping[str, object], where: str) -> None
 
 
 def measure_pair(pair: Pair, material: Material, vgg: Vgg, progress: Callable[[str], None]) -> Findings:
-    """Paint every photo of the panel in every style by both, and measure; ``progress`` is told where it is."""
+    """Paint every photo of the panel in every style by both, then those that wear a look in that, and measure.
+
+    ``progress`` is told where it is. The verdict is on the panel alone.
+    """
     device = next(vgg.parameters()).device
+    progress("the images of the styles")
+    targets = StyleTargets.of(list(material.styles.values()), vgg, device)
     # The champion comes first on the sheet.
     other, mine = (
-        Candidate(f"model version {one.version.id}", one.checkpoint, material.styles, vgg, device)
+        Candidate(f"model version {one.version.id}", one.checkpoint, material.styles, targets, device)
         for one in (pair.champion, pair.candidate)
     )
     for number, (name, photo) in enumerate(material.panel, 1):
@@ -153,18 +168,34 @@ def measure_pair(pair: Pair, material: Material, vgg: Vgg, progress: Callable[[s
             "photos": [name for name, _ in material.panel],
         },
         "style_px": STYLE_PX,
+        "own_styles": pair.own,
         "measured": {
             style.name: {"candidate": summary(mine.figures[style.name]), "champion": summary(other.figures[style.name])}
             for style in mine.styles
         },
     }
-    return Findings(figures, _png([other, mine]))
+    parts, rows = _wear(pair, material, Eyes.of(vgg, list(material.styles), targets), progress)
+    return Findings(figures | {"parts": parts}, _png([*side_by_side([other.sheet, mine.sheet]), *rows]))
 
 
-def _png(candidates: Sequence[Candidate]) -> bytes:
-    """The contact sheet, each style by the champion (1) and the candidate (2)."""
+def _wear(
+    pair: Pair, material: Material, eyes: Eyes, progress: Callable[[str], None]
+) -> tuple[dict[str, Any], list[list[Cell | None]]]:
+    """Measure the photos that wear a look; return the figures of each part, and rows for the contact sheet."""
+    trunks = {one.checkpoint.trunk_sha256: one.checkpoint.trunk for one in (pair.candidate, pair.champion)}
+    painter = Painter(next(eyes.vgg.parameters()).device, trunks.__getitem__)
+    mine, other = (Dresser(one.checkpoint, painter, material.working_px) for one in (pair.candidate, pair.champion))
+    parts, rows = {}, []
+    for part, photos in material.worn.items():
+        parts[part], more = measure_worn(photos, mine, other, eyes, progress)
+        rows += more
+    return parts, rows
+
+
+def _png(rows: Sequence[Sequence[Cell | None]]) -> bytes:
+    """The contact sheet: each style, and each look that is worn, by the champion (1) and the candidate (2)."""
     data = io.BytesIO()
-    contact_sheet(side_by_side([candidate.sheet for candidate in candidates])).save(data, "png")
+    contact_sheet(rows).save(data, "png")
     return data.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""End training runs with a verdict, and with a promotion where their rule allows it.
+"""End training runs with a verdict, and with a promotion where their rule allows it; see canaries that get nowhere.
 
 Revision ID: 0015
 Revises: 0014
@@ -28,9 +28,13 @@ def upgrade() -> None:
         "verdicts",
         sa.Column("merchants", postgresql.ARRAY(sa.BigInteger), server_default=sa.text("'{}'"), nullable=False),
     )
+    op.add_column("canaries", sa.Column("troubled", sa.Integer, server_default=sa.text("0"), nullable=False))
+    op.create_index("ix_chunks_died", "chunks", ["batch_id"], postgresql_where=sa.text("deaths > 0"))
 
 
 def downgrade() -> None:
+    op.drop_index("ix_chunks_died", "chunks")
+    op.drop_column("canaries", "troubled")
     op.drop_column("verdicts", "merchants")
     op.execute(
         "UPDATE training_runs SET state = 'finished', lease_expires_at = NULL, finished_at = clock_timestamp() "

@@ -171,6 +171,24 @@ def lost_styles(connection: Connection, before: ModelVersion, version: ModelVers
     return list(rows.scalars())
 
 
+def own_styles(connection: Connection, before: ModelVersion, version: ModelVersion) -> dict[str, dict[str, int]]:
+    """Count by merchant the own styles that one version has rows of: ``kept`` by another, or ``lost``."""
+    rows = connection.execute(
+        text("""
+        SELECT m.name, count(*) FILTER (WHERE s.kept) AS kept, count(*) FILTER (WHERE NOT s.kept) AS lost
+        FROM merchants m JOIN (
+            SELECT s.merchant_id, EXISTS (
+                SELECT FROM style_rows r WHERE r.style_id = s.id AND r.trunk_sha256 = :trunk) AS kept
+            FROM styles s
+            WHERE EXISTS (SELECT FROM style_rows r WHERE r.style_id = s.id AND r.trunk_sha256 = :before)
+        ) s ON s.merchant_id = m.id
+        GROUP BY m.name ORDER BY m.name
+        """),
+        {"before": before.trunk_sha256, "trunk": version.trunk_sha256},
+    )
+    return {row.name: {"kept": row.kept, "lost": row.lost} for row in rows}
+
+
 def promote_command(version_id: int, lost: Sequence[str]) -> str:
     """Return the command by which an admin promotes a version for which styles would be lost, or says it cannot be."""
     if public := [name for name in lost if "/" not in name]:

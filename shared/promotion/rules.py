@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.errors import UsageError
@@ -73,7 +74,7 @@ def decide(verdict: Verdict, rule: Rule) -> Decision:
         return Decision(False, "its rule is to promote never by itself")
     for what, names in (("has no row of", verdict.missing), ("was not measured in", verdict.unmeasured)):
         if names:
-            return Decision(False, f"the candidate {what} {', '.join(names)}")
+            return Decision(False, f"the candidate {what} {_named(names)}")
     if verdict.photos < LEAST_PHOTOS or not math.isfinite(verdict.error):
         return Decision(False, f"{verdict.photos} photos say too little: at least {LEAST_PHOTOS} are needed")
     if rule.kind == "if-better":
@@ -85,6 +86,13 @@ def decide(verdict: Verdict, rule: Rule) -> Decision:
     fits = worst.regression <= rule.most
     what = f"the worst style, {worst.style}, is {100 * worst.regression:+.1f} % worse"
     return Decision(fits, f"{what}, {'within' if fits else 'beyond'} {100 * rule.most:g} %")
+
+
+def _named(styles: Sequence[str]) -> str:
+    """Name public styles and count merchants' own: what is decided outlasts the merchants."""
+    public = [name for name in styles if "/" not in name]
+    own = len(styles) - len(public)
+    return ", ".join([*public, *([f"{own} own styles of merchants"] if own else [])])
 
 
 def _change(verdict: Verdict) -> str:

@@ -141,6 +141,24 @@ def _white_lost(candidate: Sequence[Figures], champion: Sequence[Figures]) -> fl
     return fmean(lost) if lost else None
 
 
+def paired(candidate: Sequence[Mapping[str, float]], champion: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """Compare figures of renditions of the same photos in the same order: the means of both, and of their difference.
+
+    ``error`` is the standard error of that; None with a single photo. Returns plain data by figure.
+    """
+    found = {}
+    for name in candidate[0] if candidate else ():
+        mine, others = ([one[name] for one in measured] for measured in (candidate, champion))
+        changes = [one - other for one, other in zip(mine, others, strict=True)]
+        found[name] = {
+            "candidate": fmean(mine),
+            "champion": fmean(others),
+            "change": fmean(changes),
+            "error": stdev(changes) / math.sqrt(len(changes)) if len(changes) > 1 else None,
+        }
+    return found
+
+
 @dataclass(frozen=True)
 class StoredVerdict:
     """A verdict that was kept. ``figures`` also say of which photos, and everything that was measured."""
@@ -189,6 +207,21 @@ def add_verdict(
         },
     )
     return StoredVerdict(*row.one())
+
+
+def forget_own_styles(connection: Connection, merchant: int) -> None:
+    """Let no verdict name a merchant's own styles any more."""
+    connection.execute(
+        text("""
+        UPDATE verdicts v SET figures = figures #- ARRAY['own_styles', m.name] || jsonb_build_object('missing', (
+            SELECT coalesce(jsonb_agg(style), '[]') FROM jsonb_array_elements_text(figures -> 'missing') style
+            WHERE NOT starts_with(style, m.name || '/')))
+        FROM merchants m
+        WHERE m.id = :merchant AND (figures -> 'own_styles' ? m.name OR EXISTS (
+            SELECT FROM jsonb_array_elements_text(figures -> 'missing') style WHERE starts_with(style, m.name || '/')))
+        """),
+        {"merchant": merchant},
+    )
 
 
 def forget_sheets(connection: Connection, merchant: int) -> list[str]:

@@ -75,6 +75,8 @@ canaries = Table(
     # Batches of the canary's that the last comparison saw, and what it found.
     count("seen"),
     Column("figures", JSONB),
+    # The most batches of the canary's that were in trouble at once.
+    count("troubled"),
     moment("started_at", default=True, nullable=False),
     moment("ended_at"),
     one_of("state", "running", "promoted", "returned", "stopped"),

@@ -38,9 +38,9 @@ class SourcePhoto:
 
 
 # An image that was never fetched has no object yet; one in a bucket of the merchant's has none of ours.
-_FRESH = """
+FRESH = """
 SELECT DISTINCT ON (i.sha256) i.* FROM merchants m CROSS JOIN LATERAL (
-    SELECT n.merchant_id, n.changed_at, n.id,
+    SELECT n.merchant_id, n.changed_at, n.id, n.sku, n.category, n.collection,
            CASE WHEN n.source LIKE 'store:sources/%' THEN right(n.source, 64) ELSE (
                SELECT c.sha256 FROM source_copies c
                WHERE c.merchant_id = n.merchant_id
@@ -59,7 +59,7 @@ def fresh_photos(connection: Connection, most: int) -> list[SourcePhoto]:
         text(f"""
         SELECT merchant_id, sha256
         FROM (SELECT *, row_number() OVER (PARTITION BY merchant_id ORDER BY changed_at DESC, id DESC) AS place
-              FROM ({_FRESH}) fresh) ordered
+              FROM ({FRESH}) fresh) ordered
         ORDER BY place, changed_at DESC, id LIMIT :most
         """),
         {"most": most, "pool": POOL * most},
