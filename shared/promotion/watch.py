@@ -111,15 +111,19 @@ def _ended(connection: Connection, canary: Canary) -> int:
 def count_troubled(connection: Connection, canary: Canary, version_id: int) -> Counted:
     """Count the batches of a version that began since the canary runs, and those among them that are in trouble.
 
-    That is: a worker died on it, or it is ``LATE`` old and nothing of it is done, while nobody holds it up. What is
-    young and has not ended counts only if a worker died on it.
+    That is: a worker died with one of its images alone in hand, since what else the worker had is not to blame; or it
+    is ``LATE`` old and nothing of it is done, while nobody holds it up. What is young and has not ended counts only if
+    a worker died of it.
     """
     row = connection.execute(
         text("""
         SELECT count(*) FILTER (WHERE died OR late OR state = 'finished') AS batches,
                count(*) FILTER (WHERE died OR late) AS troubled
         FROM (
-            SELECT b.state, EXISTS (SELECT FROM chunks c WHERE c.batch_id = b.id AND c.deaths > 0) AS died,
+            SELECT b.state, EXISTS (
+                       SELECT FROM chunks c JOIN jobs j
+                         ON j.batch_id = c.batch_id AND j.ordinal BETWEEN c.first_ordinal AND c.last_ordinal
+                       WHERE c.batch_id = b.id AND c.deaths > 0 AND j.deaths > 0) AS died,
                    b.state = 'running' AND NOT b.paused AND b.succeeded + b.failed = 0
                    AND b.created_at < clock_timestamp() - CAST(:late AS interval) AS late
             FROM batches b
