@@ -18,6 +18,7 @@ STATES = "state IN ('queued', 'collecting', 'training', 'comparing', 'finished',
 def upgrade() -> None:
     op.add_column("training_runs", sa.Column("rule", sa.Text, server_default=sa.text("'never'"), nullable=False))
     op.add_column("training_runs", sa.Column("canary_share", sa.Double))
+    op.add_column("training_runs", sa.Column("quality", postgresql.JSONB))
     op.add_column(
         "training_runs",
         sa.Column("verdict_id", sa.BigInteger, sa.ForeignKey("verdicts.id", name="fk_training_runs_verdict_id")),
@@ -42,5 +43,5 @@ def downgrade() -> None:
     )
     op.drop_constraint("ck_training_runs_state", "training_runs")
     op.create_check_constraint(op.f("ck_training_runs_state"), "training_runs", BEFORE)
-    for column in ("verdict_id", "canary_share", "rule"):
+    for column in ("verdict_id", "quality", "canary_share", "rule"):
         op.drop_column("training_runs", column)

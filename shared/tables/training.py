@@ -55,8 +55,9 @@ training_runs = Table(
     # Before the photos are collected what was asked for, and afterwards the whole TrainConfig.
     Column("config", JSONB, nullable=False),
     Column("data_sha256", Text),
-    # The photos' figures, to tell drift from.
+    # The photos' figures, and those of what the champion painted lately, to tell drift from.
     Column("population", JSONB),
+    Column("quality", JSONB),
     count("step"),
     Column("steps", Integer, nullable=False),
     # The validations, oldest first.

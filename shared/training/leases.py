@@ -167,9 +167,20 @@ def end(connection: Connection, run: TrainingRun, state: str, code: str, message
     )
 
 
-def measured(connection: Connection, run: TrainingRun, population: Mapping[str, Any]) -> None:
-    """Record how the figures of the photos are distributed that were found. Raises LeaseLost."""
-    _write(connection, run, "population = CAST(:population AS jsonb)", population=json.dumps(dict(population)))
+def measured(
+    connection: Connection, run: TrainingRun, population: Mapping[str, Any], quality: Mapping[str, Any] | None
+) -> None:
+    """Record how the figures are distributed of the photos that were found, and of what was painted lately.
+
+    Raises LeaseLost.
+    """
+    _write(
+        connection,
+        run,
+        "population = CAST(:population AS jsonb), quality = CAST(:quality AS jsonb)",
+        population=json.dumps(dict(population)),
+        quality=None if quality is None else json.dumps(dict(quality)),
+    )
 
 
 def installed(connection: Connection, run: TrainingRun, step: int, candidate_id: int) -> None:
