@@ -246,7 +246,7 @@ def _print_run(run: TrainingRun, as_json: bool) -> None:
 
 
 def _progress(run: TrainingRun) -> str:
-    return f"{run.state}  step {run.step} of {run.steps}" + ("" if run.over else _to_go(run))
+    return f"{run.state}  step {run.step} of {run.steps}" + (_to_go(run) if run.state == "training" else "")
 
 
 def _to_go(run: TrainingRun) -> str:
