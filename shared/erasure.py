@@ -21,6 +21,7 @@ from shared import audit
 from shared.belongings import belongings, own_objects, own_style_objects
 from shared.database import transaction
 from shared.errors import Conflict
+from shared.promotion.verdicts import forget_own_styles, forget_sheets
 from shared.prune import Pruned, remove_slice
 from shared.store import ObjectStore
 from shared.training.photos import withdraw
@@ -122,11 +123,13 @@ def remove_batches(engine: Engine, merchant: int, done: Erased) -> None:
 
 
 def remove_objects(engine: Engine, store: ObjectStore, merchant: int, done: Erased) -> None:
-    """Remove the objects under the merchant's prefixes, and those of his own styles."""
+    """Remove the objects under the merchant's prefixes, those of his own styles, and contact sheets with his photos."""
     with transaction(engine) as connection:
+        sheets = forget_sheets(connection, merchant)
+        forget_own_styles(connection, merchant)
         styles = unshared(connection, merchant, own_style_objects(connection, merchant))
     with ThreadPoolExecutor(DELETIONS_AT_ONCE, "erase") as pool:
-        done.objects += _delete(pool, store, styles)
+        done.objects += _delete(pool, store, [*styles, *sheets])
         keys = (info.key for info in own_objects(store, merchant))
         while page := list(islice(keys, SLICE_OBJECTS)):
             done.objects += _delete(pool, store, page)

@@ -17,6 +17,7 @@ from shared.database import transaction
 from shared.erasure import erase
 from shared.errors import UsageError
 from shared.merchant_export import export_merchant
+from shared.promotion.verdicts import forget_sheets
 from shared.session import Session, open_session
 from shared.settings import load_settings
 from shared.training.photos import withdraw
@@ -76,14 +77,20 @@ def merchants_consent(
     answer: Annotated[Literal["yes", "no"], typer.Argument(help="Whether the model may learn from their catalogue.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Record whether everybody's model may learn from a merchant's catalogue images; `no` ends runs that do."""
-    consents, stopped = answer == "yes", 0
-    with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
-        number = merchants.merchant_id(connection, merchant)
-        merchants.set_consent(connection, number, consents=consents)
-        if not consents:
-            stopped = withdraw(connection, number)
-        audit.record(connection, audit.operator(), "merchants consent", number, {"training": consents})
+    """Record whether everybody's model may learn from a merchant's catalogue images; `no` ends runs that do.
+
+    Nor are their photos on the contact sheets of verdicts any more.
+    """
+    consents, stopped, sheets = answer == "yes", 0, list[str]()
+    with open_session(load_settings(), lasting=False) as session:
+        with transaction(session.engine) as connection:
+            number = merchants.merchant_id(connection, merchant)
+            merchants.set_consent(connection, number, consents=consents)
+            if not consents:
+                stopped, sheets = withdraw(connection, number), forget_sheets(connection, number)
+            audit.record(connection, audit.operator(), "merchants consent", number, {"training": consents})
+        for key in sheets:
+            session.store.delete(key)
     if as_json:
         print_json({"name": merchant, "consents_to_training": consents, "runs_stopped": stopped})
     else:

@@ -14,7 +14,8 @@ from shared.database import transaction
 from shared.model_versions import Change
 from shared.promotion.canaries import parse_share, start_canary, stop_canary
 from shared.promotion.overview import Overview, list_versions, show_version
-from shared.promotion.promotions import Promoted, Wish, promote, retire, rollback
+from shared.promotion.promotions import Promoted, Wish, promote, promote_command, retire, rollback
+from shared.promotion.verdict_notes import notes
 from shared.session import Session, open_session
 from shared.settings import load_settings
 
@@ -55,12 +56,14 @@ def models_show(version: Version, as_json: JsonOption = False) -> None:
         why = f": {entry['reason']}" if entry["reason"] else ""
         print_line(f"{entry['at'].astimezone(UTC):%Y-%m-%d %H:%M}  {entry['kind']} by {entry['who']}{why}")
     for verdict in found["verdicts"]:
-        change, error = verdict["figures"]["change"], verdict["figures"]["error"]
-        against = f"verdict {verdict['id']} against {verdict['champion_id']}"
-        print_line(f"{verdict['made_at'].astimezone(UTC):%Y-%m-%d %H:%M}  {against}: {change:+.3f} ± {error:.3f}")
+        print_line(_verdict_line(verdict))
+        for line in notes(verdict["figures"]):
+            print_line(f"  {line}")
     if found["canary"]:
         for line in _canary_lines(found["canary"]):
             print_line(line)
+    elif found["state"] == "candidate":
+        print_line(f"waits for an admin: {promote_command(version, found['lost_styles'])}")
 
 
 def models_promote(
@@ -129,6 +132,17 @@ def _line(one: Overview) -> str:
     running = f", {one.running_batches} batches run on it" if one.running_batches else ""
     made = one.created_at.astimezone(UTC)
     return f"{one.id}  {state:<12}  {one.trunk_sha256[:12]}  {made:%Y-%m-%d %H:%M}  {styles}{running}"
+
+
+def _verdict_line(verdict: dict[str, Any]) -> str:
+    figures = verdict["figures"]
+    change = "–" if figures["change"] is None else f"{figures['change']:+.1%}"
+    error = "–" if figures["error"] is None else f"{figures['error']:.1%}"
+    against = f"verdict {verdict['id']} against {verdict['champion_id']}"
+    made = verdict["made_at"].astimezone(UTC)
+    return (
+        f"{made:%Y-%m-%d %H:%M}  {against}: {change} ± {error} on {figures['photos']} photos, by {verdict['made_by']}"
+    )
 
 
 def _canary_lines(canary: dict[str, Any]) -> list[str]:

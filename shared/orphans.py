@@ -38,6 +38,7 @@ UNNAMED = {
         NOT EXISTS (SELECT FROM training_runs r
                     WHERE r.finished_at IS NULL AND CAST(r.id AS text) = split_part(key, '/', 2))
         """,
+    "verdicts/": "NOT EXISTS (SELECT FROM verdicts v WHERE v.sheet_key = key)",
     "pictures/": "NOT EXISTS (SELECT FROM styles s WHERE split_part(key, '/', 2) = ANY(s.pictures))",
 }
 """Below which prefixes there may be orphans, and what is true of their keys."""

@@ -17,6 +17,7 @@ from shared.cli import EXIT_INTERRUPTED, JsonOption, group, note, print_json, pr
 from shared.database import transaction
 from shared.errors import BrokerUnavailable, Conflict, UsageError
 from shared.model_versions import champion
+from shared.promotion.canaries import parse_share
 from shared.session import Session, open_session
 from shared.settings import load_settings
 from shared.training import runs, schedules
@@ -34,6 +35,14 @@ Steps = Annotated[int, typer.Option(min=1, max=runs.MOST_STEPS, help="Steps of t
 Photos = Annotated[int, typer.Option("--photos", min=1, max=runs.MOST_PHOTOS, help="Most photos to collect.")]
 Overrides = Annotated[
     Path | None, typer.Option("--config", help="JSON with fields of a training config that are to be others.")
+]
+
+Promotion = Annotated[
+    str,
+    typer.Option("--rule", help="What promotes the candidate: never, if-better, or 'if-no-style-regresses-by 5%'."),
+]
+CanaryShare = Annotated[
+    str | None, typer.Option("--canary", help="By rule it only gets this share of the new batches, as 10%.")
 ]
 
 
@@ -56,6 +65,8 @@ def retrain(
     steps: Steps = Wanted.steps,
     photos: Photos = Wanted.photos,
     config: Overrides = None,
+    rule: Promotion = Wanted.rule,
+    canary: CanaryShare = None,
     pictures: Annotated[
         Path | None, typer.Option(help="Folder with pictures of the styles, NAME.jpg or NAME/; kept for later runs.")
     ] = None,
@@ -65,7 +76,7 @@ def retrain(
     """Queue a training run from the champion, on catalogues of merchants who consent, for `worker --queue train`."""
     if not reason.strip():
         raise UsageError("say why the model is retrained, with --reason")
-    wanted = Wanted(train, _names(styles), steps, photos, _overrides(config))
+    wanted = Wanted(train, _names(styles), steps, photos, _overrides(config), rule, _share(canary))
     with open_session(load_settings()) as session:
         if pictures is not None:
             _take_pictures(session, pictures)
@@ -154,11 +165,13 @@ def runs_schedule(
     steps: Steps = Wanted.steps,
     photos: Photos = Wanted.photos,
     config: Overrides = None,
+    rule: Promotion = Wanted.rule,
+    canary: CanaryShare = None,
     as_json: JsonOption = False,
 ) -> None:
     """Let runs begin by themselves; one schedule may be for all slots, and one for drift."""
     now, trigger = datetime.now(UTC), "drift" if on_drift else "schedule"
-    wanted = Wanted(train, _names(styles), steps, photos, _overrides(config))
+    wanted = Wanted(train, _names(styles), steps, photos, _overrides(config), rule, _share(canary))
     with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
         found = schedules.set_schedule(connection, trigger, Crontab(crontab, zone), wanted, now).as_json(now)
         audit.record(connection, audit.operator(), "runs schedule", None, found)
@@ -197,6 +210,10 @@ def _names(styles: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in (styles or "").split(",") if name.strip())
 
 
+def _share(canary: str | None) -> float:
+    return 0.0 if canary is None else parse_share(canary)
+
+
 def _overrides(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
@@ -221,13 +238,15 @@ def _print_run(run: TrainingRun, as_json: bool) -> None:
         if values:
             print_line(f"{term:<10}  {sparkline(values)}  {values[0]:.3f} → {values[-1]:.3f}")
     if run.candidate_id is not None:
-        print_line(f"candidate {run.candidate_id}")
+        share = f", with a canary of {100 * run.canary_share:g} %" if run.canary_share else ""
+        verdict = "no verdict" if run.verdict_id is None else f"verdict {run.verdict_id}"
+        print_line(f"candidate {run.candidate_id}, {verdict}, promoted {run.rule}{share}")
     if run.message:
         note(f"{run.code or 'note'}: {run.message}")
 
 
 def _progress(run: TrainingRun) -> str:
-    return f"{run.state}  step {run.step} of {run.steps}" + ("" if run.over else _to_go(run))
+    return f"{run.state}  step {run.step} of {run.steps}" + (_to_go(run) if run.state == "training" else "")
 
 
 def _to_go(run: TrainingRun) -> str:
@@ -247,5 +266,5 @@ def sparkline(values: list[float]) -> str:
 
 
 def _print_schedule(one: dict[str, Any]) -> None:
-    what = f"{one['train']}, {one['steps']} steps"
+    what = f"{one['train']}, {one['steps']} steps, promoted {one['rule']}"
     print_line(f"{one['trigger']}  {one['crontab']} {one['zone']}  {what}  next {one['next'][0]}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -27,6 +28,7 @@ from shared.training.pictures import keep_pictures, put_pictures
 from shared.training.runs import Order, TrainingRun, Wanted, get_run, queue_run
 from workers.model.checkpoint import Checkpoint, row_to_bytes, trunk_to_bytes
 from workers.model.config import StyleSource
+from workers.model.dataset import side_of
 from workers.model.generator import Architecture, Generator, neutral_row
 from workers.model.vgg import Vgg
 from workers.retraining import train_slice
@@ -36,12 +38,18 @@ TINY = Architecture(width=4, blocks=1)
 QUICK = {"crop_px": 32, "crops": 1, "style_px": 64, "validate_every": 2, "rate": 1e-3}
 
 
-def picture(seed: int, *, light: int = 0, side: int = 72) -> bytes:
+def picture(seed: int, *, light: int = 0, side: int = 40) -> bytes:
     """A picture of coarse noise, all different; ``light`` is the least level."""
     coarse = Image.fromarray(np.random.default_rng(seed).integers(light, 256, (9, 9, 3), dtype=np.uint8))
     found = io.BytesIO()
     coarse.resize((side, side)).save(found, "PNG")
     return found.getvalue()
+
+
+def held_out(count: int) -> list[int]:
+    """Seeds of pictures that are of the test split."""
+    test = (seed for seed in itertools.count(5000) if side_of(sha256(picture(seed)).hexdigest()) == "test")
+    return list(itertools.islice(test, count))
 
 
 @dataclass
@@ -69,13 +77,13 @@ class School:
     def style(self, name: str, seed: int, merchant: int | None = None) -> None:
         """Let a style be known by its picture alone, or give one a picture."""
         path = self.folder / f"{name}.png"
-        path.write_bytes(picture(seed))
+        path.write_bytes(picture(seed, side=72))
         hashes = put_pictures(self.session.store, [path])
         with transaction(self.session.engine) as connection:
             style = add_style(connection, Style(name, name, "", "", ""), merchant=merchant)
             keep_pictures(connection, style, hashes)
 
-    def merchant(self, name: str, seeds: range, *, consents: bool = True, light: int = 0) -> int:
+    def merchant(self, name: str, seeds: Iterable[int], *, consents: bool = True, light: int = 0) -> int:
         """Give a merchant a catalogue, newer images of higher seeds; return the id."""
         with transaction(self.session.engine) as connection:
             merchant = merchant_id(connection, name)
@@ -107,7 +115,8 @@ class School:
     def queue(self, *, depth: str = "decoder", steps: int = 4, **how: object) -> UUID:
         """Queue a run; return its id."""
         styles = tuple(how.pop("styles", ()))
-        wanted = Wanted(depth, styles, steps, 200, QUICK | dict(how.pop("overrides", {})))
+        promotion = {name: how.pop(name) for name in ("rule", "canary") if name in how}
+        wanted = Wanted(depth, styles, steps, 200, QUICK | dict(how.pop("overrides", {})), **promotion)
         with transaction(self.session.engine) as connection:
             return queue_run(connection, Order(wanted, str(how.pop("trigger", "admin")), "a test", "me@here", **how))
 

@@ -10,7 +10,7 @@ from shared.merchants import require_kept
 from shared.model_versions import add_candidate, put_row
 from shared.styles import add_style_row
 from shared.training import leases
-from shared.training.runs import TrainingRun
+from shared.training.runs import TrainingRun, get_run
 from workers.model.checkpoint import Checkpoint, row_from_bytes
 from workers.workshop import Workshop
 
@@ -23,12 +23,12 @@ class NotLearnt(InvalidInput):
     code = "not_learnt"
 
 
-def install(workshop: Workshop, run: TrainingRun, step: int, checkpoint: Checkpoint) -> None:
-    """Store a checkpoint and make it known, and end the run, in one transaction.
+def install(workshop: Workshop, run: TrainingRun, step: int, checkpoint: Checkpoint) -> TrainingRun:
+    """Store a checkpoint and make it known, in one transaction; return the run as it stands then.
 
-    A new trunk becomes a candidate. Rows of the trunk that the run began with take effect for whatever is begun from
-    now on, and must be better than before. Objects come before the rows that name them. Raises NotLearnt,
-    BadCheckpoint or LeaseLost; then nothing changes that anybody sees.
+    A new trunk becomes a candidate, to be compared. Rows of the trunk that the run began with end the run: they take
+    effect for whatever is begun from now on, and must be better than before. Objects come before the rows that name
+    them. Raises NotLearnt, BadCheckpoint or LeaseLost; then nothing changes that anybody sees.
     """
     for row in checkpoint.rows.values():
         row_from_bytes(row)  # half precision must hold it
@@ -43,13 +43,17 @@ def install(workshop: Workshop, run: TrainingRun, step: int, checkpoint: Checkpo
     provenance = dict(checkpoint.provenance) | {"training_run": str(run.id), "reason": run.reason}
     with transaction(workshop.engine) as connection:
         lock(connection, Lock.INSTALL)
-        candidate = None if rows_only else add_candidate(connection, trunk, key, provenance)
         for style_id, name in zip(run.style_ids, run.styles, strict=True):
             add_style_row(connection, style_id, trunk, rows[name])
         if run.merchant_id is not None:
             require_kept(connection, run.merchant_id)
-        leases.finish(connection, run, step, candidate)
-    log.info("training_run_finished", run=str(run.id), candidate=candidate)
+        if rows_only:
+            leases.finish(connection, run, step)
+        else:
+            leases.installed(connection, run, step, add_candidate(connection, trunk, key, provenance))
+        run = get_run(connection, run.id)
+    log.info("training_run_installed", run=str(run.id), candidate=run.candidate_id)
+    return run
 
 
 def _require_better(checkpoint: Checkpoint) -> None:

@@ -12,7 +12,8 @@ from shared.cli import MODELS_HELP, JsonOption, group, note, print_json, print_l
 from shared.errors import UsageError
 from shared.logs import configure_logs
 from shared.promotion.promotions import promote_by_rule
-from shared.promotion.rules import Rule
+from shared.promotion.rules import Mandate, Rule
+from shared.promotion.verdict_notes import notes
 from shared.promotion.verdicts import StoredVerdict
 from shared.session import open_session
 from shared.settings import load_settings
@@ -69,17 +70,15 @@ def models_compare(
         raise UsageError("name the photos and the style images to measure with: --photos DIR --styles DIR")
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
-    allowed = Rule.parse(rule) if rule else None
+    mandate = Mandate(Rule.parse(rule), audit.operator()) if rule else None
     with open_session(settings, lasting=False) as session:
-        from workers.verdict_run import Comparison, compare_versions  # here, so that other commands do not load torch
+        from workers.verdict_files import VerdictFiles, compare_on_files  # here: it loads torch
 
-        wanted = Comparison(candidate, champion, photos, styles, vgg, style or (), px)
-        stored = compare_versions(session.engine, session.store, session.settings, wanted, note)
+        files = VerdictFiles(photos, styles, vgg, style or (), px)
+        stored = compare_on_files(session, candidate, champion, files, note)
         if sheet is not None and stored.sheet_key is not None:
             _write(sheet, session.store.get(stored.sheet_key))
-        decision = (
-            promote_by_rule(session.engine, session.store, stored, allowed, audit.operator()) if allowed else None
-        )
+        decision = promote_by_rule(session.engine, session.store, stored, mandate) if mandate else None
     if as_json:
         print_json(
             {"verdict": stored.id, "candidate": stored.candidate_id, "champion": stored.champion_id}
@@ -110,10 +109,7 @@ def verdict_table(stored: StoredVerdict) -> list[str]:
         )
     table = aligned(lines)
     table.append(f"all: {verdict.change:+.1%} ± {verdict.error:.1%} on {verdict.photos} photos")
-    for what, names in (("the candidate has no row of", verdict.missing), ("not measured", verdict.unmeasured)):
-        if names:
-            table.append(f"{what}: {', '.join(names)}")
-    return table
+    return table + notes(stored.figures)
 
 
 def _shown(figure: Any, spec: str) -> str:

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import structlog
 import torch
 
 from shared.database import transaction
@@ -17,9 +18,10 @@ from shared.errors import InvalidInput, MissingObject
 from shared.model_versions import BUILT_IN, version_of
 from shared.styles import style_rows
 from shared.training import leases
-from shared.training.drift import Population, compare, population
+from shared.training.drift import Population, compare, farthest, population
 from shared.training.photos import LEAST_PHOTOS, data_hash, fresh_photos, own_photos, photos_of
 from shared.training.pictures import Pictured, picture_key, pictured
+from shared.training.quality import LEAST_BATCHES, quality_of_batches, reference_quality
 from shared.training.runs import TrainingRun, get_run, reference_population
 from workers.features import load_vgg
 from workers.model.checkpoint import Checkpoint, trunk_from_bytes
@@ -40,6 +42,9 @@ SHORT_PX = 320
 
 SPARE = 2
 """So many times as many photos as wanted are named, since some may be gone or no images."""
+
+
+log = structlog.get_logger()
 
 
 class NothingToLearn(InvalidInput):
@@ -84,7 +89,7 @@ def prepare(workshop: Workshop, run: TrainingRun) -> Prepared:
     if run.state == "collecting":
         return _begin(workshop, run, styles, start, progress)
     config = TrainConfig.from_json(run.config)
-    vgg = _features(workshop)
+    vgg = features(workshop)
     if workshop.data is None or workshop.data_of != run.id:
         photos = _same_photos(workshop, run, config, progress)
         workshop.hold(run.id, TrainingData(photos, _style_set(workshop, styles, config, vgg)))
@@ -106,7 +111,7 @@ def _begin(
     )
     found = _collect(workshop, run, _short_px(config), progress)
     _measure(workshop, run, found)
-    vgg = _features(workshop, found)
+    vgg = features(workshop, found)
     photos = PhotoSet.of(found.pixels, data_hash=data_hash(found.merchants))
     data = workshop.hold(run.id, TrainingData(photos, _style_set(workshop, styles, config, vgg)))
     if run.depth == "style" and len(styles) == 1:
@@ -134,17 +139,26 @@ def _collect(workshop: Workshop, run: TrainingRun, short_px: int, progress: Call
 
 
 def _measure(workshop: Workshop, run: TrainingRun, found: Collected) -> None:
-    """Record the photos' population. Raises NothingToLearn where drift is asked for and there is none."""
+    """Record the populations of the photos and of what was painted lately.
+
+    Raises NothingToLearn where drift is asked for and there is none of either.
+    """
     with transaction(workshop.engine) as connection:
-        reference = reference_population(connection)
-        leases.measured(connection, run, population(found.figures).to_json())
+        reference, painted_before = reference_population(connection), reference_quality(connection)
+        painted = quality_of_batches(connection) if run.merchant_id is None else []
+        enough = len(painted) >= LEAST_BATCHES
+        now = population(painted).to_json() if enough else None
+        leases.measured(connection, run, population(found.figures).to_json(), now)
     if run.trigger != "drift":
         return
     if reference is None:
         raise NothingToLearn("these photos are the first that were measured: later ones are compared with them")
     shifts = compare(Population.from_json(reference), found.figures)
+    if painted_before is not None and enough:
+        shifts += compare(Population.from_json(painted_before), painted)
     if not any(shift.beyond for shift in shifts):
-        raise NothingToLearn(f"no figure of the photos has moved; the farthest is {shifts[0]}")
+        raise NothingToLearn(f"no figure of photos or renditions has moved; the farthest is {farthest(shifts)}")
+    log.info("drift_found", run=str(run.id), farthest=str(farthest(shifts)))
 
 
 def _styles(workshop: Workshop, run: TrainingRun) -> list[Pictured]:
@@ -211,7 +225,7 @@ def _short_px(config: TrainConfig) -> int:
     return max(SHORT_PX, *(stage.crop_px for stage in config.stages))
 
 
-def _features(workshop: Workshop, found: Collected | None = None) -> Vgg:
+def features(workshop: Workshop, found: Collected | None = None) -> Vgg:
     """Return the VGG-19 features, read once for a process."""
     if workshop.vgg is None:
 

@@ -1,7 +1,7 @@
 """Retraining, slice by slice: what becomes of a training run that a trainer was told of.
 
 claim → (first slice: collect photos) → data in memory → restore → train until the slice is over → save and release
-→ … → install what was learnt, and end the run
+→ … → install what was learnt → compare the candidate, promote it if the run's rule allows it, and end the run
 
 A slice ends by time, by the end of the process, or by a kill: whoever goes on begins where the last state was saved,
 and takes the very same steps (bit for bit on a CPU), so that no step counts twice. A run that is cancelled loses its
@@ -25,12 +25,13 @@ from shared.errors import AtelierError, DatabaseUnavailable, DeviceLost, LeaseLo
 from shared.training import leases
 from shared.training.runs import TrainingRun, is_over
 from shared.training.tick import publish_due
+from workers.comparing import compare_candidate
 from workers.features import FeaturesUnavailable
 from workers.learnt import install
 from workers.model.training import Progress, train, validate
 from workers.preparation import NothingToLearn, prepare
 from workers.training_state import remove_all, resumed, save
-from workers.workshop import Workshop
+from workers.workshop import SliceOver, Workshop
 
 RENEW_SECONDS = 1.0
 """How often progress is written, and a cancellation noticed."""
@@ -39,10 +40,6 @@ WAIT_SECONDS = 30.0
 """Until a run is tried again that a service, or a bug, has stopped."""
 
 log = structlog.get_logger()
-
-
-class SliceOver(Exception):
-    """Save, and go on later."""
 
 
 def train_slice(workshop: Workshop, run_id: UUID) -> None:
@@ -99,7 +96,19 @@ def _contained(workshop: Workshop, run: TrainingRun) -> None:
 
 
 def _work(workshop: Workshop, run: TrainingRun) -> None:
-    """Collect, train for a slice, and install what was learnt when the steps are done."""
+    """Train for a slice; when the steps are done, compare what was learnt with the champion."""
+    if run.state != "comparing":
+        run = _learn(workshop, run)
+    if run.state == "comparing":
+        try:
+            compare_candidate(workshop, run)
+        except SliceOver:
+            with transaction(workshop.engine) as connection:
+                leases.release(connection, run, None, 0)
+
+
+def _learn(workshop: Workshop, run: TrainingRun) -> TrainingRun:
+    """Collect, train for a slice, and install what was learnt when the steps are done; return the run as it stands."""
     prepared = prepare(workshop, run)
     run = prepared.run
     with resumed(workshop, prepared) as (learner, folder):
@@ -112,9 +121,9 @@ def _work(workshop: Workshop, run: TrainingRun) -> None:
             checkpoint = train(learner, prepared.data, prepared.vgg, folder, report=_Pace(workshop, run).report)
         except SliceOver:
             save(workshop, run, learner, folder)
-            return
+            return run
         assert checkpoint is not None  # no deadline was set
-        install(workshop, run, learner.step, checkpoint)
+        return install(workshop, run, learner.step, checkpoint)
 
 
 class _Pace:

@@ -20,6 +20,7 @@ from shared.database import end_idle_transactions
 from shared.errors import Unavailable
 from shared.session import Session
 from shared.training.tick import publish_due
+from workers.consumer import Consumer
 from workers.retraining import train_slice
 from workers.worker import EXIT_DEVICE_LOST
 from workers.workshop import Workshop, open_workshop
@@ -48,17 +49,7 @@ def run_trainer(session: Session) -> int:
         timer = threading.Thread(target=_keep_time, args=(workshop,), name="timer", daemon=True)
         timer.start()
         log.info("trainer_started", device=str(workshop.device), threads=settings.train_threads)
-        worker = broker.app.Worker(
-            pool="threads",
-            concurrency=1,
-            queues=[TRAIN_QUEUE],
-            hostname=f"atelier-trainer-{uuid4()}@%h",
-            without_gossip=True,
-            without_mingle=True,
-            without_heartbeat=True,
-            loglevel=settings.log_level.upper(),
-            quiet=True,
-        )
+        worker = Consumer(f"atelier-trainer-{uuid4()}", (TRAIN_QUEUE,), 1).celery_worker(broker, settings.log_level)
         try:
             worker.start()
         finally:

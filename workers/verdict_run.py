@@ -1,4 +1,8 @@
-"""Measuring a candidate beside a champion: on the frozen panel, in every style that both know."""
+"""Measuring a candidate beside a champion, on photos and style images that are in memory.
+
+both versions with the styles they share (``Pair``) → what they are measured on (``Material``, from a folder in
+``workers/verdict_files.py``, from the store in ``workers/verdict_photos.py``) → figures and contact sheet → verdict
+"""
 
 from __future__ import annotations
 
@@ -7,109 +11,106 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, text
+from torch import Tensor
 
-from shared import audit
 from shared.database import transaction
 from shared.errors import Conflict, UsageError
 from shared.model_versions import ModelVersion, champion, version_of
-from shared.promotion.promotions import lost_styles
-from shared.promotion.verdicts import StoredVerdict, add_verdict, judge
-from shared.settings import Settings
+from shared.promotion.promotions import lost_styles, own_styles
+from shared.promotion.verdicts import Sheet, judge
 from shared.store import ObjectStore
 from shared.styles import list_styles, style_rows
-from workers.contact_sheet import contact_sheet, side_by_side
-from workers.evaluation_run import PANEL_PHOTOS, Candidate
-from workers.features import MOST_PHOTOS, load_vgg
+from workers.candidate import Candidate, Seen
+from workers.contact_sheet import Cell, contact_sheet, side_by_side
 from workers.model.checkpoint import Checkpoint, trunk_from_bytes
 from workers.model.config import StyleSource
-from workers.model.dataset import PhotoSet
-from workers.model.evaluation import STYLE_PX, summary
-from workers.model.panel import Panel, split, stratified
-from workers.model.style_set import style_files
-from workers.painter import choose_device
+from workers.model.evaluation import STYLE_PX, StyleTargets, summary
+from workers.model.vgg import Vgg
+from workers.painter import Painter
 from workers.studio import verified_object
-
-SUFFIXES = (".jpg", ".png", ".jpeg", ".webp", "")
-"""Of a style's image, where nothing says what it is called; without one it is a folder of several."""
+from workers.worn import Dresser, Eyes, Worn, measure_worn
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What is compared, and on what.
-
-    ``champion_id``  None: the champion of now.
-    ``photos``       folders of photos, split as in training: the panel is of the test split.
-    ``styles``       folder of style images.
-    ``vgg``          features, a file or a URL; None: where they usually are.
-    ``only``         styles to be measured; all where it is empty.
-    ``px``           long side of the photos.
-    """
-
-    candidate_id: int
-    champion_id: int | None
-    photos: Sequence[Path]
-    styles: Path
-    vgg: str | None = None
-    only: Sequence[str] = field(default_factory=tuple)
-    px: int = 384
-
-
-@dataclass(frozen=True)
-class _Measured:
+class Measured:
     """A version in memory: its checkpoint with the public styles alone."""
 
     version: ModelVersion
     checkpoint: Checkpoint
 
 
-def compare_versions(
-    engine: Engine, store: ObjectStore, settings: Settings, wanted: Comparison, tell: Callable[[str], None]
-) -> StoredVerdict:
-    """Measure both, store the contact sheet and the verdict. Raises NotFound, UsageError, Conflict or Unavailable."""
+@dataclass(frozen=True)
+class Pair:
+    """Whom is measured beside whom.
+
+    ``lost`` are the styles that the champion knows and the candidate does not, ``own`` what becomes of merchants' own.
+    """
+
+    candidate: Measured
+    champion: Measured
+    lost: Sequence[str]
+    own: Mapping[str, Mapping[str, int]]
+
+    @property
+    def ids(self) -> tuple[int, int]:
+        """Numbers of candidate and champion."""
+        return self.candidate.version.id, self.champion.version.id
+
+    @property
+    def styles(self) -> list[StyleSource]:
+        """The styles that both know."""
+        known = self.champion.checkpoint.rows
+        return [style for style in self.candidate.checkpoint.styles if style.name in known]
+
+
+@dataclass(frozen=True)
+class Material:
+    """What two versions are measured on.
+
+    ``styles``     images of styles by name, uint8 (3, H, W), the shorter side at most ``STYLE_PX``.
+    ``panel``      photos that no training saw, each with a name for the contact sheet, (1, 3, H, W) in [0, 1].
+    ``px``         long side of the photos at most.
+    ``data_sha256``  names the panel: the photos' contents and ``px``.
+    ``worn``       photos in their looks, in parts that are reported each for itself, by name.
+    ``working_px`` long side at which those are painted at most.
+    ``merchants``  whose photos all these are, where they are merchants'.
+    """
+
+    styles: Mapping[str, Sequence[Tensor]]
+    panel: Sequence[tuple[str, Tensor]]
+    px: int
+    data_sha256: str
+    worn: Mapping[str, Sequence[Worn]] = field(default_factory=dict)
+    working_px: int = 768
+    merchants: Sequence[int] = ()
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found: the verdict as plain data, and the contact sheet, a PNG."""
+
+    figures: dict[str, Any]
+    sheet: bytes
+
+
+def load_pair(engine: Engine, store: ObjectStore, candidate_id: int, champion_id: int | None = None) -> Pair:
+    """Load a candidate and whom it is measured beside: by default the champion of now.
+
+    Raises NotFound, Conflict (``is_champion``), or ModelUnavailable.
+    """
     with transaction(engine) as connection:
-        mine = _load(connection, store, version_of(connection, wanted.candidate_id))
-        other = _load(connection, store, _champion(connection, wanted))
-        lost = lost_styles(connection, other.version, mine.version)
-    both = [style for style in mine.checkpoint.styles if style.name in other.checkpoint.rows]
-    images = {style.name: found for style in both if (found := _images(style, wanted))}
-    unmeasured = sorted({style.name for style in both} - images.keys())
-    if not images:
-        raise UsageError(f"no style can be measured: no image of {', '.join(unmeasured) or 'a shared style'} is in "
-                         f"{wanted.styles}: --styles names their folder")  # fmt: skip
-    device = choose_device(settings.device)
-    vgg = load_vgg(wanted.vgg, settings, partial(PhotoSet.load, list(wanted.photos), wanted.px, most=MOST_PHOTOS), tell)
-    vgg = vgg.to(device)
-    panel = Panel.of(stratified(split(wanted.photos)[0], PANEL_PHOTOS), wanted.px)
-    # The champion comes first on the sheet.
-    candidates = [
-        Candidate(f"model version {one.version.id}", one.checkpoint, images, vgg, device) for one in (other, mine)
-    ]
-    for number, path in enumerate(panel.photos, 1):
-        tell(f"photo {number} of {len(panel.photos)}: {path.name}")
-        photo = panel.load(path).to(device)
-        for candidate in candidates:
-            candidate.sit(photo, path.stem, vgg)
-    figures = _figures(candidates[1], candidates[0], panel, missing=lost, unmeasured=unmeasured)
-    sheet = _put_sheet(store, candidates)
-    with transaction(engine) as connection:
-        pair, who = (mine.version.id, other.version.id), audit.operator()
-        stored = add_verdict(connection, pair, figures, sheet, who)
-        audit.record(connection, who, "models compare", None, {"verdict": stored.id, "versions": pair})
-    return stored
+        other = champion(connection) if champion_id is None else version_of(connection, champion_id)
+        if other.id == candidate_id:
+            raise Conflict(f"model version {other.id} would be compared with itself: name another", code="is_champion")
+        mine = version_of(connection, candidate_id)
+        pair = _load(connection, store, mine), _load(connection, store, other)
+        return Pair(*pair, lost_styles(connection, other, mine), own_styles(connection, other, mine))
 
 
-def _champion(connection: Connection, wanted: Comparison) -> ModelVersion:
-    found = champion(connection) if wanted.champion_id is None else version_of(connection, wanted.champion_id)
-    if found.id == wanted.candidate_id:
-        raise Conflict(f"model version {found.id} would be compared with itself: name another", code="is_champion")
-    return found
-
-
-def _load(connection: Connection, store: ObjectStore, version: ModelVersion) -> _Measured:
+def _load(connection: Connection, store: ObjectStore, version: ModelVersion) -> Measured:
     stored = style_rows(connection, None, version.trunk_sha256)
     about = {style.name: style for style in list_styles(connection, None, version.trunk_sha256)}
     files = _files_of(connection, version)
@@ -118,7 +119,7 @@ def _load(connection: Connection, store: ObjectStore, version: ModelVersion) -> 
     )
     trunk = verified_object(store, version.object_key, version.trunk_sha256)
     rows = {name: verified_object(store, row.object_key, row.sha256) for name, row in stored.items()}
-    return _Measured(version, Checkpoint(trunk_from_bytes(trunk).architecture, trunk, rows, sources))
+    return Measured(version, Checkpoint(trunk_from_bytes(trunk).architecture, trunk, rows, sources))
 
 
 def _files_of(connection: Connection, version: ModelVersion) -> Mapping[str, str]:
@@ -133,35 +134,73 @@ def _files_of(connection: Connection, version: ModelVersion) -> Mapping[str, str
     return {row.name: row.file for row in rows if row.name and row.file}
 
 
-def _images(style: StyleSource, wanted: Comparison) -> list[Path]:
-    """Return the images of a style that is to be measured; none where there are none."""
-    if wanted.only and style.name not in wanted.only:
-        return []
-    stems = (style.name.replace("-", "_"), style.name)
-    for file in (style.file, *(stem + suffix for stem in stems for suffix in SUFFIXES)):
-        if file and (wanted.styles / file).exists():
-            return style_files(StyleSource(style.name, file), wanted.styles)
-    return []
+def require_images(pair: Pair, images: Mapping[str, object], where: str) -> None:
+    """Raise UsageError if there is no image of any style that both know; ``where`` says where they were looked for."""
+    if not images:
+        names = ", ".join(style.name for style in pair.styles)
+        raise UsageError(f"no style can be measured: no image of {names or 'a shared style'} is in {where}")
 
 
-def _figures(
-    mine: Candidate, other: Candidate, panel: Panel, *, missing: Sequence[str], unmeasured: Sequence[str]
-) -> dict[str, Any]:
-    verdict = judge(mine.figures, other.figures, missing=missing, unmeasured=unmeasured)
-    return verdict.as_json() | {
-        "panel": {"data_sha256": panel.data_hash, "px": panel.px, "photos": [path.name for path in panel.photos]},
+def measure_pair(pair: Pair, material: Material, vgg: Vgg, progress: Callable[[str], None]) -> Findings:
+    """Paint every photo of the panel in every style by both, then those that wear a look in that, and measure.
+
+    ``progress`` is told where it is. The verdict is on the panel alone.
+    """
+    device = next(vgg.parameters()).device
+    progress("the images of the styles")
+    targets = StyleTargets.of(list(material.styles.values()), vgg, device)
+    # The champion comes first on the sheet.
+    other, mine = (
+        Candidate(f"model version {one.version.id}", one.checkpoint, material.styles, targets, device)
+        for one in (pair.champion, pair.candidate)
+    )
+    for number, (name, photo) in enumerate(material.panel, 1):
+        seen = Seen.of(name, photo.to(device), vgg)
+        for candidate in (other, mine):
+            where = f"photo {number} of {len(material.panel)}, {name}, by {candidate.name}"
+            candidate.sit(seen, vgg, partial(progress, where))
+    unmeasured = sorted({style.name for style in pair.styles} - material.styles.keys())
+    verdict = judge(mine.figures, other.figures, missing=pair.lost, unmeasured=unmeasured)
+    figures = verdict.as_json() | {
+        "panel": {
+            "data_sha256": material.data_sha256,
+            "px": material.px,
+            "photos": [name for name, _ in material.panel],
+        },
         "style_px": STYLE_PX,
+        "own_styles": pair.own,
         "measured": {
             style.name: {"candidate": summary(mine.figures[style.name]), "champion": summary(other.figures[style.name])}
             for style in mine.styles
         },
     }
+    parts, rows = _wear(pair, material, Eyes.of(vgg, list(material.styles), targets), progress)
+    return Findings(figures | {"parts": parts}, _png([*side_by_side([other.sheet, mine.sheet]), *rows]))
 
 
-def _put_sheet(store: ObjectStore, candidates: Sequence[Candidate]) -> str:
-    """Store the contact sheet, each style by the champion (1) and the candidate (2), under the hash of its bytes."""
+def _wear(
+    pair: Pair, material: Material, eyes: Eyes, progress: Callable[[str], None]
+) -> tuple[dict[str, Any], list[list[Cell | None]]]:
+    """Measure the photos that wear a look; return the figures of each part, and rows for the contact sheet."""
+    trunks = {one.checkpoint.trunk_sha256: one.checkpoint.trunk for one in (pair.candidate, pair.champion)}
+    painter = Painter(next(eyes.vgg.parameters()).device, trunks.__getitem__)
+    mine, other = (Dresser(one.checkpoint, painter, material.working_px) for one in (pair.candidate, pair.champion))
+    parts, rows = {}, []
+    for part, photos in material.worn.items():
+        parts[part], more = measure_worn(photos, mine, other, eyes, progress)
+        rows += more
+    return parts, rows
+
+
+def _png(rows: Sequence[Sequence[Cell | None]]) -> bytes:
+    """The contact sheet: each style, and each look that is worn, by the champion (1) and the candidate (2)."""
     data = io.BytesIO()
-    contact_sheet(side_by_side([candidate.sheet for candidate in candidates])).save(data, "png")
-    key = f"verdicts/{hashlib.sha256(data.getvalue()).hexdigest()}.png"
-    store.put(key, data.getvalue(), content_type="image/png")
-    return key
+    contact_sheet(rows).save(data, "png")
+    return data.getvalue()
+
+
+def put_sheet(store: ObjectStore, findings: Findings, merchants: Sequence[int] = ()) -> Sheet:
+    """Store a contact sheet under the hash of its bytes."""
+    key = f"verdicts/{hashlib.sha256(findings.sheet).hexdigest()}.png"
+    store.put(key, findings.sheet, content_type="image/png")
+    return Sheet(key, merchants)

@@ -22,6 +22,7 @@ from shared.monitor import Monitor, monitored
 from shared.settings import Settings
 from shared.store import ObjectStore
 from shared.sweep import sweep
+from workers.consumer import Consumer
 from workers.previews import PreviewSlot
 from workers.studio import Studio, open_studio
 from workers.tasks import register_tasks
@@ -63,17 +64,8 @@ def run_worker(
         with suppress(Unavailable):
             dispatch(engine, broker)
         log.info("worker_started", device=str(studio.painter.device), slots=settings.slots)
-        worker = broker.app.Worker(
-            pool="threads",
-            concurrency=settings.slots,
-            queues=[CONTROL_QUEUE, ROUTES["bulk"]],
-            hostname=f"atelier-{studio.worker_id}@%h",
-            without_gossip=True,
-            without_mingle=True,
-            without_heartbeat=True,
-            loglevel=settings.log_level.upper(),
-            quiet=True,
-        )
+        consumer = Consumer(f"atelier-{studio.worker_id}", (CONTROL_QUEUE, ROUTES["bulk"]), settings.slots)
+        worker = consumer.celery_worker(broker, settings.log_level)
         try:
             worker.start()
         finally:

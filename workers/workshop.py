@@ -24,6 +24,10 @@ PATIENCE = 10
 """Leases that may pass without progress before the process ends: features of 550 MB may have to be fetched."""
 
 
+class SliceOver(Exception):
+    """The time of a slice is over, or the process is to end: somebody goes on later."""
+
+
 @dataclass
 class Workshop:
     """What the retraining procedure works with.

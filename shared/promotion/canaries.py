@@ -26,7 +26,10 @@ from shared.styles import StyleRow, style_rows
 
 @dataclass(frozen=True)
 class Canary:
-    """A running canary. ``seen`` of its batches were in the last comparison, whose ``figures`` are kept."""
+    """A running canary. ``seen`` of its batches were in the last comparison, whose ``figures`` are kept.
+
+    ``troubled`` is the most of its batches that were in trouble at once.
+    """
 
     id: int
     version_id: int
@@ -35,13 +38,15 @@ class Canary:
     seen: int
     figures: Mapping[str, Any] | None
     started_at: datetime
+    troubled: int
 
 
 def running_canary(connection: Connection) -> Canary | None:
     """Return the canary there is, or None."""
     row = connection.execute(
         text("""
-        SELECT id, version_id, champion_id, share, seen, figures, started_at FROM canaries WHERE state = 'running'
+        SELECT id, version_id, champion_id, share, seen, figures, started_at, troubled FROM canaries
+        WHERE state = 'running'
         """)
     ).one_or_none()
     return None if row is None else Canary(*row)

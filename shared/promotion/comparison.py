@@ -5,6 +5,9 @@ merchants send differs so much, and is so far from normal, that ranks are compar
 canary's shifted by what does not matter (``margin``). The samples are looked at again with each batch of the
 canary's, which would find something sooner or later by chance alone: the n-th look may err with α / n(n + 1), which
 all together is no more than α (Bonferroni, as is the division among the figures).
+
+Batches that get nowhere have no figures. Those are counted, of both (Fisher's exact test), whenever the canary has one
+more of them.
 """
 
 from __future__ import annotations
@@ -38,6 +41,9 @@ WATCHED = {
     "white_kept": Watched(higher_is_better=True, margin=0.005),
 }
 """By name: ``failed``, the share of images that failed by our own fault, and quality figures of renditions."""
+
+FIGURES = len(WATCHED) + 1
+"""With that of batches in trouble."""
 
 Sample = Sequence[Mapping[str, float]]
 """Figures of batches, in the order in which they ended."""
@@ -73,9 +79,33 @@ def compare(canary: Sample, champion: Sample, ended: int) -> list[Found]:
             continue
         sign = -1.0 if watched.higher_is_better else 1.0
         p = probability_of_chance([sign * one - watched.margin for one in mine], [sign * one for one in others])
-        allowed = ALPHA / len(WATCHED) / (looks * (looks + 1))
+        allowed = _allowed(looks)
         found.append(Found(name, fmean(mine), fmean(others), p, allowed))
     return found
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Batches of a version: how many there are, and how many of them are in trouble."""
+
+    batches: int
+    troubled: int
+
+    @property
+    def share(self) -> float:
+        """Those in trouble, as a share."""
+        return self.troubled / self.batches if self.batches else 0.0
+
+
+def compare_troubled(canary: Counted, champion: Counted) -> Found:
+    """Compare how many batches are in trouble, when the canary has one more of them than ever before."""
+    p = probability_of_so_many(canary, champion)
+    return Found("troubled", canary.share, champion.share, p, _allowed(max(1, canary.troubled)))
+
+
+def _allowed(looks: int) -> float:
+    """How unlikely it must be, at a look of that number, to be no chance."""
+    return ALPHA / FIGURES / (looks * (looks + 1))
 
 
 def as_json(found: Sequence[Found]) -> dict[str, Any]:
@@ -100,3 +130,17 @@ def probability_of_chance(larger: Sequence[float], smaller: Sequence[float]) -> 
     if variance <= 0:
         return 1.0
     return 1 - NormalDist().cdf((u - n * m / 2 - 0.5) / math.sqrt(variance))
+
+
+def probability_of_so_many(canary: Counted, champion: Counted) -> float:
+    """Return how likely the canary has so many in trouble, or more, if its batches are as the champion's.
+
+    One-sided exact test of Fisher (1935): all ways to deal those in trouble among the batches are equally likely.
+    """
+    batches, troubled = canary.batches + champion.batches, canary.troubled + champion.troubled
+    most = min(canary.batches, troubled)
+    ways = sum(
+        math.comb(canary.batches, k) * math.comb(champion.batches, troubled - k)
+        for k in range(canary.troubled, most + 1)
+    )
+    return ways / math.comb(batches, troubled)

@@ -8,9 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from shared.model_versions import version_of
+from shared.model_versions import champion, version_of
 from shared.promotion.canaries import running_canary
 from shared.promotion.history import history
+from shared.promotion.promotions import lost_styles
 from shared.promotion.verdicts import list_verdicts
 
 
@@ -47,7 +48,7 @@ def list_versions(connection: Connection) -> list[Overview]:
 
 def show_version(connection: Connection, version_id: int) -> dict[str, Any]:
     """Return everything that is known of a version, as plain data. Raises NotFound."""
-    version_of(connection, version_id)
+    version = version_of(connection, version_id)
     row = connection.execute(text(f"{SELECT} WHERE v.id = :id"), {"id": version_id}).one()
     provenance = connection.execute(
         text("SELECT provenance FROM model_versions WHERE id = :id"), {"id": version_id}
@@ -58,5 +59,6 @@ def show_version(connection: Connection, version_id: int) -> dict[str, Any]:
         "history": [asdict(entry) for entry in history(connection, version_id)],
         "canary": asdict(canary) if canary is not None and mine else None,
         "verdicts": [asdict(verdict) for verdict in list_verdicts(connection, version_id)],
+        "lost_styles": lost_styles(connection, champion(connection), version),
         "provenance": provenance,
     }

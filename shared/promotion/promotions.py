@@ -16,10 +16,10 @@ from shared import audit
 from shared.database import Lock, lock, transaction
 from shared.errors import Conflict
 from shared.model_versions import Change, ModelVersion, champion, crown, note_change, version_of
-from shared.promotion.canaries import end_canary, running_canary
+from shared.promotion.canaries import end_canary, running_canary, start_canary
 from shared.promotion.files import check_files, version_files
 from shared.promotion.history import history, previous_champion
-from shared.promotion.rules import Decision, Rule, decide
+from shared.promotion.rules import Decision, Mandate, decide
 from shared.promotion.verdicts import StoredVerdict, latest_verdict
 from shared.store import ObjectStore
 
@@ -80,17 +80,25 @@ def promote(engine: Engine, store: ObjectStore, wish: Wish) -> Promoted:
     return Promoted(version.id, before.id, lost)
 
 
-def promote_by_rule(engine: Engine, store: ObjectStore, stored: StoredVerdict, rule: Rule, who: str) -> Decision:
-    """Promote a candidate if a rule allows it after this verdict; else it waits for an admin; say why."""
-    decision = decide(stored.verdict, rule)
+def promote_by_rule(engine: Engine, store: ObjectStore, stored: StoredVerdict, mandate: Mandate) -> Decision:
+    """Promote a candidate, or make it a canary, if a rule allows it after this verdict; say why, or why not.
+
+    Else it waits for an admin.
+    """
+    decision = decide(stored.verdict, mandate.rule)
     if not decision.promote:
         return decision
     with transaction(engine) as connection:
         current = champion(connection)
     if current.id != stored.champion_id:
         return Decision(False, f"the verdict is on {stored.champion_id}, and {current.id} is the champion now")
+    reason = f"{mandate.whose}{mandate.rule}: {decision.reason}"
     try:
-        promote(engine, store, Wish(stored.candidate_id, who, f"{rule}: {decision.reason}"))
+        if mandate.canary:
+            change = Change("canary", mandate.who, reason, stored.id)
+            start_canary(engine, store, stored.candidate_id, mandate.canary, change)
+        else:
+            promote(engine, store, Wish(stored.candidate_id, mandate.who, reason))
     except Conflict as error:
         return Decision(False, f"{decision.reason}; but {error} ({error.code})")
     return decision
@@ -161,6 +169,31 @@ def lost_styles(connection: Connection, before: ModelVersion, version: ModelVers
         {"before": before.trunk_sha256, "trunk": version.trunk_sha256},
     )
     return list(rows.scalars())
+
+
+def own_styles(connection: Connection, before: ModelVersion, version: ModelVersion) -> dict[str, dict[str, int]]:
+    """Count by merchant the own styles that one version has rows of: ``kept`` by another, or ``lost``."""
+    rows = connection.execute(
+        text("""
+        SELECT m.name, count(*) FILTER (WHERE s.kept) AS kept, count(*) FILTER (WHERE NOT s.kept) AS lost
+        FROM merchants m JOIN (
+            SELECT s.merchant_id, EXISTS (
+                SELECT FROM style_rows r WHERE r.style_id = s.id AND r.trunk_sha256 = :trunk) AS kept
+            FROM styles s
+            WHERE EXISTS (SELECT FROM style_rows r WHERE r.style_id = s.id AND r.trunk_sha256 = :before)
+        ) s ON s.merchant_id = m.id
+        GROUP BY m.name ORDER BY m.name
+        """),
+        {"before": before.trunk_sha256, "trunk": version.trunk_sha256},
+    )
+    return {row.name: {"kept": row.kept, "lost": row.lost} for row in rows}
+
+
+def promote_command(version_id: int, lost: Sequence[str]) -> str:
+    """Return the command by which an admin promotes a version for which styles would be lost, or says it cannot be."""
+    if public := [name for name in lost if "/" not in name]:
+        return f"it cannot be promoted without rows of {', '.join(public[:NAMED])}"
+    return f"`atelier models promote {version_id}{' --without-own-styles' if lost else ''}`"
 
 
 def require_styles_kept(version: ModelVersion, lost: Sequence[str], *, without_own_styles: bool) -> None:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.errors import UsageError
 from shared.promotion.verdicts import Verdict
+
+NEVER = "never"
+
+BY_RULE = "rule"
+"""Who promotes, or returns a canary, by rule."""
 
 SURE = 1.645
 """Standard errors that an improvement must be away from none: chance alone gets so far once in twenty verdicts."""
@@ -42,6 +48,19 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Mandate:
+    """A rule, in whose name it is applied, and the share of the new batches that a candidate gets first, if any.
+
+    ``whose`` is said before the reason, as which training run it is the rule of.
+    """
+
+    rule: Rule
+    who: str = BY_RULE
+    whose: str = ""
+    canary: float = 0.0
+
+
+@dataclass(frozen=True)
 class Decision:
     """Whether to promote, and why or why not."""
 
@@ -51,11 +70,11 @@ class Decision:
 
 def decide(verdict: Verdict, rule: Rule) -> Decision:
     """Apply a rule. What a verdict does not know of is never promoted by rule: a style missing or unmeasured."""
-    if rule.kind == "never":
-        return Decision(False, "the rule is to promote never by itself")
+    if rule.kind == NEVER:
+        return Decision(False, "its rule is to promote never by itself")
     for what, names in (("has no row of", verdict.missing), ("was not measured in", verdict.unmeasured)):
         if names:
-            return Decision(False, f"the candidate {what} {', '.join(names)}")
+            return Decision(False, f"the candidate {what} {_named(names)}")
     if verdict.photos < LEAST_PHOTOS or not math.isfinite(verdict.error):
         return Decision(False, f"{verdict.photos} photos say too little: at least {LEAST_PHOTOS} are needed")
     if rule.kind == "if-better":
@@ -67,6 +86,13 @@ def decide(verdict: Verdict, rule: Rule) -> Decision:
     fits = worst.regression <= rule.most
     what = f"the worst style, {worst.style}, is {100 * worst.regression:+.1f} % worse"
     return Decision(fits, f"{what}, {'within' if fits else 'beyond'} {100 * rule.most:g} %")
+
+
+def _named(styles: Sequence[str]) -> str:
+    """Name public styles and count merchants' own: what is decided outlasts the merchants."""
+    public = [name for name in styles if "/" not in name]
+    own = len(styles) - len(public)
+    return ", ".join([*public, *([f"{own} own styles of merchants"] if own else [])])
 
 
 def _change(verdict: Verdict) -> str:

@@ -141,6 +141,24 @@ def _white_lost(candidate: Sequence[Figures], champion: Sequence[Figures]) -> fl
     return fmean(lost) if lost else None
 
 
+def paired(candidate: Sequence[Mapping[str, float]], champion: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """Compare figures of renditions of the same photos in the same order: the means of both, and of their difference.
+
+    ``error`` is the standard error of that; None with a single photo. Returns plain data by figure.
+    """
+    found = {}
+    for name in candidate[0] if candidate else ():
+        mine, others = ([one[name] for one in measured] for measured in (candidate, champion))
+        changes = [one - other for one, other in zip(mine, others, strict=True)]
+        found[name] = {
+            "candidate": fmean(mine),
+            "champion": fmean(others),
+            "change": fmean(changes),
+            "error": stdev(changes) / math.sqrt(len(changes)) if len(changes) > 1 else None,
+        }
+    return found
+
+
 @dataclass(frozen=True)
 class StoredVerdict:
     """A verdict that was kept. ``figures`` also say of which photos, and everything that was measured."""
@@ -162,18 +180,60 @@ class StoredVerdict:
 COLUMNS = "id, candidate_id, champion_id, figures, sheet_key, made_by, made_at"
 
 
+@dataclass(frozen=True)
+class Sheet:
+    """A stored contact sheet, and the merchants whose photos it shows: it is there as long as all agree."""
+
+    key: str
+    merchants: Sequence[int] = ()
+
+
 def add_verdict(
-    connection: Connection, pair: tuple[int, int], figures: Mapping[str, Any], sheet_key: str | None, who: str
+    connection: Connection, pair: tuple[int, int], figures: Mapping[str, Any], sheet: Sheet | None, who: str
 ) -> StoredVerdict:
     """Keep a verdict on ``pair``, the ids of candidate and champion; ``figures`` holds what ``as_json`` gave."""
     row = connection.execute(
         text(f"""
-        INSERT INTO verdicts (candidate_id, champion_id, figures, sheet_key, made_by)
-        VALUES (:candidate, :champion, CAST(:figures AS jsonb), :sheet, :who) RETURNING {COLUMNS}
+        INSERT INTO verdicts (candidate_id, champion_id, figures, sheet_key, merchants, made_by)
+        VALUES (:candidate, :champion, CAST(:figures AS jsonb), :sheet, :merchants, :who) RETURNING {COLUMNS}
         """),
-        {"candidate": pair[0], "champion": pair[1], "figures": json.dumps(figures), "sheet": sheet_key, "who": who},
+        {
+            "candidate": pair[0],
+            "champion": pair[1],
+            "figures": json.dumps(figures),
+            "sheet": sheet.key if sheet else None,
+            "merchants": list(sheet.merchants) if sheet else [],
+            "who": who,
+        },
     )
     return StoredVerdict(*row.one())
+
+
+def forget_own_styles(connection: Connection, merchant: int) -> None:
+    """Let no verdict name a merchant's own styles any more."""
+    connection.execute(
+        text("""
+        UPDATE verdicts v SET figures = figures #- ARRAY['own_styles', m.name] || jsonb_build_object('missing', (
+            SELECT coalesce(jsonb_agg(style), '[]') FROM jsonb_array_elements_text(figures -> 'missing') style
+            WHERE NOT starts_with(style, m.name || '/')))
+        FROM merchants m
+        WHERE m.id = :merchant AND (figures -> 'own_styles' ? m.name OR EXISTS (
+            SELECT FROM jsonb_array_elements_text(figures -> 'missing') style WHERE starts_with(style, m.name || '/')))
+        """),
+        {"merchant": merchant},
+    )
+
+
+def forget_sheets(connection: Connection, merchant: int) -> list[str]:
+    """Let no verdict show a merchant's photos any more; return the keys of the contact sheets, to be deleted."""
+    rows = connection.execute(
+        text("""
+        UPDATE verdicts v SET sheet_key = NULL, merchants = '{}' FROM verdicts before
+        WHERE v.id = before.id AND v.merchants @> ARRAY[CAST(:merchant AS bigint)] RETURNING before.sheet_key
+        """),
+        {"merchant": merchant},
+    )
+    return [key for key in rows.scalars() if key is not None]
 
 
 def latest_verdict(connection: Connection, candidate_id: int, champion_id: int) -> StoredVerdict | None:

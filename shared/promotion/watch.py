@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import Connection, Engine, text
@@ -13,9 +14,8 @@ from shared.database import Lock, lock, transaction
 from shared.model_versions import Change, note_change
 from shared.promotion import comparison
 from shared.promotion.canaries import Canary, end_canary, running_canary
-
-BY_RULE = "rule"
-"""Who returns a canary."""
+from shared.promotion.comparison import Counted, Found
+from shared.promotion.rules import BY_RULE
 
 OUR_FAULT = ("internal_error", "crashed_worker")
 """Codes of failures that no image and no source is to blame for."""
@@ -26,22 +26,43 @@ MOST_BATCHES = 500
 MEASURED = 1000
 """Images of a batch, the first, whose figures stand for all."""
 
+LATE = timedelta(hours=1)
+"""So old a batch of which nothing is done is in trouble, unless the champion's wait as long."""
+
 log = structlog.get_logger()
 
 
 def watch_canary(engine: Engine) -> bool:
-    """Compare the canary with the champion when a batch of the canary's has ended; say whether it was returned."""
+    """Compare the canary with the champion when there is something new to see; say whether it was returned.
+
+    That is a batch of the canary's that has ended, or one more that is in trouble.
+    """
     with transaction(engine) as connection:
         canary = running_canary(connection)
-        if canary is None or _ended(connection, canary) <= canary.seen:
+        if canary is None or not (_has_ended(connection, canary) or _is_in_trouble(connection, canary)):
             return False
     with transaction(engine) as connection:
         lock(connection, Lock.INSTALL)
         canary = running_canary(connection)
-        return canary is not None and _judge(connection, canary)
+        if canary is None:
+            return False
+        worse = _judge(connection, canary) if _has_ended(connection, canary) else []
+        if _is_in_trouble(connection, canary):
+            worse += _judge_troubled(connection, canary)
+        if worse:
+            _return(connection, canary, worse)
+        return bool(worse)
 
 
-def _judge(connection: Connection, canary: Canary) -> bool:
+def _has_ended(connection: Connection, canary: Canary) -> bool:
+    return _ended(connection, canary) > canary.seen
+
+
+def _is_in_trouble(connection: Connection, canary: Canary) -> bool:
+    return count_troubled(connection, canary, canary.version_id).troubled > canary.troubled
+
+
+def _judge(connection: Connection, canary: Canary) -> list[Found]:
     seen = _ended(connection, canary)
     mine = sample(connection, canary, canary.version_id)
     # Only what had ended by then, so that each look is at one more batch of the canary's, and no more than one.
@@ -52,15 +73,24 @@ def _judge(connection: Connection, canary: Canary) -> bool:
         text("UPDATE canaries SET seen = :seen, figures = CAST(:figures AS jsonb) WHERE id = :id"),
         {"id": canary.id, "seen": seen, "figures": json.dumps(comparison.as_json(found))},
     )
-    worse = [one for one in found if one.worse]
-    if not worse:
-        return False
-    reason = f"after {seen} batches " + ", ".join(map(str, worse))
+    return [one for one in found if one.worse]
+
+
+def _judge_troubled(connection: Connection, canary: Canary) -> list[Found]:
+    mine, others = (count_troubled(connection, canary, one) for one in (canary.version_id, canary.champion_id))
+    connection.execute(
+        text("UPDATE canaries SET troubled = :troubled WHERE id = :id"), {"id": canary.id, "troubled": mine.troubled}
+    )
+    found = comparison.compare_troubled(mine, others)
+    return [found] if found.worse else []
+
+
+def _return(connection: Connection, canary: Canary, worse: Sequence[Found]) -> None:
+    reason = f"after {_ended(connection, canary)} batches " + ", ".join(map(str, worse))
     end_canary(connection, canary, "returned")
     note_change(connection, canary.version_id, canary.champion_id, Change("return", BY_RULE, reason))
     audit.record(connection, BY_RULE, "canary returned", None, {"version": canary.version_id, "reason": reason})
     log.warning("canary_returned", version=canary.version_id, reason=reason)
-    return True
 
 
 COUNTED = """
@@ -76,6 +106,35 @@ def _ended(connection: Connection, canary: Canary) -> int:
         {"version": canary.version_id, "since": canary.started_at},
     )
     return int(found.scalar_one())
+
+
+def count_troubled(connection: Connection, canary: Canary, version_id: int) -> Counted:
+    """Count the batches of a version that began since the canary runs, and those among them that are in trouble.
+
+    That is: a worker died with one of its images alone in hand, since what else the worker had is not to blame; or it
+    is ``LATE`` old and nothing of it is done, while nobody holds it up. What is young and has not ended counts only if
+    a worker died of it.
+    """
+    row = connection.execute(
+        text("""
+        SELECT count(*) FILTER (WHERE died OR late OR state = 'finished') AS batches,
+               count(*) FILTER (WHERE died OR late) AS troubled
+        FROM (
+            SELECT b.state, EXISTS (
+                       SELECT FROM chunks c JOIN jobs j
+                         ON j.batch_id = c.batch_id AND j.ordinal BETWEEN c.first_ordinal AND c.last_ordinal
+                       WHERE c.batch_id = b.id AND c.deaths > 0 AND j.deaths > 0) AS died,
+                   b.state = 'running' AND NOT b.paused AND b.succeeded + b.failed = 0
+                   AND b.created_at < clock_timestamp() - CAST(:late AS interval) AS late
+            FROM batches b
+            WHERE b.model_version_id = :version AND b.queue <> 'preview' AND b.state <> 'cancelled'
+              AND b.created_at >= :since AND b.total > 0
+            ORDER BY b.created_at DESC LIMIT :most
+        ) begun
+        """),
+        {"version": version_id, "since": canary.started_at, "most": MOST_BATCHES, "late": LATE},
+    ).one()
+    return Counted(int(row.batches), int(row.troubled))
 
 
 def sample(connection: Connection, canary: Canary, version_id: int) -> list[tuple[datetime, dict[str, float]]]:

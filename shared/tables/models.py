@@ -40,8 +40,9 @@ verdicts = Table(
     Column("candidate_id", ForeignKey("model_versions.id"), nullable=False),
     Column("champion_id", ForeignKey("model_versions.id"), nullable=False),
     Column("figures", JSONB, nullable=False),
-    # The contact sheet.
+    # The contact sheet, and the merchants whose photos it shows.
     Column("sheet_key", Text),
+    Column("merchants", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
     Column("made_by", Text, nullable=False),
     moment("made_at", default=True, nullable=False),
 )
@@ -74,6 +75,8 @@ canaries = Table(
     # Batches of the canary's that the last comparison saw, and what it found.
     count("seen"),
     Column("figures", JSONB),
+    # The most batches of the canary's that were in trouble at once.
+    count("troubled"),
     moment("started_at", default=True, nullable=False),
     moment("ended_at"),
     one_of("state", "running", "promoted", "returned", "stopped"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
+    Double,
     ForeignKey,
     Identity,
     Index,
@@ -54,8 +55,9 @@ training_runs = Table(
     # Before the photos are collected what was asked for, and afterwards the whole TrainConfig.
     Column("config", JSONB, nullable=False),
     Column("data_sha256", Text),
-    # The photos' figures, to tell drift from.
+    # The photos' figures, and those of what the champion painted lately, to tell drift from.
     Column("population", JSONB),
+    Column("quality", JSONB),
     count("step"),
     Column("steps", Integer, nullable=False),
     # The validations, oldest first.
@@ -63,6 +65,10 @@ training_runs = Table(
     # The last two saved states (key, sha256, step), newest last.
     Column("saved", JSONB, nullable=False, server_default=text("'[]'")),
     Column("candidate_id", ForeignKey("model_versions.id")),
+    # What became of the candidate: the rule that may promote it, by way of a canary or at once, and the verdict.
+    Column("rule", Text, nullable=False, server_default=text("'never'")),
+    Column("canary_share", Double),
+    Column("verdict_id", ForeignKey("verdicts.id")),
     Column("lease", Integer, nullable=False, server_default=text("0")),
     moment("lease_expires_at"),
     moment("next_attempt_at", default=True, nullable=False),
@@ -74,7 +80,7 @@ training_runs = Table(
     moment("started_at"),
     moment("finished_at"),
     one_of("trigger", "schedule", "admin", "new_style", "drift"),
-    one_of("state", "queued", "collecting", "training", "finished", "failed", "cancelled"),
+    one_of("state", "queued", "collecting", "training", "comparing", "finished", "failed", "cancelled"),
     one_of("depth", "style", "decoder", "all"),
     UniqueConstraint("schedule_id", "slot", name="uq_training_runs_slot"),
     Index("ix_training_runs_active", "id", postgresql_where=text("finished_at IS NULL")),

@@ -93,6 +93,7 @@ chunks = Table(
     Index("ix_chunks_waiting", "batch_id", "id", postgresql_where=text("state = 'waiting'")),
     Index("ix_chunks_dispatched", "queue", "dispatched_at", postgresql_where=text("state = 'dispatched'")),
     Index("ix_chunks_leased", "lease_expires_at", postgresql_where=text("lease_expires_at IS NOT NULL")),
+    Index("ix_chunks_died", "batch_id", postgresql_where=text("deaths > 0")),
     Index("uq_chunks_first_ordinal", "batch_id", "first_ordinal", unique=True),
 )
 

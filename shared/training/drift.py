@@ -1,11 +1,12 @@
-"""Drift: whether the photos that come now are others than those that were learnt from.
+"""Drift: whether the photos that come now are others than those that were learnt from, or are painted worse.
 
-Each photo is a few figures (``workers.images.figures``), a population their distribution. Two populations are
-compared figure by figure with the population stability index over the deciles of the first,
-PSI = Σ (p − q) ln(p / q). Its usual reading: below .1 nothing, from .25 on a shift (Siddiqi 2006, "Credit Risk
-Scorecards"). Of samples of n and m of one population it is about (1/n + 1/m) χ² with bins − 1 degrees of freedom
-(Yurdakul and Naranjo 2020, "Statistical properties of the population stability index"), so that small samples must
-pass more than .25: what one figure in a thousand would by chance.
+Each photo is a few figures (``workers.model.figures``), and so is each batch of renditions
+(``shared.training.quality``); a population is their distribution. Two populations are compared figure by figure with
+the population stability index over the deciles of the first, PSI = Σ (p − q) ln(p / q). Its usual reading: below .1
+nothing, from .25 on a shift (Siddiqi 2006, "Credit Risk Scorecards"). Of samples of n and m of one population it is
+about (1/n + 1/m) χ² with bins − 1 degrees of freedom (Yurdakul and Naranjo 2020, "Statistical properties of the
+population stability index"), so that small samples must pass more than .25: what one figure in a thousand would by
+chance.
 """
 
 from __future__ import annotations
@@ -102,7 +103,16 @@ def compare(before: Population, photos: Sequence[Mapping[str, float]]) -> list[S
         index = sum((now - then) * math.log(now / then) for now, then in zip(shares, known.shares, strict=True))
         moved = (statistics.fmean(values) - known.mean) / max(known.deviation, 1e-6)
         shifts.append(Shift(name, index, limit, moved))
-    return sorted(shifts, key=lambda shift: shift.index / shift.limit, reverse=True)
+    return sorted(shifts, key=_distance, reverse=True)
+
+
+def farthest(shifts: Sequence[Shift]) -> Shift:
+    """Return the shift that is the farthest, as its limit goes."""
+    return max(shifts, key=_distance)
+
+
+def _distance(shift: Shift) -> float:
+    return shift.index / shift.limit
 
 
 def _edges(values: Sequence[float]) -> tuple[float, ...]:

@@ -59,11 +59,14 @@ def due(connection: Connection, most: int) -> list[UUID]:
 
 
 def give_up(connection: Connection) -> int:
-    """Fail the runs that have killed their trainers time and again; return how many."""
+    """Fail the runs that have killed their trainers time and again, or leave their candidate without a verdict.
+
+    Returns how many.
+    """
     done = connection.execute(
         text(f"""
-        UPDATE training_runs SET state = 'failed', lease_expires_at = NULL, finished_at = clock_timestamp(),
-            code = 'crashed_trainer',
+        UPDATE training_runs SET lease_expires_at = NULL, finished_at = clock_timestamp(), code = 'crashed_trainer',
+            state = CASE state WHEN 'comparing' THEN 'finished' ELSE 'failed' END,
             message = attempts || ' trainers died with this run: look at their log, and at the memory they have'
         WHERE finished_at IS NULL AND attempts >= :most AND {_FREE}
         """),
@@ -164,20 +167,53 @@ def end(connection: Connection, run: TrainingRun, state: str, code: str, message
     )
 
 
-def measured(connection: Connection, run: TrainingRun, population: Mapping[str, Any]) -> None:
-    """Record how the figures of the photos are distributed that were found. Raises LeaseLost."""
-    _write(connection, run, "population = CAST(:population AS jsonb)", population=json.dumps(dict(population)))
+def measured(
+    connection: Connection, run: TrainingRun, population: Mapping[str, Any], quality: Mapping[str, Any] | None
+) -> None:
+    """Record how the figures are distributed of the photos that were found, and of what was painted lately.
 
-
-def finish(connection: Connection, run: TrainingRun, step: int, candidate_id: int | None) -> None:
-    """End a run whose result is installed in the same transaction. Raises LeaseLost: then neither is."""
+    Raises LeaseLost.
+    """
     _write(
         connection,
         run,
-        """state = 'finished', step = :step, candidate_id = :candidate, message = NULL, lease_expires_at = NULL,
-           finished_at = clock_timestamp()""",
+        "population = CAST(:population AS jsonb), quality = CAST(:quality AS jsonb)",
+        population=json.dumps(dict(population)),
+        quality=None if quality is None else json.dumps(dict(quality)),
+    )
+
+
+def installed(connection: Connection, run: TrainingRun, step: int, candidate_id: int) -> None:
+    """Record the candidate, installed in the same transaction, that is to be compared. Raises LeaseLost."""
+    _write(
+        connection,
+        run,
+        "state = 'comparing', step = :step, candidate_id = :candidate, attempts = 1, message = NULL",
         step=step,
         candidate=candidate_id,
+    )
+
+
+def compared(connection: Connection, run: TrainingRun, verdict_id: int) -> None:
+    """Record the verdict on the candidate, which waits for its rule now. Raises LeaseLost."""
+    _write(connection, run, "verdict_id = :verdict", verdict=verdict_id)
+
+
+def finish(
+    connection: Connection, run: TrainingRun, step: int, message: str | None = None, code: str | None = None
+) -> None:
+    """End a run whose result is installed; ``message`` says what became of it, ``code`` why no more did.
+
+    Raises LeaseLost.
+    """
+    _write(
+        connection,
+        run,
+        """state = 'finished', step = :step, message = :message, code = :code, lease_expires_at = NULL,
+           finished_at = clock_timestamp()""",
+        step=step,
+        message=message,
+        code=code,
     )
 
 

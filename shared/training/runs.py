@@ -1,4 +1,7 @@
-"""Training runs: ``queued → collecting → training → finished | failed | cancelled``, one row each.
+"""Training runs: ``queued → collecting → training → comparing → finished | failed | cancelled``, one row each.
+
+A run that trains more than rows has a candidate from ``comparing`` on, and does not fail any more: without a verdict
+it is finished with a code and a message that say why.
 
 Postgres is the truth and the message a nudge, as with chunks: see ``shared.training.leases``.
 """
@@ -17,6 +20,7 @@ from sqlalchemy import Connection, Row, text
 from shared.errors import Conflict, NotFound, UsageError
 from shared.merchants import require_kept
 from shared.model_versions import champion
+from shared.promotion.rules import NEVER, Rule
 from shared.training.photos import LEAST_PHOTOS, count_photos
 from shared.training.pictures import Pictured, pictured
 
@@ -35,6 +39,8 @@ class Wanted:
     ``steps``      optimiser steps.
     ``photos``     most photos collected.
     ``overrides``  fields of TrainConfig that are to be others than usual.
+    ``rule``       what promotes the candidate: see ``shared.promotion.rules``.
+    ``canary``     share of the new batches that it gets then; 0: it becomes the champion at once.
     """
 
     depth: str = "decoder"
@@ -42,6 +48,8 @@ class Wanted:
     steps: int = 2000
     photos: int = 400
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    rule: str = NEVER
+    canary: float = 0.0
 
     def __post_init__(self) -> None:
         if self.depth not in DEPTHS:
@@ -51,6 +59,11 @@ class Wanted:
         for name, most in (("steps", MOST_STEPS), ("photos", MOST_PHOTOS)):
             if not 1 <= getattr(self, name) <= most:
                 raise UsageError(f"{name} of a run must be from 1 to {most}, not {getattr(self, name)}")
+        promotes = Rule.parse(self.rule).kind != NEVER
+        if promotes and self.depth == "style":
+            raise UsageError("rows alone make no candidate, so no rule promotes them: leave --rule out")
+        if self.canary and not promotes:
+            raise UsageError("a canary share is for a candidate that a rule promotes: add --rule, as in if-better")
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Wanted:
@@ -111,6 +124,9 @@ class TrainingRun:
     curve: tuple[dict[str, float], ...]
     saved: tuple[Saved, ...]
     candidate_id: int | None
+    rule: str
+    canary_share: float | None
+    verdict_id: int | None
     lease: int
     code: str | None
     message: str | None
@@ -144,8 +160,8 @@ COLUMNS = """r.id, r.merchant_id, r.trigger, r.reason, r.who, r.state, r.depth, 
     ARRAY(SELECT s.name FROM unnest(r.style_ids) WITH ORDINALITY one (id, place) JOIN styles s ON s.id = one.id
           ORDER BY place) AS styles,
     r.start_id, (SELECT trunk_sha256 FROM model_versions v WHERE v.id = r.start_id) AS start_trunk_sha256,
-    r.config, r.data_sha256, r.population, r.step, r.steps, r.curve, r.saved, r.candidate_id, r.lease, r.code,
-    r.message, r.created_at, r.started_at, r.finished_at"""
+    r.config, r.data_sha256, r.population, r.step, r.steps, r.curve, r.saved, r.candidate_id, r.rule,
+    r.canary_share, r.verdict_id, r.lease, r.code, r.message, r.created_at, r.started_at, r.finished_at"""
 
 
 def queue_run(connection: Connection, order: Order) -> UUID:
@@ -203,9 +219,9 @@ def _insert(connection: Connection, order: Order, style_ids: list[int]) -> UUID 
     found = connection.execute(
         text("""
         INSERT INTO training_runs (merchant_id, trigger, reason, who, schedule_id, slot, depth, style_ids, start_id,
-                                   config, steps)
+                                   config, steps, rule, canary_share)
         VALUES (:merchant, :trigger, :reason, :who, :schedule, :slot, :depth, :styles, :start, CAST(:config AS jsonb),
-                :steps)
+                :steps, :rule, :canary)
         ON CONFLICT ON CONSTRAINT uq_training_runs_slot DO NOTHING RETURNING id
         """),
         {
@@ -220,6 +236,8 @@ def _insert(connection: Connection, order: Order, style_ids: list[int]) -> UUID 
             "start": champion(connection).id,
             "config": json.dumps({"photos": wanted.photos, "overrides": dict(wanted.overrides)}),
             "steps": wanted.steps,
+            "rule": wanted.rule,
+            "canary": wanted.canary or None,
         },
     )
     return found.scalar_one_or_none()

@@ -42,6 +42,8 @@ class TrainingSchedule:
             "train": self.wanted.depth,
             "styles": self.wanted.styles,
             "steps": self.wanted.steps,
+            "rule": self.wanted.rule,
+            "canary": self.wanted.canary,
             "next": [slot.isoformat() for slot in self.crontab.following(now, 3)],
         }
 

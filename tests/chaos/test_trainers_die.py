@@ -10,11 +10,12 @@ from uuid import UUID
 import pytest
 from crew import Crew, eventually
 from random_vgg import write_random_vgg
-from school import School, shape
+from school import School, held_out, shape
 from sqlalchemy import text
 
 from shared.database import transaction
 from shared.look import Look
+from shared.model_versions import champion
 from shared.training.runs import cancel_run
 from shared.training.tick import publish_due
 from workers.retraining import train_slice
@@ -30,7 +31,7 @@ def school(crew: Crew, tmp_path: Path) -> School:
     vgg = write_random_vgg(tmp_path / "vgg.safetensors")
     crew.environment |= {"ATELIER_VGG": str(vgg), "ATELIER_DEVICE": "cpu"}
     school = School.found(crew.session, tmp_path, vgg)
-    school.merchant("shop", range(16))
+    school.merchant("shop", [*range(12), *held_out(8)])
     return school
 
 
@@ -55,6 +56,25 @@ def test_a_trainer_killed_in_mid_slice_costs_no_step_and_the_curve_is_that_of_an
     run = school.run(killed)
     assert (run.state, run.step, shape(run)) == ("finished", 6, shape(straight))
     assert run.candidate_id == straight.candidate_id  # the very same trunk
+
+
+def test_a_trainer_killed_while_it_compares_leaves_it_to_another_and_the_candidate_gets_one_verdict(
+    crew: Crew, school: School
+) -> None:
+    run_id = school.queue(steps=2, rule="if-no-style-regresses-by 99%")
+    assert crew.gone(crew.start("dies-comparing", command=TRAINER)), "the trainer went past the comparison"
+    left = school.run(run_id)
+    assert (left.state, left.verdict_id) == ("comparing", None)
+    with transaction(crew.session.engine) as connection:
+        connection.execute(text("UPDATE training_runs SET lease_expires_at = clock_timestamp() WHERE lease > 0"))
+    crew.start(command=TRAINER)
+    eventually(lambda: school.run(run_id).over, "the end of the run")
+    run = school.run(run_id)
+    assert (run.state, run.candidate_id) == ("finished", left.candidate_id)
+    with transaction(crew.session.engine) as connection:
+        assert connection.execute(text("SELECT count(*) FROM verdicts")).scalar_one() == 1
+        assert champion(connection).id == run.candidate_id
+    assert school.states(run_id) == []
 
 
 def test_a_run_told_to_stop_is_saved_another_trainer_goes_on_and_cancelled_it_makes_room_for_the_next(

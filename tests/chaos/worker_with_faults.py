@@ -26,7 +26,7 @@ from shared.cli import main as atelier
 from shared.store import ObjectStore
 from shared.store.file import FileStore
 from shared.store.s3 import S3Store
-from workers import painter, retraining, stages, stylize, tasks, trainer, worker
+from workers import comparing, painter, retraining, stages, stylize, tasks, trainer, worker
 
 MARK = b"marked by a test"
 
@@ -100,6 +100,7 @@ STEPS: dict[str, Callable[[], None]] = {
     "after-inference": lambda: wrap(painter.Painter, "paint", after=die),
     "after-put": lambda: wrap(FileStore, "put", after=die),
     "before-commit": lambda: wrap(chunks, "finish", after=die),
+    "dies-comparing": lambda: wrap(comparing, "measure_pair", after=die),
     "before-release": lambda: wrap(chunks, "release", before=die),
 }
 

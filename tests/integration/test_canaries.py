@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from atelier_command import command_over, printed
-from filled import LOOK, add_finished
+from filled import LOOK, add_finished, add_waiting
 from shop import Shop
 from sqlalchemy import text
 from versions import add_version, champion_id
@@ -30,9 +30,10 @@ from shared.promotion.canaries import (
     takes,
     usual_pin,
 )
+from shared.promotion.comparison import Counted
 from shared.promotion.history import history
 from shared.promotion.promotions import Wish, promote, retire, rollback
-from shared.promotion.watch import watch_canary
+from shared.promotion.watch import count_troubled, watch_canary
 from shared.session import Session
 from shared.sweep import sweep
 
@@ -190,6 +191,55 @@ def test_one_whose_renditions_are_worse_is_returned_and_one_that_is_as_good_is_n
     assert watch_canary(session.engine)
     assert canary_of(session) is None
     assert not watch_canary(session.engine)
+
+
+def begin_batches(session: Session, version: int, batches: int, *, troubled: int, how: str) -> None:
+    """Let batches of a version begin, the first of which are in trouble; the others end."""
+    with transaction(session.engine) as connection:
+        for number in range(batches):
+            add = add_waiting if number < troubled else add_finished
+            batch = add(connection, f"shop-{number % 3}", 4)
+            statements = ["UPDATE batches SET model_version_id = :version, created_at = :begun WHERE id = :id"]
+            if number < troubled and how == "died":
+                statements += [
+                    "UPDATE chunks SET deaths = 2 WHERE batch_id = :id",
+                    "UPDATE jobs SET deaths = 1 WHERE batch_id = :id AND ordinal = 2",
+                ]
+            begun = datetime.now(UTC) - (timedelta(hours=2) if how == "late" else timedelta(0))
+            for statement in statements:
+                connection.execute(text(statement), {"version": version, "begun": begun, "id": batch.id})
+
+
+@pytest.mark.parametrize("how", ["died", "late"])
+def test_one_whose_batches_get_nowhere_while_the_champions_end_is_returned(session: Session, how: str) -> None:
+    first, version = champion_id(session), begun(session)
+    with transaction(session.engine) as connection:
+        connection.execute(text("UPDATE canaries SET started_at = started_at - interval '3 hours'"))
+    begin_batches(session, first, 30, troubled=0, how=how)
+    begin_batches(session, version, 2, troubled=2, how=how)
+    assert not watch_canary(session.engine)  # that may be chance
+    begin_batches(session, version, 1, troubled=1, how=how)
+    sweep(session.engine, session.broker)
+    assert canary_of(session) is None
+    with transaction(session.engine) as connection:
+        entry = history(connection)[-1]
+    assert (entry.kind, entry.who, entry.version_id) == ("return", "rule", version)
+    assert entry.reason.startswith("after 0 batches troubled is 1 and the champion's 0")
+
+
+def test_where_the_champions_batches_wait_as_long_or_are_held_up_the_canary_stays(session: Session) -> None:
+    first, version = champion_id(session), begun(session)
+    with transaction(session.engine) as connection:
+        connection.execute(text("UPDATE canaries SET started_at = started_at - interval '3 hours'"))
+    begin_batches(session, first, 30, troubled=30, how="late")
+    begin_batches(session, version, 5, troubled=5, how="late")
+    assert not watch_canary(session.engine)
+    found = canary_of(session)
+    assert found
+    assert found.troubled == 5
+    with transaction(session.engine) as connection:
+        connection.execute(text("UPDATE batches SET paused = true"))
+        assert count_troubled(connection, found, version) == Counted(0, 0)
 
 
 def test_the_images_own_failures_and_batches_of_before_count_for_nothing(session: Session) -> None:

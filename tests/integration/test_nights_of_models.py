@@ -6,12 +6,13 @@ from pathlib import Path
 from uuid import UUID
 
 from random_vgg import write_random_vgg
-from school import School
+from school import School, held_out
 from shop import Shop
 from sqlalchemy import text
 
 from shared.database import transaction
-from shared.promotion.promotions import Wish, promote, rollback
+from shared.model_versions import champion
+from shared.promotion.promotions import rollback
 from shared.session import Session
 
 
@@ -19,7 +20,7 @@ def test_three_nights_with_a_retraining_a_promotion_and_a_rollback_surprise_nobo
     session: Session, tmp_path: Path
 ) -> None:
     school = School.found(session, tmp_path, write_random_vgg(tmp_path / "vgg.safetensors"))
-    school.merchant("teacher", range(16))
+    school.merchant("teacher", [*range(12), *held_out(8)])
     shop = Shop(school.session, tmp_path)
     shop.look("plain", follow=True)
     shop.look("plain", "sku=N2")  # does not follow the model
@@ -29,14 +30,15 @@ def test_three_nights_with_a_retraining_a_promotion_and_a_rollback_surprise_nobo
     assert shop.live_a_night()["by_reason"] == {"missing": 6}
     first = shop.shown()
 
-    # By day: an image changes, one goes, one comes; a run learns, and what it made is promoted by an admin.
+    # By day: an image changes, one goes, one comes; a run learns, and what it made is promoted by its rule.
     shop.feed({sku: content for sku, content in skus.items() if sku != "N5"} | {"N1": "other", "new": "x"})
-    run = school.train(school.queue())
+    run = school.train(school.queue(rule="if-no-style-regresses-by 99%"))
     assert (run.state, run.code) == ("finished", None)
     assert run.candidate_id is not None
     assert shop.nights()[0].batch_id is not None
-    promoted = promote(session.engine, session.store, Wish(run.candidate_id, "admin", "the nights' test"))
-    assert version_of(session, shop.night.batch_id) == promoted.previous_id  # that batch stays with its version
+    with transaction(session.engine) as connection:
+        assert champion(connection).id == run.candidate_id
+    assert version_of(session, shop.night.batch_id) == run.start_id  # that batch stays with its version
 
     assert shop.live_a_night()["by_reason"] == {"missing": 1, "source_changed": 1, "model_changed": 3}
     assert version_of(session, shop.night.batch_id) == run.candidate_id
@@ -47,12 +49,12 @@ def test_three_nights_with_a_retraining_a_promotion_and_a_rollback_surprise_nobo
     # By day: it pleases nobody. The pointer goes back, and the night restyles what follows it, and nothing else.
     rollback(session.engine, session.store, "admin", "too blue")
     assert shop.live_a_night()["by_reason"] == {"model_changed": 5}
-    assert version_of(session, shop.night.batch_id) == promoted.previous_id
+    assert version_of(session, shop.night.batch_id) == run.start_id
     assert shop.shown()["N2"] == first["N2"]
     assert shop.live_a_night()["by_reason"] == {}
     with transaction(session.engine) as connection:
-        kinds = connection.execute(text("SELECT kind FROM promotions ORDER BY id")).scalars().all()
-    assert kinds[-2:] == ["promote", "rollback"]
+        changes = connection.execute(text("SELECT kind, who FROM promotions ORDER BY id")).all()
+    assert changes[-2:] == [("promote", "rule"), ("rollback", "admin")]
     assert [night.state for night in shop.nights()] == ["planned"] * 4
 
 

@@ -47,7 +47,7 @@ def atelier(session: Session, monkeypatch: pytest.MonkeyPatch) -> Command:
 def test_a_run_ends_as_a_candidate_with_its_rows_and_the_champion_stays(school: School) -> None:
     school.merchant("shop", range(16))
     run = school.train(school.queue())
-    assert (run.state, run.step, run.code, run.message) == ("finished", 4, None, None)
+    assert (run.state, run.step, run.code) == ("finished", 4, None)
     assert [entry["step"] for entry in run.curve] == [0, 2, 4]
     with transaction(school.session.engine) as connection:
         known = champion(connection)
@@ -264,7 +264,7 @@ def test_the_commands_queue_show_and_cancel_a_run(school: School, atelier: Comma
     school.merchant("shop", range(16))
     (tmp_path / "quick.json").write_text(json.dumps(QUICK))
     (tmp_path / "pictures").mkdir()
-    (tmp_path / "pictures" / "plain.png").write_bytes(picture(800))
+    (tmp_path / "pictures" / "plain.png").write_bytes(picture(800, side=72))
     common = ("--reason", "new season", "--steps", "4", "--config", tmp_path / "quick.json")
     queued = printed(atelier("retrain", *common, "--pictures", tmp_path / "pictures", "--json"))
     assert (queued["state"], queued["styles"], queued["reason"]) == ("queued", ["plain"], "new season")
@@ -282,7 +282,7 @@ def test_a_style_may_be_left_to_a_trainer_and_does_not_show_before_it_is_learnt(
     school: School, atelier: Command, tmp_path: Path
 ) -> None:
     school.merchant("shop", range(16))
-    (tmp_path / "waves.png").write_bytes(picture(900))
+    (tmp_path / "waves.png").write_bytes(picture(900, side=72))
     command = ("styles", "add", tmp_path / "waves.png", "--name", "waves", "--queue", "--json")
     run = school.run(UUID(printed(atelier(*command))["run"]))
     assert (run.trigger, run.depth, run.styles, run.steps) == ("new_style", "style", ("waves",), 200)

@@ -4,9 +4,17 @@ import random
 from collections.abc import Callable, Sequence
 
 import pytest
-from scipy.stats import mannwhitneyu
+from scipy.stats import fisher_exact, mannwhitneyu
 
-from shared.promotion.comparison import LEAST_BATCHES, WATCHED, compare, probability_of_chance
+from shared.promotion.comparison import (
+    LEAST_BATCHES,
+    WATCHED,
+    Counted,
+    compare,
+    compare_troubled,
+    probability_of_chance,
+    probability_of_so_many,
+)
 
 
 def batches(dice: random.Random, number: int, *, drop: float = 0.0) -> list[dict[str, float]]:
@@ -69,3 +77,42 @@ def test_the_probability_is_that_of_the_mann_whitney_test(draw: Callable[[random
     expected = mannwhitneyu(mine, others, alternative="greater", method="asymptotic").pvalue
     assert probability_of_chance(mine, others) == pytest.approx(expected)
     assert probability_of_chance([0.0] * 9, [0.0] * 9) == 1.0
+
+
+def returned_for_trouble(dice: random.Random, share: float, usual: float) -> int | None:
+    """After how many of its batches a canary with a tenth of them is returned, where that share of them is in trouble.
+
+    Looked at whenever the canary has one more in trouble.
+    """
+    mine = others = Counted(0, 0)
+    for _ in range(1000):
+        if dice.random() < 0.9:
+            others = Counted(others.batches + 1, others.troubled + (dice.random() < usual))
+            continue
+        worse = dice.random() < share
+        mine = Counted(mine.batches + 1, mine.troubled + worse)
+        if worse and compare_troubled(mine, others).worse:
+            return mine.batches
+    return None
+
+
+@pytest.mark.parametrize("usual", [0.0, 0.02, 0.2, 1.0])
+def test_a_canary_that_is_in_no_more_trouble_is_rarely_returned(usual: float) -> None:
+    returned = sum(returned_for_trouble(random.Random(seed), usual, usual) is not None for seed in range(200))
+    assert returned <= 4  # a fifth of .05 at most: 2 of 200
+
+
+@pytest.mark.parametrize("usual", [0.0, 0.02])
+def test_one_that_gets_nowhere_is_returned_after_a_few_batches(usual: float) -> None:
+    after = [returned_for_trouble(random.Random(seed), 1.0, usual) for seed in range(50)]
+    assert all(one is not None and one <= 6 for one in after)
+
+
+def test_the_probability_of_so_many_in_trouble_is_that_of_fishers_test() -> None:
+    for mine, others in (
+        (Counted(5, 3), Counted(45, 1)),
+        (Counted(10, 2), Counted(90, 0)),
+        (Counted(3, 3), Counted(9, 9)),
+    ):
+        table = [[one.troubled, one.batches - one.troubled] for one in (mine, others)]
+        assert probability_of_so_many(mine, others) == pytest.approx(fisher_exact(table, alternative="greater").pvalue)

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.training.drift import SHIFTED, Population, compare, population
+from shared.training.drift import SHIFTED, Population, compare, farthest, population
 from workers.model.figures import figures
 
 Photos = list[dict[str, float]]
@@ -83,3 +83,34 @@ def test_the_figures_of_a_photo_say_what_fills_it() -> None:
     assert found["white"] == pytest.approx(0.5, abs=0.02)
     assert 0 < found["edges"] < 0.1
     assert found["lightness_deviation"] == pytest.approx(50, abs=2)
+
+
+def painted(chance: random.Random, batches: int, *, worse: float = 0.0) -> Photos:
+    """Figures of batches of some merchants, who differ far more than a merchant's batches do."""
+    merchants = [(random.Random(n).uniform(0.2, 0.7), random.Random(n).uniform(5, 25)) for n in range(12)]
+    found = []
+    for _ in range(batches):
+        distance, delta_e = chance.choice(merchants)
+        found.append(
+            {
+                "content_distance": distance + chance.gauss(worse, 0.03),
+                "product_delta_e": delta_e + chance.gauss(0, 2),
+                "white_kept": min(1.0, 1 - abs(chance.gauss(0, 0.01))),
+            }
+        )
+    return found
+
+
+@pytest.mark.parametrize(("before", "now"), [(30, 30), (100, 200)])
+def test_of_batches_painted_alike_hardly_any_pair_counts_as_drifted(before: int, now: int) -> None:
+    chance = random.Random(before + now)
+    false = sum(drifted(painted(chance, before), painted(chance, now)) for _ in range(200))
+    assert false <= 3  # three figures at .001 each: 0.6 are to be expected
+
+
+def test_a_quality_whose_mean_moved_is_found_and_named() -> None:
+    chance = random.Random(7)
+    for _ in range(20):
+        shifts = compare(population(painted(chance, 200)), painted(chance, 200, worse=0.2))
+        assert shifts[0].beyond
+        assert farthest(shifts).figure == "content_distance"

@@ -15,15 +15,17 @@ from safetensors.torch import save_file
 
 from shared.errors import UsageError
 from shared.settings import Settings
+from workers.candidate import Candidate
 from workers.contact_sheet import Cell, side_by_side
 from workers.evaluation_files import EvaluationFiles
-from workers.evaluation_run import Candidate, evaluate_from_files
+from workers.evaluation_run import evaluate_from_files
 from workers.evaluation_table import comparison_table, evaluation_table, robustness_table
 from workers.model.checkpoint import Checkpoint, row_to_bytes, trunk_to_bytes
 from workers.model.config import StyleSource
-from workers.model.evaluation import StyleTargets, meets_goal, summary
+from workers.model.dataset import load_image
+from workers.model.evaluation import STYLE_PX, StyleTargets, meets_goal, summary
 from workers.model.generator import Architecture, Generator, neutral_row
-from workers.model.panel import Panel, split, stratified
+from workers.model.panel import Panel, folder_of, split, stratified
 from workers.model.recognition import Recogniser, label_of, labelled
 from workers.model.vgg import LAYERS, Vgg
 
@@ -139,9 +141,9 @@ def test_several_images_of_a_style_are_measured_together(files: EvaluationFiles,
     for style in STYLES:
         (both / style.file).write_bytes((files.styles / style.file).read_bytes())
     vgg = Vgg.load(Path(str(files.vgg)))
-    images = [both / style.file for style in STYLES]
+    images = [load_image(both / style.file, STYLE_PX) for style in STYLES]
     one, other, together = (
-        StyleTargets.load([paths], vgg, torch.device("cpu")) for paths in (images[:1], images[1:], images)
+        StyleTargets.of([own], vgg, torch.device("cpu")) for own in (images[:1], images[1:], images)
     )
     for tap, gram in together.grams.items():
         assert torch.allclose(gram, (one.grams[tap] + other.grams[tap]) / 2)
@@ -182,7 +184,7 @@ def test_renditions_in_a_style_that_several_checkpoints_know_are_laid_side_by_si
 def test_the_panel_depends_on_the_photos_alone(files: EvaluationFiles, tmp_path: Path) -> None:
     test, others = split(files.photos)
     assert not {photo.read_bytes() for photo in test} & {photo.read_bytes() for photo in others}
-    chosen = stratified(test, 6)
+    chosen = stratified(test, 6, folder_of)
     assert [photo.parent.name for photo in chosen] == ["clothes", "things"] * 3
     copies = []
     for number, photo in enumerate(chosen):
@@ -197,8 +199,8 @@ def test_the_panel_depends_on_the_photos_alone(files: EvaluationFiles, tmp_path:
 
 def test_a_folder_with_too_few_photos_leaves_its_share_to_the_others() -> None:
     photos = [Path("a/1"), Path("b/1"), Path("b/2"), Path("b/3")]
-    assert stratified(photos, 4) == [Path("a/1"), Path("b/1"), Path("b/2"), Path("b/3")]
-    assert stratified(photos, 2) == [Path("a/1"), Path("b/1")]
+    assert stratified(photos, 4, folder_of) == [Path("a/1"), Path("b/1"), Path("b/2"), Path("b/3")]
+    assert stratified(photos, 2, folder_of) == [Path("a/1"), Path("b/1")]
 
 
 def test_only_names_with_a_class_and_a_number_are_labels() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import mean, median
 
 import torch
@@ -12,7 +11,6 @@ from torch import Tensor
 
 from workers.model import artefacts, metrics
 from workers.model.colour_difference import colour_drift
-from workers.model.dataset import load_image
 from workers.model.losses import grams, style_error
 from workers.model.ssim import ssim
 from workers.model.vgg import STYLE_TAPS, Vgg
@@ -39,8 +37,11 @@ class StyleTargets:
 
     @classmethod
     @torch.inference_mode()
-    def load(cls, images: Sequence[Sequence[Path]], vgg: Vgg, device: torch.device) -> StyleTargets:
-        """Look at the images of S styles; several of one style count as their mean, as in training."""
+    def of(cls, images: Sequence[Sequence[Tensor]], vgg: Vgg, device: torch.device) -> StyleTargets:
+        """Look at the images of S styles, uint8 (3, H, W), the shorter side ``STYLE_PX`` at most.
+
+        Several of one style count as their mean, as in training.
+        """
         looked = [_look(own, vgg, device) for own in images]
         return cls(
             {tap: torch.cat([gram[tap] for gram, _ in looked]) for tap in STYLE_TAPS},
@@ -105,10 +106,10 @@ def meets_goal(figures: Figures) -> bool:
 
 
 def _look(
-    images: Sequence[Path], vgg: Vgg, device: torch.device
+    images: Sequence[Tensor], vgg: Vgg, device: torch.device
 ) -> tuple[dict[str, Tensor], dict[str, tuple[Tensor, Tensor]]]:
     """Gram matrices and moments by layer of the images of one style, taken together."""
-    seen = [vgg(load_image(image, STYLE_PX).to(device).float()[None] / 255) for image in images]
+    seen = [vgg(image.to(device).float()[None] / 255) for image in images]
     each = [grams(features) for features in seen]
     together = {tap: torch.stack([one[tap] for one in each]).mean(0) for tap in STYLE_TAPS}
     means = {tap: torch.stack([one[tap].mean((2, 3), keepdim=True) for one in seen]).mean(0) for tap in STYLE_TAPS}

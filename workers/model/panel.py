@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
+from typing import TypeVar
 
 from PIL import Image
 from torch import Tensor
@@ -14,11 +15,17 @@ from torch import Tensor
 from shared.errors import UsageError
 from workers.model.dataset import PhotoSet, find_photos, load_image
 
+PANEL_PHOTOS = 20
+
 SMALLEST_SIDE_PX = 48
 """The split is all that is wanted of photos outside the test set; this size makes them quick to read."""
 
 
-def _folder(photo: Path) -> Path:
+Photo = TypeVar("Photo")
+
+
+def folder_of(photo: Path) -> Path:
+    """Group photos by the folder they lie in."""
     return photo.parent
 
 
@@ -58,12 +65,12 @@ def split(folders: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     return test, [photo for photo in find_photos(folders) if _digest(photo) not in held_out]
 
 
-def stratified(photos: Sequence[Path], size: int, group: Callable[[Path], Hashable] = _folder) -> list[Path]:
+def stratified(photos: Sequence[Photo], size: int, group: Callable[[Photo], Hashable]) -> list[Photo]:
     """Deal ``size`` photos out of their groups in turn, keeping the order within each group.
 
     A group that has too few leaves its share to the others.
     """
-    groups: dict[Hashable, list[Path]] = {}
+    groups: dict[Hashable, list[Photo]] = {}
     for photo in sorted(photos, key=lambda one: str(group(one))):
         groups.setdefault(group(photo), []).append(photo)
     rounds = zip_longest(*groups.values())

@@ -1,0 +1,275 @@
+"""How training runs end: with a verdict on their candidate, and with its promotion where their rule allows that."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from atelier_command import Command, command_over, printed
+from PIL import Image
+from random_vgg import write_random_vgg
+from school import QUICK, School, held_out
+from sqlalchemy import text
+from versions import add_version
+
+from shared.catalog.slots import Crontab
+from shared.database import transaction
+from shared.erasure import erase
+from shared.errors import UsageError
+from shared.merchants import merchant_id
+from shared.model_versions import champion
+from shared.promotion.canaries import running_canary
+from shared.promotion.history import history
+from shared.promotion.rules import Rule, decide
+from shared.promotion.verdicts import Sheet, StoredVerdict, add_verdict, judge, list_verdicts
+from shared.session import Session
+from shared.training import leases, schedules
+from shared.training.runs import TrainingRun, Wanted, list_runs
+from shared.training.tick import publish_due, tick
+from workers import comparing
+from workers.retraining import train_slice
+
+ANYHOW = "if-no-style-regresses-by 99%"
+"""A rule that so short a training always keeps."""
+
+
+@pytest.fixture(scope="module")
+def vgg(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_random_vgg(tmp_path_factory.mktemp("vgg") / "vgg.safetensors")
+
+
+@pytest.fixture
+def school(session: Session, tmp_path: Path, vgg: Path) -> School:
+    school = School.found(session, tmp_path, vgg)
+    school.merchant("shop", [*range(12), *held_out(8)[:4]])
+    school.merchant("other", held_out(8)[4:])
+    return school
+
+
+@pytest.fixture
+def atelier(session: Session, monkeypatch: pytest.MonkeyPatch) -> Command:
+    return command_over(session, monkeypatch)
+
+
+def verdicts(school: School, run: TrainingRun) -> list[StoredVerdict]:
+    assert run.candidate_id is not None
+    with transaction(school.session.engine) as connection:
+        return list_verdicts(connection, run.candidate_id)
+
+
+def changes(school: School, run: TrainingRun) -> list[tuple[str, str]]:
+    """What became of a run's candidate, and by whom."""
+    assert run.candidate_id is not None
+    with transaction(school.session.engine) as connection:
+        return [(entry.kind, entry.who) for entry in history(connection, run.candidate_id)]
+
+
+def let_lease_run_out(school: School) -> None:
+    with transaction(school.session.engine) as connection:
+        connection.execute(text("UPDATE training_runs SET lease_expires_at = clock_timestamp() WHERE lease > 0"))
+
+
+def end_after(step: str, school: School, run_id: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work on a run until a step of the comparison is done, and no further: as a trainer that dies there."""
+    do = getattr(comparing, step)
+
+    def ends(*arguments: Any) -> None:
+        do(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(comparing, step, ends)
+        with pytest.raises(KeyboardInterrupt):
+            school.train(run_id)
+
+
+def test_a_run_ends_with_a_verdict_on_photos_it_held_out_and_waits_for_an_admin(
+    school: School, atelier: Command
+) -> None:
+    run = school.train(school.queue())
+    (stored,) = verdicts(school, run)
+    assert (stored.id, stored.champion_id, stored.made_by) == (run.verdict_id, run.start_id, f"training run {run.id}")
+    found = stored.verdict
+    assert [style.style for style in found.styles] == ["plain"]
+    assert found.photos == len(stored.figures["panel"]["photos"]) >= 8
+    assert (found.missing, found.unmeasured) == ([], [])
+    assert stored.sheet_key
+    with Image.open(io.BytesIO(school.session.store.get(stored.sheet_key))) as sheet:
+        assert sheet.height > 8 * 144
+    assert changes(school, run) == []
+    assert "waits for an admin" in str(run.message)
+    assert (
+        f"candidate {run.candidate_id}, verdict {stored.id}, promoted never" in atelier("runs", "show", run.id).stdout
+    )
+    shown = atelier("models", "show", run.candidate_id).stdout
+    assert f"verdict {stored.id} against {run.start_id}" in shown
+    assert f"waits for an admin: `atelier models promote {run.candidate_id}`" in shown
+    entry = next(one for one in printed(atelier("audit", "--json"))["entries"] if one["what"] == "run compared")
+    assert entry["details"] == {"verdict": stored.id, "versions": [run.candidate_id, run.start_id]}
+
+
+def test_a_rule_promotes_what_it_allows_and_the_history_names_rule_run_and_verdict(school: School) -> None:
+    run = school.train(school.queue(rule=ANYHOW))
+    assert run.candidate_id is not None
+    with transaction(school.session.engine) as connection:
+        entry = history(connection, run.candidate_id)[-1]
+        state = connection.execute(
+            text("SELECT state FROM model_versions WHERE id = :id"), {"id": run.candidate_id}
+        ).scalar_one()
+        audited = connection.execute(text("SELECT details FROM audit WHERE who = 'rule'")).scalar_one()
+    assert (state, entry.kind, entry.who, entry.verdict_id) == ("champion", "promote", "rule", run.verdict_id)
+    assert entry.reason.startswith(f"training run {run.id}, {ANYHOW}: ")
+    assert audited == {"version": run.candidate_id, "previous": run.start_id, "reason": entry.reason}
+
+
+def test_a_rule_decides_by_the_verdict_and_says_so_on_the_run(school: School) -> None:
+    run = school.train(school.queue(rule="if-better"))
+    (stored,) = verdicts(school, run)
+    decision = decide(stored.verdict, Rule.parse("if-better"))
+    assert changes(school, run) == ([("promote", "rule")] if decision.promote else [])
+    assert decision.reason in str(run.message)
+
+
+def test_by_rule_a_candidate_may_become_a_canary_first(school: School, atelier: Command) -> None:
+    run = school.train(school.queue(rule=ANYHOW, canary=0.1))
+    with transaction(school.session.engine) as connection:
+        canary = running_canary(connection)
+    assert canary
+    assert (canary.version_id, canary.champion_id, canary.share) == (run.candidate_id, run.start_id, 0.1)
+    assert changes(school, run) == [("canary", "rule")]
+    assert "waits for an admin" not in atelier("models", "show", run.candidate_id).stdout
+    again = school.train(school.queue(rule=ANYHOW, steps=5))
+    assert "compared with the champion as a canary" in str(again.message)
+
+
+def test_a_trainer_that_ends_anywhere_in_the_comparison_leaves_one_verdict_and_one_promotion(
+    school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = school.queue(rule=ANYHOW)
+    for step in ("measure_pair", "add_verdict", "promote_by_rule"):
+        end_after(step, school, run_id, monkeypatch)
+        assert school.run(run_id).state == "comparing"
+        let_lease_run_out(school)
+    run = school.train(run_id)
+    assert (run.state, run.code, len(verdicts(school, run))) == ("finished", None, 1)
+    assert changes(school, run) == [("promote", "rule")]
+
+
+def test_a_trainer_told_to_stop_gives_the_comparison_to_another(school: School) -> None:
+    run_id = school.queue()
+    with school.workshop() as workshop:
+        workshop.draining.set()  # noticed at the end of the training, whose last step is the only one
+        with transaction(school.session.engine) as connection:
+            connection.execute(text("UPDATE training_runs SET steps = 1"))
+        train_slice(workshop, run_id)
+    left = school.run(run_id)
+    assert (left.state, left.verdict_id) == ("comparing", None)
+    assert verdicts(school, school.train(run_id))
+
+
+def test_what_cannot_be_measured_stays_a_candidate_and_the_run_says_why(
+    school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = school.queue(rule=ANYHOW)
+    end_after("load_pair", school, run_id, monkeypatch)
+    for info in list(school.session.store.list("pictures/")):
+        school.session.store.delete(info.key)
+    let_lease_run_out(school)
+    run = school.train(run_id)
+    assert (run.state, run.code, run.verdict_id) == ("finished", "not_compared", None)
+    assert "no image of plain is in the store: `atelier retrain --pictures DIR` keeps them" in str(run.message)
+    assert (verdicts(school, run), changes(school, run)) == ([], [])
+
+
+def test_a_comparison_that_kills_its_trainers_is_given_up_and_the_candidate_is_kept(
+    school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = school.queue()
+    end_after("load_pair", school, run_id, monkeypatch)
+    for _ in range(leases.MOST_ATTEMPTS - 1):
+        let_lease_run_out(school)
+        with transaction(school.session.engine) as connection:
+            assert leases.claim(connection, run_id, 60)
+    let_lease_run_out(school)
+    publish_due(school.session.engine, school.session.broker)
+    run = school.run(run_id)
+    assert (run.state, run.code) == ("finished", "crashed_trainer")
+    assert run.candidate_id is not None
+
+
+@pytest.mark.parametrize("leaves", ["consent", "erase"])
+def test_contact_sheets_with_the_photos_of_a_merchant_who_leaves_are_gone(
+    school: School, atelier: Command, leaves: str
+) -> None:
+    store, candidate = school.session.store, add_version(school.session, "second")
+    for key in ("verdicts/theirs.png", "verdicts/others.png"):
+        store.put(key, b"sheet")
+    with transaction(school.session.engine) as connection:
+        merchants = [merchant_id(connection, name) for name in ("shop", "other")]
+        for sheet in (Sheet("verdicts/theirs.png", merchants), Sheet("verdicts/others.png", merchants[:1])):
+            add_verdict(connection, (candidate, champion(connection).id), judge({}, {}).as_json(), sheet, "me@here")
+    if leaves == "consent":
+        printed(atelier("merchants", "consent", "other", "no", "--json"))
+    else:
+        erase(school.session.engine, store, merchants[1], lambda _: None)
+    with transaction(school.session.engine) as connection:
+        left = [one.sheet_key for one in list_verdicts(connection, candidate)]
+    assert left == ["verdicts/others.png", None]
+    assert [info.key for info in store.list("verdicts/")] == ["verdicts/others.png"]
+
+
+def test_photos_of_a_merchant_who_withdraws_while_it_is_compared_are_not_measured(
+    school: School, monkeypatch: pytest.MonkeyPatch, atelier: Command
+) -> None:
+    measure, run_id = comparing.measure_pair, school.queue()
+
+    def and_meanwhile(*arguments: Any) -> object:
+        found = measure(*arguments)
+        printed(atelier("merchants", "consent", "other", "no", "--json"))
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(comparing, "measure_pair", and_meanwhile)
+        school.train(run_id)
+    assert school.run(run_id).state == "comparing"
+    (stored,) = verdicts(school, school.train(run_id))
+    with transaction(school.session.engine) as connection:
+        shown = connection.execute(
+            text("SELECT m.name FROM verdicts v JOIN merchants m ON m.id = ANY(v.merchants) WHERE v.id = :id"),
+            {"id": stored.id},
+        ).scalars()
+        assert list(shown) == ["shop"]
+    assert 4 <= stored.verdict.photos < 8
+
+
+def test_rule_and_canary_are_given_by_the_commands_and_by_schedules(
+    school: School, atelier: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "quick.json").write_text(json.dumps(QUICK))
+    how = ("--rule", "if-better", "--canary", "10%")
+    common = ("--reason", "r", "--steps", "4", "--config", tmp_path / "quick.json")
+    queued = printed(atelier("retrain", *common, *how, "--json"))
+    assert (queued["rule"], queued["canary_share"]) == ("if-better", 0.1)
+    assert school.run(UUID(queued["id"])).rule == "if-better"
+    planned = printed(atelier("runs", "schedule", "0 3 * * *", *how, "--json"))
+    assert (planned["rule"], planned["canary"]) == ("if-better", 0.1)
+    for wrong, why in (
+        (("--rule", "always"), "promotion rule 'always'"),
+        (("--canary", "10%"), "a canary share is for a candidate that a rule promotes"),
+        (("--rule", "if-better", "--train", "style", "--styles", "plain"), "rows alone make no candidate"),
+    ):
+        assert why in str(atelier("retrain", *common, *wrong).exception)
+    monday = datetime(2026, 3, 2, tzinfo=UTC)
+    with transaction(school.session.engine) as connection:
+        wanted = Wanted("decoder", (), 4, 40, QUICK, ANYHOW)
+        schedules.set_schedule(connection, "drift", Crontab("0 1 * * *", "UTC"), wanted, monday)
+        with pytest.raises(UsageError):
+            Wanted(rule="sometimes")
+    assert tick(school.session.engine, monday + timedelta(days=1)) >= 1
+    with transaction(school.session.engine) as connection:
+        assert ANYHOW in [run.rule for run in list_runs(connection, 2)]
