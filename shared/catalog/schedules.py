@@ -28,6 +28,7 @@ class NightRules:
     ``publish``        whether a night's renditions are shown when it ends; else ``atelier catalog publish`` does it.
     ``proof_above``    a night of more images is proved first; one with a new look is anyway.
     ``go_on_minutes``  so long a proof waits for somebody before the night goes on without.
+    ``checks``         most checks a day of whether web sources give other pictures now; 0: none.
     """
 
     presets: tuple[str, ...] = ("jpeg",)
@@ -36,6 +37,7 @@ class NightRules:
     publish: bool = True
     proof_above: int | None = None
     go_on_minutes: float | None = None
+    checks: int = 50_000
 
     def __post_init__(self) -> None:
         if not self.presets or set(self.presets) - set(FORMATS):
@@ -44,6 +46,8 @@ class NightRules:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UsageError(f"{name.replace('_', ' ')} of a night must be above 0, not {value}")
+        if self.checks < 0:
+            raise UsageError(f"checks of a day must be 0 or more, not {self.checks}")
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> NightRules:
