@@ -133,18 +133,15 @@ class Shop:
                 assert claim is not None
                 todo = jobs.queued_jobs(connection, batch_id, claim.first_ordinal, claim.last_ordinal)
                 done: list[Outcome] = [
-                    Failed(job.ordinal, code, "gone")
-                    if job.sku in refused
-                    else painted(claim, job, self.source_sha256(claim, job))
+                    Failed(job.ordinal, code, "gone") if job.sku in refused else self.painted(claim, job)
                     for job in todo
                 ]
                 chunks.finish(connection, claim, done, 60)
                 chunks.release(connection, claim)
             return batches.get_batch(connection, batch_id)
 
-    def source_sha256(self, claim: chunks.Claim, job: Job) -> str:
-        """The hash of a source, which changes from batch to batch."""
-        return hashlib.sha256(f"{claim.batch.id} {job.sku} {job.ordinal}".encode()).hexdigest()
+    def painted(self, claim: chunks.Claim, job: Job) -> Succeeded:
+        return painted(claim, job)
 
     def live_a_night(self, **how: Any) -> dict[str, Any]:
         """Sleep until one o'clock, let the night be planned, done and settled; return its plan."""
@@ -169,8 +166,9 @@ class Shop:
             return publishing.revert(connection, mine, publishing.Which(**which), "somebody")
 
 
-def painted(claim: chunks.Claim, job: Job, sha256: str) -> Succeeded:
-    """A rendition of a source with that hash, in each of the batch's formats."""
+def painted(claim: chunks.Claim, job: Job, sha256: str | None = None) -> Succeeded:
+    """A rendition of a source with that hash, else of one that changes from batch to batch, in each format."""
+    sha256 = sha256 or hashlib.sha256(f"{claim.batch.id} {job.sku} {job.ordinal}".encode()).hexdigest()
     made = []
     for preset in claim.batch.presets:
         key = RenditionKey(sha256, job.look.style, claim.trunk_sha256, preset)

@@ -10,6 +10,7 @@ from datetime import timedelta
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_network
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 from atelier_command import command_over, printed
 from hosting import Host, answer, serving
 from plans import rows_touched
-from shop import Shop
+from shop import Shop, painted
 from sqlalchemy import text
 
 from producer.catalog_import import import_catalog
@@ -31,6 +32,7 @@ from shared.chunks import Claim
 from shared.database import transaction
 from shared.errors import Conflict, UsageError
 from shared.jobs import Job
+from shared.outcomes import Succeeded
 from shared.scope import scope
 from shared.session import Session
 from workers.buckets import Buckets
@@ -80,8 +82,8 @@ class WebShop(Shop):
     def address(self, sku: str) -> str:
         return self.pictures.host.url(f"/{sku}")
 
-    def source_sha256(self, claim: Claim, job: Job) -> str:
-        return sha256(self.sources.fetch(self.id, job.source)).hexdigest()
+    def painted(self, claim: Claim, job: Job) -> Succeeded:
+        return painted(claim, job, sha256(self.sources.fetch(self.id, job.source)).hexdigest())
 
     def check(self, after: timedelta = TICK) -> Counter[str]:
         """Let beat tick once more."""
@@ -222,7 +224,7 @@ def test_a_budget_is_spent_over_the_day_and_goes_on_round_after_round(open_shop:
     shop = open_shop(*"abcdefgh", rules=NightRules(checks=4))
     shop.now += EVERY
     pictures.host.requests.clear()
-    days = [sum(shop.check(timedelta(minutes=10)).total() for _ in range(144)) for _ in range(6)]
+    days = [sum(shop.check(timedelta(hours=1)).total() for _ in range(24)) for _ in range(6)]
     assert days == [4] * 6
     asked = pictures.host.paths()
     assert all(sorted(asked[n : n + 8]) == [f"/{sku}" for sku in "abcdefgh"] for n in (0, 8, 16))
@@ -278,6 +280,24 @@ def test_images_of_a_host_that_fails_go_back_and_others_go_on(open_shop: Open, p
     down.now = well.now
     assert down.check(AGAIN) == {"same": 1, "unanswered": 1}
     assert down.live_a_night()["images"] == 0
+
+
+def test_a_host_that_is_slow_takes_no_time_of_others(
+    open_shop: Open, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skus = [f"s{n}" for n in range(2 * PAGE)]
+    slow, _ = open_shop(*skus, name="slow"), open_shop(*(f"w{n}" for n in range(5 * PAGE)), name="well")
+    for sku in skus:
+        pictures.host.answers[f"/{sku}"] = lambda _: pictures.host.closing.wait()
+    monkeypatch.setattr("workers.sources.SEE_SECONDS", 0.2)
+    monkeypatch.setattr("workers.checks.CHECKING_SECONDS", 0.1)  # a page of the slow one ends the tick
+    slow.now += EVERY
+    pictures.host.requests.clear()
+    found: Counter[str] = Counter()
+    while ticked := slow.check():
+        found += ticked
+    assert found == {"unanswered": 2 * PAGE, "same": 5 * PAGE}
+    assert [whose for whose, _ in groupby(path[1] for path in pictures.host.paths())] == ["s", "w", "s"]
 
 
 def test_a_source_that_is_gone_is_a_warning_and_what_is_shown_stays(open_shop: Open, pictures: Pictures) -> None:
