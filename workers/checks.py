@@ -25,8 +25,8 @@ log = structlog.get_logger()
 def check_sources(engine: Engine, sources: Sources, metrics: Metrics, now: datetime) -> Counter[str]:
     """Ask about what is due, page by page, for some seconds; return how many images there were of each outcome.
 
-    Of merchants whose hosts do not answer, one page is waited for at the most. Raises Unavailable where our own
-    services fail; what was taken is due again when its lease is over.
+    A page takes as long as its slowest host, which has ``SEE_SECONDS``. Raises Unavailable where our own services fail;
+    what was taken is due again when its lease is over.
     """
     ends = time.monotonic() + CHECKING_SECONDS
     done: Counter[str] = Counter()

@@ -19,7 +19,7 @@ from workers.lanes import Paint
 STAGES = ("fetch", "look_up", "decode", "prepare", "wait", "paint", "compose", "measure", "encode", "put", "finish")
 """Of an image; ``wait`` is for a lane, ``paint`` is of a minibatch, ``look_up`` and ``finish`` are of a page."""
 
-CHECKED = ("same", "changed", "gone", "refused", "unanswered")
+FINDINGS = ("same", "changed", "gone", "refused", "unanswered")
 """What a check may find."""
 
 SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
@@ -58,7 +58,7 @@ class Metrics:
         self._check_bytes = Counter("atelier_check_bytes", "Bytes that hosts sent for checks.", registry=self.registry)
         for stage in STAGES:  # so that a rate is 0 where nothing has happened yet, and not unknown
             self._stages.labels(stage)
-        for outcome in CHECKED:
+        for outcome in FINDINGS:
             self._checks.labels(outcome)
         for end in ("released", "lease_lost", "given_back"):
             self._chunks.labels(end)

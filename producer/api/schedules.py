@@ -35,7 +35,7 @@ class NewSchedule(BaseModel):
     publish: bool = True
     proof_above: int | None = Field(None, ge=0, le=MOST_IMAGES)
     go_on_minutes: float | None = Field(None, gt=0, le=MOST_MINUTES)
-    checks: int = Field(NightRules.checks, ge=0, le=MOST_IMAGES)
+    checks: int = Field(NightRules.checks, ge=0, le=schedules.MOST_CHECKS)
 
     @property
     def timing(self) -> Timing:

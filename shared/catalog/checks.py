@@ -123,15 +123,11 @@ def take_page(connection: Connection, now: datetime) -> Page | None:
             "most": min(PAGE, math.ceil((now - spent) / interval)),
         },
     ).all()
-    page = Page(row.id, row.merchant_id, interval, lease, {one.id: one.source for one in taken})
-    _spend(connection, page, spent + (len(taken) or PAGE) * interval)  # where all are locked, it is another's turn
-    return page
-
-
-def _spend(connection: Connection, page: Page, until: datetime) -> None:
+    until = spent + (len(taken) or PAGE) * interval  # where somebody has them all locked, it is another's turn
     connection.execute(
-        text("UPDATE schedules SET checks_until = :until WHERE id = :id"), {"id": page.schedule_id, "until": until}
+        text("UPDATE schedules SET checks_until = :until WHERE id = :id"), {"id": row.id, "until": until}
     )
+    return Page(row.id, row.merchant_id, interval, lease, {one.id: one.source for one in taken})
 
 
 def record_findings(connection: Connection, page: Page, findings: Mapping[int, Finding], now: datetime) -> int:

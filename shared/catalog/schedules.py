@@ -14,6 +14,9 @@ from shared.errors import NotFound, UsageError
 
 FORMATS = ("jpeg", "png", "webp")
 
+MOST_CHECKS = 10**9
+"""In a day: more than any fleet asks."""
+
 SHORTEST_WINDOW = timedelta(minutes=10)
 """No chunk is surely begun and done in less, fetching included, where the workers are busy."""
 
@@ -46,8 +49,8 @@ class NightRules:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UsageError(f"{name.replace('_', ' ')} of a night must be above 0, not {value}")
-        if self.checks < 0:
-            raise UsageError(f"checks of a day must be 0 or more, not {self.checks}")
+        if not 0 <= self.checks <= MOST_CHECKS:
+            raise UsageError(f"checks of a day must be from 0 to {MOST_CHECKS}, not {self.checks}")
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> NightRules:
