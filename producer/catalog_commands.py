@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ from producer.listing import list_s3
 from producer.manifest import ManifestRow, open_manifest
 from shared import audit, batches
 from shared.catalog import looks, publishing
+from shared.catalog.checks import find_round
 from shared.catalog.images import list_images
 from shared.catalog.publishing import Which
 from shared.cli import JsonOption, group, note, print_json, print_line
@@ -32,6 +34,7 @@ def register(app: typer.Typer) -> None:
     catalog = group(app, "catalog", "What a merchant has, in which look, and what is shown of it.")
     catalog.command("import")(catalog_import)
     catalog.command("list")(catalog_list)
+    catalog.command("checks")(catalog_checks)
     catalog.command("history")(catalog_history)
     catalog.command("publish")(catalog_publish)
     catalog.command("revert")(catalog_revert)
@@ -88,12 +91,27 @@ def catalog_list(
         print_json({"images": [asdict(one) for one in found], "after": cursor})
         return
     for one in found:
-        state = one.refused or ("styled" if one.styled else "stale")
+        state = one.refused or ("gone" if one.gone_at else "styled" if one.styled else "stale")
         print_line(
             f"{one.id}  {one.sku}  {one.position}  {state}  {one.look_scope or 'no look'}  {one.object_key or '-'}"
         )
     if cursor:
         note(f"more: --after {cursor}")
+
+
+def catalog_checks(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
+    """Say how far hosts have been asked whether their pictures are others now, and what they said."""
+    now = datetime.now(UTC)
+    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
+        found = find_round(connection, mine, now)
+    if as_json:
+        print_json(asdict(found))
+        return
+    since = f" since {found.due_since:%Y-%m-%d %H:%M} UTC" if found.due_since else ""
+    pace = "none are made" if found.days is None else f"{found.checks} a day, a round takes {found.days:.1f} days"
+    state = f"{found.changed} changed, {found.gone} gone, {found.due} to be checked{since}"
+    print_line(f"{found.images} images of the web: {state}")
+    note(f"checks: {pace}")
 
 
 def catalog_history(

@@ -120,13 +120,16 @@ def schedules_set(
     publish: Annotated[bool, typer.Option(help="Show what a night has made when it ends.")] = True,
     proof_above: Annotated[int | None, typer.Option(help="Prove a night of more images first.")] = None,
     go_on_minutes: Annotated[float | None, typer.Option(help="Let a proof wait so long, then go on without.")] = None,
+    checks: Annotated[
+        int, typer.Option(min=0, help="Most checks a day of whether web sources give other pictures now; 0: none.")
+    ] = NightRules.checks,
     merchant: Merchant = LOCAL_MERCHANT,
     as_json: JsonOption = False,
 ) -> None:
     """Set a merchant's schedule; effective at once, without a restart."""
     now = datetime.now(UTC)
     presets = tuple(format or NightRules.presets)
-    rules = NightRules(presets, images, gpu_minutes, publish, proof_above, go_on_minutes)
+    rules = NightRules(presets, images, gpu_minutes, publish, proof_above, go_on_minutes, checks)
     timing = Timing(Crontab(crontab, zone), _time(until))
     with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
         found = schedules.set_schedule(connection, mine, timing, rules, now).as_json(now)

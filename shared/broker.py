@@ -18,6 +18,7 @@ from shared.errors import BrokerUnavailable, UsageError
 STYLE_CHUNK = "style_chunk"
 SWEEP = "sweep"
 NIGHTLY = "nightly"
+CHECK_SOURCES = "check_sources"
 TRAIN_SLICE = "train_slice"
 TRAIN_QUEUE = "train"
 """Trainers take nothing else, and styling workers never take from it."""

@@ -58,9 +58,12 @@ class Shop:
     def feed(self, rows: Mapping[str, str], *, columns: str = "hash", **how: bool) -> Imported:
         """Import a feed of sku → content; more columns stand after the content, with commas."""
         path = self.folder / f"{self.name}.csv"
-        lines = [f"{sku},https://cdn.example/{sku}.jpg,{content}" for sku, content in rows.items()]
+        lines = [f"{sku},{self.address(sku)},{content}" for sku, content in rows.items()]
         path.write_text("\n".join([f"sku,image,{columns}", *lines]) + "\n")
         return import_catalog(self.session, self.name, open_manifest([str(path)]), lambda *_: None, **how)
+
+    def address(self, sku: str) -> str:
+        return f"https://cdn.example/{sku}.jpg"
 
     def look(self, style: str, what: str = "default", *, follow: bool = False, proved: bool = True) -> None:
         kind, _, value = what.partition("=")
@@ -109,7 +112,14 @@ class Shop:
         with transaction(self.session.engine) as connection:
             return jobs.queued_jobs(connection, batch_id, 0, 10**6) if batch_id else []
 
-    def style(self, batch_id: UUID | None = None, *, refused: Collection[str] = (), most: int = 10**6) -> Batch:
+    def style(
+        self,
+        batch_id: UUID | None = None,
+        *,
+        refused: Collection[str] = (),
+        code: str = "object_not_found",
+        most: int = 10**6,
+    ) -> Batch:
         """Do up to ``most`` chunks of the newest night's batch, or of another; jobs of ``refused`` skus fail."""
         batch_id = batch_id or self.night.batch_id
         assert batch_id is not None
@@ -123,12 +133,15 @@ class Shop:
                 assert claim is not None
                 todo = jobs.queued_jobs(connection, batch_id, claim.first_ordinal, claim.last_ordinal)
                 done: list[Outcome] = [
-                    Failed(job.ordinal, "object_not_found", "gone") if job.sku in refused else painted(claim, job)
+                    Failed(job.ordinal, code, "gone") if job.sku in refused else self.painted(claim, job)
                     for job in todo
                 ]
                 chunks.finish(connection, claim, done, 60)
                 chunks.release(connection, claim)
             return batches.get_batch(connection, batch_id)
+
+    def painted(self, claim: chunks.Claim, job: Job) -> Succeeded:
+        return painted(claim, job)
 
     def live_a_night(self, **how: Any) -> dict[str, Any]:
         """Sleep until one o'clock, let the night be planned, done and settled; return its plan."""
@@ -153,9 +166,9 @@ class Shop:
             return publishing.revert(connection, mine, publishing.Which(**which), "somebody")
 
 
-def painted(claim: chunks.Claim, job: Job) -> Succeeded:
-    """A rendition as of a source that changes from batch to batch, in each of the batch's formats."""
-    sha256 = hashlib.sha256(f"{claim.batch.id} {job.sku} {job.ordinal}".encode()).hexdigest()
+def painted(claim: chunks.Claim, job: Job, sha256: str | None = None) -> Succeeded:
+    """A rendition of a source with that hash, else of one that changes from batch to batch, in each format."""
+    sha256 = sha256 or hashlib.sha256(f"{claim.batch.id} {job.sku} {job.ordinal}".encode()).hexdigest()
     made = []
     for preset in claim.batch.presets:
         key = RenditionKey(sha256, job.look.style, claim.trunk_sha256, preset)

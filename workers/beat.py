@@ -8,7 +8,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from shared import health
 from shared.backlog import Backlog
-from shared.broker import CONTROL_QUEUE, NIGHTLY, SWEEP
+from shared.broker import CHECK_SOURCES, CONTROL_QUEUE, NIGHTLY, SWEEP
 from shared.catalog.tick import TICK_SECONDS
 from shared.database import transaction
 from shared.monitor import Monitor, monitored
@@ -27,6 +27,11 @@ def run_beat(session: Session) -> None:
         },
         "nightly": {
             "task": NIGHTLY,
+            "schedule": TICK_SECONDS,
+            "options": {"queue": CONTROL_QUEUE, "expires": TICK_SECONDS},
+        },
+        "checks": {
+            "task": CHECK_SOURCES,
             "schedule": TICK_SECONDS,
             "options": {"queue": CONTROL_QUEUE, "expires": TICK_SECONDS},
         },

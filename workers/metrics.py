@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -18,6 +18,9 @@ from workers.lanes import Paint
 
 STAGES = ("fetch", "look_up", "decode", "prepare", "wait", "paint", "compose", "measure", "encode", "put", "finish")
 """Of an image; ``wait`` is for a lane, ``paint`` is of a minibatch, ``look_up`` and ``finish`` are of a page."""
+
+FINDINGS = ("same", "changed", "gone", "refused", "unanswered")
+"""What a check may find."""
 
 SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 
@@ -49,8 +52,14 @@ class Metrics:
         self._swept = Counter(
             "atelier_swept", "What this worker's sweeps found and mended.", ("what",), registry=self.registry
         )
+        self._checks = Counter(
+            "atelier_checks", "Web sources asked about, by what was found.", ("outcome",), registry=self.registry
+        )
+        self._check_bytes = Counter("atelier_check_bytes", "Bytes that hosts sent for checks.", registry=self.registry)
         for stage in STAGES:  # so that a rate is 0 where nothing has happened yet, and not unknown
             self._stages.labels(stage)
+        for outcome in FINDINGS:
+            self._checks.labels(outcome)
         for end in ("released", "lease_lost", "given_back"):
             self._chunks.labels(end)
         for what in ("expired_leases", "lost_messages"):
@@ -104,6 +113,12 @@ class Metrics:
         """Count what a sweep found."""
         self._swept.labels("expired_leases").inc(found.expired)
         self._swept.labels("lost_messages").inc(found.republished)
+
+    def checked(self, outcomes: Mapping[str, int], sent: int) -> None:
+        """Count checks by outcome, and the bytes that were sent for them."""
+        for outcome, images in outcomes.items():
+            self._checks.labels(outcome).inc(images)
+        self._check_bytes.inc(sent)
 
     def show_breaker(self, seconds: Callable[[], float]) -> None:
         """Show how long the circuit breaker has the worker wait: 0 while all is well."""

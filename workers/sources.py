@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
 from shared.database import transaction
 from shared.errors import InvalidInput, SourceRefused, SourceUnavailable
 from shared.jobs import STORED
-from shared.merchants import allowed_sources, require_allowed
+from shared.merchants import allowed_sources, require_allowed, require_kept
 from shared.source_copies import SourceCopy, find_copy, keep_copy, source_key
 from shared.store import ObjectStore
 from workers.buckets import Buckets
-from workers.web.client import Validators, Web
+from workers.web.client import Answer, Validators, Web
+
+SEE_SECONDS = 5.0
+"""So long a host may take to say whether it gives another picture; nobody waits for that."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a URL gives now, and how many bytes its host sent for that: none where it is what our copy is of."""
+
+    sha256: str
+    bytes: int
 
 
 class Sources:
@@ -40,6 +52,18 @@ class Sources:
             return self._buckets.get(source)
         return self._from_web(merchant, source)
 
+    def see(self, merchant: int, url: str) -> Seen:
+        """Ask what a URL of the web gives now; what is sent is kept as by ``fetch``, for whoever styles it.
+
+        Raises as ``fetch``, SourceUnavailable also where the host is slow, and Conflict where the merchant is being
+        erased.
+        """
+        copy, answer = self._ask(merchant, url, SEE_SECONDS)
+        if answer.data is None:
+            assert copy is not None  # else no validators were sent
+            return Seen(copy.sha256, 0)
+        return Seen(self._keep(merchant, url, answer, copy), len(answer.data))
+
     def _stored(self, key: str) -> bytes:
         try:
             data = self._store.get(key, max_bytes=self._max_bytes)
@@ -56,21 +80,31 @@ class Sources:
 
     def _from_web(self, merchant: int, url: str) -> bytes:
         """Fetch a URL, or take our copy where its host says that it is still the same."""
-        with transaction(self._engine) as connection:
-            copy = find_copy(connection, merchant, url)
-        answer = self._web.get(url, Validators(copy.etag, copy.last_modified) if copy else Validators())
+        copy, answer = self._ask(merchant, url)
         if answer.data is None and copy is not None:
             try:
                 return self._stored(source_key(merchant, copy.sha256))
             except (SourceRefused, SourceUnavailable):  # swept, or damaged
-                answer = self._web.get(url)
+                copy, answer = None, self._web.get(url)
         assert answer.data is not None  # no validators were sent
-        if answer.validators.headers:
-            self._keep(merchant, url, answer.data, answer.validators)
+        self._keep(merchant, url, answer, copy)
         return answer.data
 
-    def _keep(self, merchant: int, url: str, data: bytes, validators: Validators) -> None:
-        sha256 = hashlib.sha256(data).hexdigest()
-        self._store.put(source_key(merchant, sha256), data)
+    def _ask(self, merchant: int, url: str, seconds: float | None = None) -> tuple[SourceCopy | None, Answer]:
+        """Ask for a URL, unless it gives what our copy is of; return what is known of that copy, and the answer."""
         with transaction(self._engine) as connection:
-            keep_copy(connection, merchant, url, SourceCopy(validators.etag, validators.last_modified, sha256))
+            copy = find_copy(connection, merchant, url)
+        known = Validators(copy.etag, copy.last_modified) if copy else Validators()
+        return copy, self._web.get(url, known, seconds=seconds)
+
+    def _keep(self, merchant: int, url: str, answer: Answer, copy: SourceCopy | None) -> str:
+        """Return the hash of what was sent; keep that where its host gives validators and ``copy`` is of another."""
+        assert answer.data is not None
+        sha256, validators = hashlib.sha256(answer.data).hexdigest(), answer.validators
+        if validators.headers:
+            if copy is None or copy.sha256 != sha256:
+                self._store.put(source_key(merchant, sha256), answer.data)
+            with transaction(self._engine) as connection:
+                keep_copy(connection, merchant, url, SourceCopy(validators.etag, validators.last_modified, sha256))
+                require_kept(connection, merchant)
+        return sha256

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 
 from celery import Celery
 
-from shared.broker import NIGHTLY, STYLE_CHUNK, SWEEP
+from shared.broker import CHECK_SOURCES, NIGHTLY, STYLE_CHUNK, SWEEP
 from shared.catalog.tick import tick
 from shared.sweep import sweep
 from shared.training.tick import publish_due
 from shared.training.tick import tick as tick_training
+from workers.checks import check_sources
 from workers.studio import Studio
 from workers.stylize import stylize_chunk
 
@@ -32,3 +33,7 @@ def register_tasks(app: Celery, studio: Studio) -> None:
         tick(studio.engine, studio.broker, studio.settings, now)
         if tick_training(studio.engine, now):
             publish_due(studio.engine, studio.broker)
+
+    @app.task(name=CHECK_SOURCES)  # type: ignore[untyped-decorator]
+    def check_web_sources() -> None:
+        check_sources(studio.engine, studio.sources, studio.metrics, datetime.now(UTC))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from producer.api.access import Asking, ForCallers
 from shared import audit, batches
 from shared.catalog import looks, publishing
+from shared.catalog.checks import Round, find_round
 from shared.catalog.images import CatalogImage, list_images
 from shared.catalog.publishing import Publication, Which
 
@@ -74,6 +75,13 @@ def images(
     with asking.transaction() as connection:
         found = list_images(connection, asking.merchant_id, after=after, limit=limit)
     return Images(images=found, after=found[-1].id if len(found) == limit else None)
+
+
+@router.get("/catalog/checks")
+def checks(asking: Asking) -> Round:
+    """Say how far hosts have been asked whether their pictures are others now."""
+    with asking.transaction() as connection:
+        return find_round(connection, asking.merchant_id, datetime.now(UTC))
 
 
 @router.get("/catalog/history")

@@ -35,6 +35,7 @@ class NewSchedule(BaseModel):
     publish: bool = True
     proof_above: int | None = Field(None, ge=0, le=MOST_IMAGES)
     go_on_minutes: float | None = Field(None, gt=0, le=MOST_MINUTES)
+    checks: int = Field(NightRules.checks, ge=0, le=schedules.MOST_CHECKS)
 
     @property
     def timing(self) -> Timing:
@@ -59,6 +60,7 @@ class ScheduleOut(BaseModel):
     publish: bool
     proof_above: int | None
     go_on_minutes: float | None
+    checks: int
     paused: bool
     next: list[datetime]
 

@@ -73,6 +73,7 @@ def import_feed(
                (SELECT count(*) FROM feed) - (SELECT count(*) FROM incoming) AS doubled
         """)
     ).one()
+    _keep_seen(connection, values)
     removed = 0 if partial else _remove_others(connection, values, shrink)
     _find_moved(connection, values)
     changed = _update(connection, values)
@@ -98,7 +99,7 @@ def _load(connection: Connection, rows: Iterable[FeedRow]) -> None:
     connection.execute(
         text("""
         CREATE TEMPORARY TABLE incoming ON COMMIT DROP AS
-        SELECT DISTINCT ON (sku, position) *
+        SELECT DISTINCT ON (sku, position) *, CAST(NULL AS uuid) AS feed_content
         FROM (SELECT number, sku, image, source, output, category, collection, pixels, content,
                      coalesce(position, row_number() OVER (PARTITION BY sku ORDER BY number)) AS position
               FROM feed) numbered
@@ -106,6 +107,20 @@ def _load(connection: Connection, rows: Iterable[FeedRow]) -> None:
         """)
     )
     connection.execute(text("ANALYZE incoming"))
+
+
+def _keep_seen(connection: Connection, values: dict[str, int]) -> None:
+    """Take what a check has seen at an address for the content, while the feed says of it what it said before."""
+    connection.execute(
+        text("""
+        UPDATE incoming n SET content = seen.content, feed_content = n.content
+        FROM (SELECT DISTINCT ON (source, feed_content) source, feed_content, content FROM catalog_images
+              WHERE merchant_id = :merchant AND feed_content IS NOT NULL
+              ORDER BY source, feed_content, changed_at DESC) seen
+        WHERE n.source = seen.source AND n.content = seen.feed_content
+        """),
+        values,
+    )
 
 
 def _remove_others(connection: Connection, values: dict[str, int], shrink: bool) -> int:
@@ -143,7 +158,8 @@ def _find_moved(connection: Connection, values: dict[str, int]) -> None:
             SELECT n.sku, n.position, n.content FROM incoming n LEFT JOIN catalog_images i ON {_PLACE}
             WHERE n.content IS NOT NULL AND i.styled_content IS DISTINCT FROM n.content
         ), donors AS (
-            SELECT DISTINCT ON (i.styled_content) i.styled_content, i.styled_look, i.styled_model, p.rendition_id
+            SELECT DISTINCT ON (i.styled_content) i.styled_content, i.styled_look, i.styled_model, i.styled_source,
+                   p.rendition_id
             FROM catalog_images i LEFT JOIN publications p ON p.id = i.publication_id
             WHERE i.merchant_id = :merchant AND i.styled_content IN (SELECT content FROM needy)
             ORDER BY i.styled_content, i.publication_id DESC NULLS LAST
@@ -161,13 +177,16 @@ def _update(connection: Connection, values: dict[str, int]) -> int:
         text(f"""
         WITH written AS (
             UPDATE catalog_images i SET image = n.image, source = n.source, output = n.output, category = n.category,
-                collection = n.collection, pixels = n.pixels, content = n.content, removed_at = NULL,
+                collection = n.collection, pixels = n.pixels, content = n.content, feed_content = n.feed_content,
+                removed_at = NULL, gone_at = CASE WHEN i.source = n.source THEN i.gone_at END,
+                check_at = CASE WHEN i.source = n.source THEN i.check_at ELSE clock_timestamp() END,
                 changed_at = CASE WHEN i.content <> n.content OR i.removed_at IS NOT NULL
                                   THEN clock_timestamp() ELSE i.changed_at END
             FROM incoming n
             WHERE {_PLACE} AND n.content IS NOT NULL AND (
-                i.content <> n.content OR i.removed_at IS NOT NULL OR i.source <> n.source OR i.image <> n.image
-                OR i.output <> n.output OR i.category <> n.category OR i.collection <> n.collection)
+                i.content <> n.content OR i.feed_content IS DISTINCT FROM n.feed_content OR i.removed_at IS NOT NULL
+                OR i.source <> n.source OR i.image <> n.image OR i.output <> n.output OR i.category <> n.category
+                OR i.collection <> n.collection)
             RETURNING old.content <> new.content OR old.removed_at IS NOT NULL AS other
         )
         SELECT count(*) FILTER (WHERE other) FROM written
@@ -181,9 +200,9 @@ def _insert(connection: Connection, values: dict[str, int]) -> int:
     return connection.execute(
         text(f"""
         INSERT INTO catalog_images (merchant_id, sku, position, image, source, output, category, collection, pixels,
-                                    content)
-        SELECT :merchant, sku, position, image, source, output, category, collection, pixels, content FROM incoming n
-        WHERE content IS NOT NULL AND NOT EXISTS (SELECT FROM catalog_images i WHERE {_PLACE})
+                                    content, feed_content)
+        SELECT :merchant, sku, position, image, source, output, category, collection, pixels, content, feed_content
+        FROM incoming n WHERE content IS NOT NULL AND NOT EXISTS (SELECT FROM catalog_images i WHERE {_PLACE})
         ORDER BY number
         """),
         values,
@@ -201,7 +220,7 @@ def _take_along(connection: Connection, values: dict[str, int]) -> int:
             RETURNING id, image_id
         )
         UPDATE catalog_images i SET styled_content = n.styled_content, styled_look = n.styled_look,
-            styled_model = n.styled_model,
+            styled_model = n.styled_model, styled_source = n.styled_source,
             publication_id = coalesce((SELECT id FROM shown WHERE image_id = i.id), i.publication_id)
         FROM moved n WHERE {_PLACE}
         """),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, text
 
@@ -12,7 +13,7 @@ class CatalogImage:
     """A catalogue image as its merchant sees it. ``look_scope`` is the narrowest scope that has a look for it.
 
     ``styled``: the newest rendition is of its content, whatever is shown. ``refused``: the code, where there is none
-    for that reason.
+    for that reason. ``gone_at``: since when its source is not there any more; what is shown stays.
     """
 
     id: int
@@ -24,6 +25,7 @@ class CatalogImage:
     look_scope: str | None
     styled: bool
     refused: str | None
+    gone_at: datetime | None
     object_key: str | None
 
 
@@ -33,7 +35,8 @@ def list_images(connection: Connection, merchant: int, *, after: int = 0, limit:
         text("""
         SELECT i.id, i.sku, i.position, i.image, i.category, i.collection, l.scope AS look_scope,
                coalesce(i.styled_content = i.content, false) AS styled,
-               CASE WHEN i.refused_content = i.content THEN i.refused_code END AS refused, r.object_key
+               CASE WHEN i.refused_content = i.content THEN i.refused_code END AS refused, i.gone_at,
+               r.object_key
         FROM (SELECT * FROM catalog_images WHERE merchant_id = :merchant AND id > :after AND removed_at IS NULL
               ORDER BY id LIMIT :limit) i
         LEFT JOIN publications p ON p.id = i.publication_id LEFT JOIN renditions r ON r.id = p.rendition_id

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from shared.catalog.checks import EVERY
 from shared.catalog.nights import Night
 from shared.errors import NotFound
 
@@ -22,7 +23,7 @@ PLANNER = "nightly"
 _JOBS = "night_images n JOIN jobs j ON j.batch_id = n.batch_id AND j.ordinal = n.ordinal"
 
 
-def settle(connection: Connection, night: Night) -> int:
+def settle(connection: Connection, night: Night, now: datetime) -> int:
     """Let the catalogue know what an ended night has made and what was refused; publish it if its rules say so.
 
     Returns how many images show another rendition now. What failed for a passing reason, or was cancelled, is still
@@ -36,10 +37,15 @@ def settle(connection: Connection, night: Night) -> int:
     connection.execute(
         text(f"""
         UPDATE catalog_images i SET styled_content = n.content, styled_look = n.look, styled_model = n.model,
+            styled_source = s.styled, check_at = :check_at, gone_at = NULL,
             refused_content = NULL, refused_code = NULL, refused_at = NULL
-        FROM {_JOBS} WHERE n.batch_id = :batch AND j.state = 'succeeded' AND i.id = n.image_id
+        FROM {_JOBS} CROSS JOIN LATERAL (
+            SELECT CAST(left(min(r.source_sha256), 32) AS uuid) AS styled
+            FROM job_renditions l JOIN renditions r ON r.id = l.rendition_id
+            WHERE l.batch_id = n.batch_id AND l.ordinal = n.ordinal) s
+        WHERE n.batch_id = :batch AND j.state = 'succeeded' AND i.id = n.image_id
         """),
-        {"batch": night.batch_id},
+        {"batch": night.batch_id, "check_at": now + EVERY},
     )
     connection.execute(
         text(f"""

@@ -14,6 +14,9 @@ from shared.errors import NotFound, UsageError
 
 FORMATS = ("jpeg", "png", "webp")
 
+MOST_CHECKS = 10**9
+"""In a day: more than any fleet asks."""
+
 SHORTEST_WINDOW = timedelta(minutes=10)
 """No chunk is surely begun and done in less, fetching included, where the workers are busy."""
 
@@ -28,6 +31,7 @@ class NightRules:
     ``publish``        whether a night's renditions are shown when it ends; else ``atelier catalog publish`` does it.
     ``proof_above``    a night of more images is proved first; one with a new look is anyway.
     ``go_on_minutes``  so long a proof waits for somebody before the night goes on without.
+    ``checks``         most checks a day of whether web sources give other pictures now; 0: none.
     """
 
     presets: tuple[str, ...] = ("jpeg",)
@@ -36,6 +40,7 @@ class NightRules:
     publish: bool = True
     proof_above: int | None = None
     go_on_minutes: float | None = None
+    checks: int = 50_000
 
     def __post_init__(self) -> None:
         if not self.presets or set(self.presets) - set(FORMATS):
@@ -44,6 +49,8 @@ class NightRules:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UsageError(f"{name.replace('_', ' ')} of a night must be above 0, not {value}")
+        if not 0 <= self.checks <= MOST_CHECKS:
+            raise UsageError(f"checks of a day must be from 0 to {MOST_CHECKS}, not {self.checks}")
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> NightRules:

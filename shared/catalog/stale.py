@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from shared.catalog.checks import gone_warnings
 from shared.catalog.digests import look_digest, model_digest
 from shared.catalog.looks import CatalogLook, list_looks
 from shared.model_versions import ModelVersion
@@ -80,6 +81,7 @@ def find_stale(connection: Connection, merchant: int, painting: Painting) -> Sta
         else:
             others[_why_not(row.state, row.code, look)] += row.images
     warnings += [f"{images} images {what}" for what, images in others.items()]
+    warnings += gone_warnings(connection, merchant)
     connection.execute(text("DELETE FROM stale WHERE state <> 'due'"))
     return Stale({reason: by_reason[reason] for reason in REASONS}, tuple(new), warnings)
 

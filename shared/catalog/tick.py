@@ -66,7 +66,7 @@ def end_night(engine: Engine, night: Night, now: datetime) -> bool:
             chunks.cancel_unleased(connection, night.batch_id)
         if batches.get_batch(connection, night.batch_id).finished_at is None:
             return False
-        settle(connection, night)
+        settle(connection, night, now)
         return True
 
 

@@ -60,9 +60,13 @@ catalog_images = Table(
     Column("collection", Text, nullable=False, server_default=text("''")),
     Column("pixels", BigInteger, nullable=False),
     Column("content", Uuid, nullable=False),
+    # What the feed says of the content, where a check has found since that its source gives another picture.
+    Column("feed_content", Uuid),
     Column("styled_content", Uuid),
     Column("styled_look", Uuid),
     Column("styled_model", Uuid),
+    # The first 128 bits of the SHA-256 of the bytes that were styled.
+    Column("styled_source", Uuid),
     # The content that was refused, why and when: it is not tried again every night.
     Column("refused_content", Uuid),
     Column("refused_code", Text),
@@ -71,8 +75,17 @@ catalog_images = Table(
     Column("publication_id", BigInteger),
     moment("changed_at", default=True, nullable=False),
     moment("removed_at"),
+    # When its host is asked next whether it gives another picture, and since when it gives none.
+    moment("check_at", default=True, nullable=False),
+    moment("gone_at"),
     UniqueConstraint("merchant_id", "sku", "position", name="uq_catalog_images_sku"),
-)
+    # As ``CHECKED`` in checks.py.
+    Index(
+        "ix_catalog_images_check_at", "merchant_id", "check_at",
+        postgresql_where=text("removed_at IS NULL AND source ILIKE 'http%' AND styled_content = content"),
+    ),
+    Index("ix_catalog_images_gone_at", "merchant_id", postgresql_where=text("gone_at IS NOT NULL")),
+)  # fmt: skip
 
 # What was shown for a catalogue image, newest last. A publication names one rendition; those in other formats have
 # the same key. ``before_id`` is the one that a revert goes back to.
@@ -110,6 +123,8 @@ schedules = Table(
     Column("rules", JSONB, nullable=False),
     # Slots up to here are dealt with.
     moment("since", default=True, nullable=False),
+    # The budget of checks is spent up to here.
+    moment("checks_until"),
     one_of("kind", "nightly"),
     UniqueConstraint("merchant_id", "kind", name="uq_schedules_kind"),
 )

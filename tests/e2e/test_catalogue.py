@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 from atelier_command import Command, command_over, printed
+from hosting import answer, serving
 from PIL import Image
+from sqlalchemy import text
 
-from shared.broker import CONTROL_QUEUE, NIGHTLY
+from shared.broker import CHECK_SOURCES, CONTROL_QUEUE, NIGHTLY
+from shared.database import transaction
 from shared.session import Session
 
 pytestmark = pytest.mark.timeout(300)
@@ -28,7 +31,11 @@ def atelier(session: Session, monkeypatch: pytest.MonkeyPatch) -> Command:
 @pytest.fixture
 def worker(session: Session, atelier: Command) -> Iterator[subprocess.Popen[bytes]]:
     """A worker over the session's services, which ``atelier`` has put into the environment."""
-    environment = os.environ | {"ATELIER_SWEEP_SECONDS": "0.5", "ATELIER_LANES": "1"}
+    environment = os.environ | {
+        "ATELIER_SWEEP_SECONDS": "0.5",
+        "ATELIER_LANES": "1",
+        "ATELIER_SOURCE_NETWORKS": "127.0.0.0/8",
+    }
     process = subprocess.Popen([sys.executable, "-m", "shared.cli", "worker"], env=environment)
     try:
         yield process
@@ -37,12 +44,12 @@ def worker(session: Session, atelier: Command) -> Iterator[subprocess.Popen[byte
         process.wait()
 
 
-def beat_until(session: Session, true: Callable[[], bool]) -> None:
+def beat_until(session: Session, true: Callable[[], bool], task: str = NIGHTLY) -> None:
     """Send ticks, as beat does, until something has come about."""
     deadline = time.monotonic() + 25
     while not true():
         assert time.monotonic() < deadline
-        session.broker.app.send_task(NIGHTLY, queue=CONTROL_QUEUE)
+        session.broker.app.send_task(task, queue=CONTROL_QUEUE)
         time.sleep(0.3)
 
 
@@ -86,6 +93,38 @@ def test_a_catalogue_is_imported_planned_styled_shown_and_reverted(
     history = printed(atelier("catalog", "history", "A", "--json"))
     assert [one["action"] for one in history] == ["revert", "publish", "publish"]
     assert worker.poll() is None
+
+
+def test_a_picture_that_changes_at_its_address_is_found_by_a_check_and_styled_by_the_next_night(
+    session: Session, atelier: Command, worker: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    def put(colour: str) -> None:
+        paint(tmp_path / "mug.png", colour)
+        host.answers["/mug.png"] = answer(200, f"ETag: {colour}", body=(tmp_path / "mug.png").read_bytes())
+
+    def shown() -> str | None:
+        return printed(atelier("catalog", "list", "--json"))["images"][0]["object_key"]  # type: ignore[no-any-return]
+
+    with serving() as host:
+        put("red")
+        feed = tmp_path / "feed.csv"
+        feed.write_text(f"sku,image\nA,{host.url('/mug.png', '127.0.0.1')}\n")
+        assert printed(atelier("catalog", "import", feed, "--json"))["added"] == 1
+        atelier("catalog", "look", "set", "default", "-s", "udnie")
+        atelier("schedules", "set", "0 1 1 1 *", "--checks", 500)
+        atelier("nightly")
+        beat_until(session, lambda: shown() is not None)
+        before = shown()
+        put("yellow")
+        with transaction(session.engine) as connection:  # a day later
+            connection.execute(text("UPDATE catalog_images SET check_at = clock_timestamp()"))
+        checks = ("catalog", "checks", "--json")
+        beat_until(session, lambda: printed(atelier(*checks))["changed"] == 1, CHECK_SOURCES)
+        assert printed(atelier("nightly", "--json"))["by_reason"]["source_changed"] == 1
+        beat_until(session, lambda: shown() != before)
+    assert printed(atelier(*checks)) | {"days": None} == {
+        "images": 1, "changed": 0, "gone": 0, "due": 0, "due_since": None, "checks": 500, "days": None
+    }  # fmt: skip
 
 
 def test_schedules_are_rows_that_commands_change(session: Session, atelier: Command) -> None:

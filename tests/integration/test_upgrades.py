@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from filled import add_finished, add_waiting
+from filled import add_catalog, add_finished, add_waiting
 from fresh import as_superuser
 from sqlalchemy import ARRAY, Boolean, Column, Connection, DateTime, Double, MetaData, Table, Text, Time, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -98,6 +98,21 @@ def test_every_migration_goes_down_and_up_again_over_rows_and_loses_none(session
         downgrade(connection, "base")
         left = connection.execute(text("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")).scalar_one()
         assert left == 1  # alembic's own
+
+
+def test_images_that_are_shown_know_after_the_upgrade_of_what_they_were_made(session: Session) -> None:
+    with transaction(session.engine) as connection:
+        add_catalog(connection, add_finished(connection, "shop", JOBS))
+        downgrade(connection, "0014")
+    upgrade(session.engine)
+    with transaction(session.engine) as connection:
+        made = connection.execute(
+            text("""
+            SELECT i.styled_source = CAST(left(r.source_sha256, 32) AS uuid) FROM catalog_images i
+            JOIN publications p ON p.id = i.publication_id JOIN renditions r ON r.id = p.rendition_id
+            """)
+        )
+        assert made.scalars().all() == [True]
 
 
 def test_what_earlier_releases_write_can_be_written_still(session: Session) -> None:

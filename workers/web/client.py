@@ -71,12 +71,13 @@ class Web:
         self._manners = Manners()
         self._idle = IdleConnections()
 
-    def get(self, text: str, known: Validators = Validators()) -> Answer:
+    def get(self, text: str, known: Validators = Validators(), *, seconds: float | None = None) -> Answer:
         """Fetch a URL, following redirects, each of which is checked as the URL itself was.
 
+        ``seconds`` bounds this fetch instead of what bounds all.
         Raises SourceRefused, or SourceUnavailable where trying later may help.
         """
-        url, deadline = parse_web_url(text), Deadline(self._seconds)
+        url, deadline = parse_web_url(text), Deadline(self._seconds if seconds is None else seconds)
         for _ in range(REDIRECTS + 1):
             with self._manners.turn(url.host, deadline.left):
                 answer = self._ask(url, known, deadline)
@@ -119,7 +120,7 @@ class Web:
                 data = self._body(url, response)
                 validators = _validators(response.headers)
             if deadline.left == 0:  # the line was cut, which some bodies end with
-                raise _too_slow(url, self._seconds)
+                raise _too_slow(url, deadline.seconds)
             reusable = not response.will_close
         finally:
             if reusable:
@@ -142,7 +143,7 @@ class Web:
             if isinstance(error, Unreachable):
                 self._manners.let_rest(url.host, UNREACHABLE_SECONDS, told=False)
             elif deadline.left == 0:
-                raise _too_slow(url, self._seconds) from error
+                raise _too_slow(url, deadline.seconds) from error
             what = str(error) or type(error).__name__
             raise SourceUnavailable(f"{url.shown} cannot be fetched at present: {what[:200]}") from error
 

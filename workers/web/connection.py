@@ -21,9 +21,10 @@ MOST_ADDRESSES = 4
 
 
 class Deadline:
-    """The moment by which a fetch must have ended."""
+    """The moment by which a fetch must have ended, ``seconds`` after it began."""
 
     def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self._ends = time.monotonic() + seconds
 
     @property
