@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import pytest
 import structlog
+from callers import PLACES, admin_of, client_of
 from fastapi.routing import APIRoute
 from filled import FAILED_IN, add_catalog, add_finished, add_waiting
 from hypothesis import HealthCheck, given, settings
@@ -20,23 +21,17 @@ from hypothesis import strategies as st
 from PIL import Image
 from prometheus_client import CollectorRegistry, generate_latest
 from requests_by_schema import Known, requests
+from sqlalchemy import text
 from starlette.testclient import TestClient
+from versions import add_version
 
 from producer.api.app import make_app
 from shared import keys
 from shared.database import make_engine, transaction
 from shared.merchants import merchant_id
+from shared.model_versions import champion
+from shared.promotion.verdicts import add_verdict, judge
 from shared.session import Session
-
-
-def client_of(session: Session, name: str | None, registry: CollectorRegistry | None = None) -> TestClient:
-    headers = {}
-    if name is not None:
-        with transaction(session.engine) as connection:
-            merchant = merchant_id(connection, name)
-            _, secret = keys.create_key(connection, merchant, uuid4().hex)
-        headers = {"Authorization": f"Bearer {secret}"}
-    return TestClient(make_app(session, registry), headers=headers, raise_server_exceptions=False)
 
 
 @pytest.fixture
@@ -177,6 +172,7 @@ def routes(session: Session) -> list[tuple[str, str]]:
 
 
 BODIES: dict[str, Any] = {
+    "/v1/reviews/{batch}/{ordinal}/reject": lambda _: {"reason": "no"},
     "/v1/catalog/revert": lambda batch: {"batch": batch},
 }
 
@@ -188,11 +184,14 @@ def test_no_route_knows_a_batch_of_another_merchant_and_none_opens_without_a_key
     with client_of(session, "shop") as shop, client_of(session, None) as nobody:
         for method, path in routes(session):
             for batch in theirs:
-                choices = {"batch": batch, "ordinal": 0, "preset": "jpeg"}
+                choices = PLACES | {"batch": batch}
                 for action in ("cancel", "pause", "resume", "retry") if "{action}" in path else ("",):
                     for table in ("results", "errors") if "{table}" in path else ("",):
-                        url = path.format(**choices, action=action, table=table)
+                        url = path.format(**choices | {"action": action, "table": table})
                         assert nobody.request(method, url).status_code == 401, (method, url)
+                        if path.startswith("/v1/admin/"):
+                            assert shop.request(method, url).status_code == 403, (method, url)
+                            continue
                         if "{batch}" not in path and path not in BODIES:
                             continue
                         body = BODIES[path](str(batch)) if path in BODIES else None
@@ -281,7 +280,7 @@ def test_nothing_is_read_of_what_strangers_send_nor_forms_where_none_belong(sess
     kind = {"Content-Type": "multipart/form-data; boundary=x"}
     with client_of(session, None) as nobody, client_of(session, "shop") as shop:
         for method, path in routes(session):
-            url = path.format(batch=uuid4(), ordinal=0, preset="jpeg", action="cancel", table="results")
+            url = path.format(**PLACES)
             assert nobody.request(method, url, content=form(), headers=kind).status_code == 401
         assert read == 0
         refused = shop.post("/v1/batches", content=form(), headers=kind)
@@ -396,10 +395,20 @@ FEEDS = [
 ]
 
 
+Fuzzed = tuple[TestClient, TestClient, Any, Known]
+
+
 @pytest.fixture
-def fuzzed(session: Session) -> Iterator[tuple[TestClient, Any, Known]]:
+def fuzzed(session: Session) -> Iterator[Fuzzed]:
+    version = add_version(session, "second")
     with transaction(session.engine) as connection:
         add_catalog(connection, batch := add_finished(connection, "shop", 3))
+        run = connection.exec_driver_sql("SELECT id::text FROM training_runs").scalar_one()
+        figures = judge({}, {}).as_json()
+        verdict = add_verdict(connection, (version, champion(connection).id), figures, "sheets/a.png", "me@here")
+        connection.execute(
+            text("INSERT INTO reviews (batch_id, ordinal, merchant_id) SELECT id, 0, merchant_id FROM batches")
+        )
     known: Known = {
         "batch": [str(batch.id), batch.id.hex[:8], str(uuid4()), "0"],
         "manifest": FEEDS,
@@ -410,17 +419,24 @@ def fuzzed(session: Session) -> Iterator[tuple[TestClient, Any, Known]]:
         "zone": ["UTC", "Europe/Berlin", "../etc/passwd", "a\0"],
         "preset": ["jpeg", "\0"],
         "ordinal": [0, 1, 2**31 - 1],
+        "after": [f"{batch.id}:0", f"{batch.id}:000000009", 0, 1, "shop"],
+        "version": [version, 2**63 - 1],
+        "champion": [version, version - 1],
+        "verdict": [verdict.id],
+        "run": [run, run[:8], "-"],
+        "merchant": ["shop", "nobody"],
+        "reason": ["it is better", " "],
     }
-    with client_of(session, "shop") as shop:
-        yield shop, make_app(session).openapi(), known
+    with client_of(session, "shop") as shop, admin_of(session) as admin:
+        yield shop, admin, make_app(session).openapi(), known
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
-def test_nothing_that_is_sent_makes_it_fail(fuzzed: tuple[TestClient, Any, Known], data: st.DataObject) -> None:
-    shop, document, known = fuzzed
+def test_nothing_that_is_sent_makes_it_fail(fuzzed: Fuzzed, data: st.DataObject) -> None:
+    shop, admin, document, known = fuzzed
     sent = data.draw(requests(document, known))
-    answer = shop.request(
+    answer = (admin if sent.url.startswith("/v1/admin/") else shop).request(
         sent.method, sent.url, params=sent.params, headers=sent.headers, content=sent.content, follow_redirects=False
     )
     assert answer.status_code < 500, (sent, answer.text)
@@ -470,6 +486,49 @@ def test_a_schedule_is_set_shown_and_removed_by_its_merchant_alone(session: Sess
     assert entry.who.startswith("key ")
     assert shop.delete(at).status_code == 204
     assert shop.get(at).status_code == 404
+
+
+def test_a_gate_is_set_shown_and_taken_away_by_its_merchant_alone(session: Session, shop: TestClient) -> None:
+    at = "/v1/gate"
+    assert shop.get(at).status_code == 404
+    wish = {"content": 0.6, "delta_e": None, "white": 0.9, "rule": "blend"}
+    assert shop.put(at, json=wish).json() == shop.get(at).json() == wish
+    for wrong, status in (({}, 400), ({"white": 2}, 422), ({"content": 0.5, "rule": "x"}, 422), ({"x": 1}, 422)):
+        assert shop.put(at, json=wrong).status_code == status, wrong
+    with client_of(session, "other") as other:
+        assert other.get(at).status_code == 404
+        assert other.delete(at).status_code == 204
+    assert shop.get(at).json() == wish
+    assert shop.delete(at).status_code == 204
+    assert shop.get(at).status_code == 404
+    with transaction(session.engine) as connection:
+        entries = connection.exec_driver_sql("SELECT what FROM audit WHERE merchant_id = 1 ORDER BY id").scalars()
+        assert entries.all() == ["gate set", "gate off"]
+
+
+def test_what_is_held_back_is_listed_a_page_at_a_time_and_judged_once(session: Session, shop: TestClient) -> None:
+    with transaction(session.engine) as connection:
+        batches = sorted(add_finished(connection, "shop", 2).id for _ in range(2))
+        connection.execute(
+            text("INSERT INTO reviews (batch_id, ordinal, merchant_id) SELECT batch_id, ordinal, merchant_id FROM jobs")
+        )
+    page = shop.get("/v1/reviews", params={"limit": 3}).json()
+    rest = shop.get("/v1/reviews", params={"after": page["after"]}).json()
+    found = [(one["batch"], one["ordinal"], one["state"]) for one in page["reviews"] + rest["reviews"]]
+    assert found == [(str(batch), ordinal, "waiting") for batch in batches for ordinal in (0, 1)]
+    assert rest["after"] is None
+    assert len(shop.get("/v1/reviews", params={"batch": str(batches[0])}).json()["reviews"]) == 2
+    at = f"/v1/reviews/{batches[0]}"
+    assert shop.post(f"{at}/0/approve").json() == {"state": "approved", "shown": False}
+    assert shop.post(f"{at}/1/reject").status_code == 422
+    assert shop.post(f"{at}/1/reject", json={"reason": "face lost"}).json() == {"state": "rejected", "shown": False}
+    assert shop.post(f"{at}/1/approve").json()["code"] == "conflict"
+    assert shop.post(f"{at}/9/approve").json()["code"] == "not_found"
+    (rejected,) = shop.get("/v1/reviews", params={"state": "rejected"}).json()["reviews"]
+    assert (rejected["ordinal"], rejected["reason"], rejected["who"][:4]) == (1, "face lost", "key ")
+    with transaction(session.engine) as connection:
+        entries = connection.exec_driver_sql("SELECT what FROM audit ORDER BY id").scalars().all()
+        assert entries == ["reviews approve", "reviews reject"]
 
 
 def test_every_route_is_described(session: Session) -> None:
