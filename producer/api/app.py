@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from producer.api import batches, catalog, gates, health, problems, renditions, reviews, schedules, styles
-from producer.api.admin import fleet, models, nights, runs
+from producer.api.admin import fleet, models, nights, page, runs
 from producer.api.requests import Requests
 from shared.session import Session
 
@@ -26,7 +26,7 @@ def make_app(session: Session, registry: CollectorRegistry | None = None) -> Fas
     app.state.session = session
     problems.install(app)
     app.include_router(health.router)
-    for one in (batches, renditions, styles, catalog, schedules, reviews, gates, models, runs, nights, fleet):
+    for one in (batches, renditions, styles, catalog, schedules, reviews, gates, models, runs, nights, fleet, page):
         app.include_router(one.router)
     app.add_middleware(
         Requests,

@@ -81,6 +81,12 @@ class Rollback(Why):
     champion: int = Field(ge=1, le=MOST)
 
 
+class Crowned(VersionOut):
+    """The version now, and the styles that cannot be used any more, own ones as merchant/style."""
+
+    lost_styles: list[str]
+
+
 class Moved(BaseModel):
     """The champion now and the one before, and the styles that cannot be used any more, own ones as merchant/style."""
 
@@ -127,17 +133,19 @@ def roll_back(asking: AdminAsking, wish: Rollback) -> Moved:
 
 
 @router.post("/models/{version}/promote")
-def crown(asking: AdminAsking, version: Version, wish: NewChampion) -> VersionOut:
+def crown(asking: AdminAsking, version: Version, wish: NewChampion) -> Crowned:
     """Make a version the champion, or a canary, at once. Batches that run stay with theirs."""
     session, who = asking.session, asking.who
+    lost: list[str] = []
     if wish.canary_share is None:
-        promote(session.engine, session.store, Wish(version, who, wish.reason, wish.without_own_styles))
+        wanted = Wish(version, who, wish.reason, wish.without_own_styles)
+        lost += promote(session.engine, session.store, wanted).lost_styles
     elif wish.canary_share:
         change = Change("canary", who, wish.reason)
         start_canary(session.engine, session.store, version, wish.canary_share, change)
     else:
         stop_canary(session.engine, version, Change("return", who, wish.reason))
-    return show(asking, version)
+    return Crowned(**show(asking, version).model_dump(), lost_styles=lost)
 
 
 @router.post("/models/{version}/retire")
