@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from html import escape
 from typing import Any
 
 from producer.admin_page.elements import REASON, action, badge, moment, more, share, table
+from producer.admin_page.view import View
+from shared.promotion.history import Promotion
 
 Version = Mapping[str, Any]
 
@@ -22,12 +25,15 @@ WITHOUT = (
 )
 
 
-def models(found: Sequence[Version]) -> str:
-    """Show what is used, the champion first, and what may be, and keep the retired at hand."""
-    used = sorted(found, key=lambda one: (one["state"] != "champion", one["canary_share"] is None))
-    cards = [_card(one) for one in used if one["state"] != "retired"]
-    retired = [one for one in found if one["state"] == "retired"]
-    return "".join(cards) + (more(f"Retired <small>{len(retired)}</small>", _retired(retired)) if retired else "")
+def models(view: View) -> str:
+    """Show what is used, the champion first, and what may be; keep the retired and the history at hand."""
+    used = sorted(view.models, key=lambda one: (one["state"] != "champion", one["canary_share"] is None))
+    retired = [(f"Version {one.id}", _facts(asdict(one))) for one in view.retired]
+    return (
+        "".join(map(_card, used))
+        + (more("Retired", table("Retired versions", ("version", "made"), retired)) if retired else "")
+        + (more("History", _history(view.history)) if view.history else "")
+    )
 
 
 def _card(one: Version) -> str:
@@ -39,8 +45,6 @@ def _card(one: Version) -> str:
             kept.append(more(f"Earlier verdicts <small>{len(older)}</small>", "".join(map(_line, older))))
     elif one["state"] == "candidate":
         kept.append(f'<p class="soft">No verdict yet: <code>atelier models compare {one["id"]}</code> gives one.</p>')
-    if one["history"]:
-        kept.append(more("History", _history(one["history"])))
     state = f"canary {100 * one['canary_share']:g} %" if one["canary_share"] else one["state"]
     return (
         f'<article class="card" id="model-{one["id"]}"><header><h3>Version {one["id"]}</h3>{badge(state)}'
@@ -133,18 +137,15 @@ def _canary(canary: Mapping[str, Any]) -> str:
     return begun + (table("The canary beside the champion", columns, rows) if rows else "")
 
 
-def _history(entries: Iterable[Mapping[str, Any]]) -> str:
+def _history(entries: Iterable[Promotion]) -> str:
     rows = [
-        (moment(one["at"]), escape(one["kind"]), escape(one["who"]), f"<bdi>{escape(one['reason'])}</bdi>")
+        (
+            moment(one.at),
+            f"Version {one.version_id}",
+            escape(one.kind),
+            escape(one.who),
+            f"<bdi>{escape(one.reason)}</bdi>",
+        )
         for one in entries
     ]
-    return table("History", ("when", "what", "who", "why"), rows)
-
-
-def _retired(found: Iterable[Version]) -> str:
-    rows = []
-    for one in found:
-        newest = one["history"][-1] if one["history"] else None
-        why = f"{escape(newest['kind'])}: <bdi>{escape(newest['reason'])}</bdi>" if newest else ""
-        rows.append((f"Version {one['id']}", _facts(one), why))
-    return table("Retired versions", ("version", "made", "last"), rows)
+    return table("History", ("when", "which", "what", "who", "why"), rows)

@@ -39,7 +39,7 @@ def admin_page(view: View) -> Page:
         '<header class="top"><p class="brand">Atelier</p><h1>Admin</h1>\n'
         f'<div data-live id="fleet">{fleet(view)}</div>\n{details(view)}</header>\n'
         f'<nav aria-label="Parts of the page">{links}</nav>\n<main>\n'
-        f'<section id="models"><h2>Models</h2>\n{models(view.models)}</section>\n'
+        f'<section id="models"><h2>Models</h2>\n{models(view)}</section>\n'
         f'<section id="training"><h2>Training</h2>\n{training(view)}</section>\n'
         f'<section id="nights"><h2>Nights</h2>\n{nights(view)}</section>\n</main>\n'
         f'<footer class="foot"><p>As of {moment(view.now)} UTC, for {escape(view.who)}.</p></footer>'

@@ -12,6 +12,8 @@ from shared.catalog.nights import Night
 from shared.catalog.schedules import Pause, Schedule
 from shared.dead_letters import Heap
 from shared.fleet import Worker
+from shared.promotion.history import Promotion
+from shared.promotion.overview import Overview
 from shared.training.runs import TrainingRun
 from shared.training.schedules import TrainingSchedule
 
@@ -20,9 +22,10 @@ from shared.training.schedules import TrainingSchedule
 class View:
     """Everything that is on the page.
 
-    ``models``  as ``shared.promotion.overview.show_version`` gives them, newest first.
-    ``last``    the newest night of each merchant who has a schedule, by his number.
-    ``token``   names the run that the page's form may queue, so that a form sent twice queues one.
+    ``models``   as ``shared.promotion.overview.show_version`` gives them, newest first; without those that are retired.
+    ``history``  of promotions, newest first.
+    ``last``     the newest night of each merchant who has a schedule, by his number.
+    ``token``    names the run that the page's form may queue, so that a form sent twice queues one.
     """
 
     now: datetime
@@ -31,6 +34,8 @@ class View:
     queues: Sequence[Queue]
     failed: Sequence[Heap]
     models: Sequence[Mapping[str, Any]]
+    retired: Sequence[Overview]
+    history: Sequence[Promotion]
     runs: Sequence[TrainingRun]
     training: Sequence[TrainingSchedule]
     schedules: Sequence[Schedule]

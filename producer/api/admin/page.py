@@ -24,13 +24,15 @@ from shared.catalog import schedules
 from shared.catalog.nights import last_nights
 from shared.dead_letters import Filter, heaps
 from shared.fleet import list_workers
+from shared.model_versions import champion
+from shared.promotion.history import history
 from shared.promotion.overview import list_versions, show_version
 from shared.training.runs import MOST_PHOTOS, MOST_STEPS, Wanted, list_runs
 from shared.training.schedules import list_schedules
 
 router = APIRouter(prefix="/admin", route_class=ForBrowsers, include_in_schema=False)
 
-VERSIONS, RUNS, MERCHANTS, FAILED = 20, 10, 100, 10
+VERSIONS, ENTRIES, RUNS, MERCHANTS, FAILED = 20, 20, 10, 100, 10
 """So many of each are on the page, the newest; the API has all."""
 
 
@@ -123,13 +125,17 @@ def resume(asking: AdminAsking, merchant: Merchant) -> Response:
 def _view(asking: Admin) -> View:
     with asking.transaction() as connection:
         dates = schedules.list_schedules(connection, limit=MERCHANTS)
+        versions = list_versions(connection, limit=VERSIONS)
+        used = {champion(connection).id} | {one.id for one in versions if one.state != "retired"}
         return View(
             now=datetime.now(UTC),
             who=asking.who,
             workers=list_workers(connection),
             queues=queues(connection),
             failed=heaps(connection, Filter(), FAILED)[:FAILED],
-            models=[show_version(connection, one.id) for one in list_versions(connection, limit=VERSIONS)],
+            models=[show_version(connection, version) for version in sorted(used, reverse=True)],
+            retired=[one for one in versions if one.state == "retired"],
+            history=history(connection)[: -ENTRIES - 1 : -1],
             runs=list_runs(connection, RUNS),
             training=list_schedules(connection),
             schedules=dates,
