@@ -19,6 +19,7 @@ from shared.batches import Batch
 from shared.cli import JsonOption, note, print_json, print_line
 from shared.logs import configure_logs
 from shared.merchants import LOCAL_MERCHANT
+from shared.proofs.proof import proof_of
 from shared.scope import scope
 from shared.session import open_session
 from shared.settings import Settings, load_settings
@@ -48,6 +49,7 @@ def status(
             found = batches.list_batches(connection, mine, limit=BATCHES_LISTED, before=oldest)
         else:
             found = [batches.find_batch(connection, mine, batch)]
+        proof = proof_of(connection, found[0].id) if batch is not None else None
     if as_json:
         documents = [batch_json(one) for one in found]
         print_json(documents if batch is None else documents[0])
@@ -56,6 +58,8 @@ def status(
             print_line(f"{one.id}  {_state(one):<9}  {as_line(one)}  {one.name}")
         if batch is None and len(found) == BATCHES_LISTED:
             note(f"older ones: atelier status --before {found[-1].id}")
+        if proof is not None and proof.state == "waiting":
+            note(f"it waits for its proof, since {proof.why}: atelier proofs show {proof.id}")
         if not found:
             note("no batch yet: `atelier submit` or `atelier run` makes one")
     raise typer.Exit(exit_status(found[0]) if batch is not None else 0)

@@ -10,6 +10,7 @@ from typing import Self
 
 from producer.intake import Intake
 from producer.manifest import Manifest, ManifestRow
+from producer.manifest.columns import CATEGORY_COLUMNS, named_columns
 from producer.pages import arrivals
 from shared import audit
 from shared.catalog.digests import digest
@@ -21,9 +22,7 @@ from shared.merchants import allowed_sources
 from shared.scope import scope
 from shared.session import Session
 
-# As with the other columns: case does not matter, and space, "_" and "-" are one.
 POSITION_COLUMNS = ("position", "image position")
-CATEGORY_COLUMNS = ("category", "product type", "product category", "google product category", "type")
 COLLECTION_COLUMNS = ("collection", "collections", "custom label 0")
 HASH_COLUMNS = ("sha256", "hash", "md5", "checksum")
 VALIDATOR_COLUMNS = ("etag", "last modified", "lastmod", "updated at", "date modified")
@@ -88,11 +87,8 @@ class _Meanings:
 
     @classmethod
     def among(cls, names: Sequence[str]) -> Self:
-        known: dict[str, str] = {}
-        for name in names:
-            known.setdefault(re.sub(r"[\s_-]+", " ", name.strip()).casefold(), name)
         aliases = (POSITION_COLUMNS, CATEGORY_COLUMNS, COLLECTION_COLUMNS, HASH_COLUMNS, VALIDATOR_COLUMNS)
-        return cls(frozenset(names), *([known[alias] for alias in some if alias in known] for some in aliases))
+        return cls(frozenset(names), *(named_columns(names, some) for some in aliases))
 
 
 def _first(values: Mapping[str, str], names: Sequence[str]) -> str:

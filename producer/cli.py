@@ -17,6 +17,7 @@ from producer import (
     catalog_commands,
     dead_letter_commands,
     nightly_commands,
+    proof_commands,
     review_commands,
 )
 from producer.batch_commands import Merchant, configured, warn
@@ -25,6 +26,7 @@ from producer.export import prepare_folder
 from producer.listing import list_s3
 from producer.manifest import open_manifest
 from producer.progress import show_progress
+from producer.proof_commands import tell_of_proof
 from producer.run import run_batch, wait_for_batch
 from producer.submit import Order, Submission, submit_batch
 from producer.summary import as_json as batch_json
@@ -65,6 +67,7 @@ def register(app: typer.Typer) -> None:
     review_commands.register(app)
     catalog_commands.register(app)
     nightly_commands.register(app)
+    proof_commands.register(app)
     group(app, "styles", STYLES_HELP).command("list")(styles_list)
 
 
@@ -112,13 +115,15 @@ def submit(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the manifest and enqueue nothing.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the batch; Ctrl-C detaches.")] = False,
     preview: Annotated[bool, typer.Option("--preview", help="A few images, ahead of all bulk work.")] = False,
+    proof: Annotated[
+        bool, typer.Option("--proof", help="Style a sample of 24 skus first, and wait for `proofs approve`.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check and enqueue images; print the batch's id."""
     settings = configured()
     order = _order(settings, inputs, merchant, _looks(style, strength, texture_scale, white), format)
-    if preview:
-        order = replace(order, queue="preview")
+    order = replace(order, queue="preview" if preview else order.queue, proof=proof)
     with open_session(settings, lasting=not dry_run) as session:
         if dry_run:
             return rehearse(session, order, as_json=as_json)
@@ -129,7 +134,7 @@ def submit(
         if wait:
             try:
                 with show_progress(quiet=as_json) as show:
-                    batch = wait_for_batch(session, batch, show)
+                    batch = wait_for_batch(session, batch, show, tell=note)
             except KeyboardInterrupt:
                 note(f"detached; the batch goes on. To look: atelier status {batch.id}")
                 raise typer.Exit(EXIT_INTERRUPTED) from None
@@ -176,4 +181,6 @@ def _announce(submission: Submission, *, as_json: bool) -> None:
 def _announce_quietly(submission: Submission) -> None:
     if submission.resumed:
         note(f"going on with batch {submission.batch.id}")
+    if submission.proof is not None and submission.proof.state == "waiting":
+        tell_of_proof(submission.proof)
     warn(submission.warnings)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from producer.pages import row_looks
 from producer.submit import Order
 from shared.cli import print_json, print_line
+from shared.database import transaction
 from shared.errors import InvalidInput
+from shared.estimate import estimate, measure_rate
 from shared.merchants import allowed_sources, require_allowed
 from shared.model_versions import champion
 from shared.scope import scope
@@ -17,6 +21,8 @@ BAD_ROWS_SHOWN = 100
 
 def rehearse(session: Session, order: Order, *, as_json: bool) -> None:
     """Read the whole manifest and say what would be done; of the bad rows the first ``BAD_ROWS_SHOWN`` are named."""
+    with transaction(session.engine) as connection:
+        rate = measure_rate(connection)
     with scope(session.engine, order.merchant) as (connection, mine):
         known = style_rows(connection, mine, champion(connection).trunk_sha256)
         allowed = allowed_sources(connection, mine)
@@ -35,11 +41,13 @@ def rehearse(session: Session, order: Order, *, as_json: bool) -> None:
             bad += 1
             if len(shown) < BAD_ROWS_SHOWN:
                 shown.append({"line": row.line, "sku": row.sku, "code": error.code, "message": str(error)})
+    price = estimate(images, rate, session.settings)
     if as_json:
-        print_json({"rows": rows, "images": images, "bad": bad, "bad_rows": shown})
+        print_json({"rows": rows, "bad": bad, "bad_rows": shown} | asdict(price))
         return
     for one in shown:
         print_line(f"line {one['line']}: {one['sku']}: {one['message']} ({one['code']})")
     if bad > len(shown):
         print_line(f"and {bad - len(shown)} more bad rows")
-    print_line(f"{rows} rows, {bad} bad; {images} images would be styled")
+    takes = "" if price.seconds is None else f", in about {price.seconds / 60:.1f} minutes, for {price.cost:.2f}"
+    print_line(f"{rows} rows, {bad} bad; {images} images would be styled{takes}")

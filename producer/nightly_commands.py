@@ -1,4 +1,4 @@
-"""Commands of the nights: plans, schedules, and proofs."""
+"""Commands of the nights: plans and schedules."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import typer
 
 from producer.batch_commands import Merchant, configured
 from shared import audit
-from shared.catalog import nights, proofs, schedules
-from shared.catalog.estimate import measure_rate
-from shared.catalog.nights import Night
+from shared.catalog import nights, schedules
 from shared.catalog.planning import Window, make_plan
 from shared.catalog.schedules import NightRules, Timing
 from shared.catalog.slots import Crontab
@@ -19,11 +17,11 @@ from shared.catalog.tick import plan_waiting, tell_workers
 from shared.cli import JsonOption, group, note, print_json, print_line
 from shared.database import transaction
 from shared.errors import UsageError
+from shared.estimate import measure_rate
 from shared.merchants import LOCAL_MERCHANT
 from shared.scope import scope
 from shared.session import Session, open_session
 
-NightId = Annotated[int, typer.Argument(metavar="NIGHT", help="The number of a night.")]
 All = Annotated[bool, typer.Option("--all", help="Everybody's.")]
 
 
@@ -37,26 +35,35 @@ def register(app: typer.Typer) -> None:
     times.command("pause")(schedules_pause)
     times.command("resume")(schedules_resume)
     times.command("calendar")(schedules_calendar)
-    samples = group(app, "proofs", "Samples of nights that are large or have a new look, and wait for approval.")
-    samples.command("list")(proofs_list)
-    samples.command("show")(proofs_show)
-    samples.command("approve")(proofs_approve)
-    samples.command("reject")(proofs_reject)
 
 
 def nightly(
     merchant: Merchant = LOCAL_MERCHANT,
+    everybody: Annotated[bool, typer.Option("--all", help="Of all whose schedules do not rest.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and change nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Plan a night now: what is stale, and why, becomes a batch behind all other work."""
     now = datetime.now(UTC)
     with open_session(configured(), lasting=not dry_run) as session:
-        plan = _rehearse(session, merchant, now) if dry_run else _plan(session, merchant, now)
+        begin = _rehearse if dry_run else _plan
+        plans = {name: begin(session, name, now) for name in (_awake(session) if everybody else [merchant])}
+        if not dry_run:
+            tell_workers(session.engine, session.broker)
     if as_json:
-        print_json(plan)
-    else:
+        print_json([{"merchant": name} | plan for name, plan in plans.items()] if everybody else plans[merchant])
+        return
+    for name, plan in plans.items():
+        if everybody:
+            print_line(name)
         _print_plan(plan)
+    if not plans:
+        note("no merchant has a schedule that does not rest: `atelier schedules set` sets one")
+
+
+def _awake(session: Session) -> list[str]:
+    with transaction(session.engine) as connection:
+        return [one.merchant for one in schedules.list_schedules(connection) if not one.paused]
 
 
 def _rehearse(session: Session, merchant: str, now: datetime) -> dict[str, Any]:
@@ -74,11 +81,10 @@ def _plan(session: Session, merchant: str, now: datetime) -> dict[str, Any]:
         night_id = nights.begin_now(connection, mine, schedule.rules if schedule else NightRules(), now)
         audit.record(connection, audit.operator(), "nightly", mine, {"night": night_id})
     plan_waiting(session.engine, session.settings, now, only=night_id)
-    tell_workers(session.engine, session.broker)
     with scope(session.engine, merchant) as (connection, mine):
         night = nights.get_night(connection, mine, night_id)
-    found = {"night": night.id, "state": night.state, "batch": night.batch_id, "proof_batch": night.proof_batch_id}
-    return (night.plan or {}) | found
+    found = {"night": night.id, "state": night.state, "batch": night.batch_id}
+    return (night.plan or {}) | found | {"proof_id": night.proof_id, "proof_batch": night.proof_batch_id}
 
 
 def _print_plan(plan: dict[str, Any]) -> None:
@@ -98,8 +104,8 @@ def _print_plan(plan: dict[str, Any]) -> None:
     for name in ("batch", "proof_batch"):
         if plan.get(name):
             print_line(f"{name}  {plan[name]}")
-    if plan.get("proof_batch"):
-        note(f"to see, approve or reject the proof: atelier proofs show {plan['night']}")
+    if plan.get("proof_id"):
+        note(f"to see, approve or reject the proof: atelier proofs show {plan['proof_id']}")
 
 
 def schedules_set(
@@ -212,54 +218,6 @@ def schedules_calendar(
         )
         for warning in plan.get("warnings", []):
             note(f"  night {night.id}: {warning}")
-
-
-def proofs_list(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
-    """List the nights that wait for approval."""
-    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        found = proofs.waiting_proofs(connection, mine)
-    if as_json:
-        print_json([night.as_json() for night in found])
-        return
-    for night in found:
-        print_line(f"{night.id}  {night.slot:%Y-%m-%d %H:%M} UTC  {_price(night)}")
-
-
-def proofs_show(night: NightId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
-    """Say what a night would do, take and cost, and where its sample is to be seen."""
-    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        found = nights.get_night(connection, mine, night)
-        state = proofs.proof_state(connection, found)
-    if as_json:
-        print_json(found.as_json() | {"sample": state.__dict__})
-        return
-    print_line(f"night {found.id}, proof {found.proof}: {_price(found)}")
-    if found.proof_batch_id is not None:
-        print_line(f"sample: {state.succeeded} of {state.total} done, {state.failed} failed")
-        print_line(f"to see it: atelier download {found.proof_batch_id} --out DIR --merchant {merchant}")
-
-
-def proofs_approve(night: NightId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
-    """Let a night go on; its looks need no proof any more."""
-    with open_session(configured(), lasting=False) as session:
-        with scope(session.engine, merchant) as (connection, mine):
-            proofs.approve(connection, nights.get_night(connection, mine, night), audit.operator())
-        tell_workers(session.engine, session.broker)
-    _done({"night": night, "proof": "approved"}, as_json)
-
-
-def proofs_reject(night: NightId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
-    """Cancel a night; its new looks are planned no more until they are changed."""
-    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        proofs.reject(connection, nights.get_night(connection, mine, night), audit.operator())
-    _done({"night": night, "proof": "rejected"}, as_json)
-
-
-def _price(night: Night) -> str:
-    plan = night.plan or {}
-    if plan.get("seconds") is None:
-        return f"{plan.get('images', 0)} images; time and cost are unknown, since no batch was finished yet"
-    return f"{plan['images']} images, about {plan['seconds'] / 60:.1f} minutes, cost {plan['cost']:.2f}"
 
 
 def _time(given: str | None) -> time | None:

@@ -45,11 +45,10 @@ class Arrival(NamedTuple):
 
 @dataclass
 class Page:
-    """Rows that are stored together. ``pixels`` of a job that has failed already are 0."""
+    """Rows that are stored together."""
 
     rows: int = 0
     jobs: list[NewJob] = field(default_factory=list)
-    pixels: list[int] = field(default_factory=list)
     opened: float = field(default_factory=time.monotonic)
 
     @property
@@ -72,9 +71,8 @@ class Page:
         for number, (look, folder) in enumerate(found or looks(None, None), ordinal):
             output = folder + row.output
             self.jobs.append(
-                NewJob(number, row.line, row.sku, row.image, source, output, look, row.columns, code, message)
+                NewJob(number, row.line, row.sku, row.image, source, output, look, row.columns, code, message, pixels)
             )
-            self.pixels.append(pixels)
         self.rows += 1
 
 

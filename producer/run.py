@@ -14,9 +14,13 @@ from shared import batches
 from shared.batches import Batch
 from shared.database import transaction
 from shared.errors import AtelierError, DatabaseUnavailable
+from shared.fleet import is_any_alive
 from shared.session import Session
 
 POLL_SECONDS = 0.2
+STILL_SECONDS = 10.0
+"""A batch of which nothing was done for so long stands still, and whoever waits wonders why."""
+
 PATIENCE_SECONDS = 60.0
 """A database that is away for less, to be restarted for instance, ends no command."""
 
@@ -42,12 +46,20 @@ def run_batch(
     return batch, export_batch(session, batch, out)
 
 
-def wait_for_batch(session: Session, batch: Batch, show: Show, *, check: Callable[[], None] = lambda: None) -> Batch:
+def wait_for_batch(
+    session: Session,
+    batch: Batch,
+    show: Show,
+    *,
+    check: Callable[[], None] = lambda: None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Batch:
     """Return a batch when it is no longer running; ``check`` is called now and then and may raise.
 
-    Raises DatabaseUnavailable when Postgres stays away.
+    ``tell`` is told, once, why a batch stands still. Raises DatabaseUnavailable when Postgres stays away.
     """
-    seen = time.monotonic()
+    seen = moved = time.monotonic()
+    done, told = batch.done, set[str]()
     while batch.state == "running":
         check()
         time.sleep(POLL_SECONDS)
@@ -59,7 +71,23 @@ def wait_for_batch(session: Session, batch: Batch, show: Show, *, check: Callabl
         else:
             seen = time.monotonic()
             show(batch)
+            if batch.done != done:
+                done, moved = batch.done, seen
+            elif seen - moved > STILL_SECONDS and (reason := _why_still(session, batch)) not in told:
+                told.add(reason)
+                tell(reason)
+                moved = seen
     return batch
+
+
+def _why_still(session: Session, batch: Batch) -> str:
+    """Say why nothing is done of a batch, as far as that is known."""
+    if batch.paused:
+        return f"the batch is paused: `atelier resume {batch.id}` lets it go on, unless it waits for a proof"
+    with transaction(session.engine) as connection:
+        if not is_any_alive(connection):
+            return "no worker is alive: `atelier worker` starts one"
+    return "nothing was done for a while: others' work may come first, or its sources do not answer"
 
 
 def _look_again(session: Session, batch: Batch) -> Batch:

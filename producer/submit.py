@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import islice
 
 import structlog
@@ -19,6 +20,7 @@ from sqlalchemy import Connection
 
 from producer.intake import Intake
 from producer.manifest import Manifest
+from producer.manifest.columns import CATEGORY_COLUMNS, named_columns
 from producer.pages import Page, read_ahead, read_pages, row_looks
 from shared import audit, batches
 from shared.batches import Batch, NewBatch
@@ -26,17 +28,21 @@ from shared.chunks import add_chunks, cut_chunks
 from shared.database import transaction
 from shared.dispatch import dispatch
 from shared.errors import BrokerUnavailable, ManifestError, UsageError
+from shared.estimate import measure_rate
 from shared.jobs import add_jobs
 from shared.look import Look
 from shared.merchants import allowed_sources, require_kept
 from shared.promotion.canaries import choose_pin, usual_pin
+from shared.proofs.proof import Circumstances, Proof, decide, proof_of, wait_for_input
+from shared.proofs.rules import find_rules
+from shared.proofs.sample import PROOF_IMAGES
 from shared.scope import scope
 from shared.session import Session
 from shared.styles import require_styles
 
 log = structlog.get_logger()
 
-PREVIEW_IMAGES = 24
+PREVIEW_IMAGES = PROOF_IMAGES
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,8 @@ class Order:
 
     ``who`` asks, for the audit log: by default whoever runs this process. ``identity`` stands for the manifest where
     its own fingerprint, of which its path is a part, says too much: a file sent again lies elsewhere. Under the same
-    ``idempotency_key`` it is the same batch for good; without one, while that runs.
+    ``idempotency_key`` it is the same batch for good; without one, while that runs. ``proof``: a sample first, whatever
+    the merchant's rules say; a preview is none the less made at once, being one.
     """
 
     merchant: str
@@ -56,6 +63,7 @@ class Order:
     who: str = field(default_factory=audit.operator)
     identity: str | None = None
     idempotency_key: str | None = None
+    proof: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -71,17 +79,19 @@ class Order:
 
 @dataclass(frozen=True)
 class Submission:
-    """An accepted batch; ``resumed`` if it had been begun before; ``warnings`` for the merchant."""
+    """An accepted batch; ``resumed`` if it had been begun before; ``warnings`` for the merchant; its ``proof``."""
 
     batch: Batch
     resumed: bool
     warnings: tuple[str, ...] = ()
+    proof: Proof | None = None
 
 
 def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], None] = lambda _: None) -> Submission:
     """Accept an order and enqueue its jobs; ``accepted`` is called after each page.
 
-    A bad row becomes a failed job. A manifest that breaks off leaves the rows before it running.
+    A bad row becomes a failed job. A manifest that breaks off leaves the rows before it running. What may have to be
+    proved waits for its last row.
     Raises UnknownStyle, ManifestError (no row at all) or UsageError (a preview that is too large) before
     anything is stored.
     """
@@ -89,7 +99,8 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
         require_few(order)
     batch, resumed = open_batch(session, order)
     if batch.intake == "sealed":
-        return Submission(batch, resumed)
+        with transaction(session.engine, merchant=batch.merchant_id) as connection:
+            return Submission(batch, resumed, proof=proof_of(connection, batch.id))
     warnings: list[str] = []
     with transaction(session.engine, merchant=batch.merchant_id) as connection:
         allowed = allowed_sources(connection, batch.merchant_id)
@@ -109,9 +120,27 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
         if batch.rows_read == 0:
             raise
         warnings.append(f"the manifest breaks off, what came before is accepted: {error}")
+    proof = None
+    if batch.paused:
+        batch, proof = _seal_waiting(session, batch, order)
+        warnings += nudge(session)
+    else:
+        with transaction(session.engine, merchant=batch.merchant_id) as connection:
+            batch = batches.seal(connection, batch.id)
+    return Submission(batch, resumed, tuple(dict.fromkeys(warnings)), proof)
+
+
+def _seal_waiting(session: Session, batch: Batch, order: Order) -> tuple[Batch, Proof | None]:
+    """Seal a batch that may have to be proved, and either begin its proof or let it go."""
+    with transaction(session.engine) as connection:
+        rate = measure_rate(connection)
+    category = named_columns(order.manifest.columns, CATEGORY_COLUMNS)
     with transaction(session.engine, merchant=batch.merchant_id) as connection:
         batch = batches.seal(connection, batch.id)
-    return Submission(batch, resumed, tuple(dict.fromkeys(warnings)))
+        rules = find_rules(connection, batch.merchant_id)
+        first = category[0] if category else None
+        proof = decide(connection, batch, Circumstances(rules, rate, session.settings, first, datetime.now(UTC)))
+        return batches.get_batch(connection, batch.id), proof
 
 
 def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
@@ -138,6 +167,8 @@ def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
             idempotency_key=order.idempotency_key,
         )
         batch = batches.create_batch(connection, new)
+        if order.queue != "preview" and (order.proof or find_rules(connection, merchant) is not None):
+            wait_for_input(connection, batch, asked=order.proof)
         require_kept(connection, merchant)
         audit.record(connection, order.who, "submit", merchant, {"batch": batch.id, "queue": batch.queue})
         return batch, False
@@ -166,7 +197,10 @@ def _commit(session: Session, batch: Batch, page: Page) -> Batch:
             connection,
             batch,
             cut_chunks(
-                page.jobs[0].ordinal, page.pixels, session.settings.chunk_megapixels, session.settings.working_px
+                page.jobs[0].ordinal,
+                (job.pixels for job in page.jobs),
+                session.settings.chunk_megapixels,
+                session.settings.working_px,
             ),
         )
         return batches.extend(connection, batch, rows=page.rows, jobs=len(page.jobs), failed=failed)

@@ -258,7 +258,17 @@ def add_counts(connection: Connection, batch_id: UUID, counts: Counts) -> None:
 
 
 def set_paused(connection: Connection, batch: Batch, *, paused: bool) -> Batch:
-    """Pause or resume a running batch; chunks already in hand are finished. Raises Conflict."""
+    """Pause or resume a running batch; chunks already in hand are finished. Raises Conflict.
+
+    One that waits for a proof rests until that is judged.
+    """
+    proof = connection.execute(
+        text("SELECT id FROM proofs WHERE batch_id = :id AND state IN ('undecided', 'waiting')"), {"id": batch.id}
+    ).scalar_one_or_none()
+    if proof is not None:
+        raise Conflict(
+            f"batch {batch.id} rests until its proof is judged: `atelier proofs show {proof}`", code="awaits_proof"
+        )
     row = connection.execute(
         text("UPDATE batches SET paused = :paused WHERE id = :id AND state = 'running' RETURNING id"),
         {"id": batch.id, "paused": paused},

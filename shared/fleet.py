@@ -69,6 +69,17 @@ def forget_dead(connection: Connection) -> int:
     return gone.rowcount
 
 
+def is_any_alive(connection: Connection) -> bool:
+    """Say whether any worker is alive."""
+    found = connection.execute(
+        text(
+            "SELECT EXISTS (SELECT FROM workers WHERE heartbeat_at > clock_timestamp() - make_interval(secs => :age))"
+        ),
+        {"age": ALIVE_SECONDS},
+    )
+    return bool(found.scalar_one())
+
+
 def is_heard(connection: Connection, host: str) -> bool:
     """Say whether a worker of a host is alive."""
     found = connection.execute(

@@ -22,17 +22,19 @@ class Quality:
     ``product_delta_e``   mean CIEDE2000 where it is painted: 0 for the photo's colours.
     ``white_kept``        share of the kept background that is as bright as in the photo: 1 is all of it.
     ``strength``          at which it was blended, which is less than the look's where the gate was not passed.
+    ``lightness``         mean L* of the photo where it is painted, 0 to 100; None where nothing is.
     """
 
     content_distance: float
     product_delta_e: float
     white_kept: float
     strength: float
+    lightness: float | None = None
 
     @property
     def json(self) -> dict[str, float]:
         """As stored with the rendition."""
-        return {name: round(value, 4) for name, value in asdict(self).items()}
+        return {name: round(value, 4) for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ class NewJob(NamedTuple):
     input: Mapping[str, str]
     code: str | None = None
     message: str | None = None
+    pixels: int = 0
 
 
 @dataclass(frozen=True)

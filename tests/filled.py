@@ -127,6 +127,7 @@ def add_catalog(connection: Connection, batch: Batch) -> None:
         UPDATE catalog_images i SET publication_id = p.id FROM publications p
         WHERE p.image_id = i.id AND i.merchant_id = :merchant
         """,
+        "INSERT INTO proofs (merchant_id, batch_id, state, why) VALUES (:merchant, :batch, 'approved', 'it is large')",
         # A run for a style of his own.
         """
         INSERT INTO training_runs (merchant_id, trigger, reason, who, depth, style_ids, start_id, config, steps)

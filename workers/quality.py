@@ -35,13 +35,15 @@ def measure(photo: Pixels, rendition: Pixels, weight: Pixels, strength: float) -
     share = resize(np.repeat(weight[..., np.newaxis], 3, axis=2), size, "bicubic")[..., 0]
     painted = torch.from_numpy(share > 127)
     kept = torch.from_numpy(share == 0)
-    difference = ciede2000(to_lab(after), to_lab(before))[0]
+    lab = to_lab(before)
+    difference = ciede2000(to_lab(after), lab)[0]
     darker = (before - after).amax(1)[0] * 255
     return Quality(
         content_distance=1 - float(ssim(after, before)),
         product_delta_e=float(difference[painted].mean()) if painted.any() else 0.0,
         white_kept=float((darker[kept] <= WHITE_LOSS).float().mean()) if kept.any() else 1.0,
         strength=strength,
+        lightness=float(lab[0, 0][painted].mean()) if painted.any() else None,
     )
 
 

@@ -55,9 +55,10 @@ class BatchOut(BaseModel):
 
 
 class Accepted(BatchOut):
-    """A batch that was taken in; ``resumed``: it had been before."""
+    """A batch that was taken in; ``resumed``: it had been before; ``proof``: the one it waits for, or waited."""
 
     resumed: bool
+    proof: int | None
     warnings: list[str]
 
 
@@ -119,7 +120,8 @@ def _accepted(asking: Caller, order: Order, response: Response) -> Accepted:
     response.headers["Location"] = f"/v1/batches/{done.batch.id}"
     if done.resumed:
         response.status_code = 200
-    return Accepted(**as_json(done.batch), resumed=done.resumed, warnings=list(done.warnings))
+    proof = None if done.proof is None else done.proof.id
+    return Accepted(**as_json(done.batch), resumed=done.resumed, proof=proof, warnings=list(done.warnings))
 
 
 @router.get("/batches")

@@ -35,6 +35,7 @@ class Wish(BaseModel):
     white: str = Field("keep", description="White backgrounds of product shots: keep or paint.")
     format: Literal["jpeg", "png", "webp"] = "jpeg"
     preview: bool = Field(False, description="A few images, ahead of all bulk work.")
+    proof: bool = Field(False, description="Style a sample of 24 skus first, and wait for approval.")
 
     @property
     def looks(self) -> tuple[Look, ...]:
@@ -100,4 +101,5 @@ def _order(caller: Caller, wish: Wish, path: Path, identity: str, key: str | Non
         who=caller.who,
         identity=identity,
         idempotency_key=key,
+        proof=wish.proof,
     )

@@ -127,8 +127,10 @@ def member_source(path: Path, name: str) -> str:
 
 def member_of(source: str) -> tuple[Path, str] | None:
     """Return the archive and the name of the member that a URL names, None for other kinds of source."""
+    if not source.startswith(SCHEME + "///"):
+        return None
     path, separator, name = source.removeprefix(SCHEME + "//").partition(_SEPARATOR)
-    if not source.startswith(SCHEME + "///") or not separator:
+    if not separator:
         return None
     return Path(unquote(path, errors="surrogateescape")), unquote(name)
 

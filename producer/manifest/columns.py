@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -16,11 +16,20 @@ from shared.look import Look, parse_mix
 # In order of preference; case does not matter, and space, "_" and "-" are one.
 IMAGE_COLUMNS = ("image", "image url", "image link", "image src", "picture", "url", "path")
 SKU_COLUMNS = ("sku", "variant sku", "id", "handle")
+CATEGORY_COLUMNS = ("category", "product type", "product category", "google product category", "type")
 
 COLUMN_LIMIT = 512
 # An index row of Postgres ends at 2,704 bytes.
 _SKU_LIMIT = 512
 _STYLE_LIMIT = 1024
+
+
+def named_columns(names: Iterable[str], aliases: Sequence[str]) -> list[str]:
+    """Return those columns that are called one of ``aliases``, in the order of these."""
+    known: dict[str, str] = {}
+    for name in names:
+        known.setdefault(re.sub(r"[\s_-]+", " ", name.strip()).casefold(), name)
+    return [known[alias] for alias in aliases if alias in known]
 
 
 @dataclass(frozen=True)
@@ -35,15 +44,10 @@ class Columns:
     @classmethod
     def among(cls, names: Iterable[str]) -> Self:
         """Find the columns by name."""
-        known: dict[str, str] = {}
-        for name in names:
-            known.setdefault(re.sub(r"[\s_-]+", " ", name.strip()).casefold(), name)
-        return cls(
-            image=next((known[alias] for alias in IMAGE_COLUMNS if alias in known), None),
-            skus=tuple(known[alias] for alias in SKU_COLUMNS if alias in known),
-            style=known.get("style"),
-            strength=known.get("strength"),
-        )
+        names = list(names)
+        meanings = (IMAGE_COLUMNS, ("style",), ("strength",))
+        image, style, strength = (next(iter(named_columns(names, aliases)), None) for aliases in meanings)
+        return cls(image, tuple(named_columns(names, SKU_COLUMNS)), style, strength)
 
 
 def require_image_column(name: str, columns: Iterable[str]) -> None:

@@ -14,46 +14,42 @@ from shared.chunks import add_chunks, cut_chunks
 from shared.look import Look
 from shared.settings import Settings
 
-QUEUE = {"planned": "nightly", "sample": "preview"}
-"""By temporary table: what was planned goes behind all other work, the sample of it ahead, since somebody waits."""
 
-
-def add_night_batch(connection: Connection, night: Night, painting: Painting, table: str, settings: Settings) -> Batch:
-    """Make a sealed batch of ``planned`` or ``sample``, pinned to the version that the plan is painted by."""
+def add_night_batch(connection: Connection, night: Night, painting: Painting, settings: Settings) -> Batch:
+    """Make a sealed batch of ``planned``, behind all other work, pinned to the version that the plan is painted by."""
     look = connection.execute(
-        text(f"SELECT l.look FROM {table} p JOIN catalog_looks l ON l.id = p.look_id ORDER BY p.ordinal LIMIT 1")
+        text("SELECT l.look FROM planned p JOIN catalog_looks l ON l.id = p.look_id ORDER BY p.ordinal LIMIT 1")
     ).scalar_one()
-    kind = "night" if table == "planned" else "proof"
     new = NewBatch(
-        id=painting.batch_id if table == "planned" else None,
+        id=painting.batch_id,
         merchant_id=night.merchant_id,
-        name=f"{kind} of {night.slot:%Y-%m-%d %H:%M} UTC",
-        queue=QUEUE[table],
+        name=f"night of {night.slot:%Y-%m-%d %H:%M} UTC",
+        queue="nightly",
         look=Look.from_json(look),
         presets=tuple(painting.presets),
         model_version_id=painting.version.id,
         style_rows=painting.style_rows,
-        fingerprint=json.dumps([kind, night.id]),
+        fingerprint=json.dumps(["night", night.id]),
         input_columns=("sku", "image"),
     )
     batch = batches.create_batch(connection, new)
-    jobs = _add_jobs(connection, batch, table)
-    pixels = connection.execute(text(f"SELECT pixels FROM {table} ORDER BY ordinal")).scalars()
+    jobs = _add_jobs(connection, batch)
+    pixels = connection.execute(text("SELECT pixels FROM planned ORDER BY ordinal")).scalars()
     add_chunks(connection, batch, cut_chunks(0, pixels, settings.chunk_megapixels, settings.working_px))
     batches.extend(connection, batch, rows=jobs, jobs=jobs, failed=0)
     return batches.seal(connection, batch.id)
 
 
-def _add_jobs(connection: Connection, batch: Batch, table: str) -> int:
+def _add_jobs(connection: Connection, batch: Batch) -> int:
     """Add a job for each image; of those whose outputs are called alike, the later have their ordinal in it."""
     return connection.execute(
-        text(f"""
-        INSERT INTO jobs (batch_id, ordinal, merchant_id, line, sku, image, source, output, look, input)
+        text("""
+        INSERT INTO jobs (batch_id, ordinal, merchant_id, line, sku, image, source, output, look, input, pixels)
         SELECT :batch, p.ordinal, :merchant, p.ordinal + 1, i.sku, i.image, i.source,
                CASE row_number() OVER (PARTITION BY lower(i.output) ORDER BY p.ordinal)
                     WHEN 1 THEN i.output ELSE i.output || '-' || p.ordinal END,
-               l.look, jsonb_build_object('sku', i.sku, 'image', i.image)
-        FROM {table} p JOIN catalog_images i ON i.id = p.image_id JOIN catalog_looks l ON l.id = p.look_id
+               l.look, jsonb_build_object('sku', i.sku, 'image', i.image, 'category', i.category), i.pixels
+        FROM planned p JOIN catalog_images i ON i.id = p.image_id JOIN catalog_looks l ON l.id = p.look_id
         """),
         {"batch": batch.id, "merchant": batch.merchant_id},
     ).rowcount

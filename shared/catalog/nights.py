@@ -44,10 +44,9 @@ class Night:
     rules: NightRules
     plan: dict[str, Any] | None
     batch_id: UUID | None
+    proof_id: int | None
     proof: str
     proof_batch_id: UUID | None
-    proof_until: datetime | None
-    judged_by: str | None
     settled_at: datetime | None
 
     @classmethod
@@ -61,8 +60,9 @@ class Night:
 
 
 COLUMNS = """n.id, n.merchant_id, m.name AS merchant, n.slot, n.ends_at, n.state, n.lease, n.rules, n.plan, n.batch_id,
-    n.proof, n.proof_batch_id, n.proof_until, n.judged_by, n.settled_at"""
-SELECT = f"SELECT {COLUMNS} FROM nights n JOIN merchants m ON m.id = n.merchant_id"
+    p.id AS proof_id, coalesce(p.state, 'none') AS proof, p.sample_id AS proof_batch_id, n.settled_at"""
+JOINED = "JOIN merchants m ON m.id = n.merchant_id LEFT JOIN proofs p ON p.batch_id = n.batch_id"
+SELECT = f"SELECT {COLUMNS} FROM nights n {JOINED}"
 
 
 def open_slots(connection: Connection, now: datetime) -> int:
@@ -155,7 +155,7 @@ def lease_night(connection: Connection, only: int | None = None) -> Night | None
                 ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
             RETURNING *
         )
-        SELECT {COLUMNS} FROM n JOIN merchants m ON m.id = n.merchant_id
+        SELECT {COLUMNS} FROM n {JOINED}
         """),
         {"seconds": LEASE_SECONDS, "only": only},
     ).one_or_none()
@@ -168,8 +168,6 @@ class Planned:
 
     plan: dict[str, Any]
     batch_id: UUID | None = None
-    proof_batch_id: UUID | None = None
-    proof_until: datetime | None = None
 
 
 def close_planning(connection: Connection, night: Night, planned: Planned, state: str = "planned") -> None:
@@ -177,8 +175,6 @@ def close_planning(connection: Connection, night: Night, planned: Planned, state
     done = connection.execute(
         text("""
         UPDATE nights SET state = :state, lease_expires_at = NULL, plan = CAST(:plan AS jsonb), batch_id = :batch,
-            proof = CASE WHEN CAST(:proof_batch AS uuid) IS NULL THEN 'none' ELSE 'waiting' END,
-            proof_batch_id = CAST(:proof_batch AS uuid), proof_until = :until,
             settled_at = CASE WHEN CAST(:batch AS uuid) IS NULL THEN clock_timestamp() END
         WHERE id = :id AND state = 'planning' AND lease = :lease
         """),
@@ -188,8 +184,6 @@ def close_planning(connection: Connection, night: Night, planned: Planned, state
             "state": state,
             "plan": json.dumps(planned.plan),
             "batch": planned.batch_id,
-            "proof_batch": planned.proof_batch_id,
-            "until": planned.proof_until,
         },
     )
     if done.rowcount != 1:

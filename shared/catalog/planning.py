@@ -13,21 +13,20 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
-from shared.batches import set_paused
-from shared.catalog.estimate import Estimate, Rate, estimate, measure_rate, most_images, seconds_between
+from shared.catalog.budget import most_images, seconds_between
 from shared.catalog.night_batch import add_night_batch
 from shared.catalog.nights import Night, Planned, close_planning
 from shared.catalog.schedules import NightRules
 from shared.catalog.stale import Painting, Stale, find_stale
 from shared.database import Lock, lock, transaction
 from shared.errors import Conflict, InvalidInput, LeaseLost
+from shared.estimate import Estimate, Rate, estimate, measure_rate
 from shared.look import Look
 from shared.merchants import require_kept
 from shared.promotion.canaries import Pin, choose_pin, usual_pin
+from shared.proofs.proof import Reason, hold
+from shared.proofs.sample import PROOF_IMAGES
 from shared.settings import Settings
-
-PROOF_IMAGES = 24
-"""As many as a preview has; a night of no more is its own proof."""
 
 
 @dataclass(frozen=True)
@@ -124,11 +123,11 @@ def plan_night(engine: Engine, settings: Settings, night: Night, now: datetime) 
 
 
 def _submit(connection: Connection, night: Night, plan: Plan, settings: Settings, now: datetime) -> Planned:
-    """Make the night's batch, and that of its proof, for which it then waits paused."""
+    """Make the night's batch, which may have to wait for a proof."""
     if not plan.taken.images:
         return Planned(plan.as_json())
     plan = replace(plan, painting=_painting(connection, night.merchant_id, plan.painting))
-    batch = add_night_batch(connection, night, plan.painting, "planned", settings)
+    batch = add_night_batch(connection, night, plan.painting, settings)
     connection.execute(
         text("""
         INSERT INTO night_images (batch_id, ordinal, merchant_id, image_id, look_id, reason, content, look, model)
@@ -136,14 +135,11 @@ def _submit(connection: Connection, night: Night, plan: Plan, settings: Settings
         """),
         {"batch": batch.id, "merchant": night.merchant_id},
     )
-    if plan.proof is None:
-        return Planned(plan.as_json(), batch.id)
-    set_paused(connection, batch, paused=True)
-    _sample(connection)
-    proof = add_night_batch(connection, night, plan.painting, "sample", settings)
-    minutes = night.rules.go_on_minutes
-    until = None if minutes is None else now + timedelta(minutes=minutes)
-    return Planned(plan.as_json(), batch.id, proof.id, until)
+    if plan.proof is not None:
+        minutes = night.rules.go_on_minutes
+        until = None if minutes is None else now + timedelta(minutes=minutes)
+        hold(connection, batch, Reason(plan.proof, plan.taken, until), settings, "category")
+    return Planned(plan.as_json(), batch.id)
 
 
 def _painting(connection: Connection, merchant: int, usual: Painting) -> Painting:
@@ -156,27 +152,3 @@ def _painting(connection: Connection, merchant: int, usual: Painting) -> Paintin
     if pin.version != usual.version:
         connection.execute(text("UPDATE planned p SET model = l.canary FROM night_looks l WHERE l.id = p.look_id"))
     return replace(usual, version=pin.version, style_rows=pin.style_rows, batch_id=pin.batch_id)
-
-
-def _sample(connection: Connection) -> None:
-    """Fill the temporary table ``sample``: skus in turn from each look, category and size, those by hash of the sku.
-
-    By hash, so that the same catalogue gives the same sample, and neighbours in a range of products do not stand
-    together.
-    """
-    connection.execute(
-        text("""
-        CREATE TEMPORARY TABLE sample ON COMMIT DROP AS
-        SELECT row_number() OVER (ORDER BY round, hash) - 1 AS ordinal, image_id, look_id, pixels
-        FROM (
-            SELECT s.*, row_number() OVER (PARTITION BY look_id, category, size ORDER BY hash) AS round
-            FROM (
-                SELECT DISTINCT ON (i.sku) p.image_id, p.look_id, p.pixels, i.category, md5(i.sku) AS hash,
-                       width_bucket(p.pixels, CAST(ARRAY[500000, 1500000, 5000000] AS bigint[])) AS size
-                FROM planned p JOIN catalog_images i ON i.id = p.image_id ORDER BY i.sku, i.position
-            ) s
-        ) r
-        ORDER BY round, hash LIMIT :most
-        """),
-        {"most": PROOF_IMAGES},
-    )

@@ -204,7 +204,7 @@ def resume(connection: Connection, merchant: int | None, now: datetime) -> None:
     connection.execute(
         text(f"""
         UPDATE batches b SET paused = false WHERE {_NIGHTS_UNDER_WAY}
-          AND NOT EXISTS (SELECT FROM nights n WHERE n.batch_id = b.id AND n.proof = 'waiting')
+          AND NOT EXISTS (SELECT FROM proofs p WHERE p.batch_id = b.id AND p.state = 'waiting')
           AND NOT EXISTS (SELECT FROM pauses p WHERE p.merchant_id IS NULL OR p.merchant_id = b.merchant_id)
         """),
         values,

@@ -15,11 +15,11 @@ from shared import batches, chunks
 from shared.broker import Broker
 from shared.catalog.nights import Night, give_up, lease_night, open_slots, unsettled_nights
 from shared.catalog.planning import plan_night
-from shared.catalog.proofs import approve_overdue
 from shared.catalog.publishing import settle
 from shared.database import transaction
 from shared.dispatch import dispatch
 from shared.errors import BrokerUnavailable, LeaseLost
+from shared.proofs.proof import approve_overdue
 from shared.settings import Settings
 
 TICK_SECONDS = 30.0

@@ -141,6 +141,7 @@ nights = Table(
     # The plan as it was made: counts by reason, what it takes and costs, warnings.
     Column("plan", JSONB),
     Column("batch_id", ForeignKey("batches.id", ondelete="SET NULL")),
+    # Written only by releases in which uploads had no proofs; now see ``proofs``.
     Column("proof", Text, nullable=False, server_default=text("'none'")),
     Column("proof_batch_id", ForeignKey("batches.id", ondelete="SET NULL")),
     moment("proof_until"),

@@ -17,6 +17,8 @@ merchants = Table(
     moment("created_at", default=True, nullable=False),
     # What his renditions must be like, see Gate.
     Column("gate", JSONB),
+    # Which of his uploads are proved first, see ProofRules.
+    Column("proof_rules", JSONB),
     # Since when everything of the merchant's is being removed, and nothing new accepted.
     moment("erasing_at"),
     # Whether everybody's model may learn from the merchant's catalogue images.

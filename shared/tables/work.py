@@ -110,6 +110,8 @@ jobs = Table(
     Column("output", Text, nullable=False),
     Column("look", JSONB, nullable=False),
     Column("input", JSONB, nullable=False),
+    # Of the source, as far as the producer saw it, else as many as usual.
+    Column("pixels", BigInteger, nullable=False, server_default=text("0")),
     Column("state", Text, nullable=False, server_default=text("'queued'")),
     Column("reused", Boolean, nullable=False, server_default=text("false")),
     Column("code", Text),
@@ -159,6 +161,30 @@ job_renditions = Table(
     Column("rendition_id", ForeignKey("renditions.id"), nullable=False),
     ForeignKeyConstraint(["batch_id", "ordinal"], ["jobs.batch_id", "jobs.ordinal"], name="fk_job_renditions_job"),
     Index("ix_job_renditions_rendition_id", "rendition_id"),
+)
+
+# A batch that waits, paused, until a sample of it was judged; ``undecided`` while it is received.
+proofs = Table(
+    "proofs",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
+    Column("batch_id", Uuid, nullable=False),
+    Column("sample_id", ForeignKey("batches.id", ondelete="SET NULL")),
+    Column("why", Text, nullable=False),
+    # What all of the batch takes, see Estimate.
+    Column("price", JSONB),
+    Column("state", Text, nullable=False, server_default=text("'undecided'")),
+    moment("until"),
+    Column("judged_by", Text),
+    moment("made_at", default=True, nullable=False),
+    one_of("state", "undecided", "waiting", "approved", "rejected"),
+    UniqueConstraint("batch_id", name="uq_proofs_batch_id"),
+    ForeignKeyConstraint(
+        ["batch_id", "merchant_id"], ["batches.id", "batches.merchant_id"], name="fk_proofs_batch", ondelete="CASCADE"
+    ),
+    Index("ix_proofs_waiting", "merchant_id", "id", postgresql_where=text("state = 'waiting'")),
+    Index("ix_proofs_sample_id", "sample_id"),
 )
 
 # Images whose renditions a gate holds back from the catalogue.

@@ -187,7 +187,10 @@ def profile(session: Session, path: Path) -> dict[str, tuple[float, float]]:
     for page in islice(read_pages(manifest.rows(), looks, intake, 0), pages):
         with steps.step("cut chunks"):
             chunks = cut_chunks(
-                page.jobs[0].ordinal, page.pixels, session.settings.chunk_megapixels, session.settings.working_px
+                page.jobs[0].ordinal,
+                [job.pixels for job in page.jobs],
+                session.settings.chunk_megapixels,
+                session.settings.working_px,
             )
         with transaction(session.engine) as connection:
             with steps.step("COPY and insert jobs"):

@@ -96,6 +96,9 @@ def test_schedules_are_rows_that_commands_change(session: Session, atelier: Comm
     for wrong in ("--until=01:02", "--until=six", "--zone=X", "--format=gif", "--images=-1"):
         assert atelier("schedules", "set", "0 1 * * *", wrong).exit_code != 0
     assert printed(atelier("schedules", "list", "--json")) == [made]
+    assert [(one["merchant"], one["stale"]) for one in printed(atelier("nightly", "--all", "--dry-run", "--json"))] == [
+        ("local", 0)
+    ]
     for pause, paused in (("pause", True), ("resume", False)):
         for whose in ((), ("--all",)):
             printed(atelier("schedules", pause, *whose, "--json"))

@@ -13,12 +13,12 @@ from sqlalchemy import text
 from shared.catalog import planning, schedules
 from shared.catalog.nights import begin_now, lease_night
 from shared.catalog.planning import plan_night
-from shared.catalog.proofs import approve, reject
 from shared.catalog.publishing import history, publish
 from shared.catalog.schedules import NightRules
 from shared.catalog.tick import tick
 from shared.database import transaction
 from shared.errors import LeaseLost, UsageError
+from shared.proofs.proof import approve, proof_of, reject
 from shared.scope import scope
 from shared.session import Session
 
@@ -291,7 +291,7 @@ def test_a_new_look_waits_for_approval_of_a_sample_of_24_skus(shop: Shop) -> Non
     with pytest.raises(AssertionError):
         shop.style()  # paused: nobody can claim a chunk
     with scope(shop.session.engine, "shop") as (connection, _):
-        approve(connection, night, "admin")
+        approve(connection, proof_of(connection, night.batch_id), "admin")
     assert shop.style().succeeded == 60
     shop.sleep(timedelta(hours=1))
     shop.feed({sku: f"x{row}" for sku, row in rows.items()}, columns="hash,category")
@@ -304,7 +304,7 @@ def test_a_rejected_look_is_planned_no_more_until_it_is_another(shop: Shop) -> N
     shop.feed(skus(30))
     shop.sleep(EVENING + timedelta(hours=6))
     with scope(shop.session.engine, "shop") as (connection, _):
-        reject(connection, shop.night, "admin")
+        reject(connection, proof_of(connection, shop.night.batch_id), "admin")
     shop.sleep(timedelta(minutes=1))
     plan = shop.live_a_night()
     assert (plan["images"], plan["warnings"][0]) == (0, "the default look was rejected by its proof: set another look")
@@ -320,7 +320,9 @@ def test_a_proof_goes_on_by_rule_once_there_is_something_to_be_seen(shop: Shop) 
     assert shop.night.proof == "waiting"
     shop.style(shop.night.proof_batch_id)
     shop.sleep(timedelta(minutes=1))
-    assert (shop.night.proof, shop.night.judged_by) == ("approved", "rule")
+    with transaction(shop.session.engine) as connection:
+        proof = proof_of(connection, shop.night.batch_id)
+    assert (shop.night.proof, proof.judged_by) == ("approved", "rule")
     assert shop.style().succeeded == 30
 
 

@@ -29,7 +29,19 @@ def product() -> tuple[Pixels, Pixels]:
 def test_the_photo_itself_is_at_no_distance() -> None:
     photo, weight = product()
     quality = measure(photo, photo, weight, 0.0)
-    assert quality.json == {"content_distance": 0, "product_delta_e": 0, "white_kept": 1, "strength": 0}
+    figures = quality.json
+    assert 30 < figures.pop("lightness") < 70
+    assert figures == {"content_distance": 0, "product_delta_e": 0, "white_kept": 1, "strength": 0}
+
+
+def test_how_light_a_product_is_does_not_depend_on_its_background() -> None:
+    photo, weight = product()
+    darker = np.where(weight[..., np.newaxis] == 255, photo // 3, photo)
+    light, dark = (measure(one, one, weight, 1.0).lightness for one in (photo, darker))
+    assert light is not None
+    assert dark is not None
+    assert light - dark > 15
+    assert measure(photo, photo, np.zeros_like(weight), 1.0).lightness is None
 
 
 def test_each_figure_tells_of_what_it_is_for() -> None:

@@ -1,0 +1,1 @@
+"""Proofs: a batch that is large, or in a look nobody has seen, waits paused until a sample of it was approved."""

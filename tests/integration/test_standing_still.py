@@ -1,0 +1,42 @@
+"""Whoever waits for a batch is told why it stands still."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+from filled import add_waiting
+
+from producer import run
+from shared import batches, chunks, fleet
+from shared.database import transaction
+from shared.session import Session
+
+
+@pytest.mark.parametrize(
+    ("paused", "worker", "reason"),
+    [(True, True, "the batch is paused"), (False, False, "no worker is alive"), (False, True, "others' work")],
+)
+def test_why_nothing_is_done_is_told_once(
+    session: Session, monkeypatch: pytest.MonkeyPatch, paused: bool, worker: bool, reason: str
+) -> None:
+    monkeypatch.setattr(run, "STILL_SECONDS", 0.0)
+    monkeypatch.setattr(run, "POLL_SECONDS", 0.0)
+    with transaction(session.engine) as connection:
+        batch = add_waiting(connection, "shop", 3)
+        batch = batches.set_paused(connection, batch, paused=paused)
+        if worker:
+            fleet.register(connection, uuid4(), "cpu", 1)
+    told: list[str] = []
+    looks = 0
+
+    def show(seen: batches.Batch) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 5:
+            with transaction(session.engine) as connection:
+                chunks.cancel_batch(connection, seen.id)
+
+    assert run.wait_for_batch(session, batch, show, tell=told.append).state == "cancelled"
+    assert len(told) == 1
+    assert reason in told[0]
