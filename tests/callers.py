@@ -25,6 +25,7 @@ PLACES: dict[str, Any] = {
     "run": uuid4(),
     "trigger": "drift",
     "merchant": "other",
+    "proof": 1,
 }
 """Something for each place in a route's path."""
 

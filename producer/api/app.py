@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from producer.api import batches, catalog, gates, health, problems, renditions, reviews, schedules, styles
+from producer.api import batches, catalog, gates, health, problems, proofs, renditions, reviews, schedules, styles
 from producer.api.admin import fleet, models, nights, page, runs
 from producer.api.requests import Requests
 from shared.session import Session
@@ -26,7 +26,21 @@ def make_app(session: Session, registry: CollectorRegistry | None = None) -> Fas
     app.state.session = session
     problems.install(app)
     app.include_router(health.router)
-    for one in (batches, renditions, styles, catalog, schedules, reviews, gates, models, runs, nights, fleet, page):
+    for one in (
+        batches,
+        renditions,
+        styles,
+        catalog,
+        schedules,
+        reviews,
+        gates,
+        proofs,
+        models,
+        runs,
+        nights,
+        fleet,
+        page,
+    ):
         app.include_router(one.router)
     app.add_middleware(
         Requests,

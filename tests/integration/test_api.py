@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 import tempfile
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 import structlog
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from prometheus_client import CollectorRegistry, generate_latest
 from requests_by_schema import Known, requests
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from starlette.testclient import TestClient
 from versions import add_version
 
@@ -165,6 +166,20 @@ def test_batches_are_listed_a_page_at_a_time(session: Session, shop: TestClient)
     assert rest["before"] is None
 
 
+def add_proof(connection: Connection, batch: UUID) -> int:
+    """Have a batch wait for approval of a sample."""
+    return int(
+        connection.execute(
+            text("""
+            INSERT INTO proofs (merchant_id, batch_id, state, why, price)
+            SELECT merchant_id, id, 'waiting', 'it is large', '{"images": 3, "seconds": null, "gpu_minutes": null,
+                "cost": null}' FROM batches WHERE id = :batch RETURNING id
+            """),
+            {"batch": batch},
+        ).scalar_one()
+    )
+
+
 def routes(session: Session) -> list[tuple[str, str]]:
     app = make_app(session)
     paths = app.openapi()["paths"]
@@ -180,11 +195,12 @@ BODIES: dict[str, Any] = {
 def test_no_route_knows_a_batch_of_another_merchant_and_none_opens_without_a_key(session: Session) -> None:
     with transaction(session.engine) as connection:
         theirs = [add_finished(connection, "other", FAILED_IN).id, add_waiting(connection, "other", 3).id]
+        proof = add_proof(connection, theirs[1])
     walked = 0
     with client_of(session, "shop") as shop, client_of(session, None) as nobody:
         for method, path in routes(session):
             for batch in theirs:
-                choices = PLACES | {"batch": batch}
+                choices = PLACES | {"batch": batch, "proof": proof}
                 for action in ("cancel", "pause", "resume", "retry") if "{action}" in path else ("",):
                     for table in ("results", "errors") if "{table}" in path else ("",):
                         url = path.format(**choices | {"action": action, "table": table})
@@ -192,7 +208,7 @@ def test_no_route_knows_a_batch_of_another_merchant_and_none_opens_without_a_key
                         if path.startswith("/v1/admin/"):
                             assert shop.request(method, url).status_code == 403, (method, url)
                             continue
-                        if "{batch}" not in path and path not in BODIES:
+                        if not re.search("{batch}|{proof}", path) and path not in BODIES:
                             continue
                         body = BODIES[path](str(batch)) if path in BODIES else None
                         answer = shop.request(method, url, json=body)
@@ -405,9 +421,10 @@ def fuzzed(session: Session) -> Iterator[Fuzzed]:
         add_catalog(connection, batch := add_finished(connection, "shop", 3))
         run = connection.exec_driver_sql("SELECT id::text FROM training_runs").scalar_one()
         figures = judge({}, {}).as_json()
+        proof = add_proof(connection, add_waiting(connection, "shop", 3).id)
         verdict = add_verdict(connection, (version, champion(connection).id), figures, "sheets/a.png", "me@here")
         connection.execute(
-            text("INSERT INTO reviews (batch_id, ordinal, merchant_id) SELECT id, 0, merchant_id FROM batches")
+            text("INSERT INTO reviews (batch_id, ordinal, merchant_id) SELECT batch_id, ordinal, merchant_id FROM jobs")
         )
     known: Known = {
         "batch": [str(batch.id), batch.id.hex[:8], str(uuid4()), "0"],
@@ -425,6 +442,7 @@ def fuzzed(session: Session) -> Iterator[Fuzzed]:
         "verdict": [verdict.id],
         "run": [run, run[:8], "-"],
         "merchant": ["shop", "nobody"],
+        "proof": [proof],
         "reason": ["it is better", " "],
     }
     with client_of(session, "shop") as shop, admin_of(session) as admin:
@@ -529,6 +547,42 @@ def test_what_is_held_back_is_listed_a_page_at_a_time_and_judged_once(session: S
     with transaction(session.engine) as connection:
         entries = connection.exec_driver_sql("SELECT what FROM audit ORDER BY id").scalars().all()
         assert entries == ["reviews approve", "reviews reject"]
+
+
+def test_a_batch_that_waits_for_a_proof_is_seen_and_goes_on_or_is_cancelled(session: Session, shop: TestClient) -> None:
+    with transaction(session.engine) as connection:
+        batches = [add_waiting(connection, "shop", 3).id for _ in range(3)]
+        ids = [add_proof(connection, batch) for batch in batches]
+        connection.execute(text("UPDATE batches SET paused = true"))
+    page = shop.get("/v1/proofs", params={"limit": 2}).json()
+    rest = shop.get("/v1/proofs", params={"after": page["after"]}).json()
+    assert [one["id"] for one in page["proofs"] + rest["proofs"]] == ids
+    shown = shop.get(f"/v1/proofs/{ids[0]}").json()
+    assert (shown["batch"], shown["why"], shown["price"]["images"]) == (str(batches[0]), "it is large", 3)
+    assert shop.post(f"/v1/proofs/{ids[0]}/approve").json()["state"] == "approved"
+    assert shop.get(f"/v1/batches/{batches[0]}").json()["paused"] is False
+    rejected = shop.post(f"/v1/proofs/{ids[1]}/reject").json()
+    assert (rejected["state"], rejected["judged_by"][:4]) == ("rejected", "key ")
+    assert shop.get(f"/v1/batches/{batches[1]}").json()["state"] == "cancelled"
+    assert shop.post(f"/v1/proofs/{ids[0]}/reject").status_code == 409
+    assert shop.get(f"/v1/batches/{batches[0]}").json()["state"] == "running"
+    assert [one["id"] for one in shop.get("/v1/proofs").json()["proofs"]] == ids[2:]
+
+
+def test_which_uploads_are_proved_is_set_shown_and_taken_away(session: Session, shop: TestClient) -> None:
+    at = "/v1/proof-rules"
+    assert shop.get(at).status_code == 404
+    wish = {"above": 1000, "new_looks": True, "go_on_minutes": None}
+    assert shop.put(at, json=wish).json() == shop.get(at).json() == wish
+    for wrong, status in (({}, 400), ({"above": -1}, 422), ({"above": 1, "go_on_minutes": 0}, 422)):
+        assert shop.put(at, json=wrong).status_code == status, wrong
+    with client_of(session, "other") as other:
+        assert other.get(at).status_code == 404
+    assert shop.delete(at).status_code == 204
+    assert shop.get(at).status_code == 404
+    with transaction(session.engine) as connection:
+        entries = connection.exec_driver_sql("SELECT what FROM audit ORDER BY id").scalars().all()
+        assert entries == ["proofs set", "proofs off"]
 
 
 def test_every_route_is_described(session: Session) -> None:
