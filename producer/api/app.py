@@ -10,7 +10,10 @@ from producer.api.admin import fleet, models, nights, page, runs
 from producer.api.requests import Requests
 from shared.session import Session
 
-ABOUT = "Restyles product photographs at catalogue scale. Errors are problem documents (RFC 9457) with a stable code."
+ABOUT = (
+    "Restyles product photographs at catalogue scale. Errors are problem documents (RFC 9457) with a stable code. "
+    "What is below /v1/admin is for keys of admins, all else for those of merchants."
+)
 
 
 def make_app(session: Session, registry: CollectorRegistry | None = None) -> FastAPI:
