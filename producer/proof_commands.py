@@ -13,6 +13,7 @@ from producer.submit import nudge
 from shared import audit, batches
 from shared.cli import JsonOption, group, note, print_json, print_line
 from shared.database import transaction
+from shared.estimate import measure_rate
 from shared.merchants import LOCAL_MERCHANT, merchant_id
 from shared.proofs import proof as proofs
 from shared.proofs.rules import ProofRules, find_rules, set_rules
@@ -51,15 +52,19 @@ def proofs_list(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False
 
 def proofs_show(proof: ProofId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Say what a batch would take and cost, and where its sample is to be seen."""
-    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        found = proofs.find_proof(connection, mine, proof)
-        sample = batches.get_batch(connection, found.sample_id) if found.sample_id else None
+    with open_session(configured(), lasting=False) as session:
+        with transaction(session.engine) as connection:
+            rate = measure_rate(connection)
+        with scope(session.engine, merchant) as (connection, mine):
+            found = proofs.find_proof(connection, mine, proof)
+            sample = batches.get_batch(connection, found.sample_id) if found.sample_id else None
+        price = proofs.priced(found, sample, rate, session.settings)
     if as_json:
         figures = {name: getattr(sample, name) for name in ("total", "succeeded", "failed")} if sample else None
-        print_json(found.as_json() | {"sample": figures})
+        print_json(found.as_json() | {"price": price, "sample": figures})
         return
     print_line(f"proof {found.id} of {found.name}, since {found.why}: {found.state}")
-    print_line(f"batch {found.batch_id}: {price_line(found.price)}")
+    print_line(f"batch {found.batch_id}: {price_line(price)}")
     if sample is not None:
         print_line(f"sample: {sample.succeeded} of {sample.total} done, {sample.failed} failed")
         print_line(f"to see it: atelier download {sample.id} --out DIR --merchant {merchant}")
@@ -108,7 +113,7 @@ def price_line(price: Mapping[str, Any] | None) -> str:
 
 def tell_of_proof(proof: proofs.Proof) -> None:
     """Say that a batch waits, why, and what to do."""
-    note(f"a sample of 24 skus comes first, since {proof.why}; all take {price_line(proof.price)}")
+    note(f"a sample of 24 skus comes first, since {proof.why}; all of it: {price_line(proof.price)}")
     note(f"to see, approve or reject it: atelier proofs show {proof.id}")
 
 

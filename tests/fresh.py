@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
@@ -29,12 +33,12 @@ def fresh_session(services: Services, home: Path) -> Iterator[Session]:
 
 @contextmanager
 def fresh_database(url: str) -> Iterator[str]:
-    """Make a database with all tables, on a server whose superuser anybody is; give its URL."""
+    """Make a database with all tables and the built-in checkpoint, on a server whose superuser anybody is."""
     server = make_url(url)
     name = f"test_{uuid4().hex}"
     admin = as_superuser(server)
     with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {_migrated(server, admin)} OWNER {server.username}"))
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {_template(server, admin)} OWNER {server.username}"))
     try:
         yield server.set(database=name).render_as_string(hide_password=False)
     finally:
@@ -49,15 +53,24 @@ def as_superuser(server: URL) -> Engine:
     return make_engine(url).execution_options(isolation_level="AUTOCOMMIT")
 
 
-def _migrated(server: URL, admin: Engine) -> str:
-    """Migrate a database that all others of a server are copied from, once; migrations take longer than a copy."""
-    name = "migrated"
+@cache
+def _objects() -> Path:
+    """The objects of the built-in checkpoint, for all databases of this process."""
+    folder = Path(tempfile.mkdtemp(prefix="atelier-objects-"))
+    atexit.register(shutil.rmtree, folder)
+    return folder
+
+
+def _template(server: URL, admin: Engine) -> str:
+    """Fill a database that all others of a server are copied from, once: a copy is the quickest way to all of it."""
+    name = "template"
     with admin.connect() as connection:
         if connection.execute(text(f"SELECT 1 FROM pg_database WHERE datname = '{name}'")).one_or_none():
             return name
         connection.execute(text(f"CREATE DATABASE {name} OWNER {server.username}"))
     engine = make_engine(server.set(database=name).render_as_string(hide_password=False))
     upgrade(engine)
+    install_built_in(engine, open_store(f"file://{_objects()}"))
     engine.dispose()
     return name
 
@@ -68,8 +81,8 @@ def _session(own: str, services: Services, home: Path) -> Iterator[Session]:
     with app.connection_for_write() as connection:
         connection.default_channel.client.flushall()
     settings = Settings(home=home, database_url=SecretStr(own), broker_url=SecretStr(services.broker_url))
+    shutil.copytree(_objects(), home / "objects", dirs_exist_ok=True)
     store = open_store(f"file://{home / 'objects'}")
-    install_built_in(engine, store)
     try:
         yield Session(settings, engine, store, Broker(app))
     finally:

@@ -101,16 +101,16 @@ def decide(connection: Connection, batch: Batch, given: Circumstances) -> Proof 
     found = proof_of(connection, batch.id)
     if found is None or found.state != "undecided":
         return found
-    connection.execute(text("DELETE FROM proofs WHERE id = :id"), {"id": found.id})
     images = batch.total - batch.done
     why = _why(connection, batch, images, given.rules, asked=found.why == ASKED)
     if why is None:
+        connection.execute(text("DELETE FROM proofs WHERE id = :id"), {"id": found.id})
         connection.execute(text("UPDATE batches SET paused = false WHERE id = :id"), {"id": batch.id})
         return None
     minutes = given.rules.go_on_minutes if given.rules else None
     until = None if minutes is None else given.now + timedelta(minutes=minutes)
     reason = Reason(why, estimate(images, given.rate, given.settings), until)
-    return hold(connection, batch, reason, given.settings, given.category)
+    return _begin(connection, batch, reason, given.settings, given.category)
 
 
 def _why(connection: Connection, batch: Batch, images: int, rules: ProofRules | None, *, asked: bool) -> str | None:
@@ -149,15 +149,19 @@ def _new_look(connection: Connection, batch: Batch) -> Look | None:
 
 def hold(connection: Connection, batch: Batch, reason: Reason, settings: Settings, category: str | None) -> Proof:
     """Pause a sealed batch, and have a sample of it styled. Call once in a transaction."""
-    connection.execute(text("UPDATE batches SET paused = true WHERE id = :id"), {"id": batch.id})
+    wait_for_input(connection, batch, asked=False)
+    return _begin(connection, batch, reason, settings, category)
+
+
+def _begin(connection: Connection, batch: Batch, reason: Reason, settings: Settings, category: str | None) -> Proof:
     sample = add_sample(connection, batch, settings, category)
     connection.execute(
         text("""
-        INSERT INTO proofs (merchant_id, batch_id, sample_id, state, why, price, until)
-        VALUES (:merchant, :batch, :sample, 'waiting', :why, CAST(:price AS jsonb), :until)
+        UPDATE proofs SET sample_id = :sample, state = 'waiting', why = :why, price = CAST(:price AS jsonb),
+            until = :until
+        WHERE batch_id = :batch
         """),
         {
-            "merchant": batch.merchant_id,
             "batch": batch.id,
             "sample": sample,
             "why": reason.why,
@@ -168,6 +172,15 @@ def hold(connection: Connection, batch: Batch, reason: Reason, settings: Setting
     found = proof_of(connection, batch.id)
     assert found is not None
     return found
+
+
+def priced(proof: Proof, sample: Batch | None, rate: Rate, settings: Settings) -> Mapping[str, Any] | None:
+    """Return what a proof's batch takes; where no rate was known by then, as the sample went."""
+    if proof.price is None or proof.price["seconds"] is not None or sample is None or sample.finished_at is None:
+        return proof.price
+    made = sample.succeeded - sample.reused
+    seen = Rate(made / sample.seconds, rate.devices) if made else rate
+    return asdict(estimate(proof.price["images"], seen, settings))
 
 
 def proof_of(connection: Connection, batch_id: UUID) -> Proof | None:

@@ -209,6 +209,8 @@ def test_the_commands_tell_what_waits_and_why(shop: Shop, monkeypatch: pytest.Mo
     shown = atelier("proofs", "show", number, "-m", "shop").stdout
     assert "30 images; time and cost are unknown" in shown
     assert "0 of 24 done" in shown
+    shop.style(printed(atelier("proofs", "show", number, "-m", "shop", "--json"))["sample_id"])
+    assert "30 images, about" in atelier("proofs", "show", number, "-m", "shop").stdout  # as the sample went
     atelier("proofs", "approve", number, "-m", "shop")
     assert not printed(atelier("status", batch, "-m", "shop", "--json"))["paused"]
     atelier("proofs", "off", "-m", "shop")
