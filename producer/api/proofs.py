@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -15,10 +15,10 @@ from sqlalchemy import Connection
 from producer.api.access import Asking, Caller, ForCallers
 from producer.api.words import MOST
 from producer.submit import nudge
-from shared import audit
+from shared import audit, batches
 from shared.database import transaction
 from shared.errors import NotFound
-from shared.estimate import Estimate
+from shared.estimate import Estimate, measure_rate
 from shared.proofs import proof as proofs
 from shared.proofs.proof import Proof
 from shared.proofs.rules import ProofRules, find_rules, set_rules
@@ -75,8 +75,12 @@ def listed(
 @router.get("/proofs/{proof}")
 def show(asking: Asking, proof: ProofId) -> ProofOut:
     """Say what a batch would take and cost, and which batch is its sample."""
+    with transaction(asking.session.engine) as connection:
+        rate = measure_rate(connection)  # the fleet's, so not within a merchant's rows
     with asking.transaction() as connection:
-        return _out(proofs.find_proof(connection, asking.merchant_id, proof))
+        found = proofs.find_proof(connection, asking.merchant_id, proof)
+        sample = batches.get_batch(connection, found.sample_id) if found.sample_id else None
+    return _out(replace(found, price=proofs.priced(found, sample, rate, asking.session.settings)))
 
 
 @router.post("/proofs/{proof}/approve")
