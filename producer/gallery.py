@@ -20,6 +20,8 @@ from producer.results import RESULTS_CSV, Result, Summary
 from shared.errors import UsageError
 
 GALLERY_HTML = "gallery.html"
+PALETTE_CSS = "palette.css"
+"""Colours and fonts, which all pages share."""
 
 _PRODUCTS_MARK = "<!-- products -->"
 _SCRIPT = re.compile(r"<script>(.*)</script>", re.DOTALL)
@@ -109,12 +111,14 @@ def _cards(products: list[Product], out: Path) -> Iterator[str]:
 
 def _page(selection: _Selection, title: str, summary: Summary) -> tuple[str, str]:
     """Return what stands before and after the products."""
-    template = resources.files("producer").joinpath("templates", GALLERY_HTML).read_text(encoding="utf-8")
+    templates = resources.files("producer").joinpath("templates")
+    template, palette = (templates.joinpath(name).read_text(encoding="utf-8") for name in (GALLERY_HTML, PALETTE_CSS))
     succeeded = [job for product in selection.products for job in product.jobs if job.output]
     tiles = max((len(product.jobs) + 1 for product in selection.products), default=2)
     page = Template(template).substitute(
         title=escape(title or "Renditions"),
         policy=_content_policy(template),
+        palette=palette,
         statistics=statistics(summary, len(selection.styles)),
         filters=filters([*succeeded, *selection.unfinished]),
         note=_note(selection),

@@ -9,7 +9,7 @@ import typer
 
 from producer.batch_commands import BatchId, Merchant, configured
 from shared import audit, batches, reviews
-from shared.catalog.publishing import publish_approved
+from shared.catalog.judging import Judgement, judge
 from shared.cli import JsonOption, group, note, print_json, print_line
 from shared.database import transaction
 from shared.gate import Gate, GateRule, find_gate, set_gate
@@ -84,13 +84,10 @@ def reviews_approve(
 ) -> None:  # fmt: skip
     """Let an image through; where its night was shown, it is shown at once."""
     with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        found = batches.find_batch(connection, mine, batch)
-        reviews.judge(connection, found.id, ordinal, "approved", audit.operator(), reason)
-        shown = publish_approved(connection, mine, found.id, ordinal, audit.operator())
-        details = {"batch": found.id, "ordinal": ordinal, "reason": reason}
-        audit.record(connection, audit.operator(), "reviews approve", mine, details)
+        said = Judgement("approved", audit.operator(), reason)
+        shown = judge(connection, batches.find_batch(connection, mine, batch), ordinal, said)
     if as_json:
-        print_json({"state": "approved", "shown": shown})
+        print_json({"state": "approved", "shown": int(shown)})
     else:
         print_line("approved" + (", and shown" if shown else ""))
 
@@ -101,10 +98,8 @@ def reviews_reject(
 ) -> None:  # fmt: skip
     """Keep an image from being shown; what was shown before stays."""
     with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        found = batches.find_batch(connection, mine, batch)
-        reviews.judge(connection, found.id, ordinal, "rejected", audit.operator(), reason)
-        details = {"batch": found.id, "ordinal": ordinal, "reason": reason}
-        audit.record(connection, audit.operator(), "reviews reject", mine, details)
+        said = Judgement("rejected", audit.operator(), reason)
+        judge(connection, batches.find_batch(connection, mine, batch), ordinal, said)
     if as_json:
         print_json({"state": "rejected"})
     else:

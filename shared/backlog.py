@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import structlog
 from prometheus_client.core import GaugeMetricFamily
@@ -16,6 +17,43 @@ from shared.fleet import ALIVE_SECONDS
 from shared.tables import QUEUES
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Queue:
+    """What the running batches of a queue have before and behind them, in jobs; what is paused counts as no age.
+
+    ``age_seconds`` is that of the oldest chunk that is due.
+    """
+
+    queue: str
+    batches: int = 0
+    paused: int = 0
+    queued: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    age_seconds: float = 0.0
+
+
+def queues(connection: Connection) -> list[Queue]:
+    """Return the queues, the first in line first; a few index lookups for each running batch."""
+    rows = connection.execute(
+        text("""
+        SELECT queue, count(*) AS batches, count(*) FILTER (WHERE paused) AS paused,
+               sum(total - succeeded - failed - cancelled) AS queued, sum(succeeded) AS succeeded,
+               sum(failed) AS failed,
+               coalesce(extract(epoch FROM clock_timestamp() - min(due) FILTER (WHERE NOT paused)), 0)::float
+                   AS age_seconds
+        FROM batches b LEFT JOIN LATERAL (
+            SELECT c.next_attempt_at AS due FROM chunks c
+            WHERE c.batch_id = b.id AND c.state = 'waiting' AND c.next_attempt_at <= clock_timestamp()
+            ORDER BY c.id LIMIT 1
+        ) oldest ON true
+        WHERE state = 'running' GROUP BY queue
+        """)
+    )
+    found = {row.queue: Queue(**row._asdict()) for row in rows}
+    return [found.get(queue, Queue(queue)) for queue in QUEUES]
 
 
 class Backlog(Collector):
@@ -56,32 +94,15 @@ class Backlog(Collector):
 
 
 def _batches(connection: Connection) -> Iterator[GaugeMetricFamily]:
-    """Yield what running batches have before and behind them, by queue; what is paused counts as no age."""
-    rows = connection.execute(
-        text("""
-        SELECT queue, count(*) AS batches, count(*) FILTER (WHERE paused) AS paused,
-               sum(total - succeeded - failed - cancelled) AS queued, sum(succeeded) AS succeeded,
-               sum(failed) AS failed,
-               coalesce(extract(epoch FROM clock_timestamp() - min(due) FILTER (WHERE NOT paused)), 0) AS age
-        FROM batches b LEFT JOIN LATERAL (
-            SELECT c.next_attempt_at AS due FROM chunks c
-            WHERE c.batch_id = b.id AND c.state = 'waiting' AND c.next_attempt_at <= clock_timestamp()
-            ORDER BY c.id LIMIT 1
-        ) oldest ON true
-        WHERE state = 'running' GROUP BY queue
-        """)
-    ).all()
-    by_queue = {row.queue: row._asdict() for row in rows}
     batches = GaugeMetricFamily("atelier_running_batches", "Batches that are not over.", labels=["queue", "paused"])
     jobs = GaugeMetricFamily("atelier_jobs", "Jobs of running batches by state.", labels=["queue", "state"])
     age = GaugeMetricFamily("atelier_queue_age_seconds", "Age of the oldest chunk that is due.", labels=["queue"])
-    for queue in QUEUES:
-        found = by_queue.get(queue, {})
-        batches.add_metric([queue, "no"], found.get("batches", 0) - found.get("paused", 0))
-        batches.add_metric([queue, "yes"], found.get("paused", 0))
+    for one in queues(connection):
+        batches.add_metric([one.queue, "no"], one.batches - one.paused)
+        batches.add_metric([one.queue, "yes"], one.paused)
         for state in ("queued", "succeeded", "failed"):
-            jobs.add_metric([queue, state], found.get(state, 0))
-        age.add_metric([queue], float(found.get("age", 0)))
+            jobs.add_metric([one.queue, state], getattr(one, state))
+        age.add_metric([one.queue], one.age_seconds)
     yield from (batches, jobs, age)
 
 

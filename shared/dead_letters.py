@@ -15,15 +15,21 @@ from shared.batches import Batch
 from shared.database import transaction
 from shared.errors import NotFound
 
+MOST_HEAPS = 2**31 - 1
+
 
 @dataclass(frozen=True)
 class Filter:
-    """Which are meant; what is empty or None means any. ``before``: in batches accepted before that moment."""
+    """Which are meant; what is empty or None means any.
+
+    ``before``: in batches accepted before that moment; ``below``: in older ones than that batch.
+    """
 
     merchant: int | None = None
     batch: UUID | None = None
     codes: tuple[str, ...] = ()
     before: datetime | None = None
+    below: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -39,11 +45,14 @@ class Heap:
     retryable: int
 
 
-def heaps(connection: Connection, wanted: Filter) -> list[Heap]:
-    """Count dead letters by batch and code, newest batch first. What is failed in a cancelled batch is none."""
+def heaps(connection: Connection, wanted: Filter, least: int = MOST_HEAPS) -> list[Heap]:
+    """Count dead letters by batch and code, newest batch first. What is failed in a cancelled batch is none.
+
+    Ends with the batch that makes it ``least`` heaps, so that a page breaks between batches.
+    """
     rows = connection.execute(
         text("""
-        SELECT m.name AS merchant, b.merchant_id, b.id AS batch, b.name, f.code, f.images, f.retryable
+        SELECT * FROM (SELECT m.name AS merchant, b.merchant_id, b.id AS batch, b.name, f.code, f.images, f.retryable
         FROM batches b JOIN merchants m ON m.id = b.merchant_id CROSS JOIN LATERAL (
             SELECT j.code, count(*) AS images, count(*) FILTER (WHERE j.retryable) AS retryable FROM jobs j
             WHERE j.batch_id = b.id AND j.state = 'failed'
@@ -54,13 +63,17 @@ def heaps(connection: Connection, wanted: Filter) -> list[Heap]:
           AND (CAST(:merchant AS bigint) IS NULL OR b.merchant_id = :merchant)
           AND (CAST(:batch AS uuid) IS NULL OR b.id = :batch)
           AND (CAST(:before AS timestamptz) IS NULL OR b.created_at < :before)
-        ORDER BY b.id DESC, f.images DESC, f.code
+          AND (CAST(:below AS uuid) IS NULL OR b.id < :below)
+        ORDER BY b.id DESC FETCH FIRST :least ROWS WITH TIES) page
+        ORDER BY batch DESC, images DESC, code
         """),
         {
             "merchant": wanted.merchant,
             "batch": wanted.batch,
             "codes": list(wanted.codes),
             "before": wanted.before,
+            "below": wanted.below,
+            "least": least,
         },
     )
     return [Heap(**row._asdict()) for row in rows]

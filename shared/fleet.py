@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import os
 import socket
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
 ALIVE_SECONDS = 30
 """A worker whose heartbeat is older counts no more."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A styling worker: where it runs, what it paints on, how many chunks it takes, and when it was last heard."""
+
+    id: UUID
+    host: str
+    pid: int
+    device: str
+    slots: int
+    started_at: datetime
+    heartbeat_at: datetime
+    alive: bool
 
 
 def register(connection: Connection, worker_id: UUID, device: str, slots: int) -> None:
@@ -29,6 +45,19 @@ def register(connection: Connection, worker_id: UUID, device: str, slots: int) -
 def leave(connection: Connection, worker_id: UUID) -> None:
     """Take a worker off the list."""
     connection.execute(text("DELETE FROM workers WHERE id = :id"), {"id": worker_id})
+
+
+def list_workers(connection: Connection) -> list[Worker]:
+    """Return the workers on the list, by host; those that have been silent for long are soon forgotten."""
+    rows = connection.execute(
+        text("""
+        SELECT id, host, pid, device, slots, started_at, heartbeat_at,
+               heartbeat_at > clock_timestamp() - make_interval(secs => :age) AS alive
+        FROM workers ORDER BY host, pid, id
+        """),
+        {"age": ALIVE_SECONDS},
+    )
+    return [Worker(**row._asdict()) for row in rows]
 
 
 def forget_dead(connection: Connection) -> int:

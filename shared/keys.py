@@ -1,4 +1,4 @@
-"""Keys of the HTTP API: who shows one acts for its merchant."""
+"""Keys of the HTTP API: who shows one acts for its merchant, or, where it has none, as an admin."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ NAME_LIMIT = 64
 
 @dataclass(frozen=True)
 class ApiKey:
-    """A key as its owner sees it."""
+    """A key as its owner sees it. An admin's has no merchant."""
 
     id: int
-    merchant_id: int
-    merchant: str
+    merchant_id: int | None
+    merchant: str | None
     name: str
     prefix: str
     created_at: datetime
@@ -36,10 +36,15 @@ class ApiKey:
 COLUMNS = (
     "k.id, k.merchant_id, m.name AS merchant, k.name, k.prefix, k.created_at, k.expires_at, k.used_at, k.revoked_at"
 )
+KEYS = "api_keys k LEFT JOIN merchants m ON m.id = k.merchant_id"
 
 
-def create_key(connection: Connection, merchant: int, name: str, *, days: int | None = None) -> tuple[ApiKey, str]:
-    """Make a key; return it with its secret, which is shown this once. ``days``: until it expires.
+def create_key(
+    connection: Connection, merchant: int | None, name: str, *, days: int | None = None
+) -> tuple[ApiKey, str]:
+    """Make a merchant's key, or an admin's (None); return it with its secret, which is shown this once.
+
+    ``days``: until it expires.
 
     The secret has 256 random bits, so that a plain SHA-256 of it can be kept: no list of likely ones exists that
     a slow hash would have to be proof against. Raises UsageError on a bad name, Conflict if the name is taken.
@@ -56,7 +61,7 @@ def create_key(connection: Connection, merchant: int, name: str, *, days: int | 
         {"merchant": merchant, "name": name, "prefix": secret[:PREFIX], "sha256": digest(secret), "days": days},
     ).scalar_one_or_none()
     if found is None:
-        raise Conflict(f"there is a key {name!r} of this merchant: choose another name")
+        raise Conflict(f"there is a key {name!r} {_owner(merchant)}: choose another name")
     return _one(connection, "k.id = :id", {"id": found}), secret
 
 
@@ -67,7 +72,7 @@ def find_key(connection: Connection, secret: str) -> ApiKey | None:
     """
     row = connection.execute(
         text(f"""
-        SELECT {COLUMNS} FROM api_keys k JOIN merchants m ON m.id = k.merchant_id
+        SELECT {COLUMNS} FROM {KEYS}
         WHERE k.sha256 = :sha256 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp())
           AND m.erasing_at IS NULL
         """),
@@ -85,31 +90,34 @@ def find_key(connection: Connection, secret: str) -> ApiKey | None:
     return ApiKey(**row._asdict())
 
 
-def list_keys(connection: Connection, merchant: int | None = None) -> list[ApiKey]:
-    """Return the keys of a merchant, or all, newest first; also what is revoked."""
+def list_keys(connection: Connection) -> list[ApiKey]:
+    """Return everybody's keys, newest first; also what is revoked."""
+    rows = connection.execute(text(f"SELECT {COLUMNS} FROM {KEYS} ORDER BY k.id DESC"))
+    return [ApiKey(**row._asdict()) for row in rows]
+
+
+def keys_of(connection: Connection, merchant: int | None) -> list[ApiKey]:
+    """Return the keys of a merchant, or of admins (None), newest first; also what is revoked."""
     rows = connection.execute(
-        text(f"""
-        SELECT {COLUMNS} FROM api_keys k JOIN merchants m ON m.id = k.merchant_id
-        WHERE CAST(:merchant AS bigint) IS NULL OR k.merchant_id = :merchant ORDER BY k.id DESC
-        """),
+        text(f"SELECT {COLUMNS} FROM {KEYS} WHERE k.merchant_id IS NOT DISTINCT FROM :merchant ORDER BY k.id DESC"),
         {"merchant": merchant},
     )
     return [ApiKey(**row._asdict()) for row in rows]
 
 
-def revoke_key(connection: Connection, merchant: int, name: str) -> ApiKey:
-    """Let a key open nothing any more, at once. Raises NotFound."""
-    where = {"merchant": merchant, "name": name}
+def revoke_key(connection: Connection, merchant: int | None, name: str) -> ApiKey:
+    """Let a key of a merchant, or of an admin (None), open nothing any more, at once. Raises NotFound."""
+    where: dict[str, object] = {"merchant": merchant, "name": name}
     done = connection.execute(
         text("""
         UPDATE api_keys SET revoked_at = coalesce(revoked_at, clock_timestamp())
-        WHERE merchant_id = :merchant AND name = :name
+        WHERE merchant_id IS NOT DISTINCT FROM :merchant AND name = :name
         """),
         where,
     )
     if done.rowcount == 0:
-        raise NotFound(f"no key {name!r} of this merchant: `atelier keys list` names them")
-    return _one(connection, "k.merchant_id = :merchant AND k.name = :name", where)
+        raise NotFound(f"no key {name!r} {_owner(merchant)}: `atelier keys list` names them")
+    return _one(connection, "k.merchant_id IS NOT DISTINCT FROM :merchant AND k.name = :name", where)
 
 
 def digest(secret: str) -> str:
@@ -117,8 +125,10 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+def _owner(merchant: int | None) -> str:
+    return "among those of admins" if merchant is None else "of this merchant"
+
+
 def _one(connection: Connection, where: str, values: dict[str, object]) -> ApiKey:
-    row = connection.execute(
-        text(f"SELECT {COLUMNS} FROM api_keys k JOIN merchants m ON m.id = k.merchant_id WHERE {where}"), values
-    ).one()
+    row = connection.execute(text(f"SELECT {COLUMNS} FROM {KEYS} WHERE {where}"), values).one()
     return ApiKey(**row._asdict())

@@ -81,9 +81,16 @@ def judge(connection: Connection, batch_id: UUID, ordinal: int, state: str, who:
 
 
 def list_reviews(
-    connection: Connection, merchant: int, state: str, *, batch_id: UUID | None = None, limit: int = 100
+    connection: Connection,
+    merchant: int,
+    state: str,
+    *,
+    batch_id: UUID | None = None,
+    limit: int = 100,
+    after: tuple[UUID, int] | None = None,
 ) -> list[Review]:
-    """Return a merchant's reviews in a state, oldest first."""
+    """Return a merchant's reviews in a state, oldest batch first, those ``after`` a batch and ordinal."""
+    after_batch, after_ordinal = after or (None, None)
     rows = connection.execute(
         text("""
         SELECT v.batch_id, v.ordinal, j.sku, j.source, r.object_key, r.quality, v.state, v.reason, v.who, v.made_at,
@@ -94,8 +101,17 @@ def list_reviews(
             WHERE l.batch_id = v.batch_id AND l.ordinal = v.ordinal ORDER BY l.preset LIMIT 1
         ) r ON true
         WHERE v.merchant_id = :merchant AND v.state = :state AND (CAST(:batch AS uuid) IS NULL OR v.batch_id = :batch)
+          AND (CAST(:after_batch AS uuid) IS NULL
+               OR (v.batch_id, v.ordinal) > (CAST(:after_batch AS uuid), CAST(:after_ordinal AS integer)))
         ORDER BY v.batch_id, v.ordinal LIMIT :limit
         """),
-        {"merchant": merchant, "state": state, "batch": batch_id, "limit": limit},
+        {
+            "merchant": merchant,
+            "state": state,
+            "batch": batch_id,
+            "limit": limit,
+            "after_batch": after_batch,
+            "after_ordinal": after_ordinal,
+        },
     )
     return [Review(**row._asdict()) for row in rows]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from uuid import UUID
 
 from sqlalchemy import Connection, text
 
@@ -94,6 +95,20 @@ def add_finished(connection: Connection, merchant: str, jobs: int, *, chunk_jobs
         connection.execute(text(statement), values)
     batches.add_counts(connection, batch.id, batches.Counts(succeeded=jobs - failed, failed=failed))
     return batches.get_batch(connection, batch.id)
+
+
+def add_proof(connection: Connection, batch: UUID) -> int:
+    """Have a batch wait for approval of a sample."""
+    return int(
+        connection.execute(
+            text("""
+            INSERT INTO proofs (merchant_id, batch_id, state, why, price)
+            SELECT merchant_id, id, 'waiting', 'it is large', '{"images": 3, "seconds": null, "gpu_minutes": null,
+                "cost": null}' FROM batches WHERE id = :batch RETURNING id
+            """),
+            {"batch": batch},
+        ).scalar_one()
+    )
 
 
 def add_catalog(connection: Connection, batch: Batch) -> None:

@@ -1,15 +1,15 @@
 """End training runs with a verdict, and with a promotion where their rule allows it; see canaries that get nowhere.
 
-Revision ID: 0015
-Revises: 0014
+Revision ID: 0016
+Revises: 0015
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0015"
-down_revision = "0014"
+revision = "0016"
+down_revision = "0015"
 
 BEFORE = "state IN ('queued', 'collecting', 'training', 'finished', 'failed', 'cancelled')"
 STATES = "state IN ('queued', 'collecting', 'training', 'comparing', 'finished', 'failed', 'cancelled')"

@@ -1,4 +1,4 @@
-"""Who asks: the key in the Authorization header says for which merchant."""
+"""Who asks: the key in the Authorization header says for which merchant, or that it is an admin."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fastapi.security.utils import get_authorization_scheme_param
 from sqlalchemy import Connection
 
 from shared.database import transaction
-from shared.errors import Unauthenticated
+from shared.errors import NotAllowed, Unauthenticated
 from shared.keys import ApiKey, find_key
 from shared.session import Session
 
@@ -39,34 +39,85 @@ class Caller:
             yield connection
 
 
+@dataclass(frozen=True)
+class Admin:
+    """An admin, or a program of theirs, and the services they are served from."""
+
+    session: Session
+    who: str
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Open a transaction that sees everybody's rows."""
+        with transaction(self.session.engine) as connection:
+            yield connection
+
+
 def session_of(request: Request) -> Session:
     """Return what the app was made with."""
     found: Session = request.app.state.session
     return found
 
 
-class ForCallers(APIRoute):
+class Keyed(APIRoute):
     """A route that looks at the key before it reads a byte of the body, which FastAPI reads before all dependencies."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return what answers a request."""
         handle = super().get_route_handler()
 
-        async def handle_for_caller(request: Request) -> Response:
-            key = await run_in_threadpool(authenticate, session_of(request), request.headers.get("authorization"))
+        async def handle_keyed(request: Request) -> Response:
+            key = await run_in_threadpool(self.authenticate, session_of(request), request)
             # Here, since what a thread binds ends with it.
             structlog.contextvars.bind_contextvars(merchant=key.merchant_id, key=key.prefix)
-            request.state.caller = Caller(session_of(request), key.merchant_id, key.merchant, f"key {key.name}")
+            request.state.asking = self.admit(session_of(request), key)
             return await handle(request)
 
-        return handle_for_caller
+        return handle_keyed
+
+    @staticmethod
+    def authenticate(session: Session, request: Request) -> ApiKey:
+        """Return the key that a request came with. Raises Unauthenticated."""
+        return find_bearer(session, request.headers.get("authorization"))
+
+    @staticmethod
+    def admit(session: Session, key: ApiKey) -> Caller | Admin:
+        """Return who asks. Raises NotAllowed where the key is for other routes, which says nothing of what is there."""
+        raise NotImplementedError
 
 
-def authenticate(session: Session, authorization: str | None) -> ApiKey:
-    """Return the key that a request came with. Raises Unauthenticated."""
+class ForCallers(Keyed):
+    """A route for merchants."""
+
+    @staticmethod
+    def admit(session: Session, key: ApiKey) -> Caller:
+        """Return who asks."""
+        if key.merchant_id is None or key.merchant is None:
+            raise NotAllowed("this key is an admin's, and opens /v1/admin alone: merchants have keys of their own")
+        return Caller(session, key.merchant_id, key.merchant, f"key {key.name}")
+
+
+class ForAdmins(Keyed):
+    """A route for admins."""
+
+    @staticmethod
+    def admit(session: Session, key: ApiKey) -> Admin:
+        """Return who asks. The name is no merchant's key's: those are only said to be keys."""
+        if key.merchant_id is not None:
+            raise NotAllowed("this key is a merchant's: an admin's is made with `atelier keys create --admin`")
+        return Admin(session, f"admin key {key.name}")
+
+
+def find_bearer(session: Session, authorization: str | None) -> ApiKey:
+    """Return the key of an Authorization header. Raises Unauthenticated."""
     scheme, secret = get_authorization_scheme_param(authorization)
     if scheme.lower() != "bearer":
         raise Unauthenticated("no key: send `Authorization: Bearer KEY`, with a key from `atelier keys create`")
+    return known_key(session, secret)
+
+
+def known_key(session: Session, secret: str) -> ApiKey:
+    """Return the key of a secret. Raises Unauthenticated."""
     with transaction(session.engine) as connection:
         key = find_key(connection, secret)
     if key is None:
@@ -74,10 +125,11 @@ def authenticate(session: Session, authorization: str | None) -> ApiKey:
     return key
 
 
-def caller(request: Request, _: Annotated[object, Depends(bearer)]) -> Caller:
-    """Return who asks, as a route ``ForCallers`` has found out; ``bearer`` is there for /openapi.json."""
-    found: Caller = request.state.caller
+def asking(request: Request, _: Annotated[object, Depends(bearer)]) -> Caller | Admin:
+    """Return who asks, as the kind of route has found out; ``bearer`` is there for /openapi.json."""
+    found: Caller | Admin = request.state.asking
     return found
 
 
-Asking = Annotated[Caller, Depends(caller)]
+Asking = Annotated[Caller, Depends(asking)]
+AdminAsking = Annotated[Admin, Depends(asking)]

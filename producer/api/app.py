@@ -5,11 +5,15 @@ from __future__ import annotations
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from producer.api import batches, catalog, health, problems, renditions, schedules, styles
+from producer.api import batches, catalog, gates, health, problems, proofs, renditions, reviews, schedules, styles
+from producer.api.admin import fleet, models, nights, page, runs
 from producer.api.requests import Requests
 from shared.session import Session
 
-ABOUT = "Restyles product photographs at catalogue scale. Errors are problem documents (RFC 9457) with a stable code."
+ABOUT = (
+    "Restyles product photographs at catalogue scale. Errors are problem documents (RFC 9457) with a stable code. "
+    "What is below /v1/admin is for keys of admins, all else for those of merchants."
+)
 
 
 def make_app(session: Session, registry: CollectorRegistry | None = None) -> FastAPI:
@@ -25,7 +29,21 @@ def make_app(session: Session, registry: CollectorRegistry | None = None) -> Fas
     app.state.session = session
     problems.install(app)
     app.include_router(health.router)
-    for one in (batches, renditions, styles, catalog, schedules):
+    for one in (
+        batches,
+        renditions,
+        styles,
+        catalog,
+        schedules,
+        reviews,
+        gates,
+        proofs,
+        models,
+        runs,
+        nights,
+        fleet,
+        page,
+    ):
         app.include_router(one.router)
     app.add_middleware(
         Requests,

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from producer.api.access import Asking, Caller, ForCallers
 from producer.api.submissions import NewBatch, Wish, order_of_file, order_of_images
+from producer.api.words import KEY
 from producer.export import batch_results
 from producer.results import ERRORS_CSV, RESULTS_CSV, write_results
 from producer.submit import Order, nudge, submit_batch
@@ -29,7 +30,7 @@ Key = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        pattern="^[!-~]{1,200}$",
+        pattern=KEY,
         description="Sent again under the same key, however late, it is the same batch, and other images or looks are "
         "refused (409). Without a key the same images are the same batch while that runs.",
     ),

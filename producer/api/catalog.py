@@ -7,17 +7,15 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from producer.api.access import Asking, ForCallers
+from producer.api.words import Words
 from shared import audit, batches
 from shared.catalog import looks, publishing
 from shared.catalog.checks import Round, find_round
 from shared.catalog.images import CatalogImage, list_images
 from shared.catalog.publishing import Publication, Which
-
-Words = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")]
-"""What Postgres can hold."""
 
 router = APIRouter(prefix="/v1", tags=["catalogue"], route_class=ForCallers)
 

@@ -91,34 +91,49 @@ TITLES = {
 }
 
 
+def problem_of(error: AtelierError | RequestValidationError | HTTPException) -> Problem:
+    """Say what is wrong, in words that callers may see."""
+    match error:
+        case AtelierError() if is_inside(error):
+            log.warning("service_failed", code=error.code, error=str(error))
+            return _problem(503, INSIDE.get(error.code, "a service does not answer"), error.code, retryable=True)
+        case AtelierError():
+            return _problem(status_of(error), str(error), error.code, retryable=error.retryable)
+        case RequestValidationError():
+            wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:10])
+            return _problem(422, wrong, "invalid_request")
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
+    return _problem(error.status_code, str(error.detail), code)
+
+
+def _problem(status: int, detail: str, code: str, *, retryable: bool = False) -> Problem:
+    return Problem(title=TITLES.get(status, "Error"), status=status, detail=detail, code=code, retryable=retryable)
+
+
 def problem(status: int, detail: str, code: str, *, retryable: bool = False) -> JSONResponse:
     """Return a problem as a response."""
-    body = Problem(title=TITLES.get(status, "Error"), status=status, detail=detail, code=code, retryable=retryable)
-    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}.get(status)
-    return JSONResponse(body.model_dump(), status, headers, media_type="application/problem+json")
+    return answer(_problem(status, detail, code, retryable=retryable))
+
+
+def answer(found: Problem) -> JSONResponse:
+    """Return a problem as a response."""
+    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}.get(found.status)
+    return JSONResponse(found.model_dump(), found.status, headers, media_type="application/problem+json")
 
 
 def install(app: FastAPI) -> None:
     """Have every error leave the app as a problem; nothing of a bug goes out but that there is one."""
 
     @app.exception_handler(AtelierError)
-    def ours(_: Request, error: AtelierError) -> JSONResponse:
-        if is_inside(error):
-            log.warning("service_failed", code=error.code, error=str(error))
-            return problem(503, INSIDE.get(error.code, "a service does not answer"), error.code, retryable=True)
-        return problem(status_of(error), str(error), error.code, retryable=error.retryable)
-
     @app.exception_handler(RequestValidationError)
-    def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:10])
-        return problem(422, wrong, "invalid_request")
+    def ours(_: Request, error: AtelierError | RequestValidationError) -> JSONResponse:
+        return answer(problem_of(error))
 
     @app.exception_handler(HTTPException)
     def http(_: Request, error: HTTPException) -> JSONResponse:
-        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
-        answer = problem(error.status_code, str(error.detail), code)
-        answer.headers.update(error.headers or {})
-        return answer
+        found = answer(problem_of(error))
+        found.headers.update(error.headers or {})
+        return found
 
 
 def bug() -> JSONResponse:

@@ -8,6 +8,7 @@ anybody could plan. ``failed``: planning was refused, or died time and again.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -206,6 +207,18 @@ def list_nights(connection: Connection, merchant: int, limit: int) -> list[Night
         {"merchant": merchant, "limit": limit},
     )
     return [Night.from_row(row) for row in rows]
+
+
+def last_nights(connection: Connection, merchants: Collection[int]) -> dict[int, Night]:
+    """Return the newest night of each of these merchants who has had one, by merchant."""
+    rows = connection.execute(
+        text(f"""
+        SELECT last.* FROM unnest(CAST(:merchants AS bigint[])) one (id) CROSS JOIN LATERAL (
+            {SELECT} WHERE n.merchant_id = one.id ORDER BY n.id DESC LIMIT 1) last
+        """),
+        {"merchants": list(merchants)},
+    )
+    return {row.merchant_id: Night.from_row(row) for row in rows}
 
 
 def unsettled_nights(connection: Connection) -> list[Night]:

@@ -154,9 +154,13 @@ def find_schedule(connection: Connection, merchant: int) -> Schedule | None:
     return None if row is None else Schedule.from_row(row)
 
 
-def list_schedules(connection: Connection) -> list[Schedule]:
-    """Return everybody's schedules, by merchant."""
-    return [Schedule.from_row(row) for row in connection.execute(text(f"{SELECT} ORDER BY m.name"))]
+def list_schedules(connection: Connection, *, after: str = "", limit: int | None = None) -> list[Schedule]:
+    """Return everybody's schedules by merchant, those ``after`` a name; all without a ``limit``."""
+    rows = connection.execute(
+        text(f'{SELECT} WHERE m.name COLLATE "C" > :after ORDER BY m.name COLLATE "C" LIMIT :limit'),
+        {"after": after, "limit": limit},
+    )
+    return [Schedule.from_row(row) for row in rows]
 
 
 def remove_schedule(connection: Connection, merchant: int) -> None:
@@ -168,6 +172,26 @@ def remove_schedule(connection: Connection, merchant: int) -> None:
 
 _WHOSE = "(CAST(:merchant AS bigint) IS NULL OR merchant_id = CAST(:merchant AS bigint))"
 _NIGHTS_UNDER_WAY = f"queue = 'nightly' AND state = 'running' AND {_WHOSE}"
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A rest of a merchant's nights, or of everybody's (None): since when, and who said so."""
+
+    merchant: str | None
+    made_by: str
+    made_at: datetime
+
+
+def list_pauses(connection: Connection) -> list[Pause]:
+    """Return the pauses there are, everybody's first."""
+    rows = connection.execute(
+        text("""
+        SELECT m.name, p.made_by, p.made_at FROM pauses p LEFT JOIN merchants m ON m.id = p.merchant_id
+        ORDER BY m.name NULLS FIRST
+        """)
+    )
+    return [Pause(*row) for row in rows]
 
 
 def pause(connection: Connection, merchant: int | None, who: str) -> None:

@@ -41,9 +41,13 @@ FROM model_versions v CROSS JOIN LATERAL (
 """
 
 
-def list_versions(connection: Connection) -> list[Overview]:
-    """Return all versions, newest first."""
-    return [Overview(*row) for row in connection.execute(text(f"{SELECT} ORDER BY v.id DESC"))]
+def list_versions(connection: Connection, *, before: int | None = None, limit: int | None = None) -> list[Overview]:
+    """Return the newest versions, or the newest of those ``before`` one, newest first; all without a ``limit``."""
+    rows = connection.execute(
+        text(f"{SELECT} WHERE CAST(:before AS bigint) IS NULL OR v.id < :before ORDER BY v.id DESC LIMIT :limit"),
+        {"before": before, "limit": limit},
+    )
+    return [Overview(*row) for row in rows]
 
 
 def show_version(connection: Connection, version_id: int) -> dict[str, Any]:

@@ -104,14 +104,17 @@ def promote_by_rule(engine: Engine, store: ObjectStore, stored: StoredVerdict, m
     return decision
 
 
-def rollback(engine: Engine, store: ObjectStore, who: str, reason: str) -> Promoted:
+def rollback(engine: Engine, store: ObjectStore, who: str, reason: str, leaving: int | None = None) -> Promoted:
     """Make the champion of before the champion again, and so on back; a canary ends with that.
 
+    With ``leaving`` only while that version is the champion, so that asking twice goes back once.
     Styles that were learnt since do not hinder it: it is the way out of trouble. Raises Conflict with the code
     ``no_previous`` or ``champion_changed``, and DamagedVersion.
     """
     with transaction(engine) as connection:
         before, target = champion(connection), previous_champion(history(connection))
+        if leaving is not None and leaving != before.id:
+            raise _changed(before.id, leaving)
         if target is None:
             raise Conflict("there was no champion before this one: nothing to go back to", code="no_previous")
         version = version_of(connection, target)
@@ -213,11 +216,15 @@ def require_styles_kept(version: ModelVersion, lost: Sequence[str], *, without_o
 def _require_unchanged(connection: Connection, before: ModelVersion) -> None:
     now = champion(connection)
     if now.id != before.id:
-        raise Conflict(
-            f"model version {now.id} has become the champion meanwhile, in place of {before.id}: look at it, and ask "
-            "again if you still want to",
-            code="champion_changed",
-        )
+        raise _changed(now.id, before.id)
+
+
+def _changed(now: int, before: int) -> Conflict:
+    return Conflict(
+        f"model version {now} has become the champion meanwhile, in place of {before}: look at it, and ask again if "
+        "you still want to",
+        code="champion_changed",
+    )
 
 
 def _audit(connection: Connection, who: str, what: str, version: int, previous: int, reason: str) -> None:

@@ -199,11 +199,12 @@ def find_proof(connection: Connection, merchant: int, number: int) -> Proof:
     return Proof.from_row(row)
 
 
-def waiting_proofs(connection: Connection, merchant: int) -> list[Proof]:
-    """Return a merchant's proofs that wait for somebody, oldest first."""
+def waiting_proofs(connection: Connection, merchant: int, *, after: int = 0, limit: int | None = None) -> list[Proof]:
+    """Return a merchant's proofs that wait for somebody, oldest first, those ``after`` one; all without a ``limit``."""
     waiting = "p.state = 'waiting' AND b.state <> 'cancelled'"
     rows = connection.execute(
-        text(f"{_SELECT} WHERE p.merchant_id = :merchant AND {waiting} ORDER BY p.id"), {"merchant": merchant}
+        text(f"{_SELECT} WHERE p.merchant_id = :merchant AND p.id > :after AND {waiting} ORDER BY p.id LIMIT :limit"),
+        {"merchant": merchant, "after": after, "limit": limit},
     )
     return [Proof.from_row(row) for row in rows]
 

@@ -25,12 +25,12 @@ merchants = Table(
     Column("consents_to_training", Boolean, nullable=False, server_default=text("false")),
 )
 
-# Keys of the HTTP API. The key itself is nowhere, only its hash.
+# Keys of the HTTP API, of merchants and, without one, of admins. The key itself is nowhere, only its hash.
 api_keys = Table(
     "api_keys",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
+    Column("merchant_id", ForeignKey("merchants.id")),
     Column("name", Text, nullable=False),
     # The first characters, so that a key in hand can be told from others.
     Column("prefix", Text, nullable=False),
@@ -39,7 +39,7 @@ api_keys = Table(
     moment("expires_at"),
     moment("used_at"),
     moment("revoked_at"),
-    UniqueConstraint("merchant_id", "name", name="uq_api_keys_name"),
+    UniqueConstraint("merchant_id", "name", name="uq_api_keys_name", postgresql_nulls_not_distinct=True),
 )
 
 # What a URL of the web last gave; the object lies under the merchant's sources/.

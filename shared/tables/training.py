@@ -47,6 +47,8 @@ training_runs = Table(
     Column("who", Text, nullable=False),
     Column("schedule_id", ForeignKey("training_schedules.id", ondelete="SET NULL")),
     moment("slot"),
+    # What whoever asked for it calls it: asked again by that name, it is the same run.
+    Column("idempotency_key", Text, unique=True),
     Column("state", Text, nullable=False, server_default=text("'queued'")),
     Column("depth", Text, nullable=False),
     Column("style_ids", ARRAY(BigInteger), nullable=False),

@@ -81,6 +81,7 @@ class Order:
     """A run to be queued: what, why, and who says so. ``merchant``: whose own styles, None for everybody's.
 
     ``schedule`` and ``slot`` are those of a run that begins by itself; there is one for each slot.
+    ``idempotency_key`` is what whoever asks calls it; there is one by each name.
     """
 
     wanted: Wanted
@@ -90,6 +91,7 @@ class Order:
     merchant: int | None = None
     schedule: int | None = None
     slot: datetime | None = None
+    idempotency_key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,27 @@ def queue_run(connection: Connection, order: Order) -> UUID:
         require_kept(connection, order.merchant)
     run = _insert(connection, order, [style.id for style in styles])
     if run is None:
-        raise Conflict("there is a run of that slot already")
+        raise Conflict("there is a run of that slot, or by that name, already")
+    return run
+
+
+def named_run(connection: Connection, order: Order) -> TrainingRun | None:
+    """Return the run that was queued by an order's name before, None where it has none or was not.
+
+    Raises Conflict where something else was asked for by that name.
+    """
+    row = connection.execute(
+        text(f"SELECT {COLUMNS} FROM training_runs r WHERE r.idempotency_key = :key"), {"key": order.idempotency_key}
+    ).first()
+    if row is None:
+        return None
+    run, wanted = TrainingRun.from_row(row), order.wanted
+    same = (run.reason, run.depth, run.steps) == (order.reason, wanted.depth, wanted.steps)
+    if not same or (wanted.styles and wanted.styles != run.styles):
+        raise Conflict(
+            f"training run {run.id} was asked for by that idempotency key, and it is another: take a new key",
+            code="idempotency_key_reused",
+        )
     return run
 
 
@@ -219,10 +241,10 @@ def _insert(connection: Connection, order: Order, style_ids: list[int]) -> UUID 
     found = connection.execute(
         text("""
         INSERT INTO training_runs (merchant_id, trigger, reason, who, schedule_id, slot, depth, style_ids, start_id,
-                                   config, steps, rule, canary_share)
+                                   config, steps, rule, canary_share, idempotency_key)
         VALUES (:merchant, :trigger, :reason, :who, :schedule, :slot, :depth, :styles, :start, CAST(:config AS jsonb),
-                :steps, :rule, :canary)
-        ON CONFLICT ON CONSTRAINT uq_training_runs_slot DO NOTHING RETURNING id
+                :steps, :rule, :canary, :key)
+        ON CONFLICT DO NOTHING RETURNING id
         """),
         {
             "merchant": order.merchant,
@@ -238,6 +260,7 @@ def _insert(connection: Connection, order: Order, style_ids: list[int]) -> UUID 
             "steps": wanted.steps,
             "rule": wanted.rule,
             "canary": wanted.canary or None,
+            "key": order.idempotency_key,
         },
     )
     return found.scalar_one_or_none()
@@ -270,10 +293,14 @@ def find_run(connection: Connection, beginning: str) -> TrainingRun:
     return TrainingRun.from_row(rows[0])
 
 
-def list_runs(connection: Connection, limit: int) -> list[TrainingRun]:
-    """Return the newest runs, newest first."""
+def list_runs(connection: Connection, limit: int, before: UUID | None = None) -> list[TrainingRun]:
+    """Return the newest runs, or the newest of those ``before`` one, newest first: ids grow with time."""
     rows = connection.execute(
-        text(f"SELECT {COLUMNS} FROM training_runs r ORDER BY r.id DESC LIMIT :limit"), {"limit": limit}
+        text(f"""
+        SELECT {COLUMNS} FROM training_runs r WHERE CAST(:before AS uuid) IS NULL OR r.id < :before
+        ORDER BY r.id DESC LIMIT :limit
+        """),
+        {"limit": limit, "before": before},
     )
     return [TrainingRun.from_row(row) for row in rows]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -13,30 +14,25 @@ from uuid import uuid4
 
 import pytest
 import structlog
+from callers import PLACES, admin_of, client_of
 from fastapi.routing import APIRoute
-from filled import FAILED_IN, add_catalog, add_finished, add_waiting
+from filled import FAILED_IN, add_catalog, add_finished, add_proof, add_waiting
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from prometheus_client import CollectorRegistry, generate_latest
 from requests_by_schema import Known, requests
+from sqlalchemy import text
 from starlette.testclient import TestClient
+from versions import add_version
 
 from producer.api.app import make_app
 from shared import keys
 from shared.database import make_engine, transaction
 from shared.merchants import merchant_id
+from shared.model_versions import champion
+from shared.promotion.verdicts import add_verdict, judge
 from shared.session import Session
-
-
-def client_of(session: Session, name: str | None, registry: CollectorRegistry | None = None) -> TestClient:
-    headers = {}
-    if name is not None:
-        with transaction(session.engine) as connection:
-            merchant = merchant_id(connection, name)
-            _, secret = keys.create_key(connection, merchant, uuid4().hex)
-        headers = {"Authorization": f"Bearer {secret}"}
-    return TestClient(make_app(session, registry), headers=headers, raise_server_exceptions=False)
 
 
 @pytest.fixture
@@ -177,6 +173,7 @@ def routes(session: Session) -> list[tuple[str, str]]:
 
 
 BODIES: dict[str, Any] = {
+    "/v1/reviews/{batch}/{ordinal}/reject": lambda _: {"reason": "no"},
     "/v1/catalog/revert": lambda batch: {"batch": batch},
 }
 
@@ -184,16 +181,20 @@ BODIES: dict[str, Any] = {
 def test_no_route_knows_a_batch_of_another_merchant_and_none_opens_without_a_key(session: Session) -> None:
     with transaction(session.engine) as connection:
         theirs = [add_finished(connection, "other", FAILED_IN).id, add_waiting(connection, "other", 3).id]
+        proof = add_proof(connection, theirs[1])
     walked = 0
     with client_of(session, "shop") as shop, client_of(session, None) as nobody:
         for method, path in routes(session):
             for batch in theirs:
-                choices = {"batch": batch, "ordinal": 0, "preset": "jpeg"}
+                choices = PLACES | {"batch": batch, "proof": proof}
                 for action in ("cancel", "pause", "resume", "retry") if "{action}" in path else ("",):
                     for table in ("results", "errors") if "{table}" in path else ("",):
-                        url = path.format(**choices, action=action, table=table)
+                        url = path.format(**choices | {"action": action, "table": table})
                         assert nobody.request(method, url).status_code == 401, (method, url)
-                        if "{batch}" not in path and path not in BODIES:
+                        if path.startswith("/v1/admin/"):
+                            assert shop.request(method, url).status_code == 403, (method, url)
+                            continue
+                        if not re.search("{batch}|{proof}", path) and path not in BODIES:
                             continue
                         body = BODIES[path](str(batch)) if path in BODIES else None
                         answer = shop.request(method, url, json=body)
@@ -281,7 +282,7 @@ def test_nothing_is_read_of_what_strangers_send_nor_forms_where_none_belong(sess
     kind = {"Content-Type": "multipart/form-data; boundary=x"}
     with client_of(session, None) as nobody, client_of(session, "shop") as shop:
         for method, path in routes(session):
-            url = path.format(batch=uuid4(), ordinal=0, preset="jpeg", action="cancel", table="results")
+            url = path.format(**PLACES)
             assert nobody.request(method, url, content=form(), headers=kind).status_code == 401
         assert read == 0
         refused = shop.post("/v1/batches", content=form(), headers=kind)
@@ -396,10 +397,21 @@ FEEDS = [
 ]
 
 
+Fuzzed = tuple[TestClient, TestClient, Any, Known]
+
+
 @pytest.fixture
-def fuzzed(session: Session) -> Iterator[tuple[TestClient, Any, Known]]:
+def fuzzed(session: Session) -> Iterator[Fuzzed]:
+    version = add_version(session, "second")
     with transaction(session.engine) as connection:
         add_catalog(connection, batch := add_finished(connection, "shop", 3))
+        run = connection.exec_driver_sql("SELECT id::text FROM training_runs").scalar_one()
+        figures = judge({}, {}).as_json()
+        proof = add_proof(connection, add_waiting(connection, "shop", 3).id)
+        verdict = add_verdict(connection, (version, champion(connection).id), figures, "sheets/a.png", "me@here")
+        connection.execute(
+            text("INSERT INTO reviews (batch_id, ordinal, merchant_id) SELECT batch_id, ordinal, merchant_id FROM jobs")
+        )
     known: Known = {
         "batch": [str(batch.id), batch.id.hex[:8], str(uuid4()), "0"],
         "manifest": FEEDS,
@@ -410,17 +422,25 @@ def fuzzed(session: Session) -> Iterator[tuple[TestClient, Any, Known]]:
         "zone": ["UTC", "Europe/Berlin", "../etc/passwd", "a\0"],
         "preset": ["jpeg", "\0"],
         "ordinal": [0, 1, 2**31 - 1],
+        "after": [f"{batch.id}:0", f"{batch.id}:000000009", 0, 1, "shop"],
+        "version": [version, 2**63 - 1],
+        "champion": [version, version - 1],
+        "verdict": [verdict.id],
+        "run": [run, run[:8], "-"],
+        "merchant": ["shop", "nobody"],
+        "proof": [proof],
+        "reason": ["it is better", " "],
     }
-    with client_of(session, "shop") as shop:
-        yield shop, make_app(session).openapi(), known
+    with client_of(session, "shop") as shop, admin_of(session) as admin:
+        yield shop, admin, make_app(session).openapi(), known
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
-def test_nothing_that_is_sent_makes_it_fail(fuzzed: tuple[TestClient, Any, Known], data: st.DataObject) -> None:
-    shop, document, known = fuzzed
+def test_nothing_that_is_sent_makes_it_fail(fuzzed: Fuzzed, data: st.DataObject) -> None:
+    shop, admin, document, known = fuzzed
     sent = data.draw(requests(document, known))
-    answer = shop.request(
+    answer = (admin if sent.url.startswith("/v1/admin/") else shop).request(
         sent.method, sent.url, params=sent.params, headers=sent.headers, content=sent.content, follow_redirects=False
     )
     assert answer.status_code < 500, (sent, answer.text)

@@ -290,18 +290,19 @@ def test_images_of_a_host_that_fails_go_back_and_others_go_on(open_shop: Open, p
 def test_a_host_that_is_slow_takes_no_time_of_others(
     open_shop: Open, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    skus = [f"s{n}" for n in range(2 * PAGE)]
-    slow, _ = open_shop(*skus, name="slow"), open_shop(*(f"w{n}" for n in range(5 * PAGE)), name="well")
+    monkeypatch.setattr(checks, "PAGE", 2)
+    monkeypatch.setattr("workers.sources.SEE_SECONDS", 2.0)
+    monkeypatch.setattr("workers.checks.CHECKING_SECONDS", 0.1)  # a page of the slow one ends the tick
+    skus = [f"s{n}" for n in range(4)]
+    slow, _ = open_shop(*skus, name="slow"), open_shop(*(f"w{n}" for n in range(10)), name="well")
     for sku in skus:
         pictures.host.answers[f"/{sku}"] = lambda _: pictures.host.closing.wait()
-    monkeypatch.setattr("workers.sources.SEE_SECONDS", 0.2)
-    monkeypatch.setattr("workers.checks.CHECKING_SECONDS", 0.1)  # a page of the slow one ends the tick
     slow.now += EVERY
     pictures.host.requests.clear()
     found: Counter[str] = Counter()
     while ticked := slow.check():
         found += ticked
-    assert found == {"unanswered": 2 * PAGE, "same": 5 * PAGE}
+    assert found == {"unanswered": 4, "same": 10}
     assert [whose for whose, _ in groupby(path[1] for path in pictures.host.paths())] == ["s", "w", "s"]
 
 

@@ -1,0 +1,80 @@
+"""The training runs on the page: how far they are, their curves, and a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from producer.admin_page.chart import charts
+from producer.admin_page.elements import REASON, action, badge, moment, more, table
+from producer.admin_page.view import View
+from shared.training.runs import MOST_PHOTOS, MOST_STEPS, TrainingRun, Wanted
+
+FIELDS = (
+    f"{REASON}"
+    '<label>What is trained <select name="train"><option value="decoder">decoder</option><option value="all">all'
+    '</option><option value="style">style: rows only, in effect at once</option></select></label>'
+    '<label>Styles, with commas <input name="styles" maxlength="1000" placeholder="all public ones" '
+    'autocomplete="off"></label>'
+    f'<label>Steps <input name="steps" type="number" min="1" max="{MOST_STEPS}" value="{Wanted.steps}"></label>'
+    f'<label>Most photos <input name="photos" type="number" min="1" max="{MOST_PHOTOS}" '
+    f'value="{Wanted.photos}"></label>'
+)
+
+
+def training(view: View) -> str:
+    """Show the runs under way in full, the first in line first, those that are over in short, and offer another."""
+    live = [run for run in reversed(view.runs) if not run.over]
+    over = [run for run in view.runs if run.over]
+    shown = "".join(map(_live, live)) or '<p class="soft">No run is under way.</p>'
+    again = action("/admin/runs", "Retrain", f'<input type="hidden" name="key" value="{view.token}">{FIELDS}')
+    return shown + (_over(over) if over else "") + f'<div class="acts">{again}</div>' + _schedules(view)
+
+
+def _live(run: TrainingRun) -> str:
+    at = f"/admin/runs/{run.id}/cancel"
+    return (
+        f'<article class="card" id="run-{run.id}"><header><h3><bdi>{escape(run.reason)}</bdi></h3>'
+        f'<p class="soft">{_facts(run)}</p></header>\n'
+        f'<div data-live id="live-{run.id}">{badge(run.state)} '
+        f'<progress max="{run.steps}" value="{run.step}" aria-label="steps"></progress> '
+        f"step {run.step:,} of {run.steps:,}\n{charts(run.curve, run.steps)}{_message(run)}</div>"
+        f'<div class="acts">{action(at, "Cancel the run", grave=True)}</div></article>\n'
+    )
+
+
+def _over(runs: Sequence[TrainingRun]) -> str:
+    return f'<ul class="rows">{"".join(map(_row, runs))}</ul>\n'
+
+
+def _row(run: TrainingRun) -> str:
+    became = f' · <a href="#model-{run.candidate_id}">version {run.candidate_id}</a>' if run.candidate_id else ""
+    curves = more("Curves", charts(run.curve, run.steps)) if run.curve else ""
+    return (
+        f"<li><p><bdi>{escape(run.reason)}</bdi> {badge(run.state)}</p>"
+        f'<p class="soft">{_facts(run)} · step {run.step:,} of {run.steps:,}{became}</p>{_message(run)}{curves}</li>\n'
+    )
+
+
+def _facts(run: TrainingRun) -> str:
+    styles = f"{len(run.styles)} styles" if len(run.styles) > 3 else escape(", ".join(run.styles))
+    whence = escape(run.who if run.trigger == "admin" else run.trigger)
+    return f"{moment(run.created_at)} · {whence} · {escape(run.depth)} of {styles}"
+
+
+def _message(run: TrainingRun) -> str:
+    if not run.message:
+        return ""
+    code = f"<code>{escape(run.code)}</code> " if run.code else ""
+    return f'<p class="soft">{code}<bdi>{escape(run.message)}</bdi></p>'
+
+
+def _schedules(view: View) -> str:
+    rows = []
+    for one in view.training:
+        following = one.crontab.following(view.now, 1)
+        when = f"<code>{escape(one.crontab.text)}</code> {escape(one.crontab.zone)}"
+        rows.append((escape(one.trigger), when, moment(following[0]), f"{one.wanted.depth}, {one.wanted.steps} steps"))
+    if not rows:
+        return '<p class="soft">No run begins by itself.</p>'
+    return table("When runs begin by themselves", ("trigger", "when", "next, UTC", "what"), rows)

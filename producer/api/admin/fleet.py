@@ -1,0 +1,55 @@
+"""How it all goes, over HTTP: who works, what waits, what failed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from producer.api.access import AdminAsking, ForAdmins
+from producer.api.words import Words
+from shared import dead_letters
+from shared.backlog import Queue, queues
+from shared.dead_letters import Filter, Heap
+from shared.fleet import Worker, list_workers
+from shared.merchants import find_merchant
+
+router = APIRouter(prefix="/v1/admin", tags=["fleet"], route_class=ForAdmins)
+
+
+class Fleet(BaseModel):
+    """The styling workers, and what is before them by queue, the first in line first."""
+
+    workers: list[Worker]
+    queues: list[Queue]
+
+
+class Heaps(BaseModel):
+    """Failed images by batch and code, newest batch first; ``before`` is the cursor of the next page, if any."""
+
+    dead_letters: list[Heap]
+    before: UUID | None
+
+
+@router.get("/fleet")
+def fleet(asking: AdminAsking) -> Fleet:
+    """Show who works, and what waits for them and for how long."""
+    with asking.transaction() as connection:
+        return Fleet(workers=list_workers(connection), queues=queues(connection))
+
+
+@router.get("/dead-letters")
+def failed(
+    asking: AdminAsking,
+    merchant: Annotated[Words | None, Query(description="Only this merchant's.")] = None,
+    code: Annotated[list[Words] | None, Query(max_length=100, description="Only those that failed by these.")] = None,
+    before: UUID | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="So many, and the rest of the last one's batch.")] = 100,
+) -> Heaps:
+    """Count the images that failed, over all batches, by merchant, batch and code."""
+    with asking.transaction() as connection:
+        whose = find_merchant(connection, merchant) if merchant is not None else None
+        found = dead_letters.heaps(connection, Filter(whose, codes=tuple(code or ()), below=before), limit)
+    return Heaps(dead_letters=found, before=found[-1].batch if len(found) >= limit else None)

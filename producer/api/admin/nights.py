@@ -1,0 +1,135 @@
+"""Everybody's nights over HTTP: when they are and what became of the last, and rests."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel
+
+from producer.api.access import Admin, AdminAsking, ForAdmins
+from producer.api.words import Words
+from shared import audit
+from shared.catalog import schedules
+from shared.catalog.nights import Night, last_nights
+from shared.catalog.schedules import Pause, Schedule
+from shared.catalog.tick import tell_workers
+from shared.database import transaction
+from shared.merchants import find_merchant
+
+router = APIRouter(prefix="/v1/admin", tags=["nights"], route_class=ForAdmins)
+
+Merchant = Annotated[Words, Path(description="The name of a merchant.")]
+
+
+class NightOut(BaseModel):
+    """A night: how many images were stale and planned, its batch, and whether a proof waits."""
+
+    id: int
+    slot: datetime
+    state: str
+    stale: int | None
+    images: int | None
+    batch: UUID | None
+    proof: str
+
+
+class Date(BaseModel):
+    """When a merchant's nights are, the slots to come, and the last night there was."""
+
+    merchant: str
+    crontab: str
+    zone: str
+    ends_at: str | None
+    paused: bool
+    next: list[datetime]
+    last: NightOut | None
+
+
+class Calendar(BaseModel):
+    """Schedules by merchant; ``after`` is the cursor of the next page, if there is one."""
+
+    nights: list[Date]
+    after: str | None
+
+
+@router.get("/calendar")
+def calendar(
+    asking: AdminAsking,
+    after: Annotated[Words, Query()] = "",
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+) -> Calendar:
+    """Show when everybody's next nights begin, and what became of the last."""
+    now = datetime.now(UTC)
+    with asking.transaction() as connection:
+        found = schedules.list_schedules(connection, after=after, limit=limit)
+        last = last_nights(connection, [one.merchant_id for one in found])
+    dates = [_date(one, last.get(one.merchant_id), now) for one in found]
+    return Calendar(nights=dates, after=found[-1].merchant if len(found) == limit else None)
+
+
+@router.get("/pauses")
+def pauses(asking: AdminAsking) -> list[Pause]:
+    """List who rests, since when; without a merchant: everybody."""
+    with asking.transaction() as connection:
+        return schedules.list_pauses(connection)
+
+
+@router.put("/pause", status_code=204)
+def pause_all(asking: AdminAsking) -> None:
+    """Let everybody's nights rest; what is under way waits."""
+    with asking.transaction() as connection:
+        schedules.pause(connection, None, asking.who)
+        audit.record(connection, asking.who, "schedules pause", None, {})
+
+
+@router.delete("/pause", status_code=204)
+def resume_all(asking: AdminAsking) -> None:
+    """Undo everybody's rest; those of merchants stay, and the slots it covered are not caught up."""
+    with asking.transaction() as connection:
+        schedules.resume(connection, None, datetime.now(UTC))
+        audit.record(connection, asking.who, "schedules resume", None, {})
+    tell_workers(asking.session.engine, asking.session.broker)
+
+
+@router.put("/merchants/{merchant}/pause", status_code=204)
+def pause(asking: AdminAsking, merchant: Merchant) -> None:
+    """Let a merchant's nights rest; what is under way waits."""
+    mine = _number(asking, merchant)
+    with transaction(asking.session.engine, merchant=mine) as connection:
+        schedules.pause(connection, mine, asking.who)
+        audit.record(connection, asking.who, "schedules pause", mine, {})
+
+
+@router.delete("/merchants/{merchant}/pause", status_code=204)
+def resume(asking: AdminAsking, merchant: Merchant) -> None:
+    """Undo a merchant's rest; the slots it covered are not caught up."""
+    mine = _number(asking, merchant)
+    with transaction(asking.session.engine, merchant=mine) as connection:
+        schedules.resume(connection, mine, datetime.now(UTC))
+        audit.record(connection, asking.who, "schedules resume", mine, {})
+    tell_workers(asking.session.engine, asking.session.broker)
+
+
+def _number(asking: Admin, merchant: str) -> int:
+    with asking.transaction() as connection:
+        return find_merchant(connection, merchant)
+
+
+def _date(schedule: Schedule, last: Night | None, now: datetime) -> Date:
+    return Date.model_validate(schedule.as_json(now) | {"last": None if last is None else _night(last)})
+
+
+def _night(night: Night) -> NightOut:
+    plan = night.plan or {}
+    return NightOut(
+        id=night.id,
+        slot=night.slot,
+        state=night.state,
+        stale=plan.get("stale"),
+        images=plan.get("images"),
+        batch=night.batch_id,
+        proof=night.proof,
+    )

@@ -1,0 +1,157 @@
+"""The page for admins: what they do over HTTP, for people. It works without a script."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from secrets import token_urlsafe
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Form, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import BaseModel, Field
+
+from producer.admin_page.page import admin_page, note_page
+from producer.admin_page.view import View
+from producer.api.access import Admin, AdminAsking
+from producer.api.admin import models, nights, runs
+from producer.api.admin.browser import ForBrowsers, page
+from producer.api.admin.models import VerdictId, Version
+from producer.api.admin.nights import Merchant
+from producer.api.admin.runs import RunId
+from producer.api.words import KEY, Reason, Words
+from shared.backlog import queues
+from shared.catalog import schedules
+from shared.catalog.nights import last_nights
+from shared.dead_letters import Filter, heaps
+from shared.fleet import list_workers
+from shared.model_versions import champion
+from shared.promotion.history import history
+from shared.promotion.overview import list_versions, show_version
+from shared.training.runs import MOST_PHOTOS, MOST_STEPS, Wanted, list_runs
+from shared.training.schedules import list_schedules
+
+router = APIRouter(prefix="/admin", route_class=ForBrowsers, include_in_schema=False)
+
+VERSIONS, ENTRIES, RUNS, MERCHANTS, FAILED = 20, 20, 10, 100, 10
+"""So many of each are on the page, the newest; the API has all."""
+
+
+class NewRun(BaseModel):
+    """The form for another run. ``key`` names it: a form that is sent twice queues one."""
+
+    key: str = Field(pattern=KEY)
+    reason: Reason
+    train: Literal["style", "decoder", "all"] = "decoder"
+    styles: Words = ""
+    steps: int = Field(Wanted.steps, ge=1, le=MOST_STEPS)
+    photos: int = Field(Wanted.photos, ge=1, le=MOST_PHOTOS)
+
+
+@router.get("", response_class=HTMLResponse)
+def show(asking: AdminAsking) -> HTMLResponse:
+    """Show models, training and nights, and what can be done about them."""
+    return page(admin_page(_view(asking)))
+
+
+@router.get("/verdicts/{verdict}/sheet", response_class=Response)
+def sheet(asking: AdminAsking, verdict: VerdictId) -> Response:
+    """Give a verdict's contact sheet."""
+    return models.sheet(asking, verdict)
+
+
+@router.post("/models/rollback")
+def roll_back(asking: AdminAsking, wish: Annotated[models.Rollback, Form()]) -> Response:
+    """Make the champion of before the champion again."""
+    return _moved(models.roll_back(asking, wish).lost_styles)
+
+
+@router.post("/models/{version}/promote")
+def promote(asking: AdminAsking, version: Version, wish: Annotated[models.NewChampion, Form()]) -> Response:
+    """Make a version the champion, or a canary, or end that."""
+    return _moved(models.crown(asking, version, wish).lost_styles)
+
+
+@router.post("/models/{version}/retire")
+def retire(asking: AdminAsking, version: Version, why: Annotated[models.Why, Form()]) -> Response:
+    """Let a candidate be one no longer."""
+    models.withdraw(asking, version, why)
+    return _back("models")
+
+
+@router.post("/runs")
+def retrain(asking: AdminAsking, new: Annotated[NewRun, Form()]) -> Response:
+    """Queue a training run."""
+    styles = [name.strip() for name in new.styles.split(",") if name.strip()]
+    wish = runs.NewRun(reason=new.reason, train=new.train, styles=styles, steps=new.steps, photos=new.photos)
+    runs.queue(asking, wish, new.key)
+    return _back("training")
+
+
+@router.post("/runs/{run}/cancel")
+def cancel(asking: AdminAsking, run: RunId) -> Response:
+    """Cancel a training run."""
+    runs.cancel(asking, run)
+    return _back("training")
+
+
+@router.post("/pause")
+def pause_all(asking: AdminAsking) -> Response:
+    """Let everybody's nights rest."""
+    nights.pause_all(asking)
+    return _back("nights")
+
+
+@router.post("/resume")
+def resume_all(asking: AdminAsking) -> Response:
+    """Undo everybody's rest."""
+    nights.resume_all(asking)
+    return _back("nights")
+
+
+@router.post("/merchants/{merchant}/pause")
+def pause(asking: AdminAsking, merchant: Merchant) -> Response:
+    """Let a merchant's nights rest."""
+    nights.pause(asking, merchant)
+    return _back("nights")
+
+
+@router.post("/merchants/{merchant}/resume")
+def resume(asking: AdminAsking, merchant: Merchant) -> Response:
+    """Undo a merchant's rest."""
+    nights.resume(asking, merchant)
+    return _back("nights")
+
+
+def _view(asking: Admin) -> View:
+    with asking.transaction() as connection:
+        dates = schedules.list_schedules(connection, limit=MERCHANTS)
+        versions = list_versions(connection, limit=VERSIONS)
+        used = {champion(connection).id} | {one.id for one in versions if one.state != "retired"}
+        return View(
+            now=datetime.now(UTC),
+            who=asking.who,
+            workers=list_workers(connection),
+            queues=queues(connection),
+            failed=heaps(connection, Filter(), FAILED)[:FAILED],
+            models=[show_version(connection, version) for version in sorted(used, reverse=True)],
+            retired=[one for one in versions if one.state == "retired"],
+            history=history(connection)[: -ENTRIES - 1 : -1],
+            runs=list_runs(connection, RUNS),
+            training=list_schedules(connection),
+            schedules=dates,
+            last=last_nights(connection, [one.merchant_id for one in dates]),
+            pauses=schedules.list_pauses(connection),
+            token=token_urlsafe(12),
+        )
+
+
+def _back(part: str) -> Response:
+    """Send the browser to the page, so that loading it again changes nothing."""
+    return RedirectResponse(f"/admin#{part}", 303)
+
+
+def _moved(lost_styles: list[str]) -> Response:
+    if not lost_styles:
+        return _back("models")
+    told = f"The champion has no rows of these styles, which cannot be used now: {', '.join(lost_styles)}."
+    return page(note_page("Done, at a price", [told]))

@@ -1,0 +1,203 @@
+"""Training runs over HTTP, and when they begin by themselves."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import structlog
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from producer.api.access import Admin, AdminAsking, ForAdmins
+from producer.api.words import IdempotencyKey, Reason, Words
+from shared import audit
+from shared.catalog.slots import Crontab
+from shared.errors import BrokerUnavailable
+from shared.training import schedules
+from shared.training.runs import (
+    MOST_PHOTOS,
+    MOST_STEPS,
+    Order,
+    TrainingRun,
+    Wanted,
+    cancel_run,
+    find_run,
+    get_run,
+    list_runs,
+    named_run,
+    queue_run,
+)
+from shared.training.schedules import TrainingSchedule
+from shared.training.tick import publish_due
+
+router = APIRouter(prefix="/v1/admin", tags=["training"], route_class=ForAdmins)
+
+RunId = Annotated[str, Path(pattern="^[0-9a-fA-F-]{1,36}$", description="The id of a run, or its beginning.")]
+Trigger = Literal["schedule", "drift"]
+FieldName = Annotated[str, StringConstraints(pattern="^[a-z0-9_]{1,64}$")]
+Setting = bool | int | float | Words | list[int | float | Words] | None
+
+log = structlog.get_logger()
+
+
+class NewTraining(BaseModel):
+    """What a run is to do. Without ``styles`` it is all public ones that the champion knows."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    train: Literal["style", "decoder", "all"] = Field("decoder", description="What is trained; style: rows only.")
+    styles: list[Words] = Field([], max_length=1000)
+    steps: int = Field(Wanted.steps, ge=1, le=MOST_STEPS)
+    photos: int = Field(Wanted.photos, ge=1, le=MOST_PHOTOS, description="Most photos to collect.")
+    config: dict[FieldName, Setting] = Field({}, max_length=100, description="Fields of its config to be others.")
+
+    @property
+    def wanted(self) -> Wanted:
+        """What it is to do. Raises UsageError."""
+        return Wanted(self.train, tuple(self.styles), self.steps, self.photos, self.config)
+
+
+class NewRun(NewTraining):
+    """A run from the champion, on catalogues of merchants who consent."""
+
+    reason: Reason
+
+
+class NewSchedule(NewTraining):
+    """When runs begin by themselves; with the trigger ``drift`` only if the photos are others than before."""
+
+    crontab: str = Field(max_length=128, description="When, as in 0 3 * * 0.")
+    zone: str = Field("UTC", max_length=64, description="The time zone of that, as Europe/Berlin.")
+
+
+class RunOut(BaseModel):
+    """A training run as it stands; ``curve`` has a validation in each entry."""
+
+    id: UUID
+    merchant_id: int | None
+    trigger: str
+    reason: str
+    who: str
+    state: str
+    depth: str
+    styles: list[str]
+    start_trunk_sha256: str
+    data_sha256: str | None
+    step: int
+    steps: int
+    curve: list[dict[str, float | None]]
+    candidate_id: int | None
+    code: str | None
+    message: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class Runs(BaseModel):
+    """Runs, newest first; ``before`` is the cursor of the next page, if there is one."""
+
+    runs: list[RunOut]
+    before: UUID | None
+
+
+class ScheduleOut(BaseModel):
+    """When runs begin by themselves, with the slots to come."""
+
+    trigger: str
+    crontab: str
+    zone: str
+    train: str
+    styles: list[str]
+    steps: int
+    next: list[datetime]
+
+
+@router.get("/runs")
+def listed(asking: AdminAsking, before: UUID | None = None, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> Runs:
+    """List training runs, newest first."""
+    with asking.transaction() as connection:
+        found = list_runs(connection, limit, before)
+    return Runs(runs=list(map(_out, found)), before=found[-1].id if len(found) == limit else None)
+
+
+@router.get("/runs/{run}")
+def show(asking: AdminAsking, run: RunId) -> RunOut:
+    """Show a training run: how far it is, its curve, what became of it."""
+    with asking.transaction() as connection:
+        return _out(find_run(connection, run))
+
+
+@router.post("/runs", status_code=201)
+def create(asking: AdminAsking, new: NewRun, response: Response, key: IdempotencyKey = None) -> RunOut:
+    """Queue a training run. Sent again under the same Idempotency-Key it is the same run (200)."""
+    run, is_new = queue(asking, new, key)
+    response.headers["Location"] = f"/v1/admin/runs/{run.id}"
+    if not is_new:
+        response.status_code = 200
+    return _out(run)
+
+
+def queue(asking: Admin, new: NewRun, key: str | None) -> tuple[TrainingRun, bool]:
+    """Queue a run unless there is one by that name; say whether it is new, and tell trainers of it."""
+    order = Order(new.wanted, "admin", new.reason, asking.who, idempotency_key=key)
+    with asking.transaction() as connection:
+        if key is not None and (known := named_run(connection, order)):
+            return known, False
+        run = queue_run(connection, order)
+        audit.record(connection, asking.who, "retrain", None, {"run": run, "reason": new.reason, "train": new.train})
+        found = get_run(connection, run)
+    try:
+        publish_due(asking.session.engine, asking.session.broker)
+    except BrokerUnavailable as error:  # a trainer finds it when Redis is back
+        log.warning("run_not_published", run=str(run), error=str(error))
+    return found, True
+
+
+@router.post("/runs/{run}/cancel")
+def cancel(asking: AdminAsking, run: RunId) -> RunOut:
+    """Cancel a training run; a trainer notices at its next step."""
+    with asking.transaction() as connection:
+        found = find_run(connection, run)
+        cancel_run(connection, found.id, f"cancelled by {asking.who}")
+        audit.record(connection, asking.who, "runs cancel", found.merchant_id, {"run": found.id})
+        return _out(get_run(connection, found.id))
+
+
+@router.get("/training-schedules")
+def scheduled(asking: AdminAsking) -> list[ScheduleOut]:
+    """List when runs begin by themselves, with the slots to come."""
+    now = datetime.now(UTC)
+    with asking.transaction() as connection:
+        return [_schedule(one, now) for one in schedules.list_schedules(connection)]
+
+
+@router.put("/training-schedules/{trigger}")
+def schedule(asking: AdminAsking, trigger: Trigger, new: NewSchedule) -> ScheduleOut:
+    """Let runs begin by themselves; there is one schedule for all slots, and one for drift."""
+    now, crontab = datetime.now(UTC), Crontab(new.crontab, new.zone)
+    with asking.transaction() as connection:
+        found = schedules.set_schedule(connection, trigger, crontab, new.wanted, now)
+        audit.record(connection, asking.who, "runs schedule", None, found.as_json(now))
+    return _schedule(found, now)
+
+
+@router.delete("/training-schedules/{trigger}", status_code=204)
+def unschedule(asking: AdminAsking, trigger: Trigger) -> None:
+    """Let no more runs begin by that trigger."""
+    with asking.transaction() as connection:
+        schedules.remove_schedule(connection, trigger)
+        audit.record(connection, asking.who, "runs unschedule", None, {"trigger": trigger})
+
+
+def _out(run: TrainingRun) -> RunOut:
+    known = {one.name for one in fields(run)} & RunOut.model_fields.keys()
+    return RunOut.model_validate({name: getattr(run, name) for name in known} | {"styles": list(run.styles)})
+
+
+def _schedule(found: TrainingSchedule, now: datetime) -> ScheduleOut:
+    shown: dict[str, Any] = found.as_json(now)
+    return ScheduleOut.model_validate(shown)

@@ -1,0 +1,63 @@
+"""A merchant's quality gate over HTTP."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from producer.api.access import Asking, Caller, ForCallers
+from shared import audit
+from shared.database import transaction
+from shared.errors import NotFound
+from shared.gate import Gate, GateRule, find_gate, set_gate
+
+router = APIRouter(prefix="/v1", tags=["gate"], route_class=ForCallers)
+
+
+class Limits(BaseModel):
+    """What renditions must be like, beside their photos; at least one limit. None: no limit."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    content: float | None = Field(None, ge=0, le=2, description="Most 1 − SSIM from the photo: 0 is the photo.")
+    delta_e: float | None = Field(None, ge=0, le=100, description="Most mean CIEDE2000 on the product.")
+    white: float | None = Field(None, ge=0, le=1, description="Least share of a white background that stays white.")
+    rule: GateRule = Field("hold", description="Take strength back, or hold for review.")
+
+
+@router.get("/gate")
+def show(asking: Asking) -> Limits:
+    """Show the limits."""
+    with asking.transaction() as connection:
+        found = find_gate(connection, asking.merchant_id)
+    if found is None:
+        raise NotFound("no gate is set: PUT one here")
+    return _out(found)
+
+
+@router.put("/gate")
+def replace(asking: Asking, limits: Limits) -> Limits:
+    """Set the limits, for batches that begin from now on."""
+    gate = Gate(**limits.model_dump())
+    _set(asking, gate)
+    return _out(gate)
+
+
+@router.delete("/gate", status_code=204)
+def remove(asking: Asking) -> None:
+    """Have no limits, for batches that begin from now on."""
+    _set(asking, None)
+
+
+def _set(asking: Caller, gate: Gate | None) -> None:
+    # Merchants' own role changes no merchant.
+    with transaction(asking.session.engine) as connection:
+        set_gate(connection, asking.merchant_id, gate)
+        details = {"gate": None if gate is None else gate.json}
+        audit.record(connection, asking.who, "gate set" if gate else "gate off", asking.merchant_id, details)
+
+
+def _out(gate: Gate) -> Limits:
+    return Limits(**asdict(gate))

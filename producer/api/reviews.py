@@ -1,0 +1,123 @@
+"""Reviews over HTTP: renditions that the gate holds back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from producer.api.access import Asking, ForCallers
+from producer.api.words import Reason, Words
+from shared import batches, reviews
+from shared.catalog.judging import Judgement, judge
+
+router = APIRouter(prefix="/v1", tags=["reviews"], route_class=ForCallers)
+
+PLACE = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:[0-9]{1,9}$"
+
+State = Literal["waiting", "approved", "rejected"]
+Ordinal = Annotated[int, Path(ge=0, le=2**31 - 1, description="The image's number in its batch.")]
+
+
+class ReviewOut(BaseModel):
+    """An image that is, or was, held back, with its figures; ``renditions`` are below its batch's ``jobs``."""
+
+    batch: UUID
+    ordinal: int
+    sku: str
+    quality: dict[str, float] | None
+    state: str
+    reason: str | None
+    who: str | None
+    made_at: datetime
+    judged_at: datetime | None
+
+
+class Reviews(BaseModel):
+    """Reviews, oldest batch first; ``after`` is the cursor of the next page, if there is one."""
+
+    reviews: list[ReviewOut]
+    after: str | None
+
+
+class Remark(BaseModel):
+    """Why, if anybody wants to know."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Words = Field("")
+
+
+class Rejection(BaseModel):
+    """Why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Reason
+
+
+class Judged(BaseModel):
+    """What became of an image; ``shown``: in the catalogue, at once."""
+
+    state: str
+    shown: bool
+
+
+@router.get("/reviews")
+def listed(
+    asking: Asking,
+    state: State = "waiting",
+    batch: Annotated[str | None, Query(description="Only those of one batch.")] = None,
+    after: Annotated[str | None, Query(pattern=PLACE)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Reviews:
+    """List what is held back, oldest batch first, with its figures."""
+    with asking.transaction() as connection:
+        batch_id = batches.find_batch(connection, asking.merchant_id, batch).id if batch is not None else None
+        found = reviews.list_reviews(
+            connection, asking.merchant_id, state, batch_id=batch_id, limit=limit, after=_place(after)
+        )
+    following = f"{found[-1].batch_id}:{found[-1].ordinal}" if len(found) == limit else None
+    return Reviews(reviews=list(map(_out, found)), after=following)
+
+
+@router.post("/reviews/{batch}/{ordinal}/approve")
+def approve(asking: Asking, batch: str, ordinal: Ordinal, remark: Remark | None = None) -> Judged:
+    """Let an image through; where its night was shown, it is shown at once."""
+    return _judge(asking, batch, ordinal, Judgement("approved", asking.who, remark.reason if remark else ""))
+
+
+@router.post("/reviews/{batch}/{ordinal}/reject")
+def reject(asking: Asking, batch: str, ordinal: Ordinal, rejection: Rejection) -> Judged:
+    """Keep an image from being shown; what was shown before stays."""
+    return _judge(asking, batch, ordinal, Judgement("rejected", asking.who, rejection.reason))
+
+
+def _judge(asking: Asking, batch: str, ordinal: int, said: Judgement) -> Judged:
+    with asking.transaction() as connection:
+        shown = judge(connection, batches.find_batch(connection, asking.merchant_id, batch), ordinal, said)
+    return Judged(state=said.state, shown=shown)
+
+
+def _place(cursor: str | None) -> tuple[UUID, int] | None:
+    if cursor is None:
+        return None
+    batch, _, ordinal = cursor.partition(":")
+    return UUID(batch), int(ordinal)
+
+
+def _out(found: reviews.Review) -> ReviewOut:
+    return ReviewOut(
+        batch=found.batch_id,
+        ordinal=found.ordinal,
+        sku=found.sku,
+        quality=found.quality,
+        state=found.state,
+        reason=found.reason,
+        who=found.who,
+        made_at=found.made_at,
+        judged_at=found.judged_at,
+    )

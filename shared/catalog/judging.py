@@ -1,0 +1,37 @@
+"""Judging what a gate holds back: an image that is let through may be shown at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from shared import audit, reviews
+from shared.batches import Batch
+from shared.catalog.publishing import publish_approved
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What somebody says of an image that is held back, and why."""
+
+    state: Literal["approved", "rejected"]
+    who: str
+    reason: str
+
+
+def judge(connection: Connection, batch: Batch, ordinal: int, said: Judgement) -> bool:
+    """Approve or reject an image that waits; say whether it is shown now.
+
+    Approved it is where its night was shown; what was shown before a rejection stays. Raises NotFound, or Conflict if
+    that was done already.
+    """
+    reviews.judge(connection, batch.id, ordinal, said.state, said.who, said.reason)
+    shown = 0
+    if said.state == "approved":
+        shown = publish_approved(connection, batch.merchant_id, batch.id, ordinal, said.who)
+    what = {"approved": "reviews approve", "rejected": "reviews reject"}[said.state]
+    details = {"batch": batch.id, "ordinal": ordinal, "reason": said.reason}
+    audit.record(connection, said.who, what, batch.merchant_id, details)
+    return shown > 0
