@@ -291,6 +291,7 @@ def test_a_host_that_is_slow_takes_no_time_of_others(
     open_shop: Open, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checks, "PAGE", 2)
+    monkeypatch.setattr(checks, "UNANSWERED", 100)  # a page is so small here
     monkeypatch.setattr("workers.sources.SEE_SECONDS", 2.0)
     monkeypatch.setattr("workers.checks.CHECKING_SECONDS", 0.1)  # a page of the slow one ends the tick
     skus = [f"s{n}" for n in range(4)]
