@@ -32,6 +32,11 @@ class Quality:
     lightness: float | None = None
 
     @property
+    def figures(self) -> dict[str, float]:
+        """Those of the rendition, by name: strength and lightness are of what was asked for."""
+        return {name: value for name, value in self.json.items() if name not in ("strength", "lightness")}
+
+    @property
     def json(self) -> dict[str, float]:
         """As stored with the rendition."""
         return {name: round(value, 4) for name, value in asdict(self).items() if value is not None}

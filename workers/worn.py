@@ -59,8 +59,7 @@ class Dresser:
             assert isinstance(row, Tensor)
             painted = self._painter.paint(self._checkpoint.trunk_sha256, _tensor(small), area, row[None])
             rendition = compose(photo, small, painted[0].permute(1, 2, 0).numpy(), weight, strength=look.strength)
-        quality = measure(photo, rendition, weight, look.strength).json
-        return rendition, {name: quality[name] for name in quality if name != "strength"}
+        return rendition, measure(photo, rendition, weight, look.strength).figures
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -56,6 +57,7 @@ def crew_of(servers: Servers, nursery: Nursery, folder: Path, reference: Picture
             yield found
         finally:
             found.close()
+            sys.stdout.write(found.last_words())  # shown where a test has failed
 
 
 @pytest.fixture(scope="session")

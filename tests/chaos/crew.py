@@ -172,6 +172,11 @@ class Crew:
         """Return what the workers have logged."""
         return (self.folder / "workers.log").read_text()
 
+    def last_words(self) -> str:
+        """Return what the workers have logged last, if anything."""
+        log = self.folder / "workers.log"
+        return log.read_text()[-10_000:] if log.exists() else ""
+
     def complaint(self, words: str) -> None:
         """Wait until a worker logs something once more."""
         before = self.log().count(words)

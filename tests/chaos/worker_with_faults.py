@@ -100,8 +100,12 @@ STEPS: dict[str, Callable[[], None]] = {
     "after-inference": lambda: wrap(painter.Painter, "paint", after=die),
     "after-put": lambda: wrap(FileStore, "put", after=die),
     "before-commit": lambda: wrap(chunks, "finish", after=die),
-    "dies-comparing": lambda: wrap(comparing, "measure_pair", after=die),
     "before-release": lambda: wrap(chunks, "release", before=die),
+}
+
+
+TRAINER_STEPS: dict[str, Callable[[], None]] = {
+    "dies-comparing": lambda: wrap(comparing, "measure_pair", after=die),
 }
 
 
@@ -128,7 +132,7 @@ def plant(fault: str, argument: str) -> None:
         case "jumping-clock":
             let_clock_jump()
         case _:
-            STEPS[fault]()
+            (STEPS | TRAINER_STEPS)[fault]()
 
 
 def record_puts(log: Path) -> None:

@@ -19,7 +19,7 @@ from shared.database import transaction
 from shared.errors import Conflict, NotFound, UsageError
 from shared.fleet import register
 from shared.merchants import merchant_id, set_consent
-from shared.promotion.verdicts import add_verdict, judge
+from shared.promotion.verdicts import Sheet, add_verdict, judge
 from shared.session import Session
 
 
@@ -83,7 +83,9 @@ def test_versions_are_listed_a_page_at_a_time_and_shown_with_verdict_sheet_and_h
     first, second = champion_id(session), add_version(session, "second")
     figures = {"udnie": [{"combined": 1.0, "white_kept": 1.0}] * 2}
     with transaction(session.engine) as connection:
-        verdict = add_verdict(connection, (second, first), judge(figures, figures).as_json(), "sheets/a.png", "me@here")
+        verdict = add_verdict(
+            connection, (second, first), judge(figures, figures).as_json(), Sheet("sheets/a.png"), "me@here"
+        )
     page = admin.get("/v1/admin/models", params={"limit": 1}).json()
     assert [one["id"] for one in page["models"]] == [second]
     rest = admin.get("/v1/admin/models", params={"before": page["before"]}).json()

@@ -28,7 +28,7 @@ from shared import fleet, keys
 from shared.catalog.slots import Crontab
 from shared.database import transaction
 from shared.merchants import merchant_id, set_consent
-from shared.promotion.verdicts import add_verdict, judge
+from shared.promotion.verdicts import Sheet, add_verdict, judge
 from shared.session import Session
 from shared.training import schedules
 from shared.training.runs import Wanted
@@ -141,7 +141,7 @@ def test_it_shows_models_training_nights_and_how_it_all_goes(session: Session, b
     run = add_run(session, "new photos", "training", curve)
     add_run(session, "last year's", "failed", [])
     with transaction(session.engine) as connection:
-        add_verdict(connection, (second, first), figures, "sheets/a.png", "me@here")
+        add_verdict(connection, (second, first), figures, Sheet("sheets/a.png"), "me@here")
         add_catalog(connection, add_finished(connection, "shop", FAILED_IN))
         add_waiting(connection, "shop", 1234)
         fleet.register(connection, uuid4(), "cuda:0", 3)
@@ -299,7 +299,7 @@ def test_hostile_names_and_reasons_are_text(session: Session, browser: Browser) 
     add_run(session, HOSTILE, "failed", [{"step": 1, "validation": 1}])
     add_run(session, HOSTILE, "training", [{"step": 1, "validation": 1}])
     with transaction(session.engine) as connection:
-        add_verdict(connection, (second, first), verdict, HOSTILE, HOSTILE)
+        add_verdict(connection, (second, first), verdict, Sheet(HOSTILE), HOSTILE)
         batch = add_finished(connection, "shop", FAILED_IN)
         add_catalog(connection, batch)
         fleet.register(connection, uuid4(), HOSTILE, 3)

@@ -31,7 +31,7 @@ from shared import keys
 from shared.database import make_engine, transaction
 from shared.merchants import merchant_id
 from shared.model_versions import champion
-from shared.promotion.verdicts import add_verdict, judge
+from shared.promotion.verdicts import Sheet, add_verdict, judge
 from shared.session import Session
 
 
@@ -408,7 +408,7 @@ def fuzzed(session: Session) -> Iterator[Fuzzed]:
         run = connection.exec_driver_sql("SELECT id::text FROM training_runs").scalar_one()
         figures = judge({}, {}).as_json()
         proof = add_proof(connection, add_waiting(connection, "shop", 3).id)
-        verdict = add_verdict(connection, (version, champion(connection).id), figures, "sheets/a.png", "me@here")
+        verdict = add_verdict(connection, (version, champion(connection).id), figures, Sheet("sheets/a.png"), "me@here")
         connection.execute(
             text("INSERT INTO reviews (batch_id, ordinal, merchant_id) SELECT batch_id, ordinal, merchant_id FROM jobs")
         )
