@@ -60,6 +60,8 @@ def status(
             note(f"older ones: atelier status --before {found[-1].id}")
         if proof is not None and proof.state == "waiting":
             note(f"it waits for its proof, since {proof.why}: atelier proofs show {proof.id}")
+        elif proof is not None and proof.state == "undecided":
+            note("it may have to be proved, so it waits for its last image: send it again if that was interrupted")
         if not found:
             note("no batch yet: `atelier submit` or `atelier run` makes one")
     raise typer.Exit(exit_status(found[0]) if batch is not None else 0)

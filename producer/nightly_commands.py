@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, time
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from shared.catalog.slots import Crontab
 from shared.catalog.tick import plan_waiting, tell_workers
 from shared.cli import JsonOption, group, note, print_json, print_line
 from shared.database import transaction
-from shared.errors import UsageError
+from shared.errors import Conflict, InvalidInput, UsageError
 from shared.estimate import measure_rate
 from shared.merchants import LOCAL_MERCHANT
 from shared.scope import scope
@@ -38,27 +39,45 @@ def register(app: typer.Typer) -> None:
 
 
 def nightly(
-    merchant: Merchant = LOCAL_MERCHANT,
+    merchant: Annotated[
+        str | None, typer.Option("--merchant", "-m", help="Whose; by default those of `local`.")
+    ] = None,
     everybody: Annotated[bool, typer.Option("--all", help="Of all whose schedules do not rest.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and change nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Plan a night now: what is stale, and why, becomes a batch behind all other work."""
+    if everybody and merchant is not None:
+        raise UsageError("whose night is it? Say --merchant or --all")
     now = datetime.now(UTC)
+    begin = _rehearse if dry_run else _plan
     with open_session(configured(), lasting=not dry_run) as session:
-        begin = _rehearse if dry_run else _plan
-        plans = {name: begin(session, name, now) for name in (_awake(session) if everybody else [merchant])}
+        if everybody:
+            plans = [{"merchant": name} | _planned_or_why_not(begin, session, name, now) for name in _awake(session)]
+        else:
+            plans = [begin(session, merchant or LOCAL_MERCHANT, now)]
         if not dry_run:
             tell_workers(session.engine, session.broker)
     if as_json:
-        print_json([{"merchant": name} | plan for name, plan in plans.items()] if everybody else plans[merchant])
+        print_json(plans if everybody else plans[0])
         return
-    for name, plan in plans.items():
+    for plan in plans:
         if everybody:
-            print_line(name)
+            print_line(plan["merchant"])
         _print_plan(plan)
     if not plans:
         note("no merchant has a schedule that does not rest: `atelier schedules set` sets one")
+
+
+Begin = Callable[[Session, str, datetime], dict[str, Any]]
+
+
+def _planned_or_why_not(begin: Begin, session: Session, merchant: str, now: datetime) -> dict[str, Any]:
+    """Return a merchant's plan, or as a warning why there is none: that is not to cost the others their nights."""
+    try:
+        return begin(session, merchant, now)
+    except (InvalidInput, Conflict) as error:
+        return {"warnings": [f"{error} ({error.code})"]}
 
 
 def _awake(session: Session) -> list[str]:

@@ -65,6 +65,11 @@ def wait_for_batch(
         time.sleep(POLL_SECONDS)
         try:
             batch = _look_again(session, batch)
+            if seen - moved > STILL_SECONDS:
+                moved = seen
+                if (reason := _why_still(session, batch)) not in told:
+                    told.add(reason)
+                    tell(reason)
         except DatabaseUnavailable:
             if time.monotonic() - seen > PATIENCE_SECONDS:
                 raise
@@ -73,10 +78,6 @@ def wait_for_batch(
             show(batch)
             if batch.done != done:
                 done, moved = batch.done, seen
-            elif seen - moved > STILL_SECONDS and (reason := _why_still(session, batch)) not in told:
-                told.add(reason)
-                tell(reason)
-                moved = seen
     return batch
 
 

@@ -33,7 +33,7 @@ from shared.jobs import add_jobs
 from shared.look import Look
 from shared.merchants import allowed_sources, require_kept
 from shared.promotion.canaries import choose_pin, usual_pin
-from shared.proofs.proof import Circumstances, Proof, decide, proof_of, wait_for_input
+from shared.proofs.proof import Circumstances, Proof, decide, proof_of, remember_looks, wait_for_input
 from shared.proofs.rules import find_rules
 from shared.proofs.sample import PROOF_IMAGES
 from shared.scope import scope
@@ -104,6 +104,7 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
     warnings: list[str] = []
     with transaction(session.engine, merchant=batch.merchant_id) as connection:
         allowed = allowed_sources(connection, batch.merchant_id)
+    seen: dict[int, Look] = {}  # by identity, since they are few objects, and quicker so than by value
     rows, looks = order.manifest.rows(skip=batch.rows_read), row_looks(order.looks, batch.style_rows)
     try:
         with (
@@ -112,6 +113,7 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
         ):
             for page in pages:
                 batch = _commit(session, batch, page)
+                seen |= {id(job.look): job.look for job in page.jobs}
                 accepted(batch)
                 warnings += nudge(session)
     except ManifestError as error:
@@ -127,6 +129,8 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
     else:
         with transaction(session.engine, merchant=batch.merchant_id) as connection:
             batch = batches.seal(connection, batch.id)
+            if order.queue != "preview":
+                remember_looks(connection, batch.merchant_id, set(seen.values()))
     return Submission(batch, resumed, tuple(dict.fromkeys(warnings)), proof)
 
 

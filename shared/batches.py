@@ -263,12 +263,15 @@ def set_paused(connection: Connection, batch: Batch, *, paused: bool) -> Batch:
     One that waits for a proof rests until that is judged.
     """
     proof = connection.execute(
-        text("SELECT id FROM proofs WHERE batch_id = :id AND state IN ('undecided', 'waiting')"), {"id": batch.id}
-    ).scalar_one_or_none()
+        text("SELECT id, state FROM proofs WHERE batch_id = :id AND state IN ('undecided', 'waiting')"),
+        {"id": batch.id},
+    ).one_or_none()
     if proof is not None:
-        raise Conflict(
-            f"batch {batch.id} rests until its proof is judged: `atelier proofs show {proof}`", code="awaits_proof"
-        )
+        until = {
+            "waiting": f"its proof is judged: `atelier proofs show {proof.id}`",
+            "undecided": "its last image is in, since it may have to be proved: send it again, or cancel it",
+        }[proof.state]
+        raise Conflict(f"batch {batch.id} rests until {until}", code="awaits_proof")
     row = connection.execute(
         text("UPDATE batches SET paused = :paused WHERE id = :id AND state = 'running' RETURNING id"),
         {"id": batch.id, "paused": paused},

@@ -143,6 +143,7 @@ def add_catalog(connection: Connection, batch: Batch) -> None:
         WHERE p.image_id = i.id AND i.merchant_id = :merchant
         """,
         "INSERT INTO proofs (merchant_id, batch_id, state, why) VALUES (:merchant, :batch, 'approved', 'it is large')",
+        "INSERT INTO known_looks SELECT merchant_id, look FROM batches WHERE id = :batch ON CONFLICT DO NOTHING",
         # A run for a style of his own.
         """
         INSERT INTO training_runs (merchant_id, trigger, reason, who, depth, style_ids, start_id, config, steps)

@@ -27,7 +27,8 @@ def upgrade() -> None:
                   nullable=False),
         sa.Column("batch_id", sa.Uuid, nullable=False),
         sa.Column("sample_id", sa.Uuid, sa.ForeignKey("batches.id", name="fk_proofs_sample_id", ondelete="SET NULL")),
-        sa.Column("why", sa.Text, nullable=False),
+        sa.Column("asked", sa.Boolean, nullable=False, server_default=sa.text("false")),
+        sa.Column("why", sa.Text, nullable=False, server_default=sa.text("''")),
         sa.Column("price", postgresql.JSONB),
         sa.Column("state", sa.Text, nullable=False, server_default=sa.text("'undecided'")),
         sa.Column("until", sa.DateTime(timezone=True)),
@@ -46,6 +47,19 @@ def upgrade() -> None:
                judged_by, created_at
         FROM nights WHERE proof <> 'none' AND batch_id IS NOT NULL ORDER BY id
     """)
+    op.create_table(
+        "known_looks",
+        sa.Column("merchant_id", sa.BigInteger, sa.ForeignKey("merchants.id", name="fk_known_looks_merchant_id")),
+        sa.Column("look", postgresql.JSONB),
+        sa.PrimaryKeyConstraint("merchant_id", "look", name="pk_known_looks"),
+    )
+    op.execute("""
+        INSERT INTO known_looks SELECT DISTINCT merchant_id, look FROM batches
+        WHERE queue <> 'preview' AND succeeded > 0
+    """)
+    op.execute("ALTER TABLE known_looks ENABLE ROW LEVEL SECURITY")
+    op.execute(f"CREATE POLICY own ON known_looks TO {ROLE} USING (merchant_id = {OWN})")
+    op.execute(f"GRANT SELECT, INSERT ON known_looks TO {ROLE}")
     op.execute("ALTER TABLE proofs ENABLE ROW LEVEL SECURITY")
     op.execute(f"CREATE POLICY own ON proofs TO {ROLE} USING (merchant_id = {OWN})")
     op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON proofs TO {ROLE}")
@@ -57,6 +71,7 @@ def downgrade() -> None:
             judged_by = p.judged_by
         FROM proofs p WHERE p.batch_id = n.batch_id AND p.state <> 'undecided'
     """)
+    op.drop_table("known_looks")
     op.drop_table("proofs")
     op.drop_column("jobs", "pixels")
     op.drop_column("merchants", "proof_rules")

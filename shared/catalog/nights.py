@@ -190,6 +190,18 @@ def close_planning(connection: Connection, night: Night, planned: Planned, state
         raise LeaseLost(f"night {night.id} was given to another planner (lease {night.lease} is over)")
 
 
+def adopt_proofs(connection: Connection) -> None:
+    """Take over the proofs of nights that a worker of an earlier release has planned, which had them on the night."""
+    connection.execute(
+        text("""
+        INSERT INTO proofs (merchant_id, batch_id, sample_id, why, price, state, until)
+        SELECT merchant_id, batch_id, proof_batch_id, coalesce(plan ->> 'proof', ''), plan, 'waiting', proof_until
+        FROM nights n WHERE settled_at IS NULL AND proof = 'waiting' AND batch_id IS NOT NULL
+        ON CONFLICT DO NOTHING
+        """)
+    )
+
+
 def get_night(connection: Connection, merchant: int, night_id: int) -> Night:
     """Return a merchant's night. Raises NotFound."""
     row = connection.execute(

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from shared import batches, chunks
 from shared.broker import Broker
-from shared.catalog.nights import Night, give_up, lease_night, open_slots, unsettled_nights
+from shared.catalog.nights import Night, adopt_proofs, give_up, lease_night, open_slots, unsettled_nights
 from shared.catalog.planning import plan_night
 from shared.catalog.publishing import settle
 from shared.database import transaction
@@ -46,7 +46,9 @@ def tick(engine: Engine, broker: Broker, settings: Settings, now: datetime) -> T
         unsettled = unsettled_nights(connection)
     settled = sum(end_night(engine, night, now) for night in unsettled)
     with transaction(engine) as connection:
-        approved = approve_overdue(connection, now)
+        adopt_proofs(connection)
+    approved = approve_overdue(engine, now)
+    with transaction(engine) as connection:
         begun = open_slots(connection, now)
         give_up(connection, now)
     planned = plan_waiting(engine, settings, now)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Engine, Row, text
 
 from shared import audit, batches, chunks
 from shared.batches import Batch
+from shared.database import transaction
 from shared.errors import Conflict, NotFound
 from shared.estimate import Estimate, Rate, estimate
 from shared.look import Look
@@ -22,14 +24,6 @@ from shared.settings import Settings
 
 BY_RULE = "rule"
 """Who approves a proof for which nobody came in time."""
-
-ASKED = "it was asked for"
-
-LOOKS_AT_FIRST = 64
-"""Ordinals in which all looks of a batch are, since the jobs of a row follow each other."""
-
-BATCHES_REMEMBERED = 100
-"""Batches in which a look is looked for before it counts as new."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +38,7 @@ class Proof:
     batch_id: UUID
     name: str
     sample_id: UUID | None
+    asked: bool
     why: str
     price: Mapping[str, Any] | None
     state: str
@@ -71,7 +66,8 @@ class Reason:
 
 
 _SELECT = """
-SELECT p.id, p.merchant_id, p.batch_id, b.name, p.sample_id, p.why, p.price, p.state, p.until, p.judged_by, p.made_at
+SELECT p.id, p.merchant_id, p.batch_id, b.name, p.sample_id, p.asked, p.why, p.price, p.state, p.until, p.judged_by,
+       p.made_at
 FROM proofs p JOIN batches b ON b.id = p.batch_id
 """
 
@@ -80,8 +76,8 @@ def wait_for_input(connection: Connection, batch: Batch, *, asked: bool) -> None
     """Pause a batch whose first row is still to come, until ``decide`` knows whether it is to be proved."""
     batches.set_paused(connection, batch, paused=True)
     connection.execute(
-        text("INSERT INTO proofs (merchant_id, batch_id, state, why) VALUES (:merchant, :batch, 'undecided', :why)"),
-        {"merchant": batch.merchant_id, "batch": batch.id, "why": ASKED if asked else ""},
+        text("INSERT INTO proofs (merchant_id, batch_id, asked) VALUES (:merchant, :batch, :asked)"),
+        {"merchant": batch.merchant_id, "batch": batch.id, "asked": asked},
     )
 
 
@@ -102,10 +98,11 @@ def decide(connection: Connection, batch: Batch, given: Circumstances) -> Proof 
     if found is None or found.state != "undecided":
         return found
     images = batch.total - batch.done
-    why = _why(connection, batch, images, given.rules, asked=found.why == ASKED)
+    why = _why(connection, batch, images, given.rules, asked=found.asked)
     if why is None:
         connection.execute(text("DELETE FROM proofs WHERE id = :id"), {"id": found.id})
         connection.execute(text("UPDATE batches SET paused = false WHERE id = :id"), {"id": batch.id})
+        remember_looks(connection, batch.merchant_id, _looks(connection, batch.id))
         return None
     minutes = given.rules.go_on_minutes if given.rules else None
     until = None if minutes is None else given.now + timedelta(minutes=minutes)
@@ -118,7 +115,7 @@ def _why(connection: Connection, batch: Batch, images: int, rules: ProofRules | 
     if batch.state != "running" or images <= PROOF_IMAGES:
         return None
     if asked:
-        return ASKED
+        return "it was asked for"
     if rules is not None and rules.above is not None and images > rules.above:
         return f"there are more than {rules.above} images"
     if rules is not None and rules.new_looks and (new := _new_look(connection, batch)) is not None:
@@ -127,24 +124,32 @@ def _why(connection: Connection, batch: Batch, images: int, rules: ProofRules | 
 
 
 def _new_look(connection: Connection, batch: Batch) -> Look | None:
-    """Return a look of a batch's that none of the merchant's last batches made anything in, previews left out."""
+    """Return a look of a batch's in which none of the merchant's batches went ahead yet, if there is one."""
     found = connection.execute(
         text("""
-        SELECT j.look FROM jobs j WHERE j.batch_id = :batch AND j.ordinal < :first AND j.look NOT IN (
-            SELECT o.look FROM (
-                SELECT id FROM batches WHERE merchant_id = :merchant AND queue <> 'preview' AND succeeded > 0
-                ORDER BY id DESC LIMIT :batches) known
-            JOIN jobs o ON o.batch_id = known.id AND o.ordinal < :first)
-        ORDER BY j.ordinal LIMIT 1
+        SELECT look FROM (SELECT DISTINCT look FROM jobs WHERE batch_id = :batch AND state = 'queued') mine
+        WHERE look NOT IN (SELECT look FROM known_looks WHERE merchant_id = :merchant) ORDER BY look LIMIT 1
         """),
-        {
-            "batch": batch.id,
-            "merchant": batch.merchant_id,
-            "first": LOOKS_AT_FIRST,
-            "batches": BATCHES_REMEMBERED,
-        },
+        {"batch": batch.id, "merchant": batch.merchant_id},
     ).scalar_one_or_none()
     return None if found is None else Look.from_json(found)
+
+
+def _looks(connection: Connection, batch_id: UUID) -> list[Look]:
+    found = connection.execute(text("SELECT DISTINCT look FROM jobs WHERE batch_id = :batch"), {"batch": batch_id})
+    return [Look.from_json(look) for look in found.scalars()]
+
+
+def remember_looks(connection: Connection, merchant: int, looks: Iterable[Look]) -> None:
+    """Have looks in which a batch goes ahead be new no more."""
+    connection.execute(
+        text("""
+        INSERT INTO known_looks
+        SELECT DISTINCT CAST(:merchant AS bigint), look FROM jsonb_array_elements(CAST(:looks AS jsonb)) look
+        ON CONFLICT DO NOTHING
+        """),
+        {"merchant": merchant, "looks": json.dumps([look.to_json() for look in looks])},
+    )
 
 
 def hold(connection: Connection, batch: Batch, reason: Reason, settings: Settings, category: str | None) -> Proof:
@@ -214,7 +219,10 @@ def approve(connection: Connection, proof: Proof, who: str) -> None:
 
     If a night's window is over meanwhile, its images are the first of the next, which then needs no proof of them.
     """
+    # As everywhere: the batch before its proof.
+    connection.execute(text("SELECT 1 FROM batches WHERE id = :batch FOR UPDATE"), {"batch": proof.batch_id})
     _judge(connection, proof, "approved", who)
+    remember_looks(connection, proof.merchant_id, _looks(connection, proof.batch_id))
     connection.execute(
         text("""
         UPDATE batches b SET paused = false WHERE id = :batch AND state = 'running'
@@ -250,17 +258,24 @@ def _judge(connection: Connection, proof: Proof, verdict: str, who: str) -> None
     audit.record(connection, who, f"proof {verdict}", proof.merchant_id, {"proof": proof.id, "batch": proof.batch_id})
 
 
-def approve_overdue(connection: Connection, now: datetime) -> int:
-    """Approve the proofs whose rule says so, once there is a picture to be seen; return how many."""
-    rows = connection.execute(
-        text(f"""
-        {_SELECT} JOIN batches s ON s.id = p.sample_id
-        WHERE p.state = 'waiting' AND p.until <= :now AND b.state <> 'cancelled'
-          AND s.finished_at IS NOT NULL AND s.succeeded > 0
-        ORDER BY p.id
-        """),
-        {"now": now},
-    ).all()
+def approve_overdue(engine: Engine, now: datetime) -> int:
+    """Approve the proofs whose rule says so, once there is a picture to be seen; return how many.
+
+    Each in a transaction of its own: somebody may judge one of them at this moment.
+    """
+    with transaction(engine) as connection:
+        rows = connection.execute(
+            text(f"""
+            {_SELECT} JOIN batches s ON s.id = p.sample_id
+            WHERE p.state = 'waiting' AND p.until <= :now AND b.state <> 'cancelled'
+              AND s.finished_at IS NOT NULL AND s.succeeded > 0
+            ORDER BY p.id
+            """),
+            {"now": now},
+        ).all()
+    approved = 0
     for row in rows:
-        approve(connection, Proof.from_row(row), BY_RULE)
-    return len(rows)
+        with suppress(Conflict), transaction(engine) as connection:
+            approve(connection, Proof.from_row(row), BY_RULE)
+            approved += 1
+    return approved

@@ -17,7 +17,7 @@ class ProofRules:
     """Which uploads are proved first. None: no limit, or never.
 
     ``above``          those of more images.
-    ``new_looks``      those in a look that none of the merchant's batches had.
+    ``new_looks``      those with a look in which none of the merchant's batches went ahead, also of a single row.
     ``go_on_minutes``  so long a proof waits for somebody before the batch goes on without.
     """
 

@@ -5,7 +5,18 @@ from shared.tables.merchants import api_keys, audit, merchants, source_copies
 from shared.tables.models import canaries, model_versions, promotions, style_rows, styles, verdicts
 from shared.tables.schema import QUEUES, metadata
 from shared.tables.training import training_photos, training_runs, training_schedules
-from shared.tables.work import batches, chunks, fair_shares, job_renditions, jobs, proofs, renditions, reviews, workers
+from shared.tables.work import (
+    batches,
+    chunks,
+    fair_shares,
+    job_renditions,
+    jobs,
+    known_looks,
+    proofs,
+    renditions,
+    reviews,
+    workers,
+)
 
 __all__ = [
     "QUEUES",
@@ -19,6 +30,7 @@ __all__ = [
     "fair_shares",
     "job_renditions",
     "jobs",
+    "known_looks",
     "merchants",
     "metadata",
     "model_versions",

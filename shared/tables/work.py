@@ -172,7 +172,9 @@ proofs = Table(
     Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
     Column("batch_id", Uuid, nullable=False),
     Column("sample_id", ForeignKey("batches.id", ondelete="SET NULL")),
-    Column("why", Text, nullable=False),
+    # Whether the upload itself asked for it.
+    Column("asked", Boolean, nullable=False, server_default=text("false")),
+    Column("why", Text, nullable=False, server_default=text("''")),
     # What all of the batch takes, see Estimate.
     Column("price", JSONB),
     Column("state", Text, nullable=False, server_default=text("'undecided'")),
@@ -186,6 +188,14 @@ proofs = Table(
     ),
     Index("ix_proofs_waiting", "merchant_id", "id", postgresql_where=text("state = 'waiting'")),
     Index("ix_proofs_sample_id", "sample_id"),
+)
+
+# Looks in which a batch of the merchant's went ahead: others are new.
+known_looks = Table(
+    "known_looks",
+    metadata,
+    Column("merchant_id", ForeignKey("merchants.id"), primary_key=True),
+    Column("look", JSONB, primary_key=True),
 )
 
 # Images whose renditions a gate holds back from the catalogue.

@@ -138,6 +138,7 @@ def test_schedules_are_rows_that_commands_change(session: Session, atelier: Comm
     assert [(one["merchant"], one["stale"]) for one in printed(atelier("nightly", "--all", "--dry-run", "--json"))] == [
         ("local", 0)
     ]
+    assert atelier("nightly", "--all", "-m", "local").exception is not None
     for pause, paused in (("pause", True), ("resume", False)):
         for whose in ((), ("--all",)):
             printed(atelier("schedules", pause, *whose, "--json"))
