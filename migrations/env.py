@@ -1,4 +1,7 @@
-"""Alembic's entry: runs on the connection it is given, or on ATELIER_DATABASE_URL."""
+"""Alembic's entry: runs on the connection it is given, in its transaction, or on ATELIER_DATABASE_URL.
+
+There each revision is a transaction of its own: a table that one locks is not kept from others during the next.
+"""
 
 from alembic import context
 from sqlalchemy import Connection
@@ -10,7 +13,9 @@ from shared.tables import metadata
 
 
 def migrate(connection: Connection) -> None:
-    context.configure(connection=connection, target_metadata=metadata, compare_server_default=False)
+    context.configure(
+        connection=connection, target_metadata=metadata, compare_server_default=False, transaction_per_migration=True
+    )
     with context.begin_transaction():
         context.run_migrations()
 
@@ -22,5 +27,5 @@ else:
     url = load_settings().database_url
     if url is None:
         raise UsageError("set ATELIER_DATABASE_URL, or use `atelier db upgrade`, which also knows embedded mode")
-    with make_engine(url.get_secret_value()).begin() as own:
+    with make_engine(url.get_secret_value()).connect() as own:
         migrate(own)

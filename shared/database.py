@@ -144,11 +144,10 @@ def lock(connection: Connection, which: Lock, key: int = 0) -> None:
     )
 
 
-def try_lock(connection: Connection, which: Lock) -> bool:
-    """Take an advisory lock if it is free; False if another holds it."""
-    found = connection.execute(
-        text(f"SELECT pg_try_advisory_xact_lock(:which, 0), {STANDSTILL}"), {"which": which.value}
-    )
+def try_lock(connection: Connection, which: Lock, key: int = 0, *, shared: bool = False) -> bool:
+    """Take an advisory lock if it is free; False if another holds it. Those who take it ``shared`` hold it together."""
+    take = "pg_try_advisory_xact_lock_shared" if shared else "pg_try_advisory_xact_lock"
+    found = connection.execute(text(f"SELECT {take}(:which, :key), {STANDSTILL}"), {"which": which.value, "key": key})
     return bool(found.scalar_one())
 
 
@@ -170,18 +169,25 @@ def end_idle_transactions(engine: Engine, seconds: float) -> None:
 
 
 def upgrade(engine: Engine) -> list[str]:
-    """Bring the tables to the newest revision; return the revisions applied, oldest first."""
+    """Bring the tables to the newest revision; return the revisions applied here, oldest first.
+
+    Each has a transaction of its own, so that no table is kept from others while another is changed. Where one
+    fails, those before it stay, and the next call goes on from there. Of calls at once each takes what comes next.
+    """
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    with transaction(engine) as connection:
-        lock(connection, Lock.INSTALL)
-        before = MigrationContext.configure(connection).get_current_heads()
-        script = ScriptDirectory.from_config(config)
-        pending = [r.revision for r in script.iterate_revisions("head", before or "base")][::-1]
-        if pending:
+    script = ScriptDirectory.from_config(config)
+    applied: list[str] = []
+    while True:
+        with transaction(engine) as connection:
+            lock(connection, Lock.INSTALL)
+            before = MigrationContext.configure(connection).get_current_heads()
+            pending = [one.revision for one in script.iterate_revisions("head", before or "base")]
+            if not pending:
+                return applied
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-    return pending
+            command.upgrade(config, pending[-1])
+        applied.append(pending[-1])
 
 
 def needs_upgrade(engine: Engine) -> bool:

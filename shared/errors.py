@@ -100,9 +100,10 @@ class ImageTooLarge(ImageError):
 
 
 class SourceRefused(ImageError):
-    """A source that does not exist or may not be read."""
+    """A source that does not exist or may not be read. ``sent`` is how many bytes its host had sent by then."""
 
     code = "source_refused"
+    sent = 0
 
 
 class Conflict(AtelierError):
@@ -146,10 +147,11 @@ class SourceUnavailable(Unavailable):
     """A source host does not answer at present: its jobs are put back with backoff.
 
     ``wait_seconds`` is how long at least. ``counts`` is False where the host is well and only wants time,
-    or is busy with us: that is no failed attempt.
+    or is busy with us: that is no failed attempt. ``sent`` is how many bytes it had sent by then.
     """
 
     code = "source_unavailable"
+    sent = 0
 
     def __init__(self, message: str, *, wait_seconds: float = 0.0, counts: bool = True) -> None:
         super().__init__(message)

@@ -25,8 +25,9 @@ log = structlog.get_logger()
 def check_sources(engine: Engine, sources: Sources, metrics: Metrics, now: datetime) -> Counter[str]:
     """Ask about what is due, page by page, for some seconds; return how many images there were of each outcome.
 
-    A page takes as long as its slowest host, which has ``SEE_SECONDS``. Raises Unavailable where our own services fail;
-    what was taken is due again when its lease is over.
+    A page takes as long as its slowest host, which has ``SEE_SECONDS``. It ends where a page cannot be written down
+    because of an import. Raises Unavailable where our own services fail. What was taken is due again when its lease is
+    over.
     """
     ends = time.monotonic() + CHECKING_SECONDS
     done: Counter[str] = Counter()
@@ -36,9 +37,14 @@ def check_sources(engine: Engine, sources: Sources, metrics: Metrics, now: datet
                 page = take_page(connection, now)
             if page is None:
                 break
+            if not page.sources:
+                continue
             found = _ask(pool, sources, page)
             with transaction(engine, merchant=page.merchant_id) as connection:
                 changed = record_findings(connection, page, found, now)
+            if changed is None:
+                log.info("checks_given_up", merchant=page.merchant_id, images=len(found))
+                break
             outcomes = _outcomes(found, changed)
             metrics.checked(outcomes, sum(one.bytes for one in found.values()))
             done += outcomes
@@ -57,9 +63,10 @@ def _finding(sources: Sources, merchant: int, url: str) -> Finding:
         seen = sources.see(merchant, url)
         return Finding(sha256=seen.sha256, bytes=seen.bytes)
     except SourceRefused as error:
-        return Finding(gone=error.code == "image_not_found")
+        return Finding(gone=error.code == "image_not_found", bytes=error.sent)
     except SourceUnavailable as error:
-        return Finding(unanswered=timedelta(seconds=error.wait_seconds))
+        wait = timedelta(seconds=error.wait_seconds)
+        return Finding(bytes=error.sent, unanswered=wait, asked=error.counts)
     except Conflict:  # the merchant is being erased
         return Finding()
     except Unavailable:
@@ -75,7 +82,7 @@ def _outcomes(found: dict[int, Finding], changed: int) -> Counter[str]:
         if one.sha256 is not None:
             outcomes["same"] += 1
         elif one.unanswered is not None:
-            outcomes["unanswered"] += 1
+            outcomes["unanswered" if one.asked else "unasked"] += 1
         else:
             outcomes["gone" if one.gone else "refused"] += 1
     return +outcomes

@@ -19,7 +19,7 @@ from workers.lanes import Paint
 STAGES = ("fetch", "look_up", "decode", "prepare", "wait", "paint", "compose", "measure", "encode", "put", "finish")
 """Of an image; ``wait`` is for a lane, ``paint`` is of a minibatch, ``look_up`` and ``finish`` are of a page."""
 
-FINDINGS = ("same", "changed", "gone", "refused", "unanswered")
+FINDINGS = ("same", "changed", "gone", "refused", "unanswered", "unasked")
 """What a check may find."""
 
 SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)

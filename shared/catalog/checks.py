@@ -19,7 +19,7 @@ from sqlalchemy import Connection, text
 
 from shared.catalog.digests import digest
 from shared.catalog.schedules import NightRules, find_schedule
-from shared.database import Lock, lock
+from shared.database import Lock, try_lock
 from shared.recordset import recordset
 
 PAGE = 8
@@ -30,6 +30,9 @@ EVERY = timedelta(days=1)
 
 AGAIN = timedelta(hours=1)
 """Until the next check of an image whose host did not answer."""
+
+SOON = timedelta(minutes=10)
+"""Until the next check of an image whose host was not asked, since we are busy with it or it wants to rest."""
 
 LEASE = timedelta(minutes=10)
 """Asking a page takes seconds; whoever takes longer than this is dead."""
@@ -42,7 +45,7 @@ BYTES_OF_A_CHECK = 2**16
 which is a download, are asked about more rarely the larger they are."""
 
 UNANSWERED = 10
-"""A check that nobody answers counts as so many: it takes its time, which is not to be that of other merchants."""
+"""A check that nobody answers counts as so many at least: it takes its time, which is not to be other merchants'."""
 
 WEB = "removed_at IS NULL AND source ILIKE 'http%'"
 CHECKED = f"{WEB} AND styled_content = content"
@@ -67,29 +70,34 @@ class Page:
 class Finding:
     """What a source gives: bytes with this SHA-256, or None: nothing, since it is ``gone``, refused or out of reach.
 
-    ``bytes`` is how many its host sent, ``unanswered`` the time for which it is left alone where it did not answer.
+    ``bytes`` is how many its host sent, ``unanswered`` the time for which it is left alone where it did not answer, or
+    was not ``asked``: it had other requests of ours in hand, or had said to be left alone.
     """
 
     sha256: str | None = None
     gone: bool = False
     bytes: int = 0
     unanswered: timedelta | None = None
+    asked: bool = True
 
     @property
     def cost(self) -> int:
         """As how many checks it counts."""
-        return 1 + self.bytes // BYTES_OF_A_CHECK if self.unanswered is None else UNANSWERED
+        return max(1 + self.bytes // BYTES_OF_A_CHECK, UNANSWERED if self.asked and self.unanswered is not None else 1)
 
     @property
     def wait(self) -> timedelta:
         """Until the next check."""
-        return EVERY if self.unanswered is None else max(AGAIN, self.unanswered)
+        if self.unanswered is None:
+            return EVERY
+        return max(AGAIN if self.asked else SOON, self.unanswered)
 
 
 def take_page(connection: Connection, now: datetime) -> Page | None:
     """Take images that are due, of the merchant whose budget has waited longest; None where none is due.
 
-    Merchants whose schedule rests, or who have none, are left alone.
+    Merchants whose schedule rests, or who have none, are left alone. The page of one whose catalogue is being imported,
+    planned or published is empty: nobody could write down what is found.
     """
     row = connection.execute(
         text(f"""
@@ -108,6 +116,7 @@ def take_page(connection: Connection, now: datetime) -> Page | None:
     interval = timedelta(days=1) / NightRules.from_json(row.rules).checks
     spent = max(row.checks_until or now - ARREARS, now - ARREARS)
     lease = now + LEASE
+    free = try_lock(connection, Lock.CATALOG, row.merchant_id, shared=True)
     taken = connection.execute(
         text(f"""
         UPDATE catalog_images i SET check_at = :lease
@@ -120,23 +129,26 @@ def take_page(connection: Connection, now: datetime) -> Page | None:
             "merchant": row.merchant_id,
             "now": now,
             "lease": lease,
-            "most": min(PAGE, math.ceil((now - spent) / interval)),
+            "most": min(PAGE, math.ceil((now - spent) / interval)) if free else 0,
         },
     ).all()
-    until = spent + (len(taken) or PAGE) * interval  # where somebody has them all locked, it is another's turn
+    until = spent + len(taken) * interval if taken else now  # where others have them in hand, it is another's turn
     connection.execute(
         text("UPDATE schedules SET checks_until = :until WHERE id = :id"), {"id": row.id, "until": until}
     )
     return Page(row.id, row.merchant_id, interval, lease, {one.id: one.source for one in taken})
 
 
-def record_findings(connection: Connection, page: Page, findings: Mapping[int, Finding], now: datetime) -> int:
+def record_findings(connection: Connection, page: Page, findings: Mapping[int, Finding], now: datetime) -> int | None:
     """Write what was found of a page's images; return of how many the next night is to style another picture.
 
     What is not the picture that was styled gives its image another content. What somebody else has taken since, or
-    has been styled, stays as it is.
+    has been styled, stays as it is. None where the catalogue is being imported, planned or published, which is not
+    waited for, since it may take minutes: the page is due again when its lease is over.
     """
-    lock(connection, Lock.CATALOG, page.merchant_id)  # an import, or a plan, takes rows in orders of their own
+    _charge(connection, page, findings, now)
+    if not try_lock(connection, Lock.CATALOG, page.merchant_id, shared=True):  # pages of others have other images
+        return None
     values = {"merchant": page.merchant_id, "now": now, "lease": page.lease, "found": _recordset(findings, now)}
     found = """json_to_recordset(CAST(:found AS json))
         AS n (id bigint, seen uuid, content uuid, again uuid, gone bool, check_at timestamptz)
@@ -161,12 +173,24 @@ def record_findings(connection: Connection, page: Page, findings: Mapping[int, F
         """),
         values,
     )
-    if more := sum(one.cost - 1 for one in findings.values()):
-        connection.execute(
-            text("UPDATE schedules SET checks_until = checks_until + :more WHERE id = :id"),
-            {"id": page.schedule_id, "more": more * page.interval},
-        )
     return changed
+
+
+def _charge(connection: Connection, page: Page, findings: Mapping[int, Finding], now: datetime) -> None:
+    """Spend what findings cost beyond one check each.
+
+    Where a host was not asked, the page took its time in vain and cost little: of the others' turns all come first.
+    """
+    more = sum(one.cost - 1 for one in findings.values()) * page.interval
+    least = None if all(one.asked for one in findings.values()) else now
+    if more or least:
+        connection.execute(
+            text("""
+            UPDATE schedules SET checks_until = greatest(checks_until + :more, CAST(:least AS timestamptz))
+            WHERE id = :id
+            """),
+            {"id": page.schedule_id, "more": more, "least": least},
+        )
 
 
 def _recordset(findings: Mapping[int, Finding], now: datetime) -> str:

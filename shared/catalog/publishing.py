@@ -3,6 +3,9 @@
 Every move of the pointer is a row, so that an image, a collection or a night can go back, at once, to what was
 shown before, and everybody sees who moved it. A revert changes what is shown and nothing of what is known to be
 made: the next night does not undo it, the next change of the photo or its look does.
+
+Whatever writes many images of a catalogue does so one after the other, as imports and plans do: each takes rows in an
+order of its own, and two at once would wait for each other.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from sqlalchemy import Connection, text
 
 from shared.catalog.checks import EVERY
 from shared.catalog.nights import Night
+from shared.database import Lock, lock
 from shared.errors import NotFound
 
 PLANNER = "nightly"
@@ -29,6 +33,7 @@ def settle(connection: Connection, night: Night, now: datetime) -> int:
     Returns how many images show another rendition now. What failed for a passing reason, or was cancelled, is still
     stale and goes first next night.
     """
+    lock(connection, Lock.CATALOG, night.merchant_id)
     first = connection.execute(
         text("UPDATE nights SET settled_at = clock_timestamp() WHERE id = :id AND settled_at IS NULL"), {"id": night.id}
     )
@@ -63,6 +68,7 @@ def publish(connection: Connection, merchant: int, batch_id: UUID, who: str, *, 
     With ``ordinal`` only that image, and not if something newer has been made of it. What a gate holds back is left
     out until it is approved.
     """
+    lock(connection, Lock.CATALOG, merchant)
     known = connection.execute(
         text("SELECT 1 FROM nights WHERE batch_id = :batch AND merchant_id = :merchant"),
         {"batch": batch_id, "merchant": merchant},
@@ -120,6 +126,7 @@ def revert(connection: Connection, merchant: int, which: Which, who: str) -> int
 
     Of a batch only those are reverted that still show what it made.
     """
+    lock(connection, Lock.CATALOG, merchant)
     return connection.execute(
         text("""
         WITH shown AS (

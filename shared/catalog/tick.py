@@ -5,11 +5,13 @@ Each step is a transaction of its own and takes the moment from the caller, so t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from shared import batches, chunks
 from shared.broker import Broker
@@ -18,7 +20,7 @@ from shared.catalog.planning import plan_night
 from shared.catalog.publishing import settle
 from shared.database import transaction
 from shared.dispatch import dispatch
-from shared.errors import BrokerUnavailable, LeaseLost
+from shared.errors import BrokerUnavailable, DatabaseUnavailable, LeaseLost
 from shared.proofs.proof import approve_overdue
 from shared.settings import Settings
 
@@ -44,7 +46,7 @@ def tick(engine: Engine, broker: Broker, settings: Settings, now: datetime) -> T
     """
     with transaction(engine) as connection:
         unsettled = unsettled_nights(connection)
-    settled = sum(end_night(engine, night, now) for night in unsettled)
+    settled = end_nights(engine, unsettled, now)
     with transaction(engine) as connection:
         adopt_proofs(connection)
     approved = approve_overdue(engine, now)
@@ -55,6 +57,20 @@ def tick(engine: Engine, broker: Broker, settings: Settings, now: datetime) -> T
     if planned or approved:
         tell_workers(engine, broker)
     return Ticked(settled, begun, planned)
+
+
+def end_nights(engine: Engine, nights: Sequence[Night], now: datetime) -> int:
+    """End what can be ended of these nights; return how many were.
+
+    One that fails is tried again by the next tick, and none of the others, nor what comes after them, waits for it.
+    """
+    ended = 0
+    for night in nights:
+        try:
+            ended += end_night(engine, night, now)
+        except (DatabaseUnavailable, DBAPIError) as error:
+            log.warning("night_not_settled", night=night.id, merchant=night.merchant_id, error=str(error))
+    return ended
 
 
 def end_night(engine: Engine, night: Night, now: datetime) -> bool:

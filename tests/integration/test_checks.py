@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
@@ -12,6 +13,7 @@ from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_network
 from itertools import groupby
 from pathlib import Path
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -25,11 +27,22 @@ from producer.catalog_import import import_catalog
 from producer.manifest import open_manifest
 from shared import erasure
 from shared.catalog import checks, schedules
-from shared.catalog.checks import AGAIN, ARREARS, EVERY, LEASE, PAGE, Finding, find_round, record_findings, take_page
+from shared.catalog.checks import (
+    AGAIN,
+    ARREARS,
+    EVERY,
+    LEASE,
+    PAGE,
+    SOON,
+    Finding,
+    find_round,
+    record_findings,
+    take_page,
+)
 from shared.catalog.feed import Imported
 from shared.catalog.schedules import NightRules
 from shared.chunks import Claim
-from shared.database import transaction
+from shared.database import Lock, lock, transaction
 from shared.errors import Conflict, UsageError
 from shared.jobs import Job
 from shared.outcomes import Succeeded
@@ -242,6 +255,80 @@ def test_what_hosts_send_takes_its_share_of_the_budget(open_shop: Open, pictures
         pictures.put(f"/{sku}", bytes(3 * checks.BYTES_OF_A_CHECK))
     shop.now += EVERY
     assert sum(shop.check(timedelta(minutes=10)).total() for _ in range(72)) == 3
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\n" + bytes(1_200_000), "refused"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + bytes(990_000), "unanswered"),
+    ],
+    ids=["too large", "broken off"],
+)
+def test_what_is_sent_in_vain_takes_its_share_of_the_budget_too(
+    open_shop: Open, pictures: Pictures, said: bytes, outcome: str
+) -> None:
+    shop = open_shop("a")
+    pictures.host.answers["/a"] = said
+    shop.now += EVERY
+    assert shop.check() == {outcome: 1}
+    spent = shop.column("checks_until", "schedules")[0] - (shop.now - ARREARS)
+    assert spent >= (1 + 990_000 // checks.BYTES_OF_A_CHECK) * EVERY / NightRules().checks
+    assert shop.metrics.registry.get_sample_value("atelier_check_bytes_total") >= 990_000
+
+
+def test_a_host_that_is_busy_with_our_own_night_is_asked_soon_after_and_others_before(
+    open_shop: Open, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "UNANSWERED", 10**6)
+    monkeypatch.setattr("workers.sources.SEE_SECONDS", 0.2)
+    shop, begun, go_on = open_shop("a"), Barrier(5), Event()
+
+    def slow(handler: BaseHTTPRequestHandler) -> None:
+        begun.wait()
+        go_on.wait()
+        handler.wfile.write(answer(200, body=b"a"))
+
+    pictures.host.answers["/slow"] = slow
+    shop.now += EVERY
+    with ThreadPoolExecutor(4) as night:
+        for _ in range(4):
+            night.submit(shop.sources.fetch, shop.id, pictures.host.url("/slow"))
+        begun.wait()
+        assert shop.check() == {"unasked": 1}
+        go_on.set()
+    assert shop.column("checks_until", "schedules") == [shop.now]
+    assert shop.check(SOON) == {"same": 1}
+
+
+def test_an_import_is_not_waited_for_and_others_are_checked_meanwhile(open_shop: Open, pictures: Pictures) -> None:
+    shop, other = open_shop("a", name="importing"), open_shop("b", name="other")
+    shop.now += EVERY
+    pictures.host.requests.clear()
+    with transaction(shop.session.engine) as importing:
+        lock(importing, Lock.CATALOG, shop.id)
+        assert shop.check() == {"same": 1}
+        assert pictures.host.paths() == ["/b"]
+    assert shop.check() == {"same": 1}
+    assert other.live_a_night()["images"] == 0
+
+
+def test_what_is_found_while_an_import_begins_is_given_up_and_asked_again(open_shop: Open, pictures: Pictures) -> None:
+    shop = open_shop("a")
+    mine = shop.id
+    shop.now += EVERY
+    with ExitStack() as importing:
+
+        def late(handler: BaseHTTPRequestHandler) -> None:
+            connection = importing.enter_context(transaction(shop.session.engine))
+            lock(connection, Lock.CATALOG, mine)
+            handler.wfile.write(answer(200, body=b"another"))
+
+        pictures.host.answers["/a"] = late
+        assert shop.check() == {}
+    pictures.put("/a", b"another")
+    assert shop.check() == {}
+    assert shop.check(LEASE) == {"changed": 1}
 
 
 def test_two_workers_never_ask_about_the_same_image(open_shop: Open, pictures: Pictures) -> None:

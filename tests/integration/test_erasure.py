@@ -12,6 +12,7 @@ import pytest
 from atelier_command import Command, command_over, printed
 from filled import add_catalog, add_finished, add_waiting
 from sqlalchemy import text
+from waiting import wait_for_a_lock
 
 from shared import audit, batches, chunks, erasure, merchants
 from shared.belongings import PREFIXES, belongings, count_rows, own_objects
@@ -166,16 +167,6 @@ def test_a_submission_that_was_quicker_by_a_moment_is_seen(session: Session) -> 
         wait_for_a_lock(session)
     erasing.join()
     assert "1 batches of the merchant run" in str(result[0])
-
-
-def wait_for_a_lock(session: Session) -> None:
-    """Wait until somebody waits."""
-    with session.engine.connect() as connection:
-        waiting = text("""
-            SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
-        """)
-        while not connection.execute(waiting).scalar_one():
-            connection.rollback()
 
 
 @pytest.fixture

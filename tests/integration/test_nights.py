@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from shop import EVENING, Shop
 from sqlalchemy import text
+from waiting import wait_for_a_lock
 
 from shared.catalog import planning, schedules
 from shared.catalog.nights import begin_now, lease_night
@@ -16,7 +18,7 @@ from shared.catalog.planning import plan_night
 from shared.catalog.publishing import history, publish
 from shared.catalog.schedules import NightRules
 from shared.catalog.tick import tick
-from shared.database import transaction
+from shared.database import Lock, lock, transaction
 from shared.errors import LeaseLost, UsageError
 from shared.proofs.proof import approve, proof_of, reject
 from shared.scope import scope
@@ -361,3 +363,65 @@ def test_a_night_that_does_not_publish_shows_nothing_until_it_is_told_to(shop: S
         assert publish(connection, mine, shop.night.batch_id, "admin") == 2
         assert publish(connection, mine, shop.night.batch_id, "admin") == 0
     assert None not in shop.shown().values()
+
+
+def publish_the_first(shop: Shop) -> int:
+    with scope(shop.session.engine, "shop") as (connection, mine):
+        return publish(connection, mine, shop.nights()[-1].batch_id, "admin")
+
+
+@pytest.mark.parametrize(
+    "move",
+    [lambda shop: shop.sleep(timedelta(hours=2)), publish_the_first, lambda shop: shop.revert(collection="summer")],
+    ids=["settle", "publish", "revert"],
+)
+def test_what_moves_many_images_waits_for_an_import_and_neither_dies(shop: Shop, move: Callable[[Shop], int]) -> None:
+    shop.schedule()
+    shop.look("pastel", "collection=summer")
+    for night in "123":
+        shop.feed({sku: f"{content},summer" for sku, content in skus(9, night).items()}, columns="hash,collection")
+        if night != "3":
+            shop.live_a_night()
+    shop.sleep(shop.now.replace(hour=1) + timedelta(days=1))
+    shop.style()
+    before, mine = shop.shown(), shop.id
+    with ThreadPoolExecutor() as pool:
+        with transaction(shop.session.engine) as connection:
+            lock(connection, Lock.CATALOG, mine)
+            connection.execute(text("UPDATE catalog_images SET image = image WHERE sku = 'N4'"))
+            moving = pool.submit(move, shop)
+            wait_for_a_lock(shop.session)
+            connection.execute(text("UPDATE catalog_images SET image = image"))
+        moving.result()
+    assert all(before[sku] != shown for sku, shown in shop.shown().items())
+
+
+def test_a_night_that_cannot_be_settled_keeps_nobody_elses_from_it_and_is_settled_later(
+    session: Session, tmp_path: Path
+) -> None:
+    troubled, other = Shop(session, tmp_path, "troubled"), Shop(session, tmp_path, "other")
+    for shop in (troubled, other):
+        shop.look("udnie")
+        shop.schedule()
+        shop.feed(skus(2))
+    troubled.sleep(EVENING + timedelta(hours=5))
+    for shop in (troubled, other):
+        shop.style()
+    with transaction(session.engine) as connection:
+        connection.execute(
+            text(f"""
+            CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql
+                AS $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = 'deadlock_detected'; END $$;
+            CREATE TRIGGER fail BEFORE UPDATE ON catalog_images FOR EACH ROW
+                WHEN (NEW.merchant_id = {troubled.id}) EXECUTE FUNCTION fail();
+            """)
+        )
+    troubled.sleep(timedelta(minutes=1))
+    assert (troubled.night.settled_at, set(troubled.shown().values())) == (None, {None})
+    assert other.night.settled_at is not None
+    assert None not in other.shown().values()
+    with transaction(session.engine) as connection:
+        connection.execute(text("DROP TRIGGER fail ON catalog_images"))
+    troubled.sleep(timedelta(minutes=1))
+    assert troubled.night.settled_at is not None
+    assert None not in troubled.shown().values()

@@ -13,6 +13,7 @@ from filled import add_finished, add_waiting
 from recount import assert_nothing_lost
 from sqlalchemy import text
 from typer.testing import CliRunner
+from waiting import wait_for_a_lock
 
 from shared import chunks, prune, renditions
 from shared.batches import get_batch
@@ -187,16 +188,6 @@ def reused_batch(session: Session) -> tuple[chunks.Claim, Succeeded]:
         assert renditions.find_renditions(connection, old.merchant_id, [key])
     let_days_pass(session, old.id)
     return claim, Succeeded(0, [key], [])
-
-
-def wait_for_a_lock(session: Session) -> None:
-    """Wait until somebody waits."""
-    with session.engine.connect() as connection:
-        waiting = text("""
-            SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
-        """)
-        while not connection.execute(waiting).scalar_one():
-            connection.rollback()
 
 
 def test_the_command_says_what_it_would_do_and_does_it(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -19,7 +20,10 @@ from fresh import as_superuser
 from sqlalchemy import ARRAY, Boolean, Column, Connection, DateTime, Double, MetaData, Table, Text, Time, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ProgrammingError
+from waiting import wait_for_a_lock
 
+from shared.catalog.checks import Finding, record_findings, take_page
 from shared.database import MIGRATIONS, make_engine, needs_upgrade, transaction, upgrade
 from shared.errors import UsageError
 from shared.session import Session
@@ -100,19 +104,61 @@ def test_every_migration_goes_down_and_up_again_over_rows_and_loses_none(session
         assert left == 1  # alembic's own
 
 
-def test_images_that_are_shown_know_after_the_upgrade_of_what_they_were_made(session: Session) -> None:
+def test_images_that_were_styled_before_the_upgrade_know_of_what_by_their_first_check(session: Session) -> None:
     with transaction(session.engine) as connection:
         add_catalog(connection, add_finished(connection, "shop", JOBS))
+        connection.execute(text("DELETE FROM pauses"))
+        connection.execute(
+            text("UPDATE catalog_images SET source = 'https://cdn.example/a.jpg', styled_content = content")
+        )
         downgrade(connection, "0014")
     upgrade(session.engine)
+    now = datetime.now(UTC) + timedelta(minutes=1)
+    for seen, changed in (("a", 0), ("b", 1)):
+        with transaction(session.engine) as connection:
+            page = take_page(connection, now)
+            assert page is not None
+            found = dict.fromkeys(page.sources, Finding(seen * 64))
+            assert record_findings(connection, page, found, now) == changed
+        now += timedelta(days=2)
+
+
+def test_while_one_revision_waits_for_its_tables_those_of_the_others_can_be_used(session: Session) -> None:
     with transaction(session.engine) as connection:
-        made = connection.execute(
-            text("""
-            SELECT i.styled_source = CAST(left(r.source_sha256, 32) AS uuid) FROM catalog_images i
-            JOIN publications p ON p.id = i.publication_id JOIN renditions r ON r.id = p.rendition_id
-            """)
-        )
-        assert made.scalars().all() == [True]
+        downgrade(connection, "0014")
+    with ThreadPoolExecutor() as pool:
+        with transaction(session.engine) as reading:
+            reading.execute(text("SELECT count(*) FROM catalog_images"))
+            upgrading = pool.submit(upgrade, session.engine)
+            wait_for_a_lock(session)
+            with transaction(session.engine) as connection:
+                connection.execute(text("SET LOCAL lock_timeout = '5s'"))
+                assert connection.execute(text("SELECT count(*) FROM jobs CROSS JOIN merchants")).scalar_one() == 0
+                assert MigrationContext.configure(connection).get_current_heads() == ("0016",)
+        assert upgrading.result()[:3] == ["0015", "0016", "0017"]
+
+
+def test_an_upgrade_that_failed_goes_on_where_it_ended(session: Session) -> None:
+    with transaction(session.engine) as connection:
+        downgrade(connection, "0014")
+        connection.execute(text("CREATE INDEX ix_catalog_images_gone_at ON catalog_images (id)"))
+    with pytest.raises(ProgrammingError, match="already exists"):
+        upgrade(session.engine)
+    with transaction(session.engine) as connection:
+        assert MigrationContext.configure(connection).get_current_heads() == ("0016",)
+        connection.execute(text("DROP INDEX ix_catalog_images_gone_at"))
+    assert upgrade(session.engine)[0] == "0017"
+    with transaction(session.engine) as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_of_upgrades_at_once_each_revision_is_applied_by_one(session: Session) -> None:
+    with transaction(session.engine) as connection:
+        downgrade(connection, "0010")
+    with ThreadPoolExecutor(2) as pool:
+        done = [pool.submit(upgrade, session.engine) for _ in range(2)]
+        applied = sorted(revision for one in done for revision in one.result())
+    assert applied == sorted(revision for revision in revisions() if revision > "0010")
 
 
 def test_what_earlier_releases_write_can_be_written_still(session: Session) -> None:

@@ -105,33 +105,43 @@ class Web:
     ) -> Answer | WebUrl:
         """Send one request. The connection is kept if its answer was read to the end, else closed."""
         reusable = False
+        data = bytearray()
         try:
-            with (
-                self._translated(url, deadline),
-                connection.until(deadline),
-                connection.ask(url.target, _HEADERS | known.headers) as response,
-            ):
-                if response.status in _REDIRECTS and (location := response.headers["Location"]):
-                    return url.join(_text(location))
-                if response.status == 304 and known.headers:
-                    reusable = not response.will_close
-                    return Answer(None, known)
-                self._require_content(url, response)
-                data = self._body(url, response)
-                validators = _validators(response.headers)
-            if deadline.left == 0:  # the line was cut, which some bodies end with
-                raise _too_slow(url, deadline.seconds)
+            with self._translated(url, deadline, data):
+                with (
+                    connection.until(deadline),
+                    connection.ask(url.target, _HEADERS | known.headers) as response,
+                ):
+                    if response.status in _REDIRECTS and (location := response.headers["Location"]):
+                        return url.join(_text(location))
+                    if response.status == 304 and known.headers:
+                        reusable = not response.will_close
+                        return Answer(None, known)
+                    self._require_content(url, response)
+                    self._read(url, response, data)
+                    validators = _validators(response.headers)
+                if deadline.left == 0:  # the line was cut, which some bodies end with
+                    raise _too_slow(url, deadline.seconds)
             reusable = not response.will_close
         finally:
             if reusable:
                 self._idle.keep(connection)
             else:
                 connection.close()
-        return Answer(data, validators)
+        return Answer(bytes(data), validators)
 
     @contextmanager
-    def _translated(self, url: WebUrl, deadline: Deadline) -> Iterator[None]:
-        """Turn what sockets, TLS and HTTP raise into our own errors."""
+    def _translated(self, url: WebUrl, deadline: Deadline, data: bytearray) -> Iterator[None]:
+        """Turn what sockets, TLS and HTTP raise into our own errors, which know how much of the body had come."""
+        try:
+            with self._own_errors(url, deadline):
+                yield
+        except (SourceRefused, SourceUnavailable) as error:
+            error.sent = len(data)
+            raise
+
+    @contextmanager
+    def _own_errors(self, url: WebUrl, deadline: Deadline) -> Iterator[None]:
         try:
             yield
         except ssl.SSLCertVerificationError as error:
@@ -171,12 +181,11 @@ class Web:
             )
         raise SourceRefused(f"{url.shown} answers {status} and no image")
 
-    def _body(self, url: WebUrl, response: http.client.HTTPResponse) -> bytes:
+    def _read(self, url: WebUrl, response: http.client.HTTPResponse, data: bytearray) -> None:
         """Read the body, at most as many bytes as are allowed. ``read1``, so that each read ends in time."""
         stated = response.length
         if stated is not None and stated > self._max_bytes:
             raise self._too_large(url)
-        data = bytearray()
         while stated is None or len(data) < stated:
             piece = response.read1(_PIECE if stated is None else min(_PIECE, stated - len(data)))
             if not piece:
@@ -186,7 +195,6 @@ class Web:
                 raise self._too_large(url)
         if stated is not None and len(data) < stated:
             raise SourceUnavailable(f"{url.shown} broke off after {len(data)} of {stated} bytes")
-        return bytes(data)
 
     def _too_large(self, url: WebUrl) -> SourceRefused:
         limit = self._max_bytes / 2**20
