@@ -85,12 +85,20 @@ def _verdict(workshop: Workshop, run: TrainingRun) -> StoredVerdict:
 
 
 def _decision(workshop: Workshop, run: TrainingRun, stored: StoredVerdict) -> Decision:
-    """Let the rule decide, unless it has, or somebody else."""
+    """Let the rule decide, unless it has, or somebody else. Raises LeaseLost: a run that is over promotes nothing.
+
+    The lease is renewed before the files are looked at, and again where it is promoted, which locks the run's row.
+    """
+
+    def hold(connection: Connection) -> None:
+        leases.progress(connection, run, workshop.settings.lease_seconds, run.step)
+
     with transaction(workshop.engine) as connection:
+        hold(connection)
         known = _decided(connection, stored)
     if known is not None:
         return known
-    mandate = Mandate(Rule.parse(run.rule), BY_RULE, f"training run {run.id}, ", run.canary_share or 0.0)
+    mandate = Mandate(Rule.parse(run.rule), BY_RULE, f"training run {run.id}, ", run.canary_share or 0.0, hold)
     return promote_by_rule(workshop.engine, workshop.store, stored, mandate)
 
 

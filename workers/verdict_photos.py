@@ -13,22 +13,22 @@ from torchvision.transforms.v2 import functional as T
 
 from shared.database import transaction
 from shared.errors import ImageError, InvalidInput, MissingObject
+from shared.training.look_photos import LookPhotoSource, live_photos, rejected_photos
 from shared.training.photos import SourcePhoto, agreed_photos
 from shared.training.pictures import Pictured, picture_key, pictured
 from shared.training.runs import TrainingRun
-from shared.training.worn import WornPhoto, live_photos, rejected_photos
+from workers.look_photos import LookPhoto
 from workers.model.dataset import side_of
 from workers.model.evaluation import STYLE_PX
 from workers.model.panel import PANEL_PHOTOS, stratified
 from workers.training_photos import PhotoGone, decoded, read_photo
 from workers.verdict_run import Material, Pair, require_images
 from workers.workshop import Workshop
-from workers.worn import Worn
 
 PX = 384
 """Long side of the panel's photos."""
 
-WORN_PHOTOS = 24
+LOOK_PHOTOS = 24
 """So many photos in their looks are measured at most, of those live and of those rejected."""
 
 LOOKED_AT = 20
@@ -59,21 +59,23 @@ def material_of(workshop: Workshop, run: TrainingRun, pair: Pair, progress: Call
     with transaction(workshop.engine) as connection:
         known = pictured(connection, None, pair.candidate.version.trunk_sha256)
         held_out = [photo for photo in agreed_photos(connection, run.id) if _is_unseen(photo)]
-        live = [worn for worn in live_photos(connection, LOOKED_AT * WORN_PHOTOS) if _is_unseen(worn.photo)]
-        rejected = rejected_photos(connection, LOOKED_AT * WORN_PHOTOS)
+        live = [one for one in live_photos(connection, LOOKED_AT * LOOK_PHOTOS) if _is_unseen(one.photo)]
+        rejected = rejected_photos(connection, LOOKED_AT * LOOK_PHOTOS)
     styles = {style.name: found for style in pair.styles if (found := read.images(known[style.name]))}
     require_images(pair, styles, "the store: `atelier retrain --pictures DIR` keeps them")
     by_merchant = stratified(held_out, len(held_out), lambda photo: photo.merchant_id)
     panel = list(islice(read.photos(by_merchant, PX), PANEL_PHOTOS))
     if not panel:
         raise NoPanel(f"none of the {len(held_out)} photos that the run held out can be read")
-    worn = {name: list(read.worn(name, photos)) for name, photos in (("live", live), ("rejected", rejected))}
+    look_photos = {
+        name: list(read.look_photos(name, photos)) for name, photos in (("live", live), ("rejected", rejected))
+    }
     return Material(
         styles=styles,
         panel=[(f"photo {number}", shown.pixels[None].float() / 255) for number, shown in enumerate(panel, 1)],
         px=PX,
         data_sha256=hashlib.sha256("".join([*(one.source.sha256 for one in panel), str(PX)]).encode()).hexdigest(),
-        worn=worn,
+        look_photos=look_photos,
         working_px=workshop.settings.working_px,
         merchants=sorted(read.merchants),
     )
@@ -103,12 +105,12 @@ class _Reader:
                 self.merchants.add(photo.merchant_id)
                 yield Shown(photo, _fitted(pixels, px))
 
-    def worn(self, part: str, photos: Sequence[WornPhoto]) -> Iterator[Worn]:
-        """Yield photos with their looks, at most ``WORN_PHOTOS``."""
+    def look_photos(self, part: str, photos: Sequence[LookPhotoSource]) -> Iterator[LookPhoto]:
+        """Yield photos with their looks, at most ``LOOK_PHOTOS``."""
         px = self._workshop.settings.working_px
         readable = ((shown.pixels, one.look) for one in photos for shown in self.photos([one.photo], px))
-        for number, (pixels, look) in enumerate(islice(readable, WORN_PHOTOS), 1):
-            yield Worn(f"{part} {number}", pixels.permute(1, 2, 0).numpy(), look)
+        for number, (pixels, look) in enumerate(islice(readable, LOOK_PHOTOS), 1):
+            yield LookPhoto(f"{part} {number}", pixels.permute(1, 2, 0).numpy(), look)
 
     def images(self, style: Pictured) -> list[Tensor]:
         """Return what can be read of a style's pictures, uint8 (3, H, W)."""

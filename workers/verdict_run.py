@@ -25,13 +25,13 @@ from shared.store import ObjectStore
 from shared.styles import list_styles, style_rows
 from workers.candidate import Candidate, Seen
 from workers.contact_sheet import Cell, contact_sheet, side_by_side
+from workers.look_photos import LookPainter, LookPhoto, StyleSight, measure_looks
 from workers.model.checkpoint import Checkpoint, trunk_from_bytes
 from workers.model.config import StyleSource
 from workers.model.evaluation import STYLE_PX, StyleTargets, summary
 from workers.model.vgg import Vgg
 from workers.painter import Painter
 from workers.studio import verified_object
-from workers.worn import Dresser, Eyes, Worn, measure_worn
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Material:
     ``panel``      photos that no training saw, each with a name for the contact sheet, (1, 3, H, W) in [0, 1].
     ``px``         long side of the photos at most.
     ``data_sha256``  names the panel: the photos' contents and ``px``.
-    ``worn``       photos in their looks, in parts that are reported each for itself, by name.
+    ``look_photos`` photos in their looks, in parts that are reported each for itself, by name.
     ``working_px`` long side at which those are painted at most.
     ``merchants``  whose photos all these are, where they are merchants'.
     """
@@ -83,7 +83,7 @@ class Material:
     panel: Sequence[tuple[str, Tensor]]
     px: int
     data_sha256: str
-    worn: Mapping[str, Sequence[Worn]] = field(default_factory=dict)
+    look_photos: Mapping[str, Sequence[LookPhoto]] = field(default_factory=dict)
     working_px: int = 768
     merchants: Sequence[int] = ()
 
@@ -174,26 +174,26 @@ def measure_pair(pair: Pair, material: Material, vgg: Vgg, progress: Callable[[s
             for style in mine.styles
         },
     }
-    parts, rows = _wear(pair, material, Eyes.of(vgg, list(material.styles), targets), progress)
+    parts, rows = _measure_parts(pair, material, StyleSight.of(vgg, list(material.styles), targets), progress)
     return Findings(figures | {"parts": parts}, _png([*side_by_side([other.sheet, mine.sheet]), *rows]))
 
 
-def _wear(
-    pair: Pair, material: Material, eyes: Eyes, progress: Callable[[str], None]
+def _measure_parts(
+    pair: Pair, material: Material, sight: StyleSight, progress: Callable[[str], None]
 ) -> tuple[dict[str, Any], list[list[Cell | None]]]:
     """Measure the photos that wear a look; return the figures of each part, and rows for the contact sheet."""
     trunks = {one.checkpoint.trunk_sha256: one.checkpoint.trunk for one in (pair.candidate, pair.champion)}
-    painter = Painter(next(eyes.vgg.parameters()).device, trunks.__getitem__)
-    mine, other = (Dresser(one.checkpoint, painter, material.working_px) for one in (pair.candidate, pair.champion))
+    painter = Painter(next(sight.vgg.parameters()).device, trunks.__getitem__)
+    mine, other = (LookPainter(one.checkpoint, painter, material.working_px) for one in (pair.candidate, pair.champion))
     parts, rows = {}, []
-    for part, photos in material.worn.items():
-        parts[part], more = measure_worn(photos, mine, other, eyes, progress)
+    for part, photos in material.look_photos.items():
+        parts[part], more = measure_looks(photos, mine, other, sight, progress)
         rows += more
     return parts, rows
 
 
 def _png(rows: Sequence[Sequence[Cell | None]]) -> bytes:
-    """The contact sheet: each style, and each look that is worn, by the champion (1) and the candidate (2)."""
+    """The contact sheet: each style, and each look, by the champion (1) and the candidate (2)."""
     data = io.BytesIO()
     contact_sheet(rows).save(data, "png")
     return data.getvalue()

@@ -8,6 +8,12 @@ from html import escape
 
 REASON = '<label>Reason <input name="reason" required maxlength="1000" autocomplete="off"></label>'
 
+SHARES = "".join(
+    f'<option value="{value}">{percent} %, as a canary</option>'
+    for percent, value in ((1, "0.01"), (5, "0.05"), (10, "0.1"), (25, "0.25"), (50, "0.5"))
+)
+"""Shares of the new batches that a candidate may get, to choose from."""
+
 
 def moment(at: datetime) -> str:
     """Write a moment in UTC, as all on the page are."""

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from html import escape
 
 from producer.admin_page.elements import badge, figures, moment, more, span, table
-from producer.admin_page.view import View
+from producer.admin_page.view import Live, View
 from shared.dead_letters import Heap
 from shared.fleet import Worker
 
 
-def fleet(view: View) -> str:
-    """Show the fleet and the backlog in numbers."""
+def fleet(view: Live) -> str:
+    """Show the fleet and the backlog in numbers: a part that is looked at again."""
     alive = [worker for worker in view.workers if worker.alive]
     pairs = [("workers", f"{len(alive)}"), ("chunk slots", f"{sum(worker.slots for worker in alive)}")]
     for queue in view.queues:
@@ -21,7 +21,7 @@ def fleet(view: View) -> str:
             pairs.append((f"oldest {queue.queue} chunk", span(queue.age_seconds)))
         if queue.paused:
             pairs.append((f"{queue.queue} batches rest", f"{queue.paused:,}"))
-    return figures(pairs)
+    return f'<div data-live id="fleet">{figures(pairs)}</div>'
 
 
 def details(view: View) -> str:

@@ -7,17 +7,16 @@ from dataclasses import asdict
 from html import escape
 from typing import Any
 
-from producer.admin_page.elements import REASON, action, badge, moment, more, share, table
+from producer.admin_page.elements import REASON, SHARES, action, badge, moment, more, share, table
 from producer.admin_page.view import View
 from shared.promotion.history import Promotion
+from shared.promotion.verdict_notes import notes
 
 Version = Mapping[str, Any]
 
-SHARES = ((1, "0.01"), (5, "0.05"), (10, "0.1"), (25, "0.25"), (50, "0.5"))
 HOW_MUCH = (
     '<label>Of the new batches <select name="canary_share"><option value="">all: make it the champion</option>'
-    + "".join(f'<option value="{value}">{percent} %, as a canary</option>' for percent, value in SHARES)
-    + "</select></label>"
+    f"{SHARES}</select></label>"
 )
 WITHOUT = (
     '<label class="check"><input type="checkbox" name="without_own_styles" value="true"> although merchants\' own '
@@ -77,16 +76,12 @@ def _verdict(one: Mapping[str, Any]) -> str:
     styles = sorted(found["styles"], key=lambda style: -_regression(style))
     rows = [(escape(style["style"]), share(style["change"]), _white(style), _word(style)) for style in styles]
     columns = ("style", "combined", "white lost", "")
-    lacking = [
-        f'<p class="soft">{label}: {escape(", ".join(found[name]))}</p>'
-        for name, label in (("missing", "It has no rows of"), ("unmeasured", "Not measured"))
-        if found.get(name)
-    ]
+    told = [f'<p class="soft"><bdi>{escape(line)}</bdi></p>' for line in notes(found)]
     marked = [_regression(style) > 0 for style in styles]
     return (
         f'<section class="verdict"><div>{_line(one)}'
         + table(f"Verdict {one['id']} by style", columns, rows, marked=marked)
-        + "".join(lacking)
+        + "".join(told)
         + f"</div>{_sheet(one)}</section>\n"
     )
 

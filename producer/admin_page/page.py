@@ -14,8 +14,8 @@ from producer.admin_page.elements import moment
 from producer.admin_page.fleet import details, fleet
 from producer.admin_page.models import models
 from producer.admin_page.nights import nights
-from producer.admin_page.training import training
-from producer.admin_page.view import View
+from producer.admin_page.training import progress, training
+from producer.admin_page.view import Live, View
 
 REFRESH_SECONDS = 5
 WITHOUT_SCRIPT_SECONDS = 60
@@ -37,14 +37,19 @@ def admin_page(view: View) -> Page:
     links = "".join(f'<a href="#{part}">{part.capitalize()}</a>' for part in PARTS)
     body = (
         '<header class="top"><p class="brand">Atelier</p><h1>Admin</h1>\n'
-        f'<div data-live id="fleet">{fleet(view)}</div>\n{details(view)}</header>\n'
+        f"{fleet(view)}\n{details(view)}</header>\n"
         f'<nav aria-label="Parts of the page">{links}</nav>\n<main>\n'
         f'<section id="models"><h2>Models</h2>\n{models(view)}</section>\n'
         f'<section id="training"><h2>Training</h2>\n{training(view)}</section>\n'
         f'<section id="nights"><h2>Nights</h2>\n{nights(view)}</section>\n</main>\n'
         f'<footer class="foot"><p>As of {moment(view.now)} UTC, for {escape(view.who)}.</p></footer>'
     )
-    return _page("Admin", body, refresh=view.is_live)
+    return _page("Admin", body, refresh=bool(view.under_way))
+
+
+def live_parts(live: Live) -> Page:
+    """Return those parts of the page alone that its script looks at again, as long as there is something to see."""
+    return Page(fleet(live) + "".join(map(progress, live.under_way)), "default-src 'none'; frame-ancestors 'none'")
 
 
 def note_page(title: str, sentences: list[str], code: str = "") -> Page:

@@ -19,7 +19,21 @@ from shared.training.schedules import TrainingSchedule
 
 
 @dataclass(frozen=True)
-class View:
+class Live:
+    """What changes by itself while a run is under way."""
+
+    workers: Sequence[Worker]
+    queues: Sequence[Queue]
+    runs: Sequence[TrainingRun]
+
+    @property
+    def under_way(self) -> list[TrainingRun]:
+        """The runs under way, the first in line first."""
+        return [run for run in reversed(self.runs) if not run.over]
+
+
+@dataclass(frozen=True)
+class View(Live):
     """Everything that is on the page.
 
     ``models``   as ``shared.promotion.overview.show_version`` gives them, newest first; without those that are retired.
@@ -30,20 +44,12 @@ class View:
 
     now: datetime
     who: str
-    workers: Sequence[Worker]
-    queues: Sequence[Queue]
     failed: Sequence[Heap]
     models: Sequence[Mapping[str, Any]]
     retired: Sequence[Overview]
     history: Sequence[Promotion]
-    runs: Sequence[TrainingRun]
     training: Sequence[TrainingSchedule]
     schedules: Sequence[Schedule]
     last: Mapping[int, Night]
     pauses: Sequence[Pause]
     token: str
-
-    @property
-    def is_live(self) -> bool:
-        """Whether a run is under way, so that the page should be looked at again soon."""
-        return any(not run.over for run in self.runs)

@@ -7,7 +7,7 @@ champion: what somebody looks at is what the batch that follows will look like.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -63,9 +63,17 @@ def parse_share(wanted: str) -> float:
     return share
 
 
-def start_canary(engine: Engine, store: ObjectStore, version_id: int, share: float, change: Change) -> None:
+def start_canary(
+    engine: Engine,
+    store: ObjectStore,
+    version_id: int,
+    share: float,
+    change: Change,
+    hold: Callable[[Connection], object] | None = None,
+) -> None:
     """Pin a share of the new batches to a version from now on; one that is a canary already gets the new share.
 
+    ``hold`` is called in the transaction that does it, and may raise.
     Raises NotFound, DamagedVersion, or Conflict: ``is_champion``, ``canary_running`` (another version).
     """
     with transaction(engine) as connection:
@@ -74,6 +82,8 @@ def start_canary(engine: Engine, store: ObjectStore, version_id: int, share: flo
     check_files(store, version, files)
     with transaction(engine) as connection:
         lock(connection, Lock.INSTALL)
+        if hold:
+            hold(connection)
         current, known = champion(connection), running_canary(connection)
         if current.id == version_id:
             raise Conflict(f"model version {version_id} is the champion already", code="is_champion")

@@ -7,14 +7,14 @@ sure that nobody else has moved the pointer meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, text
 
 from shared import audit
 from shared.database import Lock, lock, transaction
-from shared.errors import Conflict
+from shared.errors import Conflict, LeaseLost
 from shared.model_versions import Change, ModelVersion, champion, crown, note_change, version_of
 from shared.promotion.canaries import end_canary, running_canary, start_canary
 from shared.promotion.files import check_files, version_files
@@ -32,12 +32,14 @@ class Wish:
     """Whom somebody wants as the champion, who that is, and why.
 
     ``without_own_styles`` accepts that merchants lose the use of styles of their own that the version does not know.
+    ``hold`` is called where it is done, in the same transaction, and may raise: see ``Mandate``.
     """
 
     version_id: int
     who: str
     reason: str = ""
     without_own_styles: bool = False
+    hold: Callable[[Connection], object] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ def promote(engine: Engine, store: ObjectStore, wish: Wish) -> Promoted:
     check_files(store, version, files)
     with transaction(engine) as connection:
         lock(connection, Lock.INSTALL)
+        if wish.hold:
+            wish.hold(connection)
         _require_unchanged(connection, before)
         canary = running_canary(connection)
         if canary is not None and canary.version_id != version.id:
@@ -83,7 +87,7 @@ def promote(engine: Engine, store: ObjectStore, wish: Wish) -> Promoted:
 def promote_by_rule(engine: Engine, store: ObjectStore, stored: StoredVerdict, mandate: Mandate) -> Decision:
     """Promote a candidate, or make it a canary, if a rule allows it after this verdict; say why, or why not.
 
-    Else it waits for an admin.
+    Else it waits for an admin. Raises LeaseLost where the mandate's ``hold`` does.
     """
     decision = decide(stored.verdict, mandate.rule)
     if not decision.promote:
@@ -96,9 +100,11 @@ def promote_by_rule(engine: Engine, store: ObjectStore, stored: StoredVerdict, m
     try:
         if mandate.canary:
             change = Change("canary", mandate.who, reason, stored.id)
-            start_canary(engine, store, stored.candidate_id, mandate.canary, change)
+            start_canary(engine, store, stored.candidate_id, mandate.canary, change, mandate.hold)
         else:
-            promote(engine, store, Wish(stored.candidate_id, mandate.who, reason))
+            promote(engine, store, Wish(stored.candidate_id, mandate.who, reason, hold=mandate.hold))
+    except LeaseLost:
+        raise
     except Conflict as error:
         return Decision(False, f"{decision.reason}; but {error} ({error.code})")
     return decision

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from sqlalchemy import Connection
 
 from shared.errors import UsageError
 from shared.promotion.verdicts import Verdict
@@ -51,13 +53,15 @@ class Rule:
 class Mandate:
     """A rule, in whose name it is applied, and the share of the new batches that a candidate gets first, if any.
 
-    ``whose`` is said before the reason, as which training run it is the rule of.
+    ``whose`` is said before the reason, as which training run it is the rule of. ``hold`` is called in the transaction
+    that promotes, and raises LeaseLost where the mandate is over.
     """
 
     rule: Rule
     who: str = BY_RULE
     whose: str = ""
     canary: float = 0.0
+    hold: Callable[[Connection], object] | None = None
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,16 @@ OUR_FAULT = ("internal_error", "crashed_worker")
 """Codes of failures that no image and no source is to blame for."""
 
 MOST_BATCHES = 500
-"""The newest of each that are looked at."""
+"""Of each that are looked at."""
 
 MEASURED = 1000
 """Images of a batch, the first, whose figures stand for all."""
 
 LATE = timedelta(hours=1)
 """So old a batch of which nothing is done is in trouble, unless the champion's wait as long."""
+
+SPAN = timedelta(days=1)
+"""In which batches of both began that are asked for trouble: what is younger than ``LATE`` cannot be late."""
 
 log = structlog.get_logger()
 
@@ -109,30 +112,42 @@ def _ended(connection: Connection, canary: Canary) -> int:
 
 
 def count_troubled(connection: Connection, canary: Canary, version_id: int) -> Counted:
-    """Count the batches of a version that began since the canary runs, and those among them that are in trouble.
+    """Count the batches of a version that began lately since the canary runs, and those of them that are in trouble.
 
     That is: a worker died with one of its images alone in hand, since what else the worker had is not to blame; or it
-    is ``LATE`` old and nothing of it is done, while nobody holds it up. What is young and has not ended counts only if
-    a worker died of it.
+    is ``LATE`` old and nothing of it is done, while nobody holds it up or did: it has no proof, and was neither resumed
+    nor tried again. What is young and has not ended counts only if a worker died of it. Of more than ``MOST_BATCHES``
+    those are counted whose ids hash lowest, not the newest: both are asked for the same time, however many each has.
     """
     row = connection.execute(
         text("""
-        SELECT count(*) FILTER (WHERE died OR late OR state = 'finished') AS batches,
-               count(*) FILTER (WHERE died OR late) AS troubled
+        SELECT count(*) AS batches, count(*) FILTER (WHERE died OR late) AS troubled
         FROM (
-            SELECT b.state, EXISTS (
-                       SELECT FROM chunks c JOIN jobs j
-                         ON j.batch_id = c.batch_id AND j.ordinal BETWEEN c.first_ordinal AND c.last_ordinal
-                       WHERE c.batch_id = b.id AND c.deaths > 0 AND j.deaths > 0) AS died,
-                   b.state = 'running' AND NOT b.paused AND b.succeeded + b.failed = 0
-                   AND b.created_at < clock_timestamp() - CAST(:late AS interval) AS late
-            FROM batches b
-            WHERE b.model_version_id = :version AND b.queue <> 'preview' AND b.state <> 'cancelled'
-              AND b.created_at >= :since AND b.total > 0
-            ORDER BY b.created_at DESC LIMIT :most
-        ) begun
+            SELECT died, late FROM (
+                SELECT b.id, b.state, EXISTS (
+                           SELECT FROM chunks c JOIN jobs j
+                             ON j.batch_id = c.batch_id AND j.ordinal BETWEEN c.first_ordinal AND c.last_ordinal
+                           WHERE c.batch_id = b.id AND c.deaths > 0 AND j.deaths > 0) AS died,
+                       b.state = 'running' AND NOT b.paused AND b.succeeded + b.failed = 0
+                       AND b.created_at < clock_timestamp() - CAST(:late AS interval)
+                       AND NOT EXISTS (SELECT FROM proofs p WHERE p.batch_id = b.id)
+                       AND NOT EXISTS (
+                           SELECT FROM audit a WHERE a.at >= b.created_at
+                             AND (a.merchant_id = b.merchant_id AND a.what IN ('resume', 'retry')
+                                    AND a.details ->> 'batch' = CAST(b.id AS text)
+                                  OR b.queue = 'nightly' AND a.what = 'schedules resume'
+                                    AND (a.merchant_id = b.merchant_id OR a.merchant_id IS NULL))) AS late
+                FROM batches b
+                WHERE b.model_version_id = :version AND b.queue <> 'preview' AND b.state <> 'cancelled'
+                  AND b.created_at >= greatest(:since, clock_timestamp() - CAST(:span AS interval)) AND b.total > 0
+            ) begun
+            WHERE died OR late OR state = 'finished' ORDER BY md5(CAST(id AS text)) LIMIT :most
+        ) counted
         """),
-        {"version": version_id, "since": canary.started_at, "most": MOST_BATCHES, "late": LATE},
+        {
+            **{"version": version_id, "since": canary.started_at, "most": MOST_BATCHES},
+            **{"late": LATE, "span": SPAN},
+        },
     ).one()
     return Counted(int(row.batches), int(row.troubled))
 

@@ -49,6 +49,8 @@ training_runs = Table(
     moment("slot"),
     # What whoever asked for it calls it: asked again by that name, it is the same run.
     Column("idempotency_key", Text, unique=True),
+    # Of all that was asked for by that name.
+    Column("asked_sha256", Text),
     Column("state", Text, nullable=False, server_default=text("'queued'")),
     Column("depth", Text, nullable=False),
     Column("style_ids", ARRAY(BigInteger), nullable=False),
@@ -73,6 +75,7 @@ training_runs = Table(
     Column("verdict_id", ForeignKey("verdicts.id")),
     Column("lease", Integer, nullable=False, server_default=text("0")),
     moment("lease_expires_at"),
+    # Infinity from the comparison on: no trainer of a release that knows none takes it then.
     moment("next_attempt_at", default=True, nullable=False),
     # Claims since the last saved state: trainers that died with it.
     Column("attempts", SmallInteger, nullable=False, server_default=text("0")),

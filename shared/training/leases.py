@@ -23,7 +23,10 @@ MOST_ATTEMPTS = 5
 SAVED_KEPT = 2
 """Should the newest saved state be damaged, the one before it serves."""
 
-_FREE = "(lease_expires_at IS NULL OR lease_expires_at < clock_timestamp()) AND next_attempt_at <= clock_timestamp()"
+_FREE = """(lease_expires_at IS NULL OR lease_expires_at < clock_timestamp())
+            AND (state = 'comparing' OR next_attempt_at <= clock_timestamp())"""
+"""A run that is compared waits by its lease: its ``next_attempt_at`` never comes, so that no trainer of a release
+without comparisons takes it, trains its last slice again and drops its rule."""
 _MINE = "id = :id AND lease = :lease AND lease_expires_at IS NOT NULL"
 
 
@@ -37,9 +40,7 @@ def claim(connection: Connection, run_id: UUID, seconds: float) -> TrainingRun |
                 state = CASE state WHEN 'queued' THEN 'collecting' ELSE state END,
                 started_at = coalesce(started_at, clock_timestamp())
             WHERE id = :id AND finished_at IS NULL AND {_FREE} AND attempts < :most AND NOT EXISTS (
-                SELECT FROM training_runs o WHERE o.id < :id AND o.finished_at IS NULL
-                  AND (o.lease_expires_at IS NULL OR o.lease_expires_at < clock_timestamp())
-                  AND o.next_attempt_at <= clock_timestamp())
+                SELECT FROM training_runs WHERE id < :id AND finished_at IS NULL AND {_FREE})
             RETURNING *
         )
         SELECT {COLUMNS} FROM r
@@ -147,8 +148,10 @@ def release(
     _write(
         connection,
         run,
-        """lease_expires_at = NULL, attempts = attempts - CAST(:forgiven AS int), message = :message,
-           next_attempt_at = clock_timestamp() + make_interval(secs => :delay)""",
+        """lease = lease + 1, attempts = attempts - CAST(:forgiven AS int), message = :message,
+           lease_expires_at = CASE WHEN state = 'comparing' THEN clock_timestamp() + make_interval(secs => :delay) END,
+           next_attempt_at = CASE WHEN state = 'comparing' THEN next_attempt_at
+                                  ELSE clock_timestamp() + make_interval(secs => :delay) END""",
         message=message,
         delay=delay_seconds,
         forgiven=int(not counts),
@@ -188,7 +191,8 @@ def installed(connection: Connection, run: TrainingRun, step: int, candidate_id:
     _write(
         connection,
         run,
-        "state = 'comparing', step = :step, candidate_id = :candidate, attempts = 1, message = NULL",
+        """state = 'comparing', step = :step, candidate_id = :candidate, attempts = 1, message = NULL,
+           next_attempt_at = 'infinity'""",
         step=step,
         candidate=candidate_id,
     )

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -67,8 +68,9 @@ class Wanted:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Wanted:
-        """Build from what ``json`` gave."""
-        return cls(**{**data, "styles": tuple(data["styles"])})
+        """Build from what ``json`` gave, perhaps in another release."""
+        known = {one.name: data[one.name] for one in fields(cls) if one.name in data}
+        return cls(**known | {"styles": tuple(known.get("styles", cls.styles))})
 
     @property
     def json(self) -> str:
@@ -92,6 +94,14 @@ class Order:
     schedule: int | None = None
     slot: datetime | None = None
     idempotency_key: str | None = None
+
+    @property
+    def asked_sha256(self) -> str:
+        """Stands for all that is asked for. What is as usual is left out: a later release knows more of that."""
+        usual = asdict(Wanted())
+        wanted = {name: value for name, value in asdict(self.wanted).items() if value != usual[name]}
+        asked = json.dumps([self.reason, self.merchant, wanted], sort_keys=True)
+        return sha256(asked.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -185,28 +195,40 @@ def queue_run(connection: Connection, order: Order) -> UUID:
         require_kept(connection, order.merchant)
     run = _insert(connection, order, [style.id for style in styles])
     if run is None:
-        raise Conflict("there is a run of that slot, or by that name, already")
+        raise Conflict("there is a run of that slot, or by that name, already", code="already_queued")
     return run
+
+
+def queue_once(connection: Connection, order: Order) -> tuple[TrainingRun, bool]:
+    """Queue a run unless there is one by an order's name, even from a moment ago; say whether it is new.
+
+    Raises as ``queue_run`` and ``named_run`` do.
+    """
+    known = named_run(connection, order)
+    try:
+        return (known, False) if known else (get_run(connection, queue_run(connection, order)), True)
+    except Conflict:
+        if known := named_run(connection, order):  # somebody else's transaction, which ended before our row was in
+            return known, False
+        raise
 
 
 def named_run(connection: Connection, order: Order) -> TrainingRun | None:
     """Return the run that was queued by an order's name before, None where it has none or was not.
 
-    Raises Conflict where something else was asked for by that name.
+    Raises Conflict where something else was asked for by that name; of a run of an earlier release that is not known.
     """
     row = connection.execute(
-        text(f"SELECT {COLUMNS} FROM training_runs r WHERE r.idempotency_key = :key"), {"key": order.idempotency_key}
+        text("SELECT id, asked_sha256 FROM training_runs WHERE idempotency_key = :key"), {"key": order.idempotency_key}
     ).first()
     if row is None:
         return None
-    run, wanted = TrainingRun.from_row(row), order.wanted
-    same = (run.reason, run.depth, run.steps) == (order.reason, wanted.depth, wanted.steps)
-    if not same or (wanted.styles and wanted.styles != run.styles):
+    if row.asked_sha256 not in (None, order.asked_sha256):
         raise Conflict(
-            f"training run {run.id} was asked for by that idempotency key, and it is another: take a new key",
+            f"training run {row.id} was asked for by that idempotency key, and it is another: take a new key",
             code="idempotency_key_reused",
         )
-    return run
+    return get_run(connection, row.id)
 
 
 def refuse_run(connection: Connection, order: Order, error: UsageError) -> None:
@@ -241,9 +263,9 @@ def _insert(connection: Connection, order: Order, style_ids: list[int]) -> UUID 
     found = connection.execute(
         text("""
         INSERT INTO training_runs (merchant_id, trigger, reason, who, schedule_id, slot, depth, style_ids, start_id,
-                                   config, steps, rule, canary_share, idempotency_key)
+                                   config, steps, rule, canary_share, idempotency_key, asked_sha256)
         VALUES (:merchant, :trigger, :reason, :who, :schedule, :slot, :depth, :styles, :start, CAST(:config AS jsonb),
-                :steps, :rule, :canary, :key)
+                :steps, :rule, :canary, :key, :asked)
         ON CONFLICT DO NOTHING RETURNING id
         """),
         {
@@ -261,6 +283,7 @@ def _insert(connection: Connection, order: Order, style_ids: list[int]) -> UUID 
             "rule": wanted.rule,
             "canary": wanted.canary or None,
             "key": order.idempotency_key,
+            "asked": order.asked_sha256,
         },
     )
     return found.scalar_one_or_none()

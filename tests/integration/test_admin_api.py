@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -164,8 +165,12 @@ def test_a_run_is_queued_once_by_its_name_watched_and_cancelled(session: Session
     assert again.json() == made.json()
     run = made.json()
     assert (run["state"], run["reason"], run["who"]) == ("queued", "new photos", "admin key ops")
-    other = queue(steps=11)
-    assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+    for another in (
+        *({"steps": 11}, {"reason": "other photos"}, {"styles": []}, {"photos": 3}, {"config": {"rate": 0.1}}),
+        *({"rule": "if-better"}, {"rule": "if-better", "canary_share": 0.1}, {"train": "all"}),
+    ):
+        other = queue(**another)
+        assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused"), another
     at = made.headers["location"]
     assert admin.get(at).json() == run
     assert admin.get(at[:-4]).json() == run
@@ -174,6 +179,27 @@ def test_a_run_is_queued_once_by_its_name_watched_and_cancelled(session: Session
     assert admin.post(f"{at}/cancel").json()["state"] == "cancelled"
     assert admin.post(f"{at}/cancel").status_code == 409
     assert audited(session)[-2:] == [("admin key ops", "retrain"), ("admin key ops", "runs cancel")]
+
+
+@pytest.mark.usefixtures("photos")
+def test_of_runs_that_are_asked_for_by_one_name_at_once_one_is_new_and_all_are_the_same(admin: TestClient) -> None:
+    def queue(_: int) -> Any:
+        wish = {"reason": "new photos", "styles": ["udnie"]}
+        return admin.post("/v1/admin/runs", json=wish, headers={"Idempotency-Key": "autumn"})
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(queue, range(6)))
+    assert sorted(one.status_code for one in answers) == [200] * 5 + [201]
+    assert len({one.json()["id"] for one in answers}) == 1
+
+
+@pytest.mark.usefixtures("photos")
+def test_a_run_is_given_its_rule_and_shows_it(admin: TestClient) -> None:
+    wish = {"reason": "r", "styles": ["udnie"], "rule": "if-better", "canary_share": 0.1}
+    run = admin.post("/v1/admin/runs", json=wish).json()
+    assert (run["rule"], run["canary_share"], run["verdict_id"]) == ("if-better", 0.1, None)
+    for wrong, status in (({"rule": "always"}, 400), ({"rule": "never"}, 400), ({"canary_share": 1}, 422)):
+        assert admin.post("/v1/admin/runs", json=wish | wrong).status_code == status, wrong
 
 
 def test_a_run_that_cannot_be_is_refused_with_the_reason(admin: TestClient) -> None:
@@ -186,6 +212,19 @@ def test_a_run_that_cannot_be_is_refused_with_the_reason(admin: TestClient) -> N
     ):
         assert admin.post("/v1/admin/runs", json=wish).status_code == status, wish
     assert admin.get("/v1/admin/runs").json()["runs"] == []
+
+
+def test_a_schedule_that_is_read_and_put_again_loses_nothing(
+    session: Session, admin: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    atelier = command_over(session, monkeypatch)
+    printed(atelier("runs", "schedule", "0 3 * * *", "--rule", "if-better", "--canary", "10%", "--photos", 7, "--json"))
+    (found,) = admin.get("/v1/admin/training-schedules").json()
+    assert (found["rule"], found["canary_share"], found["photos"], found["config"]) == ("if-better", 0.1, 7, {})
+    given = {name: value for name, value in found.items() if name not in ("trigger", "next")}
+    assert admin.put("/v1/admin/training-schedules/schedule", json=given).json() == found
+    (kept,) = printed(atelier("runs", "schedules", "--json"))
+    assert (kept["rule"], kept["canary"]) == ("if-better", 0.1)
 
 
 def test_training_begins_by_itself_when_an_admin_says_so(session: Session, admin: TestClient) -> None:

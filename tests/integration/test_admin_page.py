@@ -95,11 +95,11 @@ def test_nobody_sees_the_page_but_with_an_admins_key_as_the_password(session: Se
         _, merchants = keys.create_key(connection, merchant_id(connection, "shop"), "webshop")
         _, revoked = keys.create_key(connection, None, "revoked")
         keys.revoke_key(connection, None, "revoked")
-    pages = [path for _, path in page_routes() if "{" not in path] + ["/admin/verdicts/1/sheet"]
+    pages = [one for one in page_routes() if "{" not in one[1]] + [("GET", "/admin/verdicts/1/sheet")]
     for wrong in (None, merchants, revoked, "", secret + "x"):
         with client_with(session, wrong) as client:
-            for path in pages:
-                answer = client.get(path) if path in ("/admin", pages[-1]) else client.post(path, headers=OWN)
+            for method, path in pages:
+                answer = client.request(method, path, headers=OWN)
                 assert answer.status_code == 401, path
                 assert answer.headers["www-authenticate"] == 'Basic realm="Atelier", charset="UTF-8"'
                 assert "Models" not in answer.text
@@ -136,7 +136,12 @@ def test_it_shows_models_training_nights_and_how_it_all_goes(session: Session, b
     better = {name: [{"combined": 0.9, "white_kept": 1.0}] * 2 for name in ("udnie", "poster")}
     worse = better | {"poster": [{"combined": 1.2, "white_kept": 1.0}] * 2}
     base = {name: [{"combined": 1.0, "white_kept": 1.0}] * 2 for name in better}
-    figures = judge(worse, base, missing=["pastel"]).as_json()
+    figures = judge(worse, base, missing=["pastel", "shop/own"]).as_json()
+    changed = {"combined": {"candidate": 0.8, "champion": 1.0, "change": -0.2, "error": 0.05}}
+    figures |= {
+        "own_styles": {"shop": {"kept": 1, "lost": 2}},
+        "parts": {"live": {"photos": 9, "unmeasured": 1, "figures": changed}},
+    }
     curve = [{"step": 10, "validation": 0.9}, {"step": 20, "validation": 0.4, "style": 0.2}]
     run = add_run(session, "new photos", "training", curve)
     add_run(session, "last year's", "failed", [])
@@ -150,7 +155,9 @@ def test_it_shows_models_training_nights_and_how_it_all_goes(session: Session, b
     page = browser.read()
     for words in (
         "1 workers", "1,234 bulk images wait", "shop 100 photos unreadable_image 1",
-        f"Version {first} champion", f"Version {second} candidate", "It has no rows of: pastel",
+        f"Version {first} champion", f"Version {second} candidate", "the candidate has no row of: pastel",
+        "live, 9 catalogue images of now; combined 0.800, -0.200 ± 0.050 on the champion's",
+        "lost are 2 of 3 of shop",
         "poster +20.0 % 0.0 % worse", "udnie −10.0 %", "on 2 photos",
         "new photos", "step 20 of 40", "validation 0.900 → 0.400", "last year's failed", "drift 0 3 * * 0 UTC",
         "shop 0 1 * * *", "planned", "for admin key ops",
@@ -177,6 +184,12 @@ def test_it_is_looked_at_again_while_a_run_is_under_way_and_not_after(session: S
     assert refreshes() == ["0"]
     run = add_run(session, "new photos", "training", [])
     assert refreshes() == ["60", "5"]
+    answer = browser.client.get("/admin/live")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    parts = Reading(answer.text)
+    assert [given["id"] for _, given in parts.tags if "data-live" in given] == ["fleet", f"live-{run}"]
+    assert [given["id"] for _, given in browser.read().tags if "data-live" in given] == ["fleet", f"live-{run}"]
+    assert "step 20 of 40" in parts.text
     assert browser.send(f"/admin/runs/{run}/cancel").headers["location"] == "/admin#training"
     assert refreshes() == ["0"]
     assert audited(session) == ["runs cancel"]
@@ -201,6 +214,20 @@ def test_models_are_promoted_rolled_back_and_retired_with_its_forms(session: Ses
     assert champion_id(session) == first
     assert browser.send(f"/admin/models/{third}/retire", reason="no use").status_code == 303
     assert audited(session) == [f"models {what}" for what in ("promote", "promote", "promote", "rollback", "retire")]
+
+
+def test_a_canary_can_be_ended_there_however_many_versions_came_after_it(
+    session: Session, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("producer.api.admin.page.VERSIONS", 1)
+    second, _ = add_version(session, "second"), add_version(session, "third")
+    assert f"Version {second} candidate" not in browser.read().text
+    path = f"/admin/models/{second}/promote"
+    browser.client.post(path, data={"reason": "try it", "canary_share": "0.1"}, headers=OWN)
+    page = browser.read()
+    assert f"Version {second} canary 10 %" in page.text
+    (ends,) = [form for form in page.forms if form.action == path and form.values.get("canary_share") == "0"]
+    assert "reason" in ends.required
 
 
 def test_a_promotion_that_costs_merchants_their_styles_says_which(session: Session, browser: Browser) -> None:
@@ -237,12 +264,16 @@ def test_a_form_for_another_run_queues_one_however_often_it_is_sent(session: Ses
             {"merchant": merchant},
         )
     filled = browser.read().form("/admin/runs").values | {"reason": "autumn", "styles": "udnie, poster", "steps": "7"}
+    assert (filled["rule"], filled["canary_share"]) == ("never", "0")
+    filled |= {"rule": "if-better", "canary_share": "0.1"}
     for _ in range(2):
         assert browser.client.post("/admin/runs", data=filled, headers=OWN, follow_redirects=False).status_code == 303
     with transaction(session.engine) as connection:
-        rows = connection.execute(text("SELECT reason, depth, steps, state FROM training_runs")).all()
-    assert [tuple(row) for row in rows] == [("autumn", "decoder", 7, "queued")]
-    assert "step 0 of 7" in browser.read().text
+        rows = connection.execute(text("SELECT reason, depth, steps, state, rule, canary_share FROM training_runs"))
+        assert [tuple(row) for row in rows] == [("autumn", "decoder", 7, "queued", "if-better", 0.1)]
+    shown = browser.read().text
+    assert "step 0 of 7" in shown
+    assert "promoted if-better with a canary of 10 %" in shown
     refused = browser.send("/admin/runs", reason="winter", styles="nope")
     assert (refused.status_code, "unknown style 'nope'" in Reading(refused.text).text) == (400, True)
 
@@ -331,6 +362,7 @@ ODD = ["", "a\0b", "x" * 5000, "-1", "9" * 40, "nan"]
 def test_whatever_a_form_sends_the_answer_is_a_page(session: Session, browser: Browser) -> None:
     add_version(session, "second")
     names = ("reason", "key", "champion", "canary_share", "without_own_styles", "train", "styles", "steps", "photos")
+    names += ("rule",)
     good = {"reason": "r", "key": "k", "champion": "1", "steps": "1"}
     for path in [path for how, path in page_routes() if how == "POST"]:
         place = next(iter(re.findall("{(.*?)}", path)), None)

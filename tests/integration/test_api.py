@@ -430,6 +430,7 @@ def fuzzed(session: Session) -> Iterator[Fuzzed]:
         "merchant": ["shop", "nobody"],
         "proof": [proof],
         "reason": ["it is better", " "],
+        "rule": ["if-better", "if-no-style-regresses-by 5%", "always", "\0"],
     }
     with client_of(session, "shop") as shop, admin_of(session) as admin:
         yield shop, admin, make_app(session).openapi(), known

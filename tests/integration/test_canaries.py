@@ -242,6 +242,51 @@ def test_where_the_champions_batches_wait_as_long_or_are_held_up_the_canary_stay
         assert count_troubled(connection, found, version) == Counted(0, 0)
 
 
+def test_both_are_asked_for_the_same_time_though_the_champion_has_more_batches_than_are_looked_at(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, version = champion_id(session), begun(session)
+    with transaction(session.engine) as connection:
+        connection.execute(text("UPDATE canaries SET started_at = started_at - interval '3 hours'"))
+    for one, batches in ((first, 30), (version, 10)):
+        begin_batches(session, one, batches, troubled=batches, how="late")
+        ended(session, one, batches)  # newer than those that wait, so that the newest alone know of no trouble
+    monkeypatch.setattr("shared.promotion.watch.MOST_BATCHES", 30)
+    found = canary_of(session)
+    assert found
+    with transaction(session.engine) as connection:
+        mine, others = (count_troubled(connection, found, one) for one in (version, first))
+    assert (mine, others.batches) == (Counted(20, 10), 30)
+    assert others.troubled >= 5
+    assert not watch_canary(session.engine)
+
+
+HELD_UP = {
+    "by a proof": "INSERT INTO proofs (merchant_id, batch_id, why, state) "
+    "SELECT merchant_id, id, 'asked', 'approved' FROM batches WHERE state = 'running'",
+    "until it was resumed": "INSERT INTO audit (who, what, merchant_id, details) "
+    "SELECT 'me@here', 'resume', merchant_id, jsonb_build_object('batch', id) FROM batches",
+    "by a rest of all nights": "WITH rested AS (UPDATE batches SET queue = 'nightly') "
+    "INSERT INTO audit (who, what, merchant_id, details) VALUES ('me@here', 'schedules resume', NULL, '{}')",
+}
+
+
+@pytest.mark.parametrize("how", HELD_UP)
+def test_one_that_somebody_held_up_is_not_late_when_it_goes_on(session: Session, how: str) -> None:
+    first, version = champion_id(session), begun(session)
+    with transaction(session.engine) as connection:
+        connection.execute(text("UPDATE canaries SET started_at = started_at - interval '3 hours'"))
+    begin_batches(session, first, 10, troubled=0, how="late")
+    begin_batches(session, version, 5, troubled=5, how="late")
+    found = canary_of(session)
+    assert found
+    with transaction(session.engine) as connection:
+        assert count_troubled(connection, found, version) == Counted(5, 5)
+        connection.execute(text(HELD_UP[how]))
+        assert count_troubled(connection, found, version) == Counted(0, 0)
+    assert not watch_canary(session.engine)
+
+
 def test_the_images_own_failures_and_batches_of_before_count_for_nothing(session: Session) -> None:
     first = champion_id(session)
     ended(session, first, 5)

@@ -20,7 +20,7 @@ from versions import add_version
 from shared.catalog.slots import Crontab
 from shared.database import transaction
 from shared.erasure import erase
-from shared.errors import UsageError
+from shared.errors import LeaseLost, UsageError
 from shared.merchants import merchant_id
 from shared.model_versions import champion
 from shared.promotion.canaries import running_canary
@@ -29,7 +29,7 @@ from shared.promotion.rules import Rule, decide
 from shared.promotion.verdicts import Sheet, StoredVerdict, add_verdict, judge, list_verdicts
 from shared.session import Session
 from shared.training import leases, schedules
-from shared.training.runs import TrainingRun, Wanted, list_runs
+from shared.training.runs import TrainingRun, Wanted, cancel_run, list_runs
 from shared.training.tick import publish_due, tick
 from workers import comparing
 from workers.retraining import train_slice
@@ -160,6 +160,71 @@ def test_a_trainer_that_ends_anywhere_in_the_comparison_leaves_one_verdict_and_o
     assert changes(school, run) == [("promote", "rule")]
 
 
+@pytest.mark.parametrize("canary", [0.0, 0.1])
+def test_nothing_is_promoted_for_a_run_that_is_cancelled_while_the_files_are_looked_at(
+    school: School, monkeypatch: pytest.MonkeyPatch, canary: float
+) -> None:
+    run_id = school.queue(rule=ANYHOW, canary=canary)
+    end_after("add_verdict", school, run_id, monkeypatch)
+    let_lease_run_out(school)
+    where = "canaries" if canary else "promotions"
+
+    def cancels(*_: object) -> None:
+        with transaction(school.session.engine) as connection:
+            cancel_run(connection, run_id, "no longer wanted")
+
+    monkeypatch.setattr(f"shared.promotion.{where}.check_files", cancels)
+    run = school.train(run_id)
+    assert (run.state, run.message) == ("cancelled", "no longer wanted")
+    assert changes(school, run) == []
+    with transaction(school.session.engine) as connection:
+        assert (champion(connection).id, running_canary(connection)) == (run.start_id, None)
+
+
+EARLIER_CLAIM = """
+UPDATE training_runs SET lease = lease + 1, attempts = attempts + 1,
+    lease_expires_at = clock_timestamp() + make_interval(secs => 60),
+    state = CASE state WHEN 'queued' THEN 'collecting' ELSE state END,
+    started_at = coalesce(started_at, clock_timestamp())
+WHERE id = :id AND finished_at IS NULL
+  AND (lease_expires_at IS NULL OR lease_expires_at < clock_timestamp()) AND next_attempt_at <= clock_timestamp()
+  AND attempts < 5 AND NOT EXISTS (
+    SELECT FROM training_runs o WHERE o.id < :id AND o.finished_at IS NULL
+      AND (o.lease_expires_at IS NULL OR o.lease_expires_at < clock_timestamp())
+      AND o.next_attempt_at <= clock_timestamp())
+RETURNING *
+"""
+"""As it was before there were comparisons."""
+
+
+def test_a_trainer_of_a_release_without_comparisons_takes_no_run_that_is_compared(
+    school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = school.queue(rule=ANYHOW)
+
+    def taken_by_an_earlier_one() -> bool:
+        with transaction(school.session.engine) as connection:
+            found = connection.execute(text(EARLIER_CLAIM), {"id": run_id}).rowcount == 1
+            connection.rollback()
+        return found
+
+    assert taken_by_an_earlier_one()
+    end_after("load_pair", school, run_id, monkeypatch)
+    let_lease_run_out(school)
+    assert not taken_by_an_earlier_one()
+    for delay, free in ((60, False), (0, True)):
+        with transaction(school.session.engine) as connection:
+            run = leases.claim(connection, run_id, 60)
+            assert run
+            leases.release(connection, run, "a service is away", delay)
+            assert (leases.due(connection, 1) == [run_id]) is free
+            with pytest.raises(LeaseLost):
+                leases.progress(connection, run, 60, run.step)
+        assert not taken_by_an_earlier_one()
+        let_lease_run_out(school)
+    assert school.train(run_id).state == "finished"
+
+
 def test_a_trainer_told_to_stop_gives_the_comparison_to_another(school: School) -> None:
     run_id = school.queue()
     with school.workshop() as workshop:
@@ -270,6 +335,8 @@ def test_rule_and_canary_are_given_by_the_commands_and_by_schedules(
         schedules.set_schedule(connection, "drift", Crontab("0 1 * * *", "UTC"), wanted, monday)
         with pytest.raises(UsageError):
             Wanted(rule="sometimes")
+        change = "UPDATE training_schedules SET wanted = wanted - 'canary' || '{\"later\": 1}' WHERE trigger = 'drift'"
+        connection.execute(text(change))  # as another release writes it
     assert tick(school.session.engine, monday + timedelta(days=1)) >= 1
     with transaction(school.session.engine) as connection:
         assert ANYHOW in [run.rule for run in list_runs(connection, 2)]

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Form, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, Field
 
-from producer.admin_page.page import admin_page, note_page
-from producer.admin_page.view import View
+from producer.admin_page.page import admin_page, live_parts, note_page
+from producer.admin_page.view import Live, View
 from producer.api.access import Admin, AdminAsking
 from producer.api.admin import models, nights, runs
 from producer.api.admin.browser import ForBrowsers, page
@@ -25,6 +25,7 @@ from shared.catalog.nights import last_nights
 from shared.dead_letters import Filter, heaps
 from shared.fleet import list_workers
 from shared.model_versions import champion
+from shared.promotion.canaries import running_canary
 from shared.promotion.history import history
 from shared.promotion.overview import list_versions, show_version
 from shared.training.runs import MOST_PHOTOS, MOST_STEPS, Wanted, list_runs
@@ -45,12 +46,22 @@ class NewRun(BaseModel):
     styles: Words = ""
     steps: int = Field(Wanted.steps, ge=1, le=MOST_STEPS)
     photos: int = Field(Wanted.photos, ge=1, le=MOST_PHOTOS)
+    rule: Words = Wanted.rule
+    canary_share: float = Field(Wanted.canary, ge=0, lt=1, allow_inf_nan=False)
 
 
 @router.get("", response_class=HTMLResponse)
 def show(asking: AdminAsking) -> HTMLResponse:
     """Show models, training and nights, and what can be done about them."""
     return page(admin_page(_view(asking)))
+
+
+@router.get("/live", response_class=HTMLResponse)
+def live(asking: AdminAsking) -> HTMLResponse:
+    """Show what changes by itself, for the page's script."""
+    with asking.transaction() as connection:
+        found = Live(workers=list_workers(connection), queues=queues(connection), runs=list_runs(connection, RUNS))
+    return page(live_parts(found))
 
 
 @router.get("/verdicts/{verdict}/sheet", response_class=Response)
@@ -82,7 +93,7 @@ def retire(asking: AdminAsking, version: Version, why: Annotated[models.Why, For
 def retrain(asking: AdminAsking, new: Annotated[NewRun, Form()]) -> Response:
     """Queue a training run."""
     styles = [name.strip() for name in new.styles.split(",") if name.strip()]
-    wish = runs.NewRun(reason=new.reason, train=new.train, styles=styles, steps=new.steps, photos=new.photos)
+    wish = runs.NewRun(**new.model_dump(exclude={"key", "styles"}), styles=styles)
     runs.queue(asking, wish, new.key)
     return _back("training")
 
@@ -126,7 +137,9 @@ def _view(asking: Admin) -> View:
     with asking.transaction() as connection:
         dates = schedules.list_schedules(connection, limit=MERCHANTS)
         versions = list_versions(connection, limit=VERSIONS)
+        canary = running_canary(connection)
         used = {champion(connection).id} | {one.id for one in versions if one.state != "retired"}
+        used |= {canary.version_id} if canary else set()  # however old it is, it must be possible to end it here
         return View(
             now=datetime.now(UTC),
             who=asking.who,

@@ -27,8 +27,7 @@ from shared.training.runs import (
     find_run,
     get_run,
     list_runs,
-    named_run,
-    queue_run,
+    queue_once,
 )
 from shared.training.schedules import TrainingSchedule
 from shared.training.tick import publish_due
@@ -53,11 +52,18 @@ class NewTraining(BaseModel):
     steps: int = Field(Wanted.steps, ge=1, le=MOST_STEPS)
     photos: int = Field(Wanted.photos, ge=1, le=MOST_PHOTOS, description="Most photos to collect.")
     config: dict[FieldName, Setting] = Field({}, max_length=100, description="Fields of its config to be others.")
+    rule: Words = Field(
+        Wanted.rule, description="What promotes the candidate: never, if-better, or if-no-style-regresses-by X%."
+    )
+    canary_share: float = Field(
+        Wanted.canary, ge=0, lt=1, description="By rule it gets this share of the new batches first; 0: all at once."
+    )
 
     @property
     def wanted(self) -> Wanted:
         """What it is to do. Raises UsageError."""
-        return Wanted(self.train, tuple(self.styles), self.steps, self.photos, self.config)
+        how = (self.steps, self.photos, self.config, self.rule, self.canary_share)
+        return Wanted(self.train, tuple(self.styles), *how)
 
 
 class NewRun(NewTraining):
@@ -74,7 +80,10 @@ class NewSchedule(NewTraining):
 
 
 class RunOut(BaseModel):
-    """A training run as it stands; ``curve`` has a validation in each entry."""
+    """A training run as it stands; ``curve`` has a validation in each entry.
+
+    By its ``rule`` the candidate is promoted after the verdict, or is a canary with ``canary_share`` first.
+    """
 
     id: UUID
     merchant_id: int | None
@@ -90,6 +99,9 @@ class RunOut(BaseModel):
     steps: int
     curve: list[dict[str, float | None]]
     candidate_id: int | None
+    rule: str
+    canary_share: float | None
+    verdict_id: int | None
     code: str | None
     message: str | None
     created_at: datetime
@@ -105,7 +117,7 @@ class Runs(BaseModel):
 
 
 class ScheduleOut(BaseModel):
-    """When runs begin by themselves, with the slots to come."""
+    """When runs begin by themselves and what they do, as it is given, with the slots to come."""
 
     trigger: str
     crontab: str
@@ -113,6 +125,10 @@ class ScheduleOut(BaseModel):
     train: str
     styles: list[str]
     steps: int
+    photos: int
+    config: dict[str, Any]
+    rule: str
+    canary_share: float
     next: list[datetime]
 
 
@@ -145,16 +161,16 @@ def queue(asking: Admin, new: NewRun, key: str | None) -> tuple[TrainingRun, boo
     """Queue a run unless there is one by that name; say whether it is new, and tell trainers of it."""
     order = Order(new.wanted, "admin", new.reason, asking.who, idempotency_key=key)
     with asking.transaction() as connection:
-        if key is not None and (known := named_run(connection, order)):
-            return known, False
-        run = queue_run(connection, order)
-        audit.record(connection, asking.who, "retrain", None, {"run": run, "reason": new.reason, "train": new.train})
-        found = get_run(connection, run)
+        run, is_new = queue_once(connection, order)
+        if not is_new:
+            return run, False
+        what = {"run": run.id, "reason": new.reason, "train": new.train}
+        audit.record(connection, asking.who, "retrain", None, what)
     try:
         publish_due(asking.session.engine, asking.session.broker)
     except BrokerUnavailable as error:  # a trainer finds it when Redis is back
-        log.warning("run_not_published", run=str(run), error=str(error))
-    return found, True
+        log.warning("run_not_published", run=str(run.id), error=str(error))
+    return run, True
 
 
 @router.post("/runs/{run}/cancel")
@@ -199,5 +215,6 @@ def _out(run: TrainingRun) -> RunOut:
 
 
 def _schedule(found: TrainingSchedule, now: datetime) -> ScheduleOut:
-    shown: dict[str, Any] = found.as_json(now)
-    return ScheduleOut.model_validate(shown)
+    wanted = found.wanted
+    more = {"photos": wanted.photos, "config": dict(wanted.overrides), "canary_share": wanted.canary}
+    return ScheduleOut.model_validate(found.as_json(now) | more)

@@ -22,7 +22,7 @@ from shared.promotion.verdicts import verdict_of
 from shared.reviews import judge
 from shared.session import Session
 from shared.styles import Style, StyleRow, add_style, add_style_row
-from shared.training.worn import live_photos, rejected_photos
+from shared.training.look_photos import live_photos, rejected_photos
 from workers.model.dataset import side_of
 
 PLAIN = Look((("plain", 1.0),))

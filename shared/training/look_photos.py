@@ -15,14 +15,14 @@ from shared.training.photos import FRESH, POOL, SourcePhoto
 
 
 @dataclass(frozen=True)
-class WornPhoto:
+class LookPhotoSource:
     """A photo in the object store, and the look it has."""
 
     photo: SourcePhoto
     look: Look
 
 
-def live_photos(connection: Connection, most: int) -> list[WornPhoto]:
+def live_photos(connection: Connection, most: int) -> list[LookPhotoSource]:
     """Return the newest catalogue images in the looks assigned to them, merchants and their looks taking turns."""
     rows = connection.execute(
         text(f"""
@@ -40,10 +40,10 @@ def live_photos(connection: Connection, most: int) -> list[WornPhoto]:
         """),
         {"most": most, "pool": POOL * most},
     )
-    return [WornPhoto(SourcePhoto(row.merchant_id, row.sha256), Look.from_json(row.look)) for row in rows]
+    return [LookPhotoSource(SourcePhoto(row.merchant_id, row.sha256), Look.from_json(row.look)) for row in rows]
 
 
-def rejected_photos(connection: Connection, most: int) -> list[WornPhoto]:
+def rejected_photos(connection: Connection, most: int) -> list[LookPhotoSource]:
     """Return the photos whose renditions were rejected last, newest first, each once in each look."""
     rows = connection.execute(
         text("""
@@ -60,4 +60,4 @@ def rejected_photos(connection: Connection, most: int) -> list[WornPhoto]:
         """),
         {"most": most},
     )
-    return [WornPhoto(SourcePhoto(row.merchant_id, row.source_sha256), Look.from_json(row.look)) for row in rows]
+    return [LookPhotoSource(SourcePhoto(row.merchant_id, row.source_sha256), Look.from_json(row.look)) for row in rows]

@@ -29,7 +29,7 @@ STYLE_ERROR_PX = 384
 
 
 @dataclass(frozen=True)
-class Worn:
+class LookPhoto:
     """A photo, uint8 (H, W, 3), no larger than it is painted, the look it has, and a name for the contact sheet."""
 
     name: str
@@ -37,7 +37,7 @@ class Worn:
     look: Look
 
 
-class Dresser:
+class LookPainter:
     """A version that paints photos in looks."""
 
     def __init__(self, checkpoint: Checkpoint, painter: Painter, working_px: int) -> None:
@@ -45,9 +45,9 @@ class Dresser:
         self._painter = painter
         self._working_px = working_px
 
-    def dress(self, worn: Worn) -> tuple[Pixels, dict[str, float]]:
+    def paint(self, one: LookPhoto) -> tuple[Pixels, dict[str, float]]:
         """Return the rendition of a photo, uint8 (H, W, 3), and its quality by name."""
-        photo, look = worn.pixels, worn.look
+        photo, look = one.pixels, one.look
         height, width = photo.shape[:2]
         size = working_size(width, height, working_px=self._working_px, texture_scale=look.texture_scale)
         small = shrink(photo, size)
@@ -63,14 +63,14 @@ class Dresser:
 
 
 @dataclass(frozen=True)
-class Eyes:
+class StyleSight:
     """VGG-19, and what it sees in the images of styles, by name: (1, C, C) by layer."""
 
     vgg: Vgg
     styles: Mapping[str, Mapping[str, Tensor]]
 
     @classmethod
-    def of(cls, vgg: Vgg, names: Sequence[str], targets: StyleTargets) -> Eyes:
+    def of(cls, vgg: Vgg, names: Sequence[str], targets: StyleTargets) -> StyleSight:
         """Take the styles apart."""
         return cls(vgg, {name: targets[place : place + 1].grams for place, name in enumerate(names)})
 
@@ -90,23 +90,27 @@ class Eyes:
         return float(style_error(found, wanted))
 
 
-def measure_worn(
-    photos: Sequence[Worn], candidate: Dresser, champion: Dresser, eyes: Eyes, progress: Callable[[str], None]
+def measure_looks(
+    photos: Sequence[LookPhoto],
+    candidate: LookPainter,
+    champion: LookPainter,
+    sight: StyleSight,
+    progress: Callable[[str], None],
 ) -> tuple[dict[str, Any], list[list[Cell | None]]]:
     """Let both paint photos in their looks; return the figures, as plain data, and rows of a contact sheet.
 
     A photo in a look that one of the two cannot paint is counted as ``unmeasured``.
     """
-    known = [worn for worn in photos if eyes.know(worn.look)]
+    known = [one for one in photos if sight.know(one.look)]
     measured: tuple[list[dict[str, float]], list[dict[str, float]]] = ([], [])
     rows: list[list[Cell | None]] = []
-    for worn in known:
-        row: list[Cell | None] = [Cell(_small(worn.pixels), f"{worn.name}: {worn.look.style}")]
+    for one in known:
+        row: list[Cell | None] = [Cell(_small(one.pixels), f"{one.name}: {one.look.style}")]
         # The champion comes first on the sheet.
-        for number, dresser, figures in ((1, champion, measured[1]), (2, candidate, measured[0])):
-            progress(f"{worn.name}, painted {number} of 2")
-            rendition, quality = dresser.dress(worn)
-            figures.append(quality | {"style_error": eyes.style_error(rendition, worn.look)})
+        for number, painter, figures in ((1, champion, measured[1]), (2, candidate, measured[0])):
+            progress(f"{one.name}, painted {number} of 2")
+            rendition, quality = painter.paint(one)
+            figures.append(quality | {"style_error": sight.style_error(rendition, one.look)})
             label = f"{number}: {quality['content_distance']:.2f} {figures[-1]['style_error']:.3f}"
             row.append(Cell(_small(rendition), label))
         rows.append(row)
