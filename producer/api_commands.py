@@ -103,7 +103,7 @@ def _owner(connection: Connection, merchant: str | None, admin: bool) -> int | N
 def _admins(merchant: str | None, admin: bool) -> bool:
     """Whether a key is an admin's. Raises UsageError unless exactly one of both is said."""
     if admin == (merchant is not None):
-        raise UsageError("say whose key it is: --merchant M, or --admin")
+        raise UsageError("say whose key it is: --merchant M, or --admin, not both")
     return admin
 
 

@@ -26,7 +26,7 @@ from shared.settings import Settings, load_settings
 
 BATCHES_LISTED = 20
 
-Merchant = Annotated[str, typer.Option("--merchant", "-m", help="Whose batch it is.")]
+Merchant = Annotated[str, typer.Option("--merchant", "-m", help="Whose it is.")]
 BatchId = Annotated[str, typer.Argument(help="A batch's id, or the beginning of it.")]
 
 

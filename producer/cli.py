@@ -36,6 +36,7 @@ from shared.errors import UsageError
 from shared.look import Look, parse_mix
 from shared.merchants import LOCAL_MERCHANT
 from shared.model_versions import champion
+from shared.proofs.sample import PROOF_IMAGES
 from shared.scope import scope
 from shared.session import open_session
 from shared.settings import Settings
@@ -130,7 +131,7 @@ def submit(
         with show_progress(quiet=as_json) as show:
             submission = submit_batch(session, order, accepted=show)
         batch = submission.batch
-        _announce(submission, as_json=as_json)
+        _announce(submission, asked=proof, as_json=as_json)
         if wait:
             try:
                 with show_progress(quiet=as_json) as show:
@@ -171,16 +172,18 @@ def _order(settings: Settings, inputs: list[str], merchant: str, looks: tuple[Lo
     return Order(merchant, manifest, looks, (format,))
 
 
-def _announce(submission: Submission, *, as_json: bool) -> None:
-    _announce_quietly(submission)
+def _announce(submission: Submission, *, asked: bool, as_json: bool) -> None:
+    _announce_quietly(submission, asked=asked)
     if not as_json:
         print_line(str(submission.batch.id))
         note(f"{submission.batch.total} images accepted; `atelier worker` styles them, `atelier status` looks")
 
 
-def _announce_quietly(submission: Submission) -> None:
+def _announce_quietly(submission: Submission, *, asked: bool = False) -> None:
     if submission.resumed:
         note(f"going on with batch {submission.batch.id}")
     if submission.proof is not None and submission.proof.state == "waiting":
         tell_of_proof(submission.proof)
+    elif asked and submission.proof is None:
+        note(f"up to {PROOF_IMAGES} images are their own proof: these are styled at once")
     warn(submission.warnings)

@@ -6,12 +6,14 @@ from dataclasses import asdict
 
 from producer.pages import row_looks
 from producer.submit import Order
-from shared.cli import print_json, print_line
+from shared.cli import note, print_json, print_line
 from shared.database import transaction
 from shared.errors import InvalidInput
 from shared.estimate import estimate, measure_rate
 from shared.merchants import allowed_sources, require_allowed
 from shared.model_versions import champion
+from shared.proofs.rules import find_rules
+from shared.proofs.sample import PROOF_IMAGES
 from shared.scope import scope
 from shared.session import Session
 from shared.styles import require_styles, style_rows
@@ -26,6 +28,7 @@ def rehearse(session: Session, order: Order, *, as_json: bool) -> None:
     with scope(session.engine, order.merchant) as (connection, mine):
         known = style_rows(connection, mine, champion(connection).trunk_sha256)
         allowed = allowed_sources(connection, mine)
+        rules = find_rules(connection, mine)
     require_styles((name for look in order.looks for name in look.styles), known)
     looks = row_looks(order.looks, known)
     rows = images = bad = 0
@@ -51,3 +54,7 @@ def rehearse(session: Session, order: Order, *, as_json: bool) -> None:
         print_line(f"and {bad - len(shown)} more bad rows")
     takes = "" if price.seconds is None else f", in about {price.seconds / 60:.1f} minutes, for {price.cost:.2f}"
     print_line(f"{rows} rows, {bad} bad; {images} images would be styled{takes}")
+    if images > PROOF_IMAGES and (order.proof or (rules and rules.above is not None and images > rules.above)):
+        note(f"a sample of {PROOF_IMAGES} skus would come first")
+    elif images > PROOF_IMAGES and rules and rules.new_looks:
+        note(f"if a look is new, a sample of {PROOF_IMAGES} skus would come first")

@@ -48,7 +48,7 @@ def nightly(
 ) -> None:
     """Plan a night now: what is stale, and why, becomes a batch behind all other work."""
     if everybody and merchant is not None:
-        raise UsageError("whose night is it? Say --merchant or --all")
+        raise UsageError("whose night is it? Say --merchant or --all, not both")
     now = datetime.now(UTC)
     begin = _rehearse if dry_run else _plan
     with open_session(configured(), lasting=not dry_run) as session:
@@ -66,7 +66,7 @@ def nightly(
             print_line(plan["merchant"])
         _print_plan(plan)
     if not plans:
-        note("no merchant has a schedule that does not rest: `atelier schedules set` sets one")
+        note("no schedule, or all of them rest: `atelier schedules list` shows them")
 
 
 Begin = Callable[[Session, str, datetime], dict[str, Any]]
@@ -123,6 +123,8 @@ def _print_plan(plan: dict[str, Any]) -> None:
     for name in ("batch", "proof_batch"):
         if plan.get(name):
             print_line(f"{name}  {plan[name]}")
+    if plan.get("batch"):
+        note("what it makes is shown when it has ended: `atelier beat` sees to that")
     if plan.get("proof_id"):
         note(f"to see, approve or reject the proof: atelier proofs show {plan['proof_id']}")
 
@@ -145,7 +147,7 @@ def schedules_set(
     merchant: Merchant = LOCAL_MERCHANT,
     as_json: JsonOption = False,
 ) -> None:
-    """Set a merchant's schedule; effective at once, without a restart."""
+    """Set a merchant's schedule, all of it: what is not said is as by default. Effective at once."""
     now = datetime.now(UTC)
     presets = tuple(format or NightRules.presets)
     rules = NightRules(presets, images, gpu_minutes, publish, proof_above, go_on_minutes, checks)
@@ -174,7 +176,8 @@ def schedules_list(as_json: JsonOption = False) -> None:
 def _print_schedule(one: dict[str, Any]) -> None:
     until = f" to {one['ends_at']}" if one["ends_at"] else ""
     rest = "paused" if one["paused"] else f"next {one['next'][0]}"
-    print_line(f"{one['merchant']}  {one['crontab']}{until} {one['zone']}  {rest}")
+    limits = [f"{name.replace('_', ' ')} {one[name]}" for name in ("images", "gpu_minutes", "proof_above") if one[name]]
+    print_line("  ".join([one["merchant"], f"{one['crontab']}{until} {one['zone']}", *limits, rest]))
 
 
 def schedules_remove(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
@@ -212,7 +215,15 @@ def schedules_resume(merchant: Merchant = LOCAL_MERCHANT, everybody: All = False
                 schedules.resume(connection, mine, now)
                 audit.record(connection, audit.operator(), "schedules resume", mine, {})
         tell_workers(session.engine, session.broker)
+        with scope(session.engine, merchant) as (connection, mine):
+            schedule = schedules.find_schedule(connection, mine)
     _done({"resumed": "all" if everybody else merchant}, as_json)
+    if schedule is not None and schedule.paused:
+        note(
+            f"the nights of {merchant} rest by themselves: atelier schedules resume -m {merchant}"
+            if everybody
+            else "everybody's nights rest: atelier schedules resume --all"
+        )
 
 
 def schedules_calendar(
@@ -229,6 +240,8 @@ def schedules_calendar(
     if as_json:
         print_json({"next": [slot.isoformat() for slot in following], "nights": [night.as_json() for night in found]})
         return
+    if schedule and schedule.paused:
+        note("the schedule rests: `atelier schedules resume`, or --all, wakes it")
     for slot in following:
         print_line(f"next   {slot:%Y-%m-%d %H:%M} UTC")
     for night in found:

@@ -129,7 +129,8 @@ def _change(merchant: str, rules: ProofRules | None, as_json: bool) -> None:
     elif found is None:
         note("uploads are proved only if they ask for it")
     else:
-        note(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in asdict(found).items() if value))
+        said = {name.replace("_", " "): value for name, value in asdict(found).items() if value}
+        note("proved first: " + ", ".join(name if value is True else f"{name} {value}" for name, value in said.items()))
 
 
 def _done(document: dict[str, object], as_json: bool) -> None:

@@ -93,8 +93,8 @@ def make_plan(connection: Connection, window: Window, rate: Rate, settings: Sett
 
 
 def _why_proof(images: int, rules: NightRules, stale: Stale) -> str | None:
-    """Say why a night is proved first, or None."""
-    if images <= PROOF_IMAGES:
+    """Say why a night is proved first, or None. A budget makes nothing small of which more is to come."""
+    if stale.total <= PROOF_IMAGES:
         return None
     if stale.new_looks:
         return f"{stale.new_looks[0]} is new"

@@ -252,7 +252,7 @@ def _styles_of(connection: Connection, order: Order) -> list[Pictured]:
     if lacking := [name for name in names if not known[name].pictures]:
         raise UsageError(
             f"the pictures of {', '.join(lacking)} are not kept: name a folder with them (NAME.jpg, or NAME/ with "
-            "several) by --pictures, once, or name other styles by --styles",
+            "several) once, by `atelier retrain --pictures DIR`, or name other styles",
             code="no_pictures",
         )
     return [known[name] for name in names]

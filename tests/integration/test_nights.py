@@ -300,6 +300,15 @@ def test_a_new_look_waits_for_approval_of_a_sample_of_24_skus(shop: Shop) -> Non
     assert shop.live_a_night()["proof"] is None
 
 
+def test_a_budget_makes_no_night_small_of_which_more_is_to_come(shop: Shop) -> None:
+    shop.look("great-wave", proved=False)
+    shop.schedule(rules=NightRules(images=10))
+    shop.feed(skus(30))
+    shop.sleep(EVENING + timedelta(hours=6))
+    assert (shop.plan()["images"], shop.night.proof) == (10, "waiting")
+    assert len(shop.jobs(shop.night.proof_batch_id)) == 10
+
+
 def test_a_rejected_look_is_planned_no_more_until_it_is_another(shop: Shop) -> None:
     shop.look("great-wave", proved=False)
     shop.schedule()
