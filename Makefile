@@ -1,7 +1,7 @@
 # Every command here installs what it needs into .venv first.
 PYTHON ?= $(shell for p in python3.11 python3.12; do $$p -c '' 2>/dev/null && echo $$p && exit; done; echo python3)
 BIN := .venv/bin
-PHOTOS ?= producer/samples
+PHOTOS ?= samples/photos
 STYLE ?= starry-night great-wave composition-vii
 OUT ?= demo-out
 

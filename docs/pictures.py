@@ -17,7 +17,7 @@ from workers.images.compose import compose, shrink, working_size
 from workers.images.decode import decode
 from workers.images.limits import Limits
 from workers.model.checkpoint import Checkpoint, row_from_bytes
-from workers.painter import Painter
+from workers.runtime.painter import Painter
 
 ROOT = Path(__file__).resolve().parents[1]
 CHECKPOINT = ROOT / "shared" / "checkpoint"
@@ -37,7 +37,7 @@ class Atelier:
 
     def style(self, product: str, style: str | None) -> Image.Image:
         """Return a sample product in a style, or as it is."""
-        (path,) = (ROOT / "producer" / "samples").glob(f"{product}.[jp][pn]g")
+        (path,) = (ROOT / "samples" / "photos").glob(f"{product}.[jp][pn]g")
         photo = decode(path.read_bytes(), Limits(2**26, 25_000_000)).rgb
         if style is None:
             return Image.fromarray(photo)

@@ -9,18 +9,18 @@ from dataclasses import asdict, dataclass
 from typing import Self
 
 from producer.intake import Intake
+from producer.job_rows import arrivals
 from producer.manifest import Manifest, ManifestRow
 from producer.manifest.columns import CATEGORY_COLUMNS, named_columns
-from producer.pages import arrivals
-from shared import audit
 from shared.catalog.digests import digest
 from shared.catalog.feed import FeedRow, Imported, import_feed
+from shared.context import Session
 from shared.database import transaction
 from shared.errors import InvalidInput
-from shared.jobs import STORED
-from shared.merchants import allowed_sources
-from shared.scope import scope
-from shared.session import Session
+from shared.merchants import audit
+from shared.merchants.merchants import allowed_sources
+from shared.merchants.scope import scope
+from shared.queue.jobs import STORED
 
 POSITION_COLUMNS = ("position", "image position")
 COLLECTION_COLUMNS = ("collection", "collections", "custom label 0")

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from producer.pages import row_looks
+from producer.job_rows import row_looks
 from producer.submit import Order
-from shared.cli import note, print_json, print_line
+from shared.context import Session
 from shared.database import transaction
 from shared.errors import InvalidInput
-from shared.estimate import estimate, measure_rate
-from shared.merchants import allowed_sources, require_allowed
-from shared.model_versions import champion
+from shared.merchants.merchants import allowed_sources, require_allowed
+from shared.merchants.scope import scope
+from shared.models.styles import require_styles, style_rows
+from shared.models.versions import champion
 from shared.proofs.rules import find_rules
 from shared.proofs.sample import PROOF_IMAGES
-from shared.scope import scope
-from shared.session import Session
-from shared.styles import require_styles, style_rows
+from shared.queue.estimate import estimate, measure_rate
+from shared.terminal import note, print_json, print_line
 
 BAD_ROWS_SHOWN = 100
 

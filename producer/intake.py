@@ -15,11 +15,11 @@ from urllib.parse import unquote, urlsplit
 
 from PIL import Image
 
-from producer.manifest.archive import Archive, member_of
+from producer.manifest.formats.archive import Archive, member_of
 from producer.thumbnail import FORMATS
 from shared.errors import ManifestError, SourceRefused
-from shared.jobs import STORED
-from shared.merchants import require_allowed
+from shared.merchants.merchants import require_allowed
+from shared.queue.jobs import STORED
 from shared.source_copies import source_key
 from shared.store import ObjectStore
 

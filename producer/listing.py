@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from producer.manifest.prefix import ListPrefix
+from producer.manifest.formats.prefix import ListPrefix
 from shared.settings import Settings
 from shared.store import open_store
 

@@ -44,7 +44,7 @@ class LocalWorker:
         self._started = time.monotonic()
         with self._log.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "shared.cli", "worker", "--attached"],
+                [sys.executable, "-m", "producer.commands.main", "worker", "--attached"],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,

@@ -6,16 +6,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from producer.export import export_batch, prepare_folder
 from producer.local_worker import local_worker
-from producer.progress import Show
+from producer.output.export import export_batch, prepare_folder
+from producer.output.progress import Show
 from producer.submit import Order, Submission, submit_batch
-from shared import batches
-from shared.batches import Batch
+from shared.context import Session
 from shared.database import transaction
 from shared.errors import AtelierError, DatabaseUnavailable
-from shared.fleet import is_any_alive
-from shared.session import Session
+from shared.queue import batches
+from shared.queue.batches import Batch
+from shared.queue.fleet import is_any_alive
 
 POLL_SECONDS = 0.2
 STILL_SECONDS = 10.0

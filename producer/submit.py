@@ -19,26 +19,27 @@ import structlog
 from sqlalchemy import Connection
 
 from producer.intake import Intake
+from producer.job_rows import Page, read_ahead, read_pages, row_looks
 from producer.manifest import Manifest
 from producer.manifest.columns import CATEGORY_COLUMNS, named_columns
-from producer.pages import Page, read_ahead, read_pages, row_looks
-from shared import audit, batches
-from shared.batches import Batch, NewBatch
-from shared.chunks import add_chunks, cut_chunks
+from shared.context import Session
 from shared.database import transaction
-from shared.dispatch import dispatch
 from shared.errors import BrokerUnavailable, ManifestError, UsageError
-from shared.estimate import measure_rate
-from shared.jobs import add_jobs
 from shared.look import Look
-from shared.merchants import allowed_sources, require_kept
-from shared.promotion.canaries import choose_pin, usual_pin
-from shared.proofs.proof import Circumstances, Proof, decide, proof_of, remember_looks, wait_for_input
+from shared.merchants import audit
+from shared.merchants.merchants import allowed_sources, require_kept
+from shared.merchants.scope import scope
+from shared.models.promotion.canaries import choose_pin, usual_pin
+from shared.models.styles import require_styles
+from shared.proofs.proofs import Circumstances, Proof, decide, proof_of, remember_looks, wait_for_input
 from shared.proofs.rules import find_rules
 from shared.proofs.sample import PROOF_IMAGES
-from shared.scope import scope
-from shared.session import Session
-from shared.styles import require_styles
+from shared.queue import batches
+from shared.queue.batches import Batch, NewBatch
+from shared.queue.chunks import add_chunks, cut_chunks
+from shared.queue.dispatch import dispatch
+from shared.queue.estimate import measure_rate
+from shared.queue.jobs import add_jobs
 
 log = structlog.get_logger()
 

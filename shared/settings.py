@@ -10,8 +10,10 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import UsageError
-from shared.fleet import ALIVE_SECONDS
 from shared.store import StoreOptions
+
+ALIVE_SECONDS = 30
+"""A worker whose heartbeat is older counts no more."""
 
 
 def _listed(value: object) -> object:

@@ -10,8 +10,8 @@ import pytest
 import structlog
 from typer.testing import CliRunner, Result
 
-from shared.cli import make_app
-from shared.session import Session
+from producer.commands.main import make_app
+from shared.context import Session
 
 Command = Callable[..., Result]
 

@@ -9,10 +9,10 @@ from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
 from producer.api.app import make_app
-from shared import keys
+from shared.context import Session
 from shared.database import transaction
-from shared.merchants import merchant_id
-from shared.session import Session
+from shared.merchants import keys
+from shared.merchants.merchants import merchant_id
 
 PLACES: dict[str, Any] = {
     "batch": uuid4(),

@@ -8,13 +8,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from shared import batches
-from shared.batches import Batch, NewBatch
 from shared.look import Look
-from shared.merchants import merchant_id
-from shared.model_versions import champion
-from shared.renditions import PIPELINE_VERSION
-from shared.styles import style_rows
+from shared.merchants.merchants import merchant_id
+from shared.models.styles import style_rows
+from shared.models.versions import champion
+from shared.queue import batches
+from shared.queue.batches import Batch, NewBatch
+from shared.queue.renditions import PIPELINE_VERSION
 
 LOOK = Look((("starry-night", 1.0),))
 CHUNK_JOBS = 64

@@ -16,10 +16,10 @@ from sqlalchemy import URL, Engine, text
 from sqlalchemy.engine import make_url
 
 from shared.broker import Broker, make_celery
+from shared.context import Session
 from shared.database import make_engine, upgrade
 from shared.embedded import Services
-from shared.model_versions import install_built_in
-from shared.session import Session
+from shared.models.versions import install_built_in
 from shared.settings import Settings
 from shared.store import open_store
 

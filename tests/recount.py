@@ -7,8 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from shared.context import Session
 from shared.database import transaction
-from shared.session import Session
 
 COUNTERS = ("succeeded", "failed", "cancelled")
 

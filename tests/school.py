@@ -17,22 +17,22 @@ import torch
 from PIL import Image
 from sqlalchemy import text
 
+from shared.context import Session
 from shared.database import transaction
-from shared.jobs import STORED
-from shared.merchants import merchant_id, set_consent
-from shared.model_versions import install_built_in
-from shared.session import Session
+from shared.merchants.merchants import merchant_id, set_consent
+from shared.models.styles import Style, add_style
+from shared.models.training.pictures import keep_pictures, put_pictures
+from shared.models.training.runs import Order, TrainingRun, Wanted, get_run, queue_run
+from shared.models.versions import install_built_in
+from shared.queue.jobs import STORED
 from shared.source_copies import source_key
-from shared.styles import Style, add_style
-from shared.training.pictures import keep_pictures, put_pictures
-from shared.training.runs import Order, TrainingRun, Wanted, get_run, queue_run
 from workers.model.checkpoint import Checkpoint, row_to_bytes, trunk_to_bytes
 from workers.model.config import StyleSource
 from workers.model.dataset import side_of
 from workers.model.generator import Architecture, Generator, neutral_row
 from workers.model.vgg import Vgg
-from workers.retraining import train_slice
-from workers.workshop import Workshop, open_workshop
+from workers.training.context import TrainerContext, open_trainer_context
+from workers.training.retraining import train_slice
 
 TINY = Architecture(width=4, blocks=1)
 QUICK = {"crop_px": 32, "crops": 1, "style_px": 64, "validate_every": 2, "rate": 1e-3}
@@ -136,18 +136,18 @@ class School:
             return get_run(connection, run_id)
 
     @contextmanager
-    def workshop(self, *, slice_minutes: float = 60) -> Iterator[Workshop]:
+    def context(self, *, slice_minutes: float = 60) -> Iterator[TrainerContext]:
         """What a trainer has, in this process. With slices of no length each is one step."""
         settings = self.session.settings.model_copy(update={"train_slice_minutes": slice_minutes})
-        with open_workshop(settings, self.session.engine, self.session.store, self.session.broker) as workshop:
-            workshop.vgg = self.vgg
-            yield workshop
-            self.vgg = workshop.vgg
+        with open_trainer_context(settings, self.session.engine, self.session.store, self.session.broker) as context:
+            context.vgg = self.vgg
+            yield context
+            self.vgg = context.vgg
 
     def train(self, run_id: UUID) -> TrainingRun:
         """Work on a run for one long slice; return what became of it."""
-        with self.workshop() as workshop:
-            train_slice(workshop, run_id)
+        with self.context() as context:
+            train_slice(context, run_id)
         return self.run(run_id)
 
     def states(self, run_id: UUID) -> list[str]:

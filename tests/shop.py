@@ -1,6 +1,6 @@
 """A shop with a catalogue, whose nights are lived through with a clock of one's own.
 
-The chunks are done as a worker would, through ``shared.chunks``, but nothing is painted.
+The chunks are done as a worker would, through ``shared.queue.chunks``, but nothing is painted.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from sqlalchemy import text
 
 from producer.catalog_import import import_catalog
 from producer.manifest import open_manifest
-from shared import batches, chunks, jobs
-from shared.batches import Batch
 from shared.catalog import nights, publishing, schedules
 from shared.catalog.feed import Imported
 from shared.catalog.images import CatalogImage, list_images
 from shared.catalog.looks import set_look
 from shared.catalog.nights import Night
 from shared.catalog.schedules import NightRules, Timing
-from shared.catalog.slots import Crontab
 from shared.catalog.tick import tick
+from shared.context import Session
+from shared.crontab import Crontab
 from shared.database import transaction
-from shared.jobs import Failed, Job
 from shared.look import Look, parse_mix
-from shared.outcomes import Outcome, Succeeded
-from shared.renditions import NewRendition, RenditionKey
-from shared.scope import scope
-from shared.session import Session
+from shared.merchants.scope import scope
+from shared.queue import batches, chunks, jobs
+from shared.queue.batches import Batch
+from shared.queue.jobs import Failed, Job
+from shared.queue.outcomes import Outcome, Succeeded
+from shared.queue.renditions import NewRendition, RenditionKey
 
 EVENING = datetime(2026, 3, 2, 20, tzinfo=UTC)
 

@@ -6,9 +6,9 @@ from hashlib import sha256
 
 from sqlalchemy import text
 
+from shared.context import Session
 from shared.database import transaction
-from shared.model_versions import add_candidate, champion
-from shared.session import Session
+from shared.models.versions import add_candidate, champion
 
 
 def add_version(session: Session, name: str, *, without: str = "") -> int:

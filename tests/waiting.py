@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-from shared.session import Session
+from shared.context import Session
 
 
 def wait_for_a_lock(session: Session) -> None:

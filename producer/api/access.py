@@ -15,10 +15,10 @@ from fastapi.security import HTTPBearer
 from fastapi.security.utils import get_authorization_scheme_param
 from sqlalchemy import Connection
 
+from shared.context import Session
 from shared.database import transaction
 from shared.errors import NotAllowed, Unauthenticated
-from shared.keys import ApiKey, find_key
-from shared.session import Session
+from shared.merchants.keys import ApiKey, find_key
 
 bearer = HTTPBearer(auto_error=False, description="A key from `atelier keys create`.")
 

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from producer.api import batches, catalog, gates, health, problems, proofs, renditions, reviews, schedules, styles
 from producer.api.admin import fleet, models, nights, page, runs
 from producer.api.requests import Requests
-from shared.session import Session
+from shared.context import Session
 
 ABOUT = (
     "Restyles product photographs at catalogue scale. Errors are problem documents (RFC 9457) with a stable code. "

@@ -13,14 +13,15 @@ from pydantic import BaseModel
 from producer.api.access import Asking, Caller, ForCallers
 from producer.api.submissions import NewBatch, Wish, order_of_file, order_of_images
 from producer.api.words import KEY
-from producer.export import batch_results
-from producer.results import ERRORS_CSV, RESULTS_CSV, write_results
+from producer.output.export import batch_results
+from producer.output.results import ERRORS_CSV, RESULTS_CSV, write_results
+from producer.output.summary import as_json
 from producer.submit import Order, nudge, submit_batch
-from producer.summary import as_json
-from shared import audit, batches, chunks, jobs
-from shared.batches import Batch
 from shared.errors import NotFound
-from shared.job_pages import job_page
+from shared.merchants import audit
+from shared.queue import batches, chunks, jobs
+from shared.queue.batches import Batch
+from shared.queue.job_pages import job_page
 
 UPLOADS = "/batches/manifest"
 

@@ -11,11 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from producer.api.access import Asking, ForCallers
 from producer.api.words import Words
-from shared import audit, batches
 from shared.catalog import looks, publishing
-from shared.catalog.checks import Round, find_round
 from shared.catalog.images import CatalogImage, list_images
 from shared.catalog.publishing import Publication, Which
+from shared.catalog.source_checks import Round, find_round
+from shared.merchants import audit
+from shared.queue import batches
 
 router = APIRouter(prefix="/v1", tags=["catalogue"], route_class=ForCallers)
 

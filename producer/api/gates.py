@@ -8,10 +8,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from producer.api.access import Asking, Caller, ForCallers
-from shared import audit
 from shared.database import transaction
 from shared.errors import NotFound
-from shared.gate import Gate, GateRule, find_gate, set_gate
+from shared.merchants import audit
+from shared.quality.gate import Gate, GateRule, find_gate, set_gate
 
 router = APIRouter(prefix="/v1", tags=["gate"], route_class=ForCallers)
 

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import PlainTextResponse
 
 from producer.api.access import session_of
+from shared.context import Session
 from shared.database import needs_upgrade
 from shared.errors import Unavailable
-from shared.session import Session
 
 router = APIRouter(default_response_class=PlainTextResponse)
 

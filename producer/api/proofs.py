@@ -15,13 +15,14 @@ from sqlalchemy import Connection
 from producer.api.access import Asking, Caller, ForCallers
 from producer.api.words import MOST
 from producer.submit import nudge
-from shared import audit, batches
 from shared.database import transaction
 from shared.errors import NotFound
-from shared.estimate import Estimate, measure_rate
-from shared.proofs import proof as proofs
-from shared.proofs.proof import Proof
+from shared.merchants import audit
+from shared.proofs import proofs
+from shared.proofs.proofs import Proof
 from shared.proofs.rules import ProofRules, find_rules, set_rules
+from shared.queue import batches
+from shared.queue.estimate import Estimate, measure_rate
 
 router = APIRouter(prefix="/v1", tags=["proofs"], route_class=ForCallers)
 

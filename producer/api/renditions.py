@@ -9,8 +9,8 @@ from fastapi import APIRouter, Path, Response
 from fastapi.responses import RedirectResponse
 
 from producer.api.access import Asking, ForCallers
-from shared import batches, jobs
 from shared.errors import NotFound
+from shared.queue import batches, jobs
 from shared.settings import Settings
 
 LINK_SECONDS = 300

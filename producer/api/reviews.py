@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from producer.api.access import Asking, ForCallers
 from producer.api.words import Reason, Words
-from shared import batches, reviews
 from shared.catalog.judging import Judgement, judge
+from shared.quality import reviews
+from shared.queue import batches
 
 router = APIRouter(prefix="/v1", tags=["reviews"], route_class=ForCallers)
 

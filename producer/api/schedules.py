@@ -8,11 +8,11 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from producer.api.access import Asking, ForCallers
-from shared import audit
 from shared.catalog import schedules
 from shared.catalog.schedules import NightRules, Schedule, Timing
-from shared.catalog.slots import Crontab
+from shared.crontab import Crontab
 from shared.errors import NotFound
+from shared.merchants import audit
 
 router = APIRouter(prefix="/v1", tags=["schedules"], route_class=ForCallers)
 

@@ -11,9 +11,9 @@ from prometheus_client.process_collector import ProcessCollector
 
 from producer.api import health
 from producer.api.app import make_app
+from shared.context import Session
 from shared.errors import PortTaken
 from shared.monitor import Monitor, monitored
-from shared.session import Session
 
 GRACE_SECONDS = 30
 

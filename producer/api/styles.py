@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from producer.api.access import Asking, ForCallers
-from shared.model_versions import champion
-from shared.styles import Style, list_styles
+from shared.models.styles import Style, list_styles
+from shared.models.versions import champion
 
 router = APIRouter(prefix="/v1", tags=["styles"], route_class=ForCallers)
 

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path, PurePath
 
-from producer.manifest.archived import open_archive
 from producer.manifest.extensions import IMAGE_EXTENSIONS, is_image_name
-from producer.manifest.folder import Files, Folder, is_pattern, open_pattern
+from producer.manifest.formats.archived import open_archive
+from producer.manifest.formats.folder import Files, Folder, is_pattern, open_pattern
+from producer.manifest.formats.json_document import JsonDocument, is_json_document
+from producer.manifest.formats.jsonl import JsonLines
+from producer.manifest.formats.prefix import ListPrefix, Prefix
+from producer.manifest.formats.tabular import Tabular
+from producer.manifest.formats.textlines import open_text
+from producer.manifest.formats.xml_feed import XmlFeed
 from producer.manifest.input_file import DiskFile, InputFile
-from producer.manifest.json_document import JsonDocument, is_json_document
-from producer.manifest.jsonl import JsonLines
 from producer.manifest.manifest import Manifest, Part
-from producer.manifest.prefix import ListPrefix, Prefix
 from producer.manifest.source import Sources
-from producer.manifest.tabular import Tabular
-from producer.manifest.textlines import open_text
-from producer.manifest.xml_feed import XmlFeed
 from shared.errors import ManifestError, NotFound, UsageError
 
 _TABULAR = (".csv", ".tsv", ".txt")

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from producer.manifest.archive import member_of
 from producer.manifest.extensions import without_extension
+from producer.manifest.formats.archive import member_of
 from producer.manifest.row import shortened, storable
 from shared.errors import SourceRefused
 from shared.web_url import parse_web_url

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from shared.catalog.schedules import NightRules
-from shared.chunks import CHUNK_JOBS
-from shared.estimate import Rate
+from shared.queue.chunks import CHUNK_JOBS
+from shared.queue.estimate import Rate
 from shared.settings import Settings
 
 

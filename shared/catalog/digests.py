@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from shared.look import Look
-from shared.styles import StyleRow
+from shared.models.styles import StyleRow
 
 
 def digest(*parts: str) -> str:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 
 from shared.database import Lock, lock
 from shared.errors import Conflict
-from shared.merchants import require_kept
+from shared.merchants.merchants import require_kept
 
 SHRINKS_BELOW = 0.5
 """A feed that would leave less than this share of a catalogue is more likely broken than true."""

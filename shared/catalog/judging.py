@@ -7,9 +7,10 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from shared import audit, reviews
-from shared.batches import Batch
 from shared.catalog.publishing import publish_approved
+from shared.merchants import audit
+from shared.quality import reviews
+from shared.queue.batches import Batch
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Row, text
 
 from shared.errors import NotFound, UsageError
 from shared.look import Look
-from shared.model_versions import champion
-from shared.styles import require_styles, style_rows
+from shared.models.styles import require_styles, style_rows
+from shared.models.versions import champion
 
 SCOPES = ("default", "category", "collection", "sku")
 

@@ -6,12 +6,12 @@ import json
 
 from sqlalchemy import Connection, text
 
-from shared import batches
-from shared.batches import Batch, NewBatch
 from shared.catalog.nights import Night
 from shared.catalog.stale import Painting
-from shared.chunks import add_chunks, cut_chunks
 from shared.look import Look
+from shared.queue import batches
+from shared.queue.batches import Batch, NewBatch
+from shared.queue.chunks import add_chunks, cut_chunks
 from shared.settings import Settings
 
 

@@ -20,12 +20,12 @@ from shared.catalog.schedules import NightRules
 from shared.catalog.stale import Painting, Stale, find_stale
 from shared.database import Lock, lock, transaction
 from shared.errors import Conflict, InvalidInput, LeaseLost
-from shared.estimate import Estimate, Rate, estimate, measure_rate
 from shared.look import Look
-from shared.merchants import require_kept
-from shared.promotion.canaries import Pin, choose_pin, usual_pin
-from shared.proofs.proof import Reason, hold
+from shared.merchants.merchants import require_kept
+from shared.models.promotion.canaries import Pin, choose_pin, usual_pin
+from shared.proofs.proofs import Reason, hold
 from shared.proofs.sample import PROOF_IMAGES
+from shared.queue.estimate import Estimate, Rate, estimate, measure_rate
 from shared.settings import Settings
 
 

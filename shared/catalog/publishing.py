@@ -16,8 +16,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from shared.catalog.checks import EVERY
 from shared.catalog.nights import Night
+from shared.catalog.source_checks import EVERY
 from shared.database import Lock, lock
 from shared.errors import NotFound
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from shared.catalog.slots import Crontab, end_after
+from shared.crontab import Crontab, end_after
 from shared.errors import NotFound, UsageError
 
 FORMATS = ("jpeg", "png", "webp")

@@ -9,13 +9,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from shared.catalog.checks import gone_warnings
 from shared.catalog.digests import look_digest, model_digest
 from shared.catalog.looks import CatalogLook, list_looks
-from shared.model_versions import ModelVersion
-from shared.promotion.canaries import Pin, canary_pin
+from shared.catalog.source_checks import gone_warnings
+from shared.models.promotion.canaries import Pin, canary_pin
+from shared.models.styles import StyleRow
+from shared.models.versions import ModelVersion
 from shared.recordset import recordset
-from shared.styles import StyleRow
 
 REASONS = ("missing", "source_changed", "look_changed", "model_changed")
 

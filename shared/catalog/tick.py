@@ -13,15 +13,15 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from shared import batches, chunks
 from shared.broker import Broker
 from shared.catalog.nights import Night, adopt_proofs, give_up, lease_night, open_slots, unsettled_nights
 from shared.catalog.planning import plan_night
 from shared.catalog.publishing import settle
 from shared.database import transaction
-from shared.dispatch import dispatch
 from shared.errors import BrokerUnavailable, DatabaseUnavailable, LeaseLost
-from shared.proofs.proof import approve_overdue
+from shared.proofs.proofs import approve_overdue
+from shared.queue import batches, chunks
+from shared.queue.dispatch import dispatch
 from shared.settings import Settings
 
 TICK_SECONDS = 30.0

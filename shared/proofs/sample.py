@@ -7,9 +7,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from shared import batches
-from shared.batches import Batch, NewBatch
-from shared.chunks import add_chunks, cut_chunks
+from shared.queue import batches
+from shared.queue.batches import Batch, NewBatch
+from shared.queue.chunks import add_chunks, cut_chunks
 from shared.settings import Settings
 
 PROOF_IMAGES = 24

@@ -32,7 +32,7 @@ model_versions = Table(
     Index("uq_model_versions_champion", "state", unique=True, postgresql_where=text("state = 'champion'")),
 )
 
-# What was measured of a candidate beside a champion; see shared/promotion/verdicts.py.
+# What was measured of a candidate beside a champion; see shared/models/promotion/verdicts.py.
 verdicts = Table(
     "verdicts",
     metadata,

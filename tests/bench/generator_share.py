@@ -29,10 +29,10 @@ from workers.images.compose import shrink, working_size
 from workers.images.decode import decode
 from workers.images.limits import Limits
 from workers.model.checkpoint import Checkpoint, row_from_bytes
-from workers.painter import Painter
+from workers.runtime.painter import Painter
 
 ROOT = Path(__file__).resolve().parents[2]
-SAMPLES = ROOT / "producer" / "samples"
+SAMPLES = ROOT / "samples" / "photos"
 STYLES = ("starry-night", "great-wave", "composition-vii")
 
 
@@ -68,7 +68,17 @@ def run_seconds() -> tuple[float, float]:
     """Run the demo's job in a fresh home: the seconds of the command, and those of its batch."""
     with tempfile.TemporaryDirectory(prefix="atelier") as folder:
         looks = [argument for style in STYLES for argument in ("--style", style)]
-        command = [sys.executable, "-m", "shared.cli", "run", str(SAMPLES), *looks, "--out", f"{folder}/out", "--json"]
+        command = [
+            sys.executable,
+            "-m",
+            "producer.commands.main",
+            "run",
+            str(SAMPLES),
+            *looks,
+            "--out",
+            f"{folder}/out",
+            "--json",
+        ]
         started = time.perf_counter()
         done = subprocess.run(
             command, env=os.environ | {"ATELIER_HOME": f"{folder}/home"}, stdout=subprocess.PIPE, check=True, cwd=ROOT

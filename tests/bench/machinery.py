@@ -25,12 +25,13 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from shared import batches, embedded
-from shared.batches import Batch
+from shared import embedded
+from shared.context import Session
 from shared.database import transaction
-from shared.dispatch import dispatch
 from shared.embedded import attached
-from shared.session import Session
+from shared.queue import batches
+from shared.queue.batches import Batch
+from shared.queue.dispatch import dispatch
 from tests.filled import FAILED_IN, add_finished, add_waiting
 from tests.fresh import fresh_session
 

@@ -20,9 +20,9 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from shared.context import Session
 from shared.database import transaction
 from shared.embedded import attached
-from shared.session import Session
 from tests.bench.real_worker import ROOT, STYLE, done, pictures, submit, warm_worker, write
 from tests.bench.results import machine, write_results
 from tests.fresh import fresh_session
@@ -47,7 +47,7 @@ def submit_elsewhere(session: Session, folder: Path) -> tuple[UUID, float]:
         "ATELIER_STORE_URL": session.store.url,
         "ATELIER_HOME": str(settings.home),
     }
-    command = [sys.executable, "-m", "shared.cli", "submit", str(folder), "--style", STYLE]
+    command = [sys.executable, "-m", "producer.commands.main", "submit", str(folder), "--style", STYLE]
     process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     peak = 0.0
     while process.poll() is None:  # what the kernel says at the end counts from before the program was loaded

@@ -25,8 +25,8 @@ import numpy as np
 import torch
 
 from shared import embedded
+from shared.context import Session
 from shared.embedded import attached
-from shared.session import Session
 from shared.settings import Settings
 from tests.bench.machinery import spent
 from tests.bench.real_worker import ROOT, STYLE, done, pictures, submit, warm_worker
@@ -38,7 +38,7 @@ from workers.images.decode import decode
 from workers.images.encode import encode
 from workers.images.limits import Limits
 from workers.model.checkpoint import Checkpoint, row_from_bytes
-from workers.painter import Painter
+from workers.runtime.painter import Painter
 
 FIRST, LAST = 0.2, 0.8
 """Shares of a batch between which the worker is measured."""

@@ -27,10 +27,10 @@ from shared.catalog.looks import set_look
 from shared.catalog.nights import begin_now
 from shared.catalog.schedules import NightRules
 from shared.catalog.tick import plan_waiting
+from shared.context import Session, open_session
 from shared.database import transaction
 from shared.look import Look
-from shared.scope import scope
-from shared.session import Session, open_session
+from shared.merchants.scope import scope
 from shared.settings import Settings
 from tests.bench.submission import PostgresClock
 

@@ -15,9 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from shared.context import Session
 from shared.database import transaction
 from shared.embedded import attached
-from shared.session import Session
 from tests.bench.real_worker import done, pictures, submit, warm_worker
 from tests.bench.results import machine, write_results
 from tests.filled import add_waiting

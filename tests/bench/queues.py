@@ -27,9 +27,9 @@ from redis import Redis
 from sqlalchemy import text
 
 from shared import embedded
+from shared.context import Session
 from shared.database import transaction
 from shared.embedded import Services, attached
-from shared.session import Session
 from tests.bench import machinery
 from tests.bench.machinery import ROOT, Setting, spent
 from tests.bench.plot import bars

@@ -16,10 +16,10 @@ from PIL import Image
 
 from producer.manifest import open_manifest
 from producer.submit import Order, submit_batch
-from shared import batches
+from shared.context import Session
 from shared.database import transaction
 from shared.look import Look
-from shared.session import Session
+from shared.queue import batches
 
 ROOT = Path(__file__).resolve().parents[2]
 STYLE = "great-wave"
@@ -27,7 +27,7 @@ STYLE = "great-wave"
 
 def pictures(sizes: tuple[tuple[int, int], ...], number: int) -> list[bytes]:
     """Sample products as JPEGs of these sizes, no two of them alike."""
-    samples = [Image.open(path).convert("RGB") for path in sorted((ROOT / "producer" / "samples").glob("*.jpg"))]
+    samples = [Image.open(path).convert("RGB") for path in sorted((ROOT / "samples" / "photos").glob("*.jpg"))]
     found = []
     for n in range(number):
         picture = samples[n % len(samples)].resize(sizes[n % len(sizes)])
@@ -50,7 +50,7 @@ def warm_worker(session: Session, home: Path) -> Iterator[int]:
         "ATELIER_STORE_URL": session.store.url,
         "ATELIER_HOME": str(home),
     }
-    command = [sys.executable, "-m", "shared.cli", "worker", "--attached"]
+    command = [sys.executable, "-m", "producer.commands.main", "worker", "--attached"]
     with (home / "worker.log").open("w") as log:
         worker = subprocess.Popen(command, env=environment, cwd=ROOT, stdin=subprocess.PIPE, stdout=log, stderr=log)
     try:

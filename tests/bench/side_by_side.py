@@ -23,8 +23,8 @@ from pathlib import Path
 
 from celery import Celery
 
+from shared.context import Session
 from shared.embedded import attached
-from shared.session import Session
 from tests.bench.plot import bars
 from tests.bench.real_worker import ROOT, done, pictures, submit, warm_worker, write
 from tests.bench.results import machine, results_folder, write_results

@@ -20,10 +20,10 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from shared.context import Session
 from shared.database import transaction
-from shared.dispatch import dispatch
 from shared.embedded import attached
-from shared.session import Session
+from shared.queue.dispatch import dispatch
 from tests.bench.machinery import Setting, done, launch
 from tests.bench.memory import memory
 from tests.bench.results import machine, write_results

@@ -23,7 +23,7 @@ from torch import Tensor
 from tests.bench.fast_neural_style import FastNeuralStyle
 from tests.bench.real_worker import ROOT, STYLE
 from workers.model.checkpoint import Checkpoint, row_from_bytes, trunk_from_bytes
-from workers.painter import fastest_precision
+from workers.runtime.painter import fastest_precision
 
 app = Celery("strawman", broker=os.environ.get("STRAWMAN_BROKER"))
 app.conf.update(task_ignore_result=True, task_default_queue=os.environ.get("STRAWMAN_QUEUE", "strawman"))

@@ -33,18 +33,18 @@ from PIL import Image
 from sqlalchemy import text
 
 from producer.intake import Intake
+from producer.job_rows import PAGE_JOBS, read_pages, row_looks
 from producer.manifest import open_manifest
-from producer.manifest.csvrecords import csv_records
+from producer.manifest.formats.csvrecords import csv_records
+from producer.manifest.formats.textlines import open_text
 from producer.manifest.input_file import DiskFile
-from producer.manifest.textlines import open_text
-from producer.pages import PAGE_JOBS, read_pages, row_looks
 from producer.submit import Order, nudge, open_batch
-from shared import batches, fleet
-from shared.chunks import add_chunks, cut_chunks
+from shared.context import Session, open_session
 from shared.database import transaction
-from shared.jobs import add_jobs
 from shared.look import Look
-from shared.session import Session, open_session
+from shared.queue import batches, fleet
+from shared.queue.chunks import add_chunks, cut_chunks
+from shared.queue.jobs import add_jobs
 from shared.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,7 +94,7 @@ def run_command(session: Session, manifest: Path, idle_us: float = 0.0) -> dict[
     postgres = PostgresClock(session)
     before, started = postgres(), time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "shared.cli", "submit", str(manifest), "-s", STYLE, "--json"],
+        [sys.executable, "-m", "producer.commands.main", "submit", str(manifest), "-s", STYLE, "--json"],
         env=os.environ | {"ATELIER_HOME": str(session.settings.home)},
         stdout=subprocess.PIPE,
         cwd=ROOT,

@@ -21,14 +21,14 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from torch import Tensor
 
-from shared.cli import main as atelier
-from shared.gate import Quality
+from producer.commands.main import main as atelier
+from shared.quality.gate import Quality
 from shared.store.file import FileStore
-from workers import stages
+from workers.fetch.sources import Sources
 from workers.images.encode import Encoded
 from workers.images.photo import Photo
-from workers.painter import Painter
-from workers.sources import Sources
+from workers.runtime.painter import Painter
+from workers.styling import complete, prepare
 
 SIDE = 4
 WEIGHT = np.full((SIDE, SIDE), 255, np.uint8)
@@ -53,13 +53,13 @@ def plant(seconds: float) -> None:
     Sources.fetch = lambda _, merchant, source: source.encode()  # type: ignore[method-assign]
     FileStore.put = lambda *_, **__: None  # type: ignore[method-assign]
     Painter.paint = paint  # type: ignore[method-assign]
-    stages.decode = decode
-    stages.working_size = lambda *_, **__: (SIDE, SIDE)
-    stages.shrink = lambda rgb, _: rgb
-    stages.paint_weight = lambda _: WEIGHT
-    stages.compose = lambda rgb, *_, **__: rgb
-    stages.measure = lambda *_: Quality(0.0, 0.0, 1.0, 1.0)
-    stages.encode = encode
+    prepare.decode = decode
+    prepare.working_size = lambda *_, **__: (SIDE, SIDE)
+    prepare.shrink = lambda rgb, _: rgb
+    prepare.paint_weight = lambda _: WEIGHT
+    complete.compose = lambda rgb, *_, **__: rgb
+    complete.measure = lambda *_: Quality(0.0, 0.0, 1.0, 1.0)
+    complete.encode = encode
 
 
 def count() -> None:

@@ -22,13 +22,13 @@ from worker_with_faults import MARK
 
 from producer.manifest import open_manifest
 from producer.submit import Order, submit_batch
-from shared import batches
-from shared.batches import Batch
+from shared.context import Session
 from shared.database import transaction
-from shared.dispatch import dispatch
 from shared.errors import DatabaseUnavailable
 from shared.look import Look
-from shared.session import Session
+from shared.queue import batches
+from shared.queue.batches import Batch
+from shared.queue.dispatch import dispatch
 
 LOOK = Look((("starry-night", 1.0),))
 PATIENCE_SECONDS = 100.0

@@ -14,10 +14,10 @@ from recount import assert_nothing_lost
 from sqlalchemy import text
 from worker_with_faults import MARK
 
+from shared.context import Session
 from shared.database import transaction
-from shared.jobs import STORED
-from shared.orphans import orphans
-from shared.session import Session
+from shared.operations.orphans import orphans
+from shared.queue.jobs import STORED
 
 Pictures = dict[str, NDArray[np.int16]]
 """What a run without faults made of each photo, by the photo's hash."""

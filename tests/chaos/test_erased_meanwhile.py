@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from crew import Crew
 
-from shared import chunks
-from shared.belongings import count_rows, own_objects
 from shared.database import transaction
-from shared.erasure import erase
+from shared.operations.belongings import count_rows, own_objects
+from shared.operations.erasure import erase
+from shared.queue import chunks
 
 
 def test_nothing_is_left_and_the_worker_lives_on(crew: Crew) -> None:

@@ -12,9 +12,9 @@ from recount import assert_nothing_lost
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 
+from shared.context import Session, open_session
 from shared.database import transaction
 from shared.embedded.postgres import program
-from shared.session import Session, open_session
 from shared.settings import Settings
 
 IMAGES = 20

@@ -15,8 +15,8 @@ from recount import assert_nothing_lost
 from sqlalchemy import text
 
 from shared import embedded
+from shared.context import Session, open_session
 from shared.database import transaction
-from shared.session import Session, open_session
 from shared.settings import Settings
 
 pytestmark = pytest.mark.timeout(300)
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(300)
 def run(home: Path, *arguments: str) -> subprocess.Popen[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("ATELIER_")}
     return subprocess.Popen(
-        [sys.executable, "-m", "shared.cli", *arguments],
+        [sys.executable, "-m", "producer.commands.main", *arguments],
         env=environment
         | {"ATELIER_HOME": str(home), "ATELIER_SWEEP_SECONDS": "0.5", "ATELIER_CHUNK_MEGAPIXELS": "0.1"},
         stdout=subprocess.PIPE,

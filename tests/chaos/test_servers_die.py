@@ -7,8 +7,8 @@ from conftest import Servers
 from crew import LEASED, Crew, eventually
 from redis import Redis
 
-from shared import chunks
 from shared.database import transaction
+from shared.queue import chunks
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -10,7 +10,7 @@ from flaky_s3 import FlakyS3, Request
 from sqlalchemy import text
 
 from shared.database import transaction
-from shared.jobs import STORED
+from shared.queue.jobs import STORED
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -15,11 +15,11 @@ from sqlalchemy import text
 
 from shared.database import transaction
 from shared.look import Look
-from shared.model_versions import champion
-from shared.training.runs import cancel_run
-from shared.training.tick import publish_due
-from workers.retraining import train_slice
-from workers.trainer import NICE
+from shared.models.training.runs import cancel_run
+from shared.models.training.tick import publish_due
+from shared.models.versions import champion
+from workers.process.trainer import NICE
+from workers.training.retraining import train_slice
 
 TRAINER = "worker --queue train"
 ENDLESS = 100_000
@@ -44,8 +44,8 @@ def test_a_trainer_killed_in_mid_slice_costs_no_step_and_the_curve_is_that_of_an
 ) -> None:
     straight = school.train(school.queue(steps=6))
     killed = school.queue(steps=6)
-    with school.workshop(slice_minutes=0) as workshop:
-        train_slice(workshop, killed)  # saved after the first step
+    with school.context(slice_minutes=0) as context:
+        train_slice(context, killed)  # saved after the first step
     assert crew.gone(crew.start("dies-training", 4, TRAINER)), "the trainer went past its fourth step"
     left = school.run(killed)
     assert (left.state, left.step, [one.step for one in left.saved]) == ("training", 4, [1])

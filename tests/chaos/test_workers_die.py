@@ -9,7 +9,7 @@ import pytest
 from crew import Crew, eventually
 from worker_with_faults import STEPS
 
-from shared.chunks import DEATHS_TO_BLAME
+from shared.queue.chunks import DEATHS_TO_BLAME
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from crew import Crew, eventually
 
-from shared.sweep import sweep
-from workers.worker import EXIT_DEVICE_LOST
+from shared.queue.sweep import sweep
+from workers.process.worker import EXIT_DEVICE_LOST
 
 pytestmark = pytest.mark.timeout(300)
 

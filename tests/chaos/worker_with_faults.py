@@ -21,12 +21,15 @@ from typing import Any
 
 import torch
 
-from shared import chunks
-from shared.cli import main as atelier
+from producer.commands.main import main as atelier
+from shared.queue import chunks
 from shared.store import ObjectStore
 from shared.store.file import FileStore
 from shared.store.s3 import S3Store
-from workers import comparing, painter, retraining, stages, stylize, tasks, trainer, worker
+from workers.process import trainer, worker
+from workers.runtime import painter
+from workers.styling import prepare, stylize, tasks
+from workers.training import comparing, retraining
 
 MARK = b"marked by a test"
 
@@ -96,7 +99,7 @@ def let_clock_jump() -> None:
 STEPS: dict[str, Callable[[], None]] = {
     "after-pop": lambda: wrap(tasks, "stylize_chunk", before=die),
     "after-claim": lambda: wrap(stylize, "_work", before=die),
-    "after-decode": lambda: wrap(stages, "decode", after=die),
+    "after-decode": lambda: wrap(prepare, "decode", after=die),
     "after-inference": lambda: wrap(painter.Painter, "paint", after=die),
     "after-put": lambda: wrap(FileStore, "put", after=die),
     "before-commit": lambda: wrap(chunks, "finish", after=die),
@@ -115,13 +118,13 @@ def plant(fault: str, argument: str) -> None:
         case "none":
             return
         case "crash":
-            wrap(stages, "decode", before=only_marked(lambda: os._exit(1)))
+            wrap(prepare, "decode", before=only_marked(lambda: os._exit(1)))
         case "hang":
-            wrap(stages, "decode", before=only_marked(lambda: hang_once(Path(argument))))
+            wrap(prepare, "decode", before=only_marked(lambda: hang_once(Path(argument))))
         case "hold":
-            wrap(stages, "decode", before=only_marked(lambda: hold(Path(argument))))
+            wrap(prepare, "decode", before=only_marked(lambda: hold(Path(argument))))
         case "bug":
-            wrap(stages, "decode", before=only_marked(fail))
+            wrap(prepare, "decode", before=only_marked(fail))
         case "lost-device":
             wrap(painter.Painter, "_paint", before=lambda *_: lose_device(Path(argument)))
         case "stand-still":

@@ -17,8 +17,8 @@ from PIL import Image
 from sqlalchemy import text
 
 from shared.broker import CHECK_SOURCES, CONTROL_QUEUE, NIGHTLY
+from shared.context import Session
 from shared.database import transaction
-from shared.session import Session
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -36,7 +36,7 @@ def worker(session: Session, atelier: Command) -> Iterator[subprocess.Popen[byte
         "ATELIER_LANES": "1",
         "ATELIER_SOURCE_NETWORKS": "127.0.0.0/8",
     }
-    process = subprocess.Popen([sys.executable, "-m", "shared.cli", "worker"], env=environment)
+    process = subprocess.Popen([sys.executable, "-m", "producer.commands.main", "worker"], env=environment)
     try:
         yield process
     finally:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(300)
 def atelier(home: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("ATELIER_")}
     return subprocess.run(
-        [sys.executable, "-m", "shared.cli", *arguments],
+        [sys.executable, "-m", "producer.commands.main", *arguments],
         env=environment | {"ATELIER_HOME": str(home)} | settings,
         capture_output=True,
         text=True,

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from workers.model import parallel
 from workers.model.config import Stage, StyleSource, TrainConfig
 from workers.model.dataset import PhotoSet
 from workers.model.generator import Architecture
-from workers.model.run import Run
-from workers.model.style_set import StyleSet
-from workers.model.training import TrainingData, train
+from workers.model.learning import parallel
+from workers.model.learning.run import Run
+from workers.model.learning.style_set import StyleSet
+from workers.model.learning.training import TrainingData, train
 from workers.model.vgg import Vgg
 
 

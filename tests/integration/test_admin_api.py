@@ -16,12 +16,12 @@ from starlette.testclient import TestClient
 from versions import add_version, champion_id
 
 from producer.api.app import make_app
+from shared.context import Session
 from shared.database import transaction
 from shared.errors import Conflict, NotFound, UsageError
-from shared.fleet import register
-from shared.merchants import merchant_id, set_consent
-from shared.promotion.verdicts import Sheet, add_verdict, judge
-from shared.session import Session
+from shared.merchants.merchants import merchant_id, set_consent
+from shared.models.promotion.verdicts import Sheet, add_verdict, judge
+from shared.queue.fleet import register
 
 
 @pytest.fixture

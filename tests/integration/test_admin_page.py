@@ -24,14 +24,15 @@ from versions import add_version, champion_id
 
 from producer.api.admin.page import router
 from producer.api.app import make_app
-from shared import fleet, keys
-from shared.catalog.slots import Crontab
+from shared.context import Session
+from shared.crontab import Crontab
 from shared.database import transaction
-from shared.merchants import merchant_id, set_consent
-from shared.promotion.verdicts import Sheet, add_verdict, judge
-from shared.session import Session
-from shared.training import schedules
-from shared.training.runs import Wanted
+from shared.merchants import keys
+from shared.merchants.merchants import merchant_id, set_consent
+from shared.models.promotion.verdicts import Sheet, add_verdict, judge
+from shared.models.training import schedules
+from shared.models.training.runs import Wanted
+from shared.queue import fleet
 
 HOSTILE = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>&amp;"
 OWN = {"Sec-Fetch-Site": "same-origin"}

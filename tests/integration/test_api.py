@@ -27,12 +27,12 @@ from starlette.testclient import TestClient
 from versions import add_version
 
 from producer.api.app import make_app
-from shared import keys
+from shared.context import Session
 from shared.database import make_engine, transaction
-from shared.merchants import merchant_id
-from shared.model_versions import champion
-from shared.promotion.verdicts import Sheet, add_verdict, judge
-from shared.session import Session
+from shared.merchants import keys
+from shared.merchants.merchants import merchant_id
+from shared.models.promotion.verdicts import Sheet, add_verdict, judge
+from shared.models.versions import champion
 
 
 @pytest.fixture
@@ -452,7 +452,7 @@ def test_nothing_that_is_sent_makes_it_fail(fuzzed: Fuzzed, data: st.DataObject)
 def test_jobs_are_listed_by_state_a_page_at_a_time(
     session: Session, shop: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.job_pages.SEARCHED_AT_ONCE", 64)
+    monkeypatch.setattr("shared.queue.job_pages.SEARCHED_AT_ONCE", 64)
     with transaction(session.engine) as connection:
         batch = add_finished(connection, "shop", 3 * FAILED_IN)
 

@@ -10,8 +10,8 @@ from filled import add_finished, add_proof, add_waiting
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
+from shared.context import Session
 from shared.database import transaction
-from shared.session import Session
 
 
 @pytest.fixture

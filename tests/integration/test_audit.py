@@ -11,10 +11,10 @@ from PIL import Image
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
-from shared import audit
+from shared.context import Session
 from shared.database import transaction
-from shared.merchants import merchant_id
-from shared.session import Session
+from shared.merchants import audit
+from shared.merchants.merchants import merchant_id
 
 
 @pytest.fixture

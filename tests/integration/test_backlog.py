@@ -9,12 +9,12 @@ from filled import add_waiting
 from prometheus_client import CollectorRegistry
 from sqlalchemy import event, text
 
-from shared import fleet
-from shared.backlog import Backlog
 from shared.broker import Broker, make_celery
+from shared.context import Session
 from shared.database import make_engine, transaction
-from shared.dispatch import dispatch
-from shared.session import Session
+from shared.operations.backlog import Backlog
+from shared.queue import fleet
+from shared.queue.dispatch import dispatch
 
 
 def told(session: Session) -> dict[tuple[str, ...], float]:

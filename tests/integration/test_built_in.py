@@ -7,11 +7,11 @@ from pathlib import Path
 
 from sqlalchemy import text
 
+from shared.context import Session
 from shared.database import transaction
-from shared.merchants import merchant_id
-from shared.model_versions import BUILT_IN, champion, install_built_in
-from shared.session import Session
-from shared.styles import style_rows
+from shared.merchants.merchants import merchant_id
+from shared.models.styles import style_rows
+from shared.models.versions import BUILT_IN, champion, install_built_in
 
 
 def release(folder: Path, trunk: bytes) -> str:

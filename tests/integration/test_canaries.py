@@ -16,11 +16,10 @@ from versions import add_version, champion_id
 
 from producer.manifest import open_manifest
 from producer.submit import Order, open_batch
-from shared.batches import Batch
+from shared.context import Session
 from shared.database import transaction
 from shared.errors import Conflict, UsageError
-from shared.model_versions import Change
-from shared.promotion.canaries import (
+from shared.models.promotion.canaries import (
     Canary,
     choose_pin,
     parse_share,
@@ -30,12 +29,13 @@ from shared.promotion.canaries import (
     takes,
     usual_pin,
 )
-from shared.promotion.comparison import Counted
-from shared.promotion.history import history
-from shared.promotion.promotions import Wish, promote, retire, rollback
-from shared.promotion.watch import count_troubled, watch_canary
-from shared.session import Session
-from shared.sweep import sweep
+from shared.models.promotion.comparison import Counted
+from shared.models.promotion.history import history
+from shared.models.promotion.promotions import Wish, promote, retire, rollback
+from shared.models.promotion.watch import count_troubled, watch_canary
+from shared.models.versions import Change
+from shared.queue.batches import Batch
+from shared.queue.sweep import sweep
 
 START = Change("canary", "me@here", "")
 
@@ -251,7 +251,7 @@ def test_both_are_asked_for_the_same_time_though_the_champion_has_more_batches_t
     for one, batches in ((first, 30), (version, 10)):
         begin_batches(session, one, batches, troubled=batches, how="late")
         ended(session, one, batches)  # newer than those that wait, so that the newest alone know of no trouble
-    monkeypatch.setattr("shared.promotion.watch.MOST_BATCHES", 30)
+    monkeypatch.setattr("shared.models.promotion.watch.MOST_BATCHES", 30)
     found = canary_of(session)
     assert found
     with transaction(session.engine) as connection:

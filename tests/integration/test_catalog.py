@@ -15,16 +15,16 @@ from sqlalchemy import text
 
 from producer.catalog_import import import_catalog
 from producer.manifest import Manifest, ManifestRow, open_manifest
-from shared import orphans
 from shared.catalog.images import list_images
 from shared.catalog.looks import list_looks, remove_look, set_look
+from shared.context import Session
 from shared.database import transaction
 from shared.embedded import Services
 from shared.errors import Conflict, InvalidInput, ManifestError, NotFound, UnknownStyle, UsageError
 from shared.look import Look
-from shared.prune import prune
-from shared.scope import scope
-from shared.session import Session
+from shared.merchants.scope import scope
+from shared.operations import orphans
+from shared.operations.prune import prune
 
 
 @pytest.fixture(scope="module")

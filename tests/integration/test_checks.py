@@ -25,9 +25,11 @@ from sqlalchemy import text
 
 from producer.catalog_import import import_catalog
 from producer.manifest import open_manifest
-from shared import erasure
-from shared.catalog import checks, schedules
-from shared.catalog.checks import (
+from shared.catalog import schedules
+from shared.catalog import source_checks as checks
+from shared.catalog.feed import Imported
+from shared.catalog.schedules import NightRules
+from shared.catalog.source_checks import (
     AGAIN,
     ARREARS,
     EVERY,
@@ -39,21 +41,20 @@ from shared.catalog.checks import (
     record_findings,
     take_page,
 )
-from shared.catalog.feed import Imported
-from shared.catalog.schedules import NightRules
-from shared.chunks import Claim
+from shared.context import Session
 from shared.database import Lock, lock, transaction
 from shared.errors import Conflict, UsageError
-from shared.jobs import Job
-from shared.outcomes import Succeeded
-from shared.scope import scope
-from shared.session import Session
-from workers.buckets import Buckets
-from workers.checks import check_sources
-from workers.metrics import Metrics
-from workers.sources import Sources
-from workers.web.client import Web
-from workers.web.reach import Reach
+from shared.merchants.scope import scope
+from shared.operations import erasure
+from shared.queue.chunks import Claim
+from shared.queue.jobs import Job
+from shared.queue.outcomes import Succeeded
+from workers.fetch.buckets import Buckets
+from workers.fetch.client import Web
+from workers.fetch.reach import Reach
+from workers.fetch.source_checks import check_sources
+from workers.fetch.sources import Sources
+from workers.runtime.metrics import Metrics
 
 TICK = timedelta(seconds=30)
 
@@ -281,7 +282,7 @@ def test_a_host_that_is_busy_with_our_own_night_is_asked_soon_after_and_others_b
     open_shop: Open, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checks, "UNANSWERED", 10**6)
-    monkeypatch.setattr("workers.sources.SEE_SECONDS", 0.2)
+    monkeypatch.setattr("workers.fetch.sources.SEE_SECONDS", 0.2)
     shop, begun, go_on = open_shop("a"), Barrier(5), Event()
 
     def slow(handler: BaseHTTPRequestHandler) -> None:
@@ -379,8 +380,8 @@ def test_a_host_that_is_slow_takes_no_time_of_others(
 ) -> None:
     monkeypatch.setattr(checks, "PAGE", 2)
     monkeypatch.setattr(checks, "UNANSWERED", 100)  # a page is so small here
-    monkeypatch.setattr("workers.sources.SEE_SECONDS", 2.0)
-    monkeypatch.setattr("workers.checks.CHECKING_SECONDS", 0.1)  # a page of the slow one ends the tick
+    monkeypatch.setattr("workers.fetch.sources.SEE_SECONDS", 2.0)
+    monkeypatch.setattr("workers.fetch.source_checks.CHECKING_SECONDS", 0.1)  # a page of the slow one ends the tick
     skus = [f"s{n}" for n in range(4)]
     slow, _ = open_shop(*skus, name="slow"), open_shop(*(f"w{n}" for n in range(10)), name="well")
     for sku in skus:

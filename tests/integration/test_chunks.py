@@ -9,16 +9,16 @@ from sqlalchemy import text
 
 from producer.manifest import open_manifest
 from producer.submit import Order, submit_batch
-from shared import batches, chunks, fleet
-from shared.batches import Batch
-from shared.chunks import Claim
+from shared.context import Session
 from shared.database import transaction
-from shared.dispatch import dispatch
 from shared.errors import LeaseLost, NotFound, UnknownStyle
-from shared.jobs import Failed, PutBack
 from shared.look import Look
-from shared.session import Session
-from shared.sweep import sweep
+from shared.queue import batches, chunks, fleet
+from shared.queue.batches import Batch
+from shared.queue.chunks import Claim
+from shared.queue.dispatch import dispatch
+from shared.queue.jobs import Failed, PutBack
+from shared.queue.sweep import sweep
 
 LOOK = Look((("starry-night", 1.0),))
 WORKER = uuid4()

@@ -11,9 +11,9 @@ from recount import miscounted
 from sqlalchemy import text
 from typer.testing import Result
 
+from shared.context import Session
 from shared.database import transaction
 from shared.errors import NotFound
-from shared.session import Session
 
 
 @pytest.fixture

@@ -12,15 +12,15 @@ from sqlalchemy import text
 
 from producer.manifest import open_manifest
 from producer.submit import Order, submit_batch
-from shared import chunks, fleet
 from shared.broker import Broker, make_celery
+from shared.context import Session
 from shared.database import transaction
-from shared.dispatch import WINDOW_PER_SLOT, Line, dispatch, shares, under_way
 from shared.errors import BrokerUnavailable
-from shared.jobs import Failed
 from shared.look import Look
-from shared.session import Session
-from shared.sweep import sweep
+from shared.queue import chunks, fleet
+from shared.queue.dispatch import WINDOW_PER_SLOT, Line, dispatch, shares, under_way
+from shared.queue.jobs import Failed
+from shared.queue.sweep import sweep
 
 LOOK = Look((("starry-night", 1.0),))
 WORKER = uuid4()

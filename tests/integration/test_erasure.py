@@ -14,15 +14,17 @@ from filled import add_catalog, add_finished, add_waiting
 from sqlalchemy import text
 from waiting import wait_for_a_lock
 
-from shared import audit, batches, chunks, erasure, merchants
-from shared.belongings import PREFIXES, belongings, count_rows, own_objects
+from shared.context import Session
 from shared.database import transaction
-from shared.erasure import erase
 from shared.errors import Conflict, LeaseLost
-from shared.jobs import Failed
-from shared.session import Session
+from shared.merchants import audit, merchants
+from shared.models.styles import Style, StyleRow, add_style, add_style_row
+from shared.operations import erasure
+from shared.operations.belongings import PREFIXES, belongings, count_rows, own_objects
+from shared.operations.erasure import erase
+from shared.queue import batches, chunks
+from shared.queue.jobs import Failed
 from shared.source_copies import SourceCopy, keep_copy, source_key
-from shared.styles import Style, StyleRow, add_style, add_style_row
 
 JOBS = 200
 SHARED_ROW, OWN_ROW = "styles/shared.safetensors", "styles/own.safetensors"

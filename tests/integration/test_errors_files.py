@@ -11,7 +11,7 @@ import pytest
 from atelier_command import command_over, printed
 
 from producer.manifest import open_manifest
-from shared.session import Session
+from shared.context import Session
 
 EVIL = {"sku": "=HYPERLINK(1)", "image": "file:///nowhere/mug.jpg", "title": "mug;=1+1\n@SUM(A1)\t-2+3"}
 

@@ -16,19 +16,19 @@ from sqlalchemy import text
 
 from producer.manifest import open_manifest
 from producer.submit import Order, submit_batch
-from shared import batches, chunks, jobs
-from shared.batches import Batch
 from shared.catalog.publishing import publish
+from shared.context import Session
 from shared.database import transaction
 from shared.errors import Conflict
-from shared.gate import Gate, Quality, set_gate
 from shared.look import Look, parse_mix
-from shared.merchants import merchant_id
-from shared.outcomes import Succeeded
-from shared.renditions import NewRendition
-from shared.session import Session
-from workers.studio import open_studio
-from workers.stylize import stylize_chunk
+from shared.merchants.merchants import merchant_id
+from shared.quality.gate import Gate, Quality, set_gate
+from shared.queue import batches, chunks, jobs
+from shared.queue.batches import Batch
+from shared.queue.outcomes import Succeeded
+from shared.queue.renditions import NewRendition
+from workers.styling.context import open_worker_context
+from workers.styling.stylize import stylize_chunk
 
 
 def photo(folder: Path) -> Path:
@@ -48,8 +48,8 @@ def styled(session: Session, path: Path, gate: Gate | None) -> tuple[Batch, dict
     settings = session.settings.model_copy(update={"device": "cpu", "lanes": 1})
     with transaction(session.engine) as connection:
         chunk = connection.execute(text("SELECT id FROM chunks WHERE batch_id = :id"), {"id": batch.id}).scalar_one()
-    with open_studio(settings, session.engine, session.store, session.broker) as studio:
-        stylize_chunk(studio, chunk)
+    with open_worker_context(settings, session.engine, session.store, session.broker) as context:
+        stylize_chunk(context, chunk)
     with transaction(session.engine) as connection:
         quality = connection.execute(
             text("""

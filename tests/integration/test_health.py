@@ -10,10 +10,11 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from shared import fleet, health
+from shared.context import Session
 from shared.database import transaction
 from shared.errors import Unavailable
-from shared.session import Session
+from shared.operations import health
+from shared.queue import fleet
 
 
 def test_a_worker_that_is_silent_for_long_or_on_another_host_is_not_healthy(session: Session) -> None:

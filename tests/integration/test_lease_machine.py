@@ -21,18 +21,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import Connection, text
 
-from shared import batches, chunks, fleet
-from shared.chunks import Claim
+from shared.context import Session
 from shared.database import transaction
-from shared.dispatch import WINDOW_PER_SLOT, dispatch
 from shared.embedded import Services
 from shared.errors import Conflict, LeaseLost
-from shared.jobs import Failed, PutBack
-from shared.outcomes import Outcome, Succeeded
-from shared.prune import prune
-from shared.renditions import NewRendition, RenditionKey
-from shared.session import Session
-from shared.sweep import sweep
+from shared.operations.prune import prune
+from shared.queue import batches, chunks, fleet
+from shared.queue.chunks import Claim
+from shared.queue.dispatch import WINDOW_PER_SLOT, dispatch
+from shared.queue.jobs import Failed, PutBack
+from shared.queue.outcomes import Outcome, Succeeded
+from shared.queue.renditions import NewRendition, RenditionKey
+from shared.queue.sweep import sweep
 
 WORKERS = (uuid4(), uuid4())
 SLOTS = 1

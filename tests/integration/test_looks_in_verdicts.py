@@ -13,16 +13,16 @@ from school import School, held_out, picture
 from sqlalchemy import text
 
 from shared.catalog.looks import set_look
+from shared.context import Session
 from shared.database import transaction
-from shared.erasure import erase
 from shared.look import Look
-from shared.merchants import set_consent
-from shared.model_versions import champion
-from shared.promotion.verdicts import verdict_of
-from shared.reviews import judge
-from shared.session import Session
-from shared.styles import Style, StyleRow, add_style, add_style_row
-from shared.training.look_photos import live_photos, rejected_photos
+from shared.merchants.merchants import set_consent
+from shared.models.promotion.verdicts import verdict_of
+from shared.models.styles import Style, StyleRow, add_style, add_style_row
+from shared.models.training.look_photos import live_photos, rejected_photos
+from shared.models.versions import champion
+from shared.operations.erasure import erase
+from shared.quality.reviews import judge
 from workers.model.dataset import side_of
 
 PLAIN = Look((("plain", 1.0),))

@@ -11,11 +11,11 @@ from filled import add_finished
 from recount import assert_nothing_lost
 from sqlalchemy import text
 
-from shared import batches, chunks
+from shared.context import Session
 from shared.database import transaction
-from shared.lost import lost_renditions, take_back
-from shared.merchants import LOCAL_MERCHANT
-from shared.session import Session
+from shared.merchants.merchants import LOCAL_MERCHANT
+from shared.operations.lost_renditions import lost_renditions, take_back
+from shared.queue import batches, chunks
 
 JOBS, FAILED = 100, 1
 

@@ -1,8 +1,8 @@
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
+from shared.context import Session
 from shared.database import needs_upgrade, transaction, upgrade
-from shared.session import Session
 from shared.tables import metadata
 
 

@@ -21,23 +21,23 @@ from torch import Tensor
 
 from producer.manifest import open_manifest
 from producer.submit import Order, submit_batch
-from shared import batches
-from shared.batches import Batch
+from shared.context import Session
 from shared.database import transaction
 from shared.errors import Conflict, UsageError
 from shared.look import Look
-from shared.model_versions import champion, version_of
-from shared.promotion.promotions import Wish, promote, rollback
-from shared.promotion.verdicts import list_verdicts, verdict_of
-from shared.session import Session
-from workers.checkpoint_import import import_checkpoint
-from workers.lanes import Canvas, Lanes
+from shared.models.promotion.promotions import Wish, promote, rollback
+from shared.models.promotion.verdicts import list_verdicts, verdict_of
+from shared.models.versions import champion, version_of
+from shared.queue import batches
+from shared.queue.batches import Batch
+from workers.commands.models import verdict_table
 from workers.model.checkpoint import BadCheckpoint, Checkpoint, row_to_bytes, trunk_to_bytes
 from workers.model.config import StyleSource
 from workers.model.generator import Architecture, Generator, neutral_row
-from workers.model_commands import verdict_table
-from workers.studio import Studio, open_studio
-from workers.stylize import stylize_chunk
+from workers.runtime.lanes import Canvas, Lanes
+from workers.styling.context import WorkerContext, open_worker_context
+from workers.styling.stylize import stylize_chunk
+from workers.tools.checkpoint_import import import_checkpoint
 
 TINY = Architecture(width=4, blocks=1)
 PLAIN = Look((("plain", 1.0),))
@@ -111,17 +111,17 @@ def test_one_worker_goes_through_batches_of_two_versions_without_a_restart(
         session, settings=session.settings.model_copy(update={"device": "cpu", "chunk_megapixels": 0.003})
     )
     folder = pictures(tmp_path / "photos", 6)
-    with open_studio(session.settings, session.engine, session.store, session.broker) as studio:
+    with open_worker_context(session.settings, session.engine, session.store, session.broker) as context:
         before = submitted(session, folder)
-        stylize_chunk(studio, chunk_ids(session, before)[0])
+        stylize_chunk(context, chunk_ids(session, before)[0])
         promote(session.engine, session.store, Wish(two[1], "me@here"))
         after = submitted(session, pictures(tmp_path / "others", 6, px=64))
         rollback(session.engine, session.store, "me@here", "")
         mixed = chunk_ids(session, before, after)
         assert len(mixed) > 4
         with ThreadPoolExecutor(3) as slots:
-            list(slots.map(partial(stylize_chunk, studio), mixed))
-        kept = studio.painter.trunks.kept
+            list(slots.map(partial(stylize_chunk, context), mixed))
+        kept = context.painter.trunks.kept
     with transaction(session.engine) as connection:
         trunks = [version_of(connection, number).trunk_sha256 for number in two]
         done = [batches.get_batch(connection, batch.id) for batch in (before, after)]
@@ -143,10 +143,10 @@ def test_a_version_whose_file_is_damaged_holds_up_its_own_batches_alone_until_it
     after = submitted(session, pictures(tmp_path / "others", 3, px=64))
     with transaction(session.engine) as connection:
         session.store.put(version_of(connection, two[1]).object_key, b"damaged")
-    with open_studio(session.settings, session.engine, session.store, session.broker) as studio:
+    with open_worker_context(session.settings, session.engine, session.store, session.broker) as context:
         for chunk in chunk_ids(session, after, before):
-            stylize_chunk(studio, chunk)
-        assert studio.breaker.seconds == 0
+            stylize_chunk(context, chunk)
+        assert context.breaker.seconds == 0
         assert (state_of(session, before), state_of(session, after)) == (("finished", 3), ("running", 0))
         import_checkpoint(session.engine, session.store, tmp_path / "checkpoint-2", "")
         with transaction(session.engine) as connection:
@@ -155,7 +155,7 @@ def test_a_version_whose_file_is_damaged_holds_up_its_own_batches_alone_until_it
             )
             assert waits.scalars().all() == ["waiting"]
         for chunk in chunk_ids(session, after):
-            stylize_chunk(studio, chunk)
+            stylize_chunk(context, chunk)
     assert state_of(session, after) == ("finished", 3)
 
 
@@ -173,9 +173,9 @@ def test_a_minibatch_is_of_one_trunk_and_each_picture_is_painted_by_its_own(
     settings = session.settings.model_copy(update={"device": "cpu", "minibatch": 4, "lanes": 1})
     photo = torch.randint(0, 256, (3, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     canvases = [Canvas(trunks[n % 2], photo, photo[:1] * 0 + 255, neutral_row(TINY)) for n in range(8)]
-    with open_studio(settings, session.engine, session.store, session.broker) as studio:
-        stacked = _painted(studio, canvases)
-        alone = [studio.painter.paint(trunk, photo[None], photo[None, :1] * 0 + 255, neutral_row(TINY)[None])[0]
+    with open_worker_context(settings, session.engine, session.store, session.broker) as context:
+        stacked = _painted(context, canvases)
+        alone = [context.painter.paint(trunk, photo[None], photo[None, :1] * 0 + 255, neutral_row(TINY)[None])[0]
                  for trunk in trunks]  # fmt: skip
     assert stacked.sizes == Counter({trunks[0]: 4, trunks[1]: 4})
     for number, painted in enumerate(stacked.pictures):
@@ -194,10 +194,10 @@ class _Painted:
         return self._paint(trunk, photos, areas, rows)
 
 
-def _painted(studio: Studio, canvases: Sequence[Canvas]) -> _Painted:
+def _painted(context: WorkerContext, canvases: Sequence[Canvas]) -> _Painted:
     """Paint canvases that wait together in one lane."""
-    found = _Painted(studio.painter.paint)
-    lanes = Lanes(found.paint, lanes=1, most=studio.painter.most)
+    found = _Painted(context.painter.paint)
+    lanes = Lanes(found.paint, lanes=1, most=context.painter.most)
     futures = [lanes.submit(canvas, priority=1) for canvas in canvases]
     found.pictures = [future.result(timeout=60) for future in futures]
     lanes.close()

@@ -12,20 +12,20 @@ from PIL import Image
 from random_vgg import write_random_vgg
 
 from producer.intake import Intake
+from shared.context import Session
 from shared.database import transaction
 from shared.errors import Conflict, UnknownStyle, UsageError
-from shared.merchants import merchant_id
-from shared.model_versions import champion, install_built_in
-from shared.session import Session
-from shared.styles import Style, StyleRow, list_styles, style_rows
-from workers.lesson import Lesson
+from shared.merchants.merchants import merchant_id
+from shared.models.styles import Style, StyleRow, list_styles, style_rows
+from shared.models.versions import champion, install_built_in
 from workers.model.checkpoint import BadCheckpoint, Checkpoint, row_to_bytes, trunk_to_bytes
 from workers.model.config import StyleSource
 from workers.model.generator import Architecture, Generator, neutral_row
+from workers.model.learning.training import Diverged
 from workers.model.row_file import RowLabel, row_file
-from workers.model.training import Diverged
-from workers.style_files import export_style, import_style
-from workers.style_learning import learn_style
+from workers.tools.lesson import Lesson
+from workers.tools.style_files import export_style, import_style
+from workers.tools.style_learning import learn_style
 
 TINY = Architecture(width=4, blocks=1)
 DOTS = Style("dots", "Dots", "Nobody", "2026", "CC0 1.0")

@@ -18,11 +18,11 @@ from shared.catalog.planning import plan_night
 from shared.catalog.publishing import history, publish
 from shared.catalog.schedules import NightRules
 from shared.catalog.tick import tick
+from shared.context import Session
 from shared.database import Lock, lock, transaction
 from shared.errors import LeaseLost, UsageError
-from shared.proofs.proof import approve, proof_of, reject
-from shared.scope import scope
-from shared.session import Session
+from shared.merchants.scope import scope
+from shared.proofs.proofs import approve, proof_of, reject
 
 
 @pytest.fixture

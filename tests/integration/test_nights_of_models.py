@@ -10,10 +10,10 @@ from school import School, held_out
 from shop import Shop
 from sqlalchemy import text
 
+from shared.context import Session
 from shared.database import transaction
-from shared.model_versions import champion
-from shared.promotion.promotions import rollback
-from shared.session import Session
+from shared.models.promotion.promotions import rollback
+from shared.models.versions import champion
 
 
 def test_three_nights_with_a_retraining_a_promotion_and_a_rollback_surprise_nobody(

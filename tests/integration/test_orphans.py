@@ -8,11 +8,11 @@ import pytest
 from filled import add_finished, add_waiting
 from sqlalchemy import text
 
-from shared import orphans, prune
+from shared.context import Session
 from shared.database import transaction
-from shared.jobs import STORED
-from shared.prune import Pruned
-from shared.session import Session
+from shared.operations import orphans, prune
+from shared.operations.prune import Pruned
+from shared.queue.jobs import STORED
 from shared.source_copies import SourceCopy, find_copy, keep_copy, source_key
 
 DAYS = 30

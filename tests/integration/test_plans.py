@@ -14,15 +14,16 @@ from fresh import fresh_session
 from plans import statements
 from sqlalchemy import Connection, event, text
 
-from shared import batches, chunks, dispatch, fleet, jobs, prune, renditions, sweep
-from shared.batches import Batch
-from shared.chunks import Claim
+from shared.context import Session
 from shared.database import transaction
 from shared.embedded import Services
-from shared.jobs import Failed, PutBack
-from shared.outcomes import Succeeded
-from shared.renditions import NewRendition, RenditionKey
-from shared.session import Session
+from shared.operations import prune
+from shared.queue import batches, chunks, dispatch, fleet, jobs, renditions, sweep
+from shared.queue.batches import Batch
+from shared.queue.chunks import Claim
+from shared.queue.jobs import Failed, PutBack
+from shared.queue.outcomes import Succeeded
+from shared.queue.renditions import NewRendition, RenditionKey
 
 LARGE = {"chunks", "jobs", "renditions", "job_renditions"}
 JOBS = 8_000

@@ -13,15 +13,15 @@ from versions import add_version, champion_id
 
 from producer.manifest import open_manifest
 from producer.submit import Order, open_batch
+from shared.context import Session
 from shared.database import transaction
 from shared.errors import Conflict, DamagedVersion, NotFound
-from shared.model_versions import NewStyle, champion, install_style, version_of
-from shared.promotion.history import history
-from shared.promotion.promotions import Promoted, Wish, promote, retire, rollback
-from shared.promotion.verdicts import add_verdict, judge
-from shared.session import Session
+from shared.models.promotion.history import history
+from shared.models.promotion.promotions import Promoted, Wish, promote, retire, rollback
+from shared.models.promotion.verdicts import add_verdict, judge
+from shared.models.styles import Style
+from shared.models.versions import NewStyle, champion, install_style, version_of
 from shared.store.file import FileStore
-from shared.styles import Style
 
 
 def wish(version: int) -> Wish:

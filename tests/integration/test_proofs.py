@@ -16,16 +16,16 @@ from sqlalchemy import Connection, text
 
 from producer.manifest import open_manifest
 from producer.submit import Order, Submission, submit_batch
-from shared import batches, chunks
-from shared.batches import Batch
+from shared.context import Session
 from shared.database import transaction
 from shared.errors import Conflict, UsageError
 from shared.look import Look
-from shared.proofs.proof import Proof, approve, proof_of, reject
+from shared.proofs.proofs import Proof, approve, proof_of, reject
 from shared.proofs.rules import ProofRules, set_rules
 from shared.proofs.sample import PROOF_IMAGES
-from shared.renditions import PIPELINE_VERSION
-from shared.session import Session
+from shared.queue import batches, chunks
+from shared.queue.batches import Batch
+from shared.queue.renditions import PIPELINE_VERSION
 from shared.source_copies import SourceCopy, keep_copy
 
 UDNIE, PASTEL = (Look(((style, 1.0),)) for style in ("udnie", "pastel"))

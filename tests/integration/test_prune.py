@@ -15,14 +15,15 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 from waiting import wait_for_a_lock
 
-from shared import chunks, prune, renditions
-from shared.batches import get_batch
-from shared.cli import make_app
+from producer.commands.main import make_app
+from shared.context import Session
 from shared.database import transaction
-from shared.outcomes import Succeeded
-from shared.prune import Pruned
-from shared.renditions import NewRendition, RenditionKey
-from shared.session import Session
+from shared.operations import prune
+from shared.operations.prune import Pruned
+from shared.queue import chunks, renditions
+from shared.queue.batches import get_batch
+from shared.queue.outcomes import Succeeded
+from shared.queue.renditions import NewRendition, RenditionKey
 
 DAYS = 30
 JOBS = 200

@@ -11,13 +11,13 @@ from random_vgg import write_random_vgg
 from school import QUICK, School
 from sqlalchemy import text
 
-from shared.catalog.slots import Crontab
+from shared.context import Session
+from shared.crontab import Crontab
 from shared.database import transaction
-from shared.session import Session
-from shared.training import schedules
-from shared.training.quality import LEAST_BATCHES, quality_of_batches
-from shared.training.runs import Wanted, list_runs
-from shared.training.tick import tick
+from shared.models.training import schedules
+from shared.models.training.quality import LEAST_BATCHES, quality_of_batches
+from shared.models.training.runs import Wanted, list_runs
+from shared.models.training.tick import tick
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from sqlalchemy import text
 
+from shared.context import Session
 from shared.database import transaction
-from shared.merchants import merchant_id
-from shared.renditions import NewRendition, RenditionKey, add_renditions, find_renditions
-from shared.session import Session
+from shared.merchants.merchants import merchant_id
+from shared.queue.renditions import NewRendition, RenditionKey, add_renditions, find_renditions
 
 KEY = RenditionKey("source", "look", "trunk", "jpeg")
 

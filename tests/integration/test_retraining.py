@@ -15,18 +15,18 @@ from random_vgg import write_random_vgg
 from school import QUICK, School, picture, shape
 from sqlalchemy import text
 
-from shared.catalog.slots import Crontab
+from shared.context import Session
+from shared.crontab import Crontab
 from shared.database import transaction
-from shared.erasure import erase
 from shared.errors import Conflict, UsageError
-from shared.model_versions import champion, find_version
-from shared.session import Session
-from shared.styles import style_rows
-from shared.training import leases, schedules
-from shared.training.photos import fresh_photos
-from shared.training.runs import Wanted, cancel_run, list_runs
-from shared.training.tick import publish_due, tick
-from workers.retraining import train_slice
+from shared.models.styles import style_rows
+from shared.models.training import leases, schedules
+from shared.models.training.photos import fresh_photos
+from shared.models.training.runs import Wanted, cancel_run, list_runs
+from shared.models.training.tick import publish_due, tick
+from shared.models.versions import champion, find_version
+from shared.operations.erasure import erase
+from workers.training.retraining import train_slice
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +69,9 @@ def test_a_run_in_slices_passed_from_trainer_to_trainer_is_the_same_as_one_in_on
     school.merchant("shop", range(16))
     straight = school.train(school.queue())
     sliced, slices = school.queue(), 0
-    with school.workshop(slice_minutes=0) as workshop, school.workshop(slice_minutes=0) as another:
+    with school.context(slice_minutes=0) as context, school.context(slice_minutes=0) as another:
         while not school.run(sliced).over:
-            train_slice((workshop, another)[slices % 2], sliced)
+            train_slice((context, another)[slices % 2], sliced)
             slices += 1
             assert len(school.states(sliced)) <= leases.SAVED_KEPT
     run = school.run(sliced)
@@ -84,19 +84,19 @@ def test_a_damaged_state_is_passed_over_for_the_one_before_and_none_left_fails_t
     school.merchant("shop", range(16))
     straight = school.train(school.queue(steps=5))
     damaged, lost = school.queue(steps=5), school.queue(steps=5)
-    with school.workshop(slice_minutes=0) as workshop:
+    with school.context(slice_minutes=0) as context:
         for _ in range(3):
-            train_slice(workshop, damaged)
+            train_slice(context, damaged)
         assert len(school.states(damaged)) == 2
         school.session.store.put(school.states(damaged)[-1], b"something else")
-        train_slice(workshop, damaged)
+        train_slice(context, damaged)
         assert school.run(damaged).step == 3  # taken again from the second
         while not school.run(damaged).over:
-            train_slice(workshop, damaged)
-        train_slice(workshop, lost)
+            train_slice(context, damaged)
+        train_slice(context, lost)
         for key in school.states(lost):
             school.session.store.delete(key)
-        train_slice(workshop, lost)
+        train_slice(context, lost)
     assert shape(school.run(damaged)) == shape(straight)
     assert (school.run(lost).state, school.run(lost).code) == ("failed", "damaged_checkpoint")
 
@@ -144,15 +144,15 @@ def test_a_merchant_who_leaves_ends_the_runs_that_learn_from_them_and_is_in_none
     school.merchant("shop", range(16))
     gone = school.merchant("gone", range(100, 104))
     run_id = school.queue()
-    with school.workshop(slice_minutes=0) as workshop:
-        train_slice(workshop, run_id)
+    with school.context(slice_minutes=0) as context:
+        train_slice(context, run_id)
         assert school.run(run_id).state == "training"
         if leaves == "consent":
             assert printed(atelier("merchants", "consent", "gone", "no", "--json"))["runs_stopped"] == 1
         else:
             erase(school.session.engine, school.session.store, gone, lambda _: None)
         assert (school.run(run_id).state, school.run(run_id).code) == ("failed", "consent_withdrawn")
-        train_slice(workshop, run_id)
+        train_slice(context, run_id)
     after = school.train(school.queue())
     with transaction(school.session.engine) as connection:
         learnt = connection.execute(

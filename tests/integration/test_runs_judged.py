@@ -17,22 +17,22 @@ from school import QUICK, School, held_out
 from sqlalchemy import text
 from versions import add_version
 
-from shared.catalog.slots import Crontab
+from shared.context import Session
+from shared.crontab import Crontab
 from shared.database import transaction
-from shared.erasure import erase
 from shared.errors import LeaseLost, UsageError
-from shared.merchants import merchant_id
-from shared.model_versions import champion
-from shared.promotion.canaries import running_canary
-from shared.promotion.history import history
-from shared.promotion.rules import Rule, decide
-from shared.promotion.verdicts import Sheet, StoredVerdict, add_verdict, judge, list_verdicts
-from shared.session import Session
-from shared.training import leases, schedules
-from shared.training.runs import TrainingRun, Wanted, cancel_run, list_runs
-from shared.training.tick import publish_due, tick
-from workers import comparing
-from workers.retraining import train_slice
+from shared.merchants.merchants import merchant_id
+from shared.models.promotion.canaries import running_canary
+from shared.models.promotion.history import history
+from shared.models.promotion.rules import Rule, decide
+from shared.models.promotion.verdicts import Sheet, StoredVerdict, add_verdict, judge, list_verdicts
+from shared.models.training import leases, schedules
+from shared.models.training.runs import TrainingRun, Wanted, cancel_run, list_runs
+from shared.models.training.tick import publish_due, tick
+from shared.models.versions import champion
+from shared.operations.erasure import erase
+from workers.training import comparing
+from workers.training.retraining import train_slice
 
 ANYHOW = "if-no-style-regresses-by 99%"
 """A rule that so short a training always keeps."""
@@ -173,7 +173,7 @@ def test_nothing_is_promoted_for_a_run_that_is_cancelled_while_the_files_are_loo
         with transaction(school.session.engine) as connection:
             cancel_run(connection, run_id, "no longer wanted")
 
-    monkeypatch.setattr(f"shared.promotion.{where}.check_files", cancels)
+    monkeypatch.setattr(f"shared.models.promotion.{where}.check_files", cancels)
     run = school.train(run_id)
     assert (run.state, run.message) == ("cancelled", "no longer wanted")
     assert changes(school, run) == []
@@ -227,11 +227,11 @@ def test_a_trainer_of_a_release_without_comparisons_takes_no_run_that_is_compare
 
 def test_a_trainer_told_to_stop_gives_the_comparison_to_another(school: School) -> None:
     run_id = school.queue()
-    with school.workshop() as workshop:
-        workshop.draining.set()  # noticed at the end of the training, whose last step is the only one
+    with school.context() as context:
+        context.draining.set()  # noticed at the end of the training, whose last step is the only one
         with transaction(school.session.engine) as connection:
             connection.execute(text("UPDATE training_runs SET steps = 1"))
-        train_slice(workshop, run_id)
+        train_slice(context, run_id)
     left = school.run(run_id)
     assert (left.state, left.verdict_id) == ("comparing", None)
     assert verdicts(school, school.train(run_id))

@@ -6,15 +6,15 @@ import pytest
 from pydantic import SecretStr
 from test_store_failures import answering, refusal
 
+from shared.context import Session
 from shared.database import transaction
 from shared.errors import AtelierError, NotAllowed, SourceRefused, SourceUnavailable, StoreUnavailable
-from shared.merchants import LOCAL_MERCHANT, allow_source, merchant_id, withdraw_source
-from shared.session import Session
+from shared.merchants.merchants import LOCAL_MERCHANT, allow_source, merchant_id, withdraw_source
 from shared.store import StoreOptions, open_store
-from workers.buckets import Buckets
-from workers.sources import Sources
-from workers.web.client import Web
-from workers.web.reach import Reach
+from workers.fetch.buckets import Buckets
+from workers.fetch.client import Web
+from workers.fetch.reach import Reach
+from workers.fetch.sources import Sources
 
 
 def options(endpoint: str) -> StoreOptions:

@@ -8,9 +8,9 @@ import pytest
 from filled import add_waiting
 
 from producer import run
-from shared import batches, chunks, fleet
+from shared.context import Session
 from shared.database import transaction
-from shared.session import Session
+from shared.queue import batches, chunks, fleet
 
 
 @pytest.mark.parametrize(

@@ -12,15 +12,15 @@ from plans import rows_touched, statements
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
+from producer.job_rows import PAGE_JOBS
 from producer.manifest import Manifest, ManifestRow
-from producer.pages import PAGE_JOBS
 from producer.submit import Order, Submission, submit_batch
-from shared import batches, fleet, jobs
-from shared.batches import Batch
+from shared.context import Session
 from shared.database import transaction
 from shared.errors import InvalidInput, ManifestError
 from shared.look import Look
-from shared.session import Session
+from shared.queue import batches, fleet, jobs
+from shared.queue.batches import Batch
 
 LOOK = Look((("starry-night", 1.0),))
 

@@ -20,17 +20,18 @@ from plans import rows_touched
 from sqlalchemy import Column, Connection, Row, Table, func, select, text
 from sqlalchemy.exc import ProgrammingError
 
-from shared import audit, batches, jobs
-from shared.cli import make_app
+from producer.commands.main import make_app
+from shared.context import Session
 from shared.database import confine, transaction
 from shared.embedded import Services
 from shared.errors import NotFound, UnknownStyle
-from shared.keys import create_key
-from shared.merchants import merchant_id
-from shared.model_versions import champion
-from shared.session import Session
+from shared.merchants import audit
+from shared.merchants.keys import create_key
+from shared.merchants.merchants import merchant_id
+from shared.models.styles import Style, StyleRow, add_style, add_style_row
+from shared.models.versions import champion
+from shared.queue import batches, jobs
 from shared.source_copies import SourceCopy, keep_copy
-from shared.styles import Style, StyleRow, add_style, add_style_row
 from shared.tables import metadata
 
 JOBS = 200

@@ -23,10 +23,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ProgrammingError
 from waiting import wait_for_a_lock
 
-from shared.catalog.checks import Finding, record_findings, take_page
+from shared.catalog.source_checks import Finding, record_findings, take_page
+from shared.context import Session
 from shared.database import MIGRATIONS, make_engine, needs_upgrade, transaction, upgrade
 from shared.errors import UsageError
-from shared.session import Session
 from shared.tables import metadata
 
 JOBS = 200

@@ -15,15 +15,15 @@ import pytest
 from certificates import certificate
 from hosting import Host, answer, serving
 
+from shared.context import Session
 from shared.database import transaction
 from shared.errors import SourceRefused, SourceUnavailable
-from shared.merchants import merchant_id
-from shared.session import Session
+from shared.merchants.merchants import merchant_id
 from shared.source_copies import source_key
-from workers.buckets import Buckets
-from workers.sources import Sources
-from workers.web.client import Validators, Web
-from workers.web.reach import Reach
+from workers.fetch.buckets import Buckets
+from workers.fetch.client import Validators, Web
+from workers.fetch.reach import Reach
+from workers.fetch.sources import Sources
 
 LOOPBACK = Reach(networks=(ip_network("127.0.0.0/8"),))
 PHOTO = bytes(range(256)) * 64

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import pytest
 from scipy.stats import fisher_exact, mannwhitneyu
 
-from shared.promotion.comparison import (
+from shared.models.promotion.comparison import (
     LEAST_BATCHES,
     WATCHED,
     Counted,

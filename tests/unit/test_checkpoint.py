@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from shared.model_versions import BUILT_IN
+from shared.models.versions import BUILT_IN
 from workers.model.checkpoint import BadCheckpoint, Checkpoint, row_from_bytes, trunk_from_bytes
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageColor
 
-from workers.model.curves import COLOURS, HEIGHT_PX, WIDTH_PX, draw_curves, log_ticks, ticks
-from workers.model.events import ABSENT, open_events
+from workers.model.learning.curves import COLOURS, HEIGHT_PX, WIDTH_PX, draw_curves, log_ticks, ticks
+from workers.model.learning.events import ABSENT, open_events
 
 ENTRIES = [
     {"step": 100 * n, "loss": 20 / n, "seconds": n, "validation": 18 / n, "content": 1.5, "style": 0.9 / n}

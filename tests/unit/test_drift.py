@@ -11,8 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.training.drift import SHIFTED, Population, compare, farthest, population
-from workers.model.figures import figures
+from shared.models.training.drift import SHIFTED, Population, compare, farthest, population
+from workers.model.measures.figures import figures
 
 Photos = list[dict[str, float]]
 FIGURES = ("lightness", "edges", "white")

@@ -15,19 +15,19 @@ from safetensors.torch import save_file
 
 from shared.errors import UsageError
 from shared.settings import Settings
-from workers.candidate import Candidate
-from workers.contact_sheet import Cell, side_by_side
-from workers.evaluation_files import EvaluationFiles
-from workers.evaluation_run import evaluate_from_files
-from workers.evaluation_table import comparison_table, evaluation_table, robustness_table
+from workers.drawing.contact_sheet import Cell, side_by_side
 from workers.model.checkpoint import Checkpoint, row_to_bytes, trunk_to_bytes
 from workers.model.config import StyleSource
 from workers.model.dataset import load_image
-from workers.model.evaluation import STYLE_PX, StyleTargets, meets_goal, summary
 from workers.model.generator import Architecture, Generator, neutral_row
-from workers.model.panel import Panel, folder_of, split, stratified
-from workers.model.recognition import Recogniser, label_of, labelled
+from workers.model.measures.evaluation import STYLE_PX, StyleTargets, meets_goal, summary
+from workers.model.measures.panel import Panel, folder_of, split, stratified
+from workers.model.measures.recognition import Recogniser, label_of, labelled
 from workers.model.vgg import LAYERS, Vgg
+from workers.tools.evaluation import evaluate_from_files
+from workers.tools.evaluation_table import comparison_table, evaluation_table, robustness_table
+from workers.training.candidate import Candidate
+from workers.training.evaluation_files import EvaluationFiles
 
 STYLES = (StyleSource("waves", "waves.png"), StyleSource("dots", "dots.png"))
 
@@ -83,7 +83,7 @@ def test_the_command_measures_checkpoints_and_writes_figures_and_sheets(files: E
     options = [f"--photos={photos}" for photos in files.photos] + [f"--checkpoint={one}" for one in files.checkpoints]
     options += [f"--styles={files.styles}", f"--vgg={files.vgg}", f"--out={files.out}", "--px=64", "--json"]
     done = subprocess.run(
-        [sys.executable, "-m", "shared.cli", "evaluate", *options],
+        [sys.executable, "-m", "producer.commands.main", "evaluate", *options],
         env=environment | {"OMP_NUM_THREADS": "1"},  # torch's threads wait for each other where tests share the cores
         capture_output=True,
         text=True,

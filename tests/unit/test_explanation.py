@@ -9,15 +9,15 @@ import torch
 from PIL import Image
 from random_vgg import write_random_vgg
 
-from shared.cli import make_app
+from producer.commands.main import make_app
 from shared.errors import UsageError
-from workers.change_picture import MOST, heat_colours
-from workers.explanation import Sight, explain
-from workers.model.change import ColourChange
-from workers.model.resemblance import GRID_PX, Resemblance, Resemblances, find_resemblances, likenesses
+from workers.drawing.change_picture import MOST, heat_colours
+from workers.drawing.plate import MARGIN_PX
+from workers.drawing.resemblance_picture import CROP_PX, resemblance_picture
+from workers.model.measures.change import ColourChange
+from workers.model.measures.resemblance import GRID_PX, Resemblance, Resemblances, find_resemblances, likenesses
 from workers.model.vgg import Vgg, view_px
-from workers.plate import MARGIN_PX
-from workers.resemblance_picture import CROP_PX, resemblance_picture
+from workers.tools.explanation import Sight, explain
 
 
 @pytest.fixture(scope="module")

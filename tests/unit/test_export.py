@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from producer.export import spare_sources
-from producer.results import Result
+from producer.output.export import spare_sources
+from producer.output.results import Result
 from shared.errors import UsageError
 
 

@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 
 from shared.errors import UsageError, exit_code
 from shared.settings import Settings
-from workers.features import FeaturesUnavailable, load_vgg
 from workers.model.dataset import PhotoSet
 from workers.model.vgg import Vgg
+from workers.training.features import FeaturesUnavailable, load_vgg
 
 TORCHVISION = "vgg19-dcbb9e9d.pth"
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from producer.gallery import write_gallery
-from producer.results import Result, Summary
+from producer.output.gallery import write_gallery
+from producer.output.results import Result, Summary
 from producer.thumbnail import make_thumbnail
 from shared.errors import UsageError
 

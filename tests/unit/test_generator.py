@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from shared.model_versions import BUILT_IN
+from shared.models.versions import BUILT_IN
 from workers.model import tiles
 from workers.model.checkpoint import Checkpoint, row_from_bytes, trunk_from_bytes
 from workers.model.generator import (
@@ -21,7 +21,7 @@ from workers.model.generator import (
 )
 
 TINY = Architecture(width=4, blocks=1)
-SAMPLES = Path(__file__).parents[2] / "producer" / "samples"
+SAMPLES = Path(__file__).parents[2] / "samples" / "photos"
 
 
 @pytest.fixture

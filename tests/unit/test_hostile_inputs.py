@@ -15,7 +15,7 @@ from PIL import Image
 
 from producer.intake import Intake
 from producer.manifest import open_manifest
-from producer.manifest.archive import member_of
+from producer.manifest.formats.archive import member_of
 from shared.errors import ImageError, InvalidInput, SourceRefused
 from shared.store import open_store
 from workers.images.decode import Limits, decode

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from workers.lanes import Canvas, Lanes
 from workers.model.checkpoint import Checkpoint, row_from_bytes
 from workers.model.generator import Generator
-from workers.painter import Painter
+from workers.runtime.lanes import Canvas, Lanes
+from workers.runtime.painter import Painter
 
 CHECKPOINT = Checkpoint.load(Path(__file__).parents[2] / "shared" / "checkpoint")
 

@@ -6,12 +6,12 @@ from random_vgg import write_random_vgg
 from torch import Tensor
 
 from workers.model.config import Stage, StyleSource, TrainConfig
-from workers.model.discriminator import adversarial_error, discriminator_loss
 from workers.model.generator import Architecture
+from workers.model.learning.discriminator import adversarial_error, discriminator_loss
+from workers.model.learning.objective import NOISE_SIGMA, judge, with_noise
+from workers.model.learning.run import Run
+from workers.model.learning.style_set import StyleSet
 from workers.model.losses import amplification, edge_error, halved, slope
-from workers.model.objective import NOISE_SIGMA, judge, with_noise
-from workers.model.run import Run
-from workers.model.style_set import StyleSet
 from workers.model.vgg import Vgg
 
 CPU = torch.device("cpu")

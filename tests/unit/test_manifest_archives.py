@@ -15,7 +15,7 @@ from PIL import Image
 
 from producer.intake import Intake
 from producer.manifest import Manifest, ManifestRow, open_manifest
-from producer.manifest.archive import Archive, member_of, member_source
+from producer.manifest.formats.archive import Archive, member_of, member_source
 from shared.errors import InvalidInput, ManifestError
 from shared.store import ObjectStore, open_store
 

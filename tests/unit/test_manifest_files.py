@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producer.manifest import Manifest, ManifestRow, open_manifest
-from producer.manifest.csvrecords import csv_records
-from producer.manifest.textlines import Line
+from producer.manifest.formats.csvrecords import csv_records
+from producer.manifest.formats.textlines import Line
 from shared.errors import ManifestError
 
 

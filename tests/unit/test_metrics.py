@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from workers.model import artefacts, metrics
-from workers.model.colour_difference import ciede2000, colour_drift, to_lab
 from workers.model.losses import grams, style_error
+from workers.model.measures import artefacts, metrics
+from workers.model.measures.colour_difference import ciede2000, colour_drift, to_lab
 from workers.model.ssim import luminance, ssim
 from workers.model.vgg import STYLE_TAPS
 

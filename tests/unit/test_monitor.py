@@ -15,14 +15,14 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.parser import text_string_to_metric_families
 
 from shared.errors import PortTaken, Unavailable, UsageError
-from shared.jobs import Failed, PutBack
 from shared.monitor import Monitor, monitored, split_address
-from shared.outcomes import Succeeded
-from shared.sweep import Swept
-from workers.metrics import Metrics
+from shared.queue.jobs import Failed, PutBack
+from shared.queue.outcomes import Succeeded
+from shared.queue.sweep import Swept
+from workers.runtime.metrics import Metrics
 
 ALERTS = Path(__file__).parents[2] / "docs" / "alerts.yml"
-IN_POSTGRES = Path(__file__).parents[2] / "shared" / "backlog.py"
+IN_POSTGRES = Path(__file__).parents[2] / "shared" / "operations" / "backlog.py"
 
 
 def get(address: str, path: str) -> tuple[int, str]:

@@ -7,12 +7,12 @@ import onnxruntime
 import pytest
 import torch
 
-from shared.cli import make_app
+from producer.commands.main import make_app
 from shared.errors import UsageError
-from workers import onnx_export
 from workers.model.checkpoint import Checkpoint, row_from_bytes, row_to_bytes, trunk_from_bytes, trunk_to_bytes
 from workers.model.config import StyleSource
 from workers.model.generator import Architecture, Generator, neutral_row
+from workers.tools import onnx_export
 
 pytestmark = pytest.mark.timeout(600)  # the exporter takes 15 s of a core, which a busy machine may stretch
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from producer.pages import Page, folder_of, read_ahead
+from producer.job_rows import Page, folder_of, read_ahead
 from shared.errors import ManifestError
 from shared.look import Look, parse_mix
 

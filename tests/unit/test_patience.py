@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from shared.batches import Batch
 from shared.errors import SourceUnavailable
-from shared.jobs import Failed, Job, PutBack
 from shared.look import Look
-from workers.stages import WANTING_TIME, outcome_of_error
+from shared.queue.batches import Batch
+from shared.queue.jobs import Failed, Job, PutBack
+from shared.queue.outcomes import WANTING_TIME, outcome_of_error
 
 LOOK = Look((("udnie", 1.0),))
 NOW = datetime.now(UTC)

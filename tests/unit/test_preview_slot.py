@@ -6,8 +6,8 @@ from typing import Any, cast
 import pytest
 
 from shared.broker import Broker, make_celery
-from workers.pages import pages
-from workers.previews import PreviewSlot
+from workers.styling.pages import pages
+from workers.styling.previews import PreviewSlot
 
 
 def test_a_worker_that_drains_does_not_wait_for_a_broker_that_is_away(tmp_path: Path) -> None:

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from producer.progress import progress_line
-from shared.batches import Batch
+from producer.output.progress import progress_line
 from shared.look import Look, parse_mix
+from shared.queue.batches import Batch
 
 
 def batch(**figures: object) -> Batch:

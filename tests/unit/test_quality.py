@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from shared.errors import UsageError
-from shared.gate import Gate, Quality
+from shared.quality.gate import Gate, Quality
 from workers.images.compose import compose
-from workers.quality import MEASURED_PX, Pixels, measure
+from workers.styling.measure import MEASURED_PX, Pixels, measure
 
 SIDE = 2 * MEASURED_PX
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from producer.results import Result, write_results
+from producer.output.results import Result, write_results
 from shared.errors import UsageError
 
 

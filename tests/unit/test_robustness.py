@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from workers.model.robustness import MEASURES, SHIFTS_PX, amplification, reencoded, robustness, shift_error
+from workers.model.measures.robustness import MEASURES, SHIFTS_PX, amplification, reencoded, robustness, shift_error
 
 
 @pytest.fixture

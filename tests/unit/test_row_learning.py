@@ -10,11 +10,11 @@ from workers.model.checkpoint import Checkpoint, row_from_bytes, row_to_bytes, t
 from workers.model.config import Stage, StyleSource, TrainConfig
 from workers.model.dataset import PhotoSet, centre_crop
 from workers.model.generator import Architecture, Generator, neutral_row
+from workers.model.learning.row_learning import learn_row, nearest_row, row_config, suited
+from workers.model.learning.row_search import search_row, search_table, weighed
+from workers.model.learning.style_set import StyleSet
+from workers.model.learning.training import Diverged, TrainingData
 from workers.model.losses import grams
-from workers.model.row_learning import learn_row, nearest_row, row_config, suited
-from workers.model.row_search import search_row, search_table, weighed
-from workers.model.style_set import StyleSet
-from workers.model.training import Diverged, TrainingData
 from workers.model.vgg import Vgg
 
 CPU = torch.device("cpu")

@@ -6,7 +6,7 @@ import pytest
 
 from shared.errors import SourceRefused
 from shared.store import StoreOptions
-from workers.buckets import Buckets
+from workers.fetch.buckets import Buckets
 
 
 @pytest.fixture

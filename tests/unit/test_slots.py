@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time
 
 import pytest
 
-from shared.catalog.slots import Crontab, end_after
+from shared.crontab import Crontab, end_after
 from shared.errors import UsageError
 
 BERLIN = "Europe/Berlin"

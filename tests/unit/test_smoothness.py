@@ -8,13 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
-from shared.model_versions import BUILT_IN
+from shared.models.versions import BUILT_IN
 from workers.images.background import paint_weight
 from workers.images.compose import Pixels, compose, shrink, working_size
 from workers.model.checkpoint import Checkpoint, row_from_bytes, trunk_from_bytes
 from workers.model.tiles import paint
 
-SAMPLE = Path(__file__).parents[2] / "producer" / "samples" / "handbag.jpg"
+SAMPLE = Path(__file__).parents[2] / "samples" / "photos" / "handbag.jpg"
 STEPS = 20
 
 

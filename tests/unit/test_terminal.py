@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from shared import commands, embedded
-from shared.cli import note, print_json, print_line
+from producer.commands import services as commands
+from shared import embedded
 from shared.embedded import Running, Services
+from shared.terminal import note, print_json, print_line
 
 
 def test_names_out_of_files_cannot_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

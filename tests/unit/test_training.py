@@ -13,11 +13,11 @@ from shared.errors import UnreadableImage, UsageError
 from workers.model.checkpoint import Checkpoint, trunk_from_bytes
 from workers.model.config import ADVERSARIES, Stage, StyleSource, TrainConfig
 from workers.model.dataset import PhotoSet
-from workers.model.discriminator import Discriminator, adversarial_error, discriminator_loss, random_patches
 from workers.model.generator import Architecture
-from workers.model.run import Run
-from workers.model.style_set import StyleSet
-from workers.model.training import Diverged, TrainingData, forget_after, train, validate
+from workers.model.learning.discriminator import Discriminator, adversarial_error, discriminator_loss, random_patches
+from workers.model.learning.run import Run
+from workers.model.learning.style_set import StyleSet
+from workers.model.learning.training import Diverged, TrainingData, forget_after, train, validate
 from workers.model.vgg import Vgg
 
 CPU = torch.device("cpu")

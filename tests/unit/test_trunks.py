@@ -9,7 +9,7 @@ import torch
 from shared.errors import StoreUnavailable
 from workers.model.checkpoint import trunk_to_bytes
 from workers.model.generator import Architecture, Generator
-from workers.trunks import Trunks
+from workers.runtime.trunks import Trunks
 
 CPU = torch.device("cpu")
 TINY = trunk_to_bytes(Generator(Architecture(width=4, blocks=1)))

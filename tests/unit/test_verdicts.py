@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from shared.errors import UsageError
-from shared.promotion.rules import Rule, decide
-from shared.promotion.verdicts import Verdict, judge
+from shared.models.promotion.rules import Rule, decide
+from shared.models.promotion.verdicts import Verdict, judge
 
 Measured = Mapping[str, Sequence[Mapping[str, float | None]]]
 

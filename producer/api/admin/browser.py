@@ -17,12 +17,12 @@ from fastapi.responses import HTMLResponse
 from fastapi.security.utils import get_authorization_scheme_param
 from starlette.exceptions import HTTPException
 
-from producer.admin_page.page import Page, note_page
 from producer.api.access import Admin, ForAdmins, known_key
 from producer.api.problems import Problem, problem_of
+from producer.pages.admin.page import Page, note_page
+from shared.context import Session
 from shared.errors import AtelierError, NotAllowed, Unauthenticated
-from shared.keys import ApiKey
-from shared.session import Session
+from shared.merchants.keys import ApiKey
 
 HEADERS = {
     # With no-referrer, browsers would not tell the origin of the page's own forms.

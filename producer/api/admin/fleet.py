@@ -10,11 +10,11 @@ from pydantic import BaseModel
 
 from producer.api.access import AdminAsking, ForAdmins
 from producer.api.words import Words
-from shared import dead_letters
-from shared.backlog import Queue, queues
-from shared.dead_letters import Filter, Heap
-from shared.fleet import Worker, list_workers
-from shared.merchants import find_merchant
+from shared.merchants.merchants import find_merchant
+from shared.operations import dead_letters
+from shared.operations.backlog import Queue, queues
+from shared.operations.dead_letters import Filter, Heap
+from shared.queue.fleet import Worker, list_workers
 
 router = APIRouter(prefix="/v1/admin", tags=["fleet"], route_class=ForAdmins)
 

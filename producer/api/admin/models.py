@@ -12,12 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from producer.api.access import AdminAsking, ForAdmins
 from producer.api.words import MOST, Reason
 from shared.errors import NotFound
-from shared.model_versions import Change
-from shared.promotion.canaries import Canary, start_canary, stop_canary
-from shared.promotion.history import Promotion
-from shared.promotion.overview import Overview, list_versions, show_version
-from shared.promotion.promotions import Promoted, Wish, promote, retire, rollback
-from shared.promotion.verdicts import verdict_of
+from shared.models.promotion.canaries import Canary, start_canary, stop_canary
+from shared.models.promotion.history import Promotion
+from shared.models.promotion.overview import Overview, list_versions, show_version
+from shared.models.promotion.promotions import Promoted, Wish, promote, retire, rollback
+from shared.models.promotion.verdicts import verdict_of
+from shared.models.versions import Change
 
 router = APIRouter(prefix="/v1/admin", tags=["models"], route_class=ForAdmins)
 

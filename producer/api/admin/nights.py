@@ -11,13 +11,13 @@ from pydantic import BaseModel
 
 from producer.api.access import Admin, AdminAsking, ForAdmins
 from producer.api.words import Words
-from shared import audit
 from shared.catalog import schedules
 from shared.catalog.nights import Night, last_nights
 from shared.catalog.schedules import Pause, Schedule
 from shared.catalog.tick import tell_workers
 from shared.database import transaction
-from shared.merchants import find_merchant
+from shared.merchants import audit
+from shared.merchants.merchants import find_merchant
 
 router = APIRouter(prefix="/v1/admin", tags=["nights"], route_class=ForAdmins)
 

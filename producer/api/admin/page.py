@@ -10,8 +10,6 @@ from fastapi import APIRouter, Form, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, Field
 
-from producer.admin_page.page import admin_page, live_parts, note_page
-from producer.admin_page.view import Live, View
 from producer.api.access import Admin, AdminAsking
 from producer.api.admin import models, nights, runs
 from producer.api.admin.browser import ForBrowsers, page
@@ -19,17 +17,19 @@ from producer.api.admin.models import VerdictId, Version
 from producer.api.admin.nights import Merchant
 from producer.api.admin.runs import RunId
 from producer.api.words import KEY, Reason, Words
-from shared.backlog import queues
+from producer.pages.admin.page import admin_page, live_parts, note_page
+from producer.pages.admin.view import Live, View
 from shared.catalog import schedules
 from shared.catalog.nights import last_nights
-from shared.dead_letters import Filter, heaps
-from shared.fleet import list_workers
-from shared.model_versions import champion
-from shared.promotion.canaries import running_canary
-from shared.promotion.history import history
-from shared.promotion.overview import list_versions, show_version
-from shared.training.runs import MOST_PHOTOS, MOST_STEPS, Wanted, list_runs
-from shared.training.schedules import list_schedules
+from shared.models.promotion.canaries import running_canary
+from shared.models.promotion.history import history
+from shared.models.promotion.overview import list_versions, show_version
+from shared.models.training.runs import MOST_PHOTOS, MOST_STEPS, Wanted, list_runs
+from shared.models.training.schedules import list_schedules
+from shared.models.versions import champion
+from shared.operations.backlog import queues
+from shared.operations.dead_letters import Filter, heaps
+from shared.queue.fleet import list_workers
 
 router = APIRouter(prefix="/admin", route_class=ForBrowsers, include_in_schema=False)
 

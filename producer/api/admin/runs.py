@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from producer.api.access import Admin, AdminAsking, ForAdmins
 from producer.api.words import IdempotencyKey, Reason, Words
-from shared import audit
-from shared.catalog.slots import Crontab
+from shared.crontab import Crontab
 from shared.errors import BrokerUnavailable
-from shared.training import schedules
-from shared.training.runs import (
+from shared.merchants import audit
+from shared.models.training import schedules
+from shared.models.training.runs import (
     MOST_PHOTOS,
     MOST_STEPS,
     Order,
@@ -29,8 +29,8 @@ from shared.training.runs import (
     list_runs,
     queue_once,
 )
-from shared.training.schedules import TrainingSchedule
-from shared.training.tick import publish_due
+from shared.models.training.schedules import TrainingSchedule
+from shared.models.training.tick import publish_due
 
 router = APIRouter(prefix="/v1/admin", tags=["training"], route_class=ForAdmins)
 

@@ -1,0 +1,1 @@
+"""The commands of ``atelier``, one file for each group: parse, call, print."""

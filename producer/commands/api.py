@@ -1,0 +1,114 @@
+"""Commands of the HTTP API: the server, and the keys that open it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from sqlalchemy import Connection
+
+from producer.commands.batches import configured
+from shared.context import open_session
+from shared.database import transaction
+from shared.errors import UsageError
+from shared.merchants import audit, keys
+from shared.merchants.keys import ApiKey
+from shared.merchants.merchants import find_merchant, merchant_id, require_kept
+from shared.terminal import JsonOption, group, note, print_json, print_line
+
+Merchant = Annotated[str | None, typer.Option("--merchant", "-m", help="Whose key it is.")]
+Admin = Annotated[bool, typer.Option("--admin", help="An admin's: it opens /v1/admin and the page /admin alone.")]
+Name = Annotated[str, typer.Option("--name", "-n", help="What it is for, as in webshop.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("api")(api)
+    found = group(app, "keys", "Keys of the HTTP API; each opens what is one merchant's, or what admins do.")
+    found.command("create")(create)
+    found.command("list")(list_command)
+    found.command("revoke")(revoke)
+
+
+def api(
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 8080,
+) -> None:
+    """Serve the HTTP API until told to stop (SIGTERM or Ctrl-C)."""
+    with open_session(configured()) as session:
+        from producer.api.server import serve  # here, so that other commands do not load a web server
+
+        note(f"the API listens at http://{host}:{port}/v1; Ctrl-C stops it")
+        serve(session, host, port)
+
+
+def create(
+    name: Name,
+    merchant: Merchant = None,
+    admin: Admin = False,
+    days: Annotated[int | None, typer.Option(min=1, max=3650, help="Expires after so many days.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a key, and print it: this once."""
+    with open_session(configured(), lasting=False) as session, transaction(session.engine) as connection:
+        mine = None if _admins(merchant, admin) else merchant_id(connection, str(merchant))
+        key, secret = keys.create_key(connection, mine, name, days=days)
+        if mine is not None:
+            require_kept(connection, mine)
+        audit.record(connection, audit.operator(), "key create", mine, {"name": name, "prefix": key.prefix})
+    if as_json:
+        print_json(asdict(key) | {"key": secret})
+    else:
+        note("keep it well, it is not shown again:")
+        print_line(secret)
+
+
+def list_command(
+    merchant: Annotated[str | None, typer.Option("--merchant", "-m", help="Only this merchant's.")] = None,
+    admin: Annotated[bool, typer.Option("--admin", help="Only admins'.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List keys, newest first, by the beginning of each."""
+    with open_session(configured(), lasting=False) as session, transaction(session.engine) as connection:
+        if merchant is None and not admin:
+            found = keys.list_keys(connection)
+        else:
+            found = keys.keys_of(connection, _owner(connection, merchant, admin))
+    if as_json:
+        print_json([asdict(one) for one in found])
+        return
+    for one in found:
+        print_line(f"{one.merchant or '(admin)'}  {one.prefix}…  {_state(one)}  {one.name}")
+    if not found:
+        note("no key yet: `atelier keys create` makes one")
+
+
+def revoke(name: Name, merchant: Merchant = None, admin: Admin = False, as_json: JsonOption = False) -> None:
+    """Let a key open nothing any more, at once."""
+    with open_session(configured(), lasting=False) as session, transaction(session.engine) as connection:
+        mine = _owner(connection, merchant, admin)
+        key = keys.revoke_key(connection, mine, name)
+        audit.record(connection, audit.operator(), "key revoke", mine, {"name": name, "prefix": key.prefix})
+    if as_json:
+        print_json(asdict(key))
+    else:
+        note("revoked")
+
+
+def _owner(connection: Connection, merchant: str | None, admin: bool) -> int | None:
+    return None if _admins(merchant, admin) else find_merchant(connection, str(merchant))
+
+
+def _admins(merchant: str | None, admin: bool) -> bool:
+    """Whether a key is an admin's. Raises UsageError unless exactly one of both is said."""
+    if admin == (merchant is not None):
+        raise UsageError("say whose key it is: --merchant M, or --admin, not both")
+    return admin
+
+
+def _state(key: ApiKey) -> str:
+    if key.revoked_at is not None:
+        return f"revoked {key.revoked_at:%Y-%m-%d}"
+    used = f"used {key.used_at:%Y-%m-%d %H:%M}" if key.used_at else "never used"
+    return f"{used}, expires {key.expires_at:%Y-%m-%d}" if key.expires_at else used

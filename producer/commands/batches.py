@@ -1,0 +1,184 @@
+"""Commands of a batch's life: thin, over the plain functions of this package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from sqlalchemy import Connection
+
+from producer.output.export import export_batch, prepare_folder
+from producer.output.summary import as_json as batch_json
+from producer.output.summary import as_line, exit_status
+from producer.submit import nudge
+from shared.context import open_session
+from shared.logs import configure_logs
+from shared.merchants import audit
+from shared.merchants.merchants import LOCAL_MERCHANT
+from shared.merchants.scope import scope
+from shared.proofs.proofs import proof_of
+from shared.queue import batches, chunks, jobs
+from shared.queue.batches import Batch
+from shared.settings import Settings, load_settings
+from shared.terminal import JsonOption, note, print_json, print_line
+
+BATCHES_LISTED = 20
+
+Merchant = Annotated[str, typer.Option("--merchant", "-m", help="Whose it is.")]
+BatchId = Annotated[str, typer.Argument(help="A batch's id, or the beginning of it.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (status, failures, cancel, pause, resume, retry, download):
+        app.command()(command)
+
+
+def status(
+    batch: Annotated[str | None, typer.Argument(help="A batch's id, or the beginning of it.")] = None,
+    merchant: Merchant = LOCAL_MERCHANT,
+    before: Annotated[str | None, typer.Option(help="List the batches older than this one.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a batch, or the newest ones. Exits 4 if the batch finished with failed images."""
+    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
+        if batch is None:
+            oldest = batches.find_batch(connection, mine, before).id if before else None
+            found = batches.list_batches(connection, mine, limit=BATCHES_LISTED, before=oldest)
+        else:
+            found = [batches.find_batch(connection, mine, batch)]
+        proof = proof_of(connection, found[0].id) if batch is not None else None
+    if as_json:
+        documents = [batch_json(one) for one in found]
+        print_json(documents if batch is None else documents[0])
+    else:
+        for one in found:
+            print_line(f"{one.id}  {_state(one):<9}  {as_line(one)}  {one.name}")
+        if batch is None and len(found) == BATCHES_LISTED:
+            note(f"older ones: atelier status --before {found[-1].id}")
+        if proof is not None and proof.state == "waiting":
+            note(f"it waits for its proof, since {proof.why}: atelier proofs show {proof.id}")
+        elif proof is not None and proof.state == "undecided":
+            note("it may have to be proved, so it waits for its last image: send it again if that was interrupted")
+        if not found:
+            note("no batch yet: `atelier submit` or `atelier run` makes one")
+    raise typer.Exit(exit_status(found[0]) if batch is not None else 0)
+
+
+def cancel(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
+    """Cancel a batch; finished images stay."""
+    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
+        found = batches.find_batch(connection, mine, batch)
+        chunks.cancel_batch(connection, found.id)
+        _record(connection, found, "cancel")
+        found = batches.get_batch(connection, found.id)
+    _show(found, as_json=as_json)
+
+
+def pause(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
+    """Let a batch rest; chunks in hand are finished."""
+    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
+        found = batches.find_batch(connection, mine, batch)
+        found = batches.set_paused(connection, found, paused=True)
+        _record(connection, found, "pause")
+        chunks.withdraw_paused(connection)
+    _show(found, as_json=as_json)
+
+
+def resume(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
+    """Let a paused batch go on."""
+    with open_session(configured(), lasting=False) as session:
+        with scope(session.engine, merchant) as (connection, mine):
+            found = batches.find_batch(connection, mine, batch)
+            found = batches.set_paused(connection, found, paused=False)
+            _record(connection, found, "resume")
+        warn(nudge(session))
+    _show(found, as_json=as_json)
+
+
+def retry(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
+    """Try the failed images of a batch again."""
+    with open_session(configured()) as session:
+        with scope(session.engine, merchant) as (connection, mine):
+            found = batches.find_batch(connection, mine, batch)
+            requeued = chunks.retry_batch(connection, found)
+            _record(connection, found, "retry", images=requeued)
+            found = batches.get_batch(connection, found.id)
+        warn(nudge(session))
+    note(f"{requeued} images are tried again")
+    _show(found, as_json=as_json)
+
+
+def failures(
+    batch: BatchId,
+    merchant: Merchant = LOCAL_MERCHANT,
+    after: Annotated[int, typer.Option(min=0, help="List those after this number, as the last page ended with.")] = 0,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="List so many at most.")] = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """List the images of a batch that failed, with the reasons, a page at a time."""
+    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
+        found = batches.find_batch(connection, mine, batch)
+        page = jobs.failed_jobs(connection, found.id, after=after - 1, limit=limit)
+    following = page[-1].ordinal + 1 if len(page) == limit else None
+    if as_json:
+        print_json({"failed": found.failed, "failures": [asdict(one) for one in page], "after": following})
+        return
+    for one in page:
+        print_line(f"line {one.line}: {one.sku}: {one.image}: {one.message} ({one.code})")
+    if following is not None:
+        note(f"more: atelier failures {found.id} --after {following}")
+    if not page:
+        note(f"{found.failed} images of this batch failed" + (", none of them after that" if found.failed else ""))
+
+
+def download(
+    batch: BatchId,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the renditions.")],
+    merchant: Merchant = LOCAL_MERCHANT,
+    as_json: JsonOption = False,
+) -> None:
+    """Write what is done of a batch to a folder, with results, errors and gallery."""
+    prepare_folder(out)
+    with open_session(configured(), lasting=False) as session:
+        with scope(session.engine, merchant) as (connection, mine):
+            found = batches.find_batch(connection, mine, batch)
+        gallery = export_batch(session, found, out)
+    if as_json:
+        print_json(batch_json(found) | {"out": str(out), "gallery": str(gallery)})
+    else:
+        print_line(f"gallery: {gallery.resolve()}")
+    raise typer.Exit(exit_status(found))
+
+
+def _record(connection: Connection, batch: Batch, what: str, **details: int) -> None:
+    audit.record(connection, audit.operator(), what, batch.merchant_id, {"batch": batch.id, **details})
+
+
+def configured() -> Settings:
+    """Read the settings, and let logs be as they say."""
+    found = load_settings()
+    configure_logs(found.log_level, found.log_format)
+    return found
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """Print warnings on standard error."""
+    for warning in warnings:
+        note(f"warning: {warning}")
+
+
+def _state(batch: Batch) -> str:
+    if batch.state == "running" and batch.paused:
+        return "paused"
+    return batch.state if batch.intake == "sealed" else batch.intake
+
+
+def _show(batch: Batch, *, as_json: bool) -> None:
+    if as_json:
+        print_json(batch_json(batch))
+    else:
+        print_line(f"{batch.id}  {_state(batch)}  {as_line(batch)}")

@@ -1,0 +1,137 @@
+"""Commands over the images that failed, in all batches: look at them, try them again, give them up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from producer.commands.batches import BatchId, Merchant, configured, warn
+from producer.submit import nudge
+from shared.context import Session, open_session
+from shared.database import transaction
+from shared.errors import UsageError
+from shared.merchants.merchants import LOCAL_MERCHANT
+from shared.merchants.scope import scope
+from shared.operations import dead_letters
+from shared.operations.dead_letters import Filter, Heap
+from shared.queue import batches
+from shared.terminal import JsonOption, group, note, print_json, print_line
+
+Whose = Annotated[str | None, typer.Option("--merchant", "-m", help="Only this merchant's; everybody's by default.")]
+Of = Annotated[str | None, typer.Argument(help="Only those of one batch of --merchant's.")]
+Codes = Annotated[
+    list[str] | None, typer.Option("--code", help="Only those that failed by this code; repeat for several.")
+]
+Days = Annotated[int, typer.Option("--older-than", min=0, help="Only of batches accepted so many days ago.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it; without, it is only said how many they are.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    letters = group(app, "dead-letters", "Images that failed, over all batches: by merchant, batch and code.")
+    letters.command("list")(list_command)
+    letters.command("show")(show)
+    letters.command("replay")(replay)
+    letters.command("discard")(discard)
+
+
+def list_command(
+    batch: Of = None, merchant: Whose = None, code: Codes = None, older_than: Days = 0, as_json: JsonOption = False
+) -> None:
+    """Count the images that failed, by merchant, batch and code."""
+    with open_session(configured(), lasting=False) as session:
+        found = _found(session, merchant, batch, code, older_than)
+    if as_json:
+        print_json([asdict(heap) for heap in found])
+        return
+    for heap in found:
+        again = "" if heap.retryable == 0 else f", {heap.retryable} of them may do better"
+        print_line(f"{heap.merchant}  {heap.batch}  {heap.code}  {heap.images} images{again}  {heap.name}")
+    _count(found)
+
+
+def show(
+    batch: BatchId,
+    ordinal: Annotated[int, typer.Argument(min=0, help="The image's number in its batch.")],
+    merchant: Merchant = LOCAL_MERCHANT,
+    as_json: JsonOption = False,
+) -> None:
+    """Show all that is known of one image that failed."""
+    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
+        found = dead_letters.letter(connection, batches.find_batch(connection, mine, batch).id, ordinal)
+    if as_json:
+        print_json(found)
+        return
+    for name, value in found.items():
+        print_line(f"{name:<10} {value}")
+
+
+def replay(
+    batch: Of = None,
+    merchant: Whose = None,
+    code: Codes = None,
+    older_than: Days = 0,
+    yes: Yes = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Try images that failed again. Says how many they are, and does it with --yes."""
+    with open_session(configured()) as session:
+        found = _found(session, merchant, batch, code, older_than)
+        done = dead_letters.replay(session.engine, found) if yes else 0
+        if done:
+            warn(nudge(session))
+    _tell(found, done, "tried again", yes=yes, as_json=as_json)
+
+
+def discard(
+    batch: Of = None,
+    merchant: Whose = None,
+    code: Codes = None,
+    older_than: Days = 0,
+    yes: Yes = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Give images that failed up: they count as cancelled from then on. Says how many, and does it with --yes."""
+    with open_session(configured(), lasting=False) as session:
+        found = _found(session, merchant, batch, code, older_than)
+        done = dead_letters.discard(session.engine, found) if yes else 0
+    _tell(found, done, "given up", yes=yes, as_json=as_json)
+
+
+def _found(
+    session: Session, merchant: str | None, batch: str | None, codes: list[str] | None, older_than: int
+) -> list[Heap]:
+    """Count what is meant, within one merchant's rows where one is named."""
+    if batch is not None and merchant is None:
+        raise UsageError("a batch is somebody's: name whose with --merchant")
+    before = datetime.now(UTC) - timedelta(days=older_than) if older_than else None
+    if merchant is None:
+        with transaction(session.engine) as connection:
+            return dead_letters.heaps(connection, Filter(codes=tuple(codes or ()), before=before))
+    with scope(session.engine, merchant) as (connection, mine):
+        batch_id = batches.find_batch(connection, mine, batch).id if batch else None
+        return dead_letters.heaps(connection, Filter(mine, batch_id, tuple(codes or ()), before))
+
+
+def _count(found: list[Heap]) -> None:
+    by_code = Counter[str]()
+    for heap in found:
+        by_code[heap.code] += heap.images
+    parts = ", ".join(f"{images} {code}" for code, images in by_code.most_common())
+    note(f"{by_code.total()} images in {len({heap.batch for heap in found})} batches" + (f": {parts}" if parts else ""))
+
+
+def _tell(found: list[Heap], done: int, what: str, *, yes: bool, as_json: bool) -> None:
+    images = sum(heap.images for heap in found)
+    if as_json:
+        print_json({"found": images, "batches": len({heap.batch for heap in found}), "done": done})
+        return
+    _count(found)
+    if yes:
+        note(f"{done} are {what}" + (f"; {images - done} rows were bad themselves" if done < images else ""))
+    elif images:
+        note("nothing was done: say --yes to have it done")

@@ -1,0 +1,148 @@
+"""The commands ``merchants``: what merchants may name as sources, and all that is theirs, exported or erased."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from sqlalchemy import Connection
+
+from shared.context import Session, open_session
+from shared.database import transaction
+from shared.errors import UsageError
+from shared.merchants import audit, merchants
+from shared.models.promotion.verdicts import forget_sheets
+from shared.models.training.photos import withdraw
+from shared.operations.belongings import count_rows, own_objects
+from shared.operations.erasure import erase
+from shared.operations.merchant_export import export_merchant
+from shared.settings import load_settings
+from shared.terminal import JsonOption, group, note, print_json, print_line
+
+Name = Annotated[str, typer.Argument(metavar="MERCHANT", help="The merchant's name.")]
+Prefix = Annotated[str, typer.Argument(help="s3://bucket/ or s3://bucket/folder/; s3:// is every bucket there is.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    tenants = group(app, "merchants", "Merchants: which buckets they may name, and all that is theirs.")
+    tenants.command("show")(merchants_show)
+    tenants.command("allow")(merchants_allow)
+    tenants.command("withdraw")(merchants_withdraw)
+    tenants.command("consent")(merchants_consent)
+    tenants.command("export")(merchants_export)
+    tenants.command("erase")(merchants_erase)
+
+
+def merchants_show(merchant: Name, as_json: JsonOption = False) -> None:
+    """Show what a merchant may name as s3:// sources, which are read with our own key."""
+    with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
+        _show_merchant(connection, merchant, as_json)
+
+
+def merchants_allow(merchant: Name, prefix: Prefix, as_json: JsonOption = False) -> None:
+    """Let a merchant name the objects below s3://bucket/ or s3://bucket/folder/ as sources."""
+    with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
+        number = merchants.merchant_id(connection, merchant)
+        merchants.allow_source(connection, number, prefix)
+        audit.record(connection, audit.operator(), "merchants allow", number, {"prefix": prefix})
+        _show_merchant(connection, merchant, as_json)
+
+
+def merchants_withdraw(merchant: Name, prefix: Prefix, as_json: JsonOption = False) -> None:
+    """Take back what `merchants allow` gave, from waiting images, too."""
+    with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
+        number = merchants.merchant_id(connection, merchant)
+        merchants.withdraw_source(connection, number, prefix)
+        audit.record(connection, audit.operator(), "merchants withdraw", number, {"prefix": prefix})
+        _show_merchant(connection, merchant, as_json)
+
+
+def _show_merchant(connection: Connection, name: str, as_json: bool) -> None:
+    allowed = merchants.allowed_sources(connection, merchants.merchant_id(connection, name))
+    if as_json:
+        print_json({"name": name, "allowed_sources": allowed})
+        return
+    for prefix in allowed:
+        print_line(prefix)
+    if not allowed:
+        note(f"{name} may name no s3:// source: `atelier merchants allow {name} s3://bucket/` lets it")
+
+
+def merchants_consent(
+    merchant: Name,
+    answer: Annotated[Literal["yes", "no"], typer.Argument(help="Whether the model may learn from their catalogue.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Record whether everybody's model may learn from a merchant's catalogue images; `no` ends runs that do.
+
+    Nor are their photos on the contact sheets of verdicts any more.
+    """
+    consents, stopped, sheets = answer == "yes", 0, list[str]()
+    with open_session(load_settings(), lasting=False) as session:
+        with transaction(session.engine) as connection:
+            number = merchants.merchant_id(connection, merchant)
+            merchants.set_consent(connection, number, consents=consents)
+            if not consents:
+                stopped, sheets = withdraw(connection, number), forget_sheets(connection, number)
+            audit.record(connection, audit.operator(), "merchants consent", number, {"training": consents})
+        for key in sheets:
+            session.store.delete(key)
+    if as_json:
+        print_json({"name": merchant, "consents_to_training": consents, "runs_stopped": stopped})
+    else:
+        note(f"{merchant}: {'may' if consents else 'may not'} be learnt from")
+        if stopped:
+            note(f"{stopped} training runs that did have ended")
+
+
+def merchants_export(
+    merchant: Name,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the tables and objects.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Write everything of a merchant's to a folder: rows as JSON Lines, and the objects. The same command goes on."""
+    with open_session(load_settings(), lasting=False) as session:
+        done = export_merchant(session.engine, session.store, _find(session, merchant), out, note)
+    if as_json:
+        print_json({"name": merchant, "out": str(out)} | asdict(done))
+    else:
+        print_line(f"{sum(done.rows.values())} rows and {done.objects} objects of {merchant} are in {out}")
+
+
+def merchants_erase(
+    merchant: Name,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove a merchant with everything that is theirs, for good. Interrupted, the same command goes on."""
+    with open_session(load_settings(), lasting=False) as session:
+        number = _find(session, merchant)
+        with transaction(session.engine) as connection:
+            rows = count_rows(connection, number)
+        objects = sum(1 for _ in own_objects(session.store, number))
+        note(f"{merchant}, merchant {number}: " + ", ".join(f"{n} {table}" for table, n in rows.items()))
+        note(f"and {objects} objects, besides those of own styles")
+        if not yes:
+            _confirm(merchant)
+        done = erase(session.engine, session.store, number, note)
+    if as_json:
+        print_json({"name": merchant, "id": number, "rows": done.rows, "objects": done.objects})
+    else:
+        print_line(f"{merchant} is erased; the audit log keeps the number {number}")
+
+
+def _confirm(merchant: str) -> None:
+    """Have the name typed. Raises UsageError where nobody can type, or another name is."""
+    if not sys.stdin.isatty():
+        raise UsageError("nothing was erased: add --yes where there is no terminal")
+    if typer.prompt("This cannot be undone. The merchant's name, to go on", err=True) != merchant:
+        raise UsageError("nothing was erased: that was not the name")
+
+
+def _find(session: Session, name: str) -> int:
+    with transaction(session.engine) as connection:
+        return merchants.find_merchant(connection, name)

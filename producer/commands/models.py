@@ -1,0 +1,153 @@
+"""The commands ``models`` that need no generator: list, show, promote, rollback, retire."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC
+from typing import Annotated, Any
+
+import typer
+
+from shared.context import Session, open_session
+from shared.database import transaction
+from shared.merchants import audit
+from shared.models.promotion.canaries import parse_share, start_canary, stop_canary
+from shared.models.promotion.overview import Overview, list_versions, show_version
+from shared.models.promotion.promotions import Promoted, Wish, promote, promote_command, retire, rollback
+from shared.models.promotion.verdict_notes import notes
+from shared.models.versions import Change
+from shared.settings import load_settings
+from shared.terminal import MODELS_HELP, JsonOption, group, note, print_json, print_line
+
+Version = Annotated[int, typer.Argument(metavar="ID", help="Number of the model version.")]
+Reason = Annotated[str, typer.Option("--reason", "-r", help="Why, for the history and the audit log.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    models = group(app, "models", MODELS_HELP)
+    models.command("list")(models_list)
+    models.command("show")(models_show)
+    models.command("promote")(models_promote)
+    models.command("rollback")(models_rollback)
+    models.command("retire")(models_retire)
+
+
+def models_list(as_json: JsonOption = False) -> None:
+    """List the model versions, newest first."""
+    with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
+        found = list_versions(connection)
+    if as_json:
+        print_json([asdict(one) for one in found])
+        return
+    for one in found:
+        print_line(_line(one))
+
+
+def models_show(version: Version, as_json: JsonOption = False) -> None:
+    """Show a version: its styles, its history, the verdicts on it, and how it does as a canary."""
+    with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
+        found = show_version(connection, version)
+    if as_json:
+        print_json(found)
+        return
+    print_line(_line(Overview(**{name: found[name] for name in Overview.__dataclass_fields__})))
+    for entry in found["history"]:
+        why = f": {entry['reason']}" if entry["reason"] else ""
+        print_line(f"{entry['at'].astimezone(UTC):%Y-%m-%d %H:%M}  {entry['kind']} by {entry['who']}{why}")
+    for verdict in found["verdicts"]:
+        print_line(_verdict_line(verdict))
+        for line in notes(verdict["figures"]):
+            print_line(f"  {line}")
+    if found["canary"]:
+        for line in _canary_lines(found["canary"]):
+            print_line(line)
+    elif found["state"] == "candidate":
+        print_line(f"waits for an admin: {promote_command(version, found['lost_styles'])}")
+
+
+def models_promote(
+    version: Version,
+    canary: Annotated[
+        str | None, typer.Option(help="Only for this share of the new batches, as 10%; 0% ends that.")
+    ] = None,
+    without_own_styles: Annotated[
+        bool, typer.Option("--without-own-styles", help="Although merchants' own styles have no rows for it.")
+    ] = False,
+    reason: Reason = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Make a version the champion, at once: for what is submitted from now on. Batches that run stay as they are."""
+    share = None if canary is None else parse_share(canary)
+    with open_session(load_settings(), lasting=False) as session:
+        if share is None:
+            wish = Wish(version, audit.operator(), reason, without_own_styles)
+            _say(promote(session.engine, session.store, wish), as_json)
+        else:
+            _promote_share(session, version, share, reason, as_json)
+
+
+def models_rollback(reason: Reason = "", as_json: JsonOption = False) -> None:
+    """Make the champion of before the champion again; repeat it to go further back."""
+    with open_session(load_settings(), lasting=False) as session:
+        _say(rollback(session.engine, session.store, audit.operator(), reason), as_json)
+
+
+def models_retire(version: Version, reason: Reason = "", as_json: JsonOption = False) -> None:
+    """Let a candidate be one no longer. It stays loadable for batches that are pinned to it."""
+    with open_session(load_settings(), lasting=False) as session:
+        retire(session.engine, version, audit.operator(), reason)
+    if as_json:
+        print_json({"version": version, "state": "retired"})
+    else:
+        print_line(f"model version {version} is retired")
+
+
+def _promote_share(session: Session, version: int, share: float, reason: str, as_json: bool) -> None:
+    who = audit.operator()
+    if share:
+        start_canary(session.engine, session.store, version, share, Change("canary", who, reason))
+    else:
+        stop_canary(session.engine, version, Change("return", who, reason))
+    if as_json:
+        print_json({"version": version, "canary_share": share})
+    elif share:
+        print_line(f"model version {version} has {100 * share:g} % of the new batches: `atelier models show {version}`")
+    else:
+        print_line(f"model version {version} is no canary any more")
+
+
+def _say(promoted: Promoted, as_json: bool) -> None:
+    if as_json:
+        print_json({"champion": promoted.version_id} | asdict(promoted))
+        return
+    print_line(f"model version {promoted.version_id} is the champion, in place of {promoted.previous_id}")
+    if promoted.lost_styles:
+        note(f"warning: it has no rows of these styles, which cannot be used now: {', '.join(promoted.lost_styles)}")
+
+
+def _line(one: Overview) -> str:
+    state = f"canary {100 * one.canary_share:g} %" if one.canary_share else one.state
+    styles = f"{one.public_styles} styles" + (f" and {one.own_styles} of merchants" if one.own_styles else "")
+    running = f", {one.running_batches} batches run on it" if one.running_batches else ""
+    made = one.created_at.astimezone(UTC)
+    return f"{one.id}  {state:<12}  {one.trunk_sha256[:12]}  {made:%Y-%m-%d %H:%M}  {styles}{running}"
+
+
+def _verdict_line(verdict: dict[str, Any]) -> str:
+    figures = verdict["figures"]
+    change = "–" if figures["change"] is None else f"{figures['change']:+.1%}"
+    error = "–" if figures["error"] is None else f"{figures['error']:.1%}"
+    against = f"verdict {verdict['id']} against {verdict['champion_id']}"
+    made = verdict["made_at"].astimezone(UTC)
+    return (
+        f"{made:%Y-%m-%d %H:%M}  {against}: {change} ± {error} on {figures['photos']} photos, by {verdict['made_by']}"
+    )
+
+
+def _canary_lines(canary: dict[str, Any]) -> list[str]:
+    lines = [f"canary: {100 * canary['share']:g} % of the new batches since {canary['started_at'].astimezone(UTC):%c}"]
+    for name, found in (canary["figures"] or {}).items():
+        worse = "worse" if found["worse"] else "not worse"
+        lines.append(f"  {name}: {found['canary']:.4g}, champion {found['champion']:.4g}, {worse} (p {found['p']:.2g})")
+    return lines

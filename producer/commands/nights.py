@@ -1,0 +1,271 @@
+"""Commands of the nights: plans and schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, time
+from typing import Annotated, Any
+
+import typer
+
+from producer.commands.batches import Merchant, configured
+from shared.catalog import nights, schedules
+from shared.catalog.planning import Window, make_plan
+from shared.catalog.schedules import NightRules, Timing
+from shared.catalog.tick import plan_waiting, tell_workers
+from shared.context import Session, open_session
+from shared.crontab import Crontab
+from shared.database import transaction
+from shared.errors import Conflict, InvalidInput, UsageError
+from shared.merchants import audit
+from shared.merchants.merchants import LOCAL_MERCHANT
+from shared.merchants.scope import scope
+from shared.queue.estimate import measure_rate
+from shared.terminal import JsonOption, group, note, print_json, print_line
+
+All = Annotated[bool, typer.Option("--all", help="Everybody's.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of the nights."""
+    app.command()(nightly)
+    times = group(app, "schedules", "When nights begin and end, by which rules, and what became of them.")
+    times.command("set")(schedules_set)
+    times.command("list")(schedules_list)
+    times.command("remove")(schedules_remove)
+    times.command("pause")(schedules_pause)
+    times.command("resume")(schedules_resume)
+    times.command("calendar")(schedules_calendar)
+
+
+def nightly(
+    merchant: Annotated[
+        str | None, typer.Option("--merchant", "-m", help="Whose; by default those of `local`.")
+    ] = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Of all whose schedules do not rest.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and change nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Plan a night now: what is stale, and why, becomes a batch behind all other work."""
+    if everybody and merchant is not None:
+        raise UsageError("whose night is it? Say --merchant or --all, not both")
+    now = datetime.now(UTC)
+    begin = _rehearse if dry_run else _plan
+    with open_session(configured(), lasting=not dry_run) as session:
+        if everybody:
+            plans = [{"merchant": name} | _planned_or_why_not(begin, session, name, now) for name in _awake(session)]
+        else:
+            plans = [begin(session, merchant or LOCAL_MERCHANT, now)]
+        if not dry_run:
+            tell_workers(session.engine, session.broker)
+    if as_json:
+        print_json(plans if everybody else plans[0])
+        return
+    for plan in plans:
+        if everybody:
+            print_line(plan["merchant"])
+        _print_plan(plan)
+    if not plans:
+        note("no schedule, or all of them rest: `atelier schedules list` shows them")
+
+
+Begin = Callable[[Session, str, datetime], dict[str, Any]]
+
+
+def _planned_or_why_not(begin: Begin, session: Session, merchant: str, now: datetime) -> dict[str, Any]:
+    """Return a merchant's plan, or as a warning why there is none: that is not to cost the others their nights."""
+    try:
+        return begin(session, merchant, now)
+    except (InvalidInput, Conflict) as error:
+        return {"warnings": [f"{error} ({error.code})"]}
+
+
+def _awake(session: Session) -> list[str]:
+    with transaction(session.engine) as connection:
+        return [one.merchant for one in schedules.list_schedules(connection) if not one.paused]
+
+
+def _rehearse(session: Session, merchant: str, now: datetime) -> dict[str, Any]:
+    with transaction(session.engine) as connection:
+        rate = measure_rate(connection)
+    with scope(session.engine, merchant) as (connection, mine):
+        schedule = schedules.find_schedule(connection, mine)
+        rules = schedule.rules if schedule else NightRules()
+        return make_plan(connection, Window(mine, rules, now), rate, session.settings).as_json()
+
+
+def _plan(session: Session, merchant: str, now: datetime) -> dict[str, Any]:
+    with scope(session.engine, merchant) as (connection, mine):
+        schedule = schedules.find_schedule(connection, mine)
+        night_id = nights.begin_now(connection, mine, schedule.rules if schedule else NightRules(), now)
+        audit.record(connection, audit.operator(), "nightly", mine, {"night": night_id})
+    plan_waiting(session.engine, session.settings, now, only=night_id)
+    with scope(session.engine, merchant) as (connection, mine):
+        night = nights.get_night(connection, mine, night_id)
+    found = {"night": night.id, "state": night.state, "batch": night.batch_id}
+    return (night.plan or {}) | found | {"proof_id": night.proof_id, "proof_batch": night.proof_batch_id}
+
+
+def _print_plan(plan: dict[str, Any]) -> None:
+    lines: list[tuple[str, object]] = list(plan.get("by_reason", {}).items())
+    if "stale" in plan:
+        lines += [("stale", plan["stale"]), ("planned", plan["images"])]
+        lines.append(("left for next night", plan["left_for_next_night"]))
+    if plan.get("seconds") is not None:
+        lines += [("minutes", f"{plan['seconds'] / 60:.1f}"), ("device minutes", f"{plan['gpu_minutes']:.1f}")]
+        lines.append(("cost", f"{plan['cost']:.2f}"))
+    for name, value in lines:
+        print_line(f"{name:<20}{value!s:>12}")
+    for warning in plan.get("warnings", []):
+        note(f"warning: {warning}")
+    if plan.get("proof"):
+        note(f"a proof comes first, since {plan['proof']}")
+    for name in ("batch", "proof_batch"):
+        if plan.get(name):
+            print_line(f"{name}  {plan[name]}")
+    if plan.get("batch"):
+        note("what it makes is shown when it has ended: `atelier beat` sees to that")
+    if plan.get("proof_id"):
+        note(f"to see, approve or reject the proof: atelier proofs show {plan['proof_id']}")
+
+
+def schedules_set(
+    crontab: Annotated[str, typer.Argument(help="When nights begin: minute, hour, day, month, weekday: '30 1 * * *'.")],
+    zone: Annotated[str, typer.Option(help="The time zone of it, as Europe/Berlin.")] = "UTC",
+    until: Annotated[str | None, typer.Option(help="What has not begun by then, as 06:00, is left for later.")] = None,
+    images: Annotated[int | None, typer.Option(help="Most images of a night.")] = None,
+    gpu_minutes: Annotated[float | None, typer.Option(help="Most device minutes of a night.")] = None,
+    format: Annotated[
+        list[str] | None, typer.Option("--format", help="Format of the renditions; repeat for several.")
+    ] = None,
+    publish: Annotated[bool, typer.Option(help="Show what a night has made when it ends.")] = True,
+    proof_above: Annotated[int | None, typer.Option(help="Prove a night of more images first.")] = None,
+    go_on_minutes: Annotated[float | None, typer.Option(help="Let a proof wait so long, then go on without.")] = None,
+    checks: Annotated[
+        int, typer.Option(min=0, help="Most checks a day of whether web sources give other pictures now; 0: none.")
+    ] = NightRules.checks,
+    merchant: Merchant = LOCAL_MERCHANT,
+    as_json: JsonOption = False,
+) -> None:
+    """Set a merchant's schedule, all of it: what is not said is as by default. Effective at once."""
+    now = datetime.now(UTC)
+    presets = tuple(format or NightRules.presets)
+    rules = NightRules(presets, images, gpu_minutes, publish, proof_above, go_on_minutes, checks)
+    timing = Timing(Crontab(crontab, zone), _time(until))
+    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
+        found = schedules.set_schedule(connection, mine, timing, rules, now).as_json(now)
+        audit.record(connection, audit.operator(), "schedules set", mine, found)
+    if as_json:
+        print_json(found)
+    else:
+        _print_schedule(found)
+
+
+def schedules_list(as_json: JsonOption = False) -> None:
+    """List everybody's schedules with their next slots."""
+    now = datetime.now(UTC)
+    with open_session(configured(), lasting=False) as session, transaction(session.engine) as connection:
+        found = [schedule.as_json(now) for schedule in schedules.list_schedules(connection)]
+    if as_json:
+        print_json(found)
+        return
+    for one in found:
+        _print_schedule(one)
+
+
+def _print_schedule(one: dict[str, Any]) -> None:
+    until = f" to {one['ends_at']}" if one["ends_at"] else ""
+    rest = "paused" if one["paused"] else f"next {one['next'][0]}"
+    limits = [f"{name.replace('_', ' ')} {one[name]}" for name in ("images", "gpu_minutes", "proof_above") if one[name]]
+    print_line("  ".join([one["merchant"], f"{one['crontab']}{until} {one['zone']}", *limits, rest]))
+
+
+def schedules_remove(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
+    """Let no more nights of a merchant begin by themselves."""
+    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
+        schedules.remove_schedule(connection, mine)
+        audit.record(connection, audit.operator(), "schedules remove", mine, {})
+    _done({"removed": merchant}, as_json)
+
+
+def schedules_pause(merchant: Merchant = LOCAL_MERCHANT, everybody: All = False, as_json: JsonOption = False) -> None:
+    """Let a merchant's nights rest, or all; what is under way waits."""
+    with open_session(configured(), lasting=False) as session:
+        if everybody:
+            with transaction(session.engine) as connection:
+                schedules.pause(connection, None, audit.operator())
+                audit.record(connection, audit.operator(), "schedules pause", None, {})
+        else:
+            with scope(session.engine, merchant) as (connection, mine):
+                schedules.pause(connection, mine, audit.operator())
+                audit.record(connection, audit.operator(), "schedules pause", mine, {})
+    _done({"paused": "all" if everybody else merchant}, as_json)
+
+
+def schedules_resume(merchant: Merchant = LOCAL_MERCHANT, everybody: All = False, as_json: JsonOption = False) -> None:
+    """Undo a pause; the slots it covered are not caught up."""
+    now = datetime.now(UTC)
+    with open_session(configured(), lasting=False) as session:
+        if everybody:
+            with transaction(session.engine) as connection:
+                schedules.resume(connection, None, now)
+                audit.record(connection, audit.operator(), "schedules resume", None, {})
+        else:
+            with scope(session.engine, merchant) as (connection, mine):
+                schedules.resume(connection, mine, now)
+                audit.record(connection, audit.operator(), "schedules resume", mine, {})
+        tell_workers(session.engine, session.broker)
+        with scope(session.engine, merchant) as (connection, mine):
+            schedule = schedules.find_schedule(connection, mine)
+    _done({"resumed": "all" if everybody else merchant}, as_json)
+    if schedule is not None and schedule.paused:
+        note(
+            f"the nights of {merchant} rest by themselves: atelier schedules resume -m {merchant}"
+            if everybody
+            else "everybody's nights rest: atelier schedules resume --all"
+        )
+
+
+def schedules_calendar(
+    merchant: Merchant = LOCAL_MERCHANT,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Nights shown.")] = 14,
+    as_json: JsonOption = False,
+) -> None:
+    """Show when the next nights of a merchant begin, and what became of the last."""
+    now = datetime.now(UTC)
+    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
+        found = nights.list_nights(connection, mine, limit)
+        schedule = schedules.find_schedule(connection, mine)
+    following = schedule.timing.crontab.following(now, 3) if schedule and not schedule.paused else []
+    if as_json:
+        print_json({"next": [slot.isoformat() for slot in following], "nights": [night.as_json() for night in found]})
+        return
+    if schedule and schedule.paused:
+        note("the schedule rests: `atelier schedules resume`, or --all, wakes it")
+    for slot in following:
+        print_line(f"next   {slot:%Y-%m-%d %H:%M} UTC")
+    for night in found:
+        plan = night.plan or {}
+        proof = "" if night.proof == "none" else f"  proof {night.proof}"
+        size = f"{plan.get('images', 0)} of {plan.get('stale', 0)} stale"
+        print_line(
+            f"{night.id:<5}  {night.slot:%Y-%m-%d %H:%M} UTC  {night.state}  {size}  {night.batch_id or '-'}{proof}"
+        )
+        for warning in plan.get("warnings", []):
+            note(f"  night {night.id}: {warning}")
+
+
+def _time(given: str | None) -> time | None:
+    if given is None:
+        return None
+    try:
+        return time.fromisoformat(given).replace(second=0, microsecond=0, tzinfo=None)
+    except ValueError:
+        raise UsageError(f"time {given!r} cannot be read: write hours and minutes, as 06:00") from None
+
+
+def _done(document: dict[str, object], as_json: bool) -> None:
+    if as_json:
+        print_json(document)
+    else:
+        note(", ".join(f"{name} {value}" for name, value in document.items()))

@@ -1,0 +1,127 @@
+"""Commands of the quality gate: limits on renditions, and reviews of what they hold back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Literal
+
+import typer
+
+from producer.commands.batches import BatchId, Merchant, configured
+from shared.catalog.judging import Judgement, judge
+from shared.context import open_session
+from shared.database import transaction
+from shared.merchants import audit
+from shared.merchants.merchants import LOCAL_MERCHANT, merchant_id
+from shared.merchants.scope import scope
+from shared.quality import reviews
+from shared.quality.gate import Gate, GateRule, find_gate, set_gate
+from shared.queue import batches
+from shared.terminal import JsonOption, group, note, print_json, print_line
+
+Ordinal = Annotated[int, typer.Argument(min=0, help="The image's number in its batch.")]
+Reason = Annotated[str, typer.Option("--reason", "-r", help="Why.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    gates = group(app, "gate", "What renditions must be like; what is not is blended back, or held for review.")
+    gates.command("set")(gate_set)
+    gates.command("show")(gate_show)
+    gates.command("off")(gate_off)
+    held = group(app, "reviews", "Renditions that the gate holds back from the catalogue.")
+    held.command("list")(reviews_list)
+    held.command("approve")(reviews_approve)
+    held.command("reject")(reviews_reject)
+
+
+def gate_set(
+    merchant: Merchant = LOCAL_MERCHANT,
+    content: Annotated[float | None, typer.Option(help="Most 1 − SSIM from the photo: 0 is the photo.")] = None,
+    delta_e: Annotated[float | None, typer.Option(help="Most mean CIEDE2000 on the product.")] = None,
+    white: Annotated[float | None, typer.Option(help="Least share of a white background that stays white.")] = None,
+    rule: Annotated[GateRule, typer.Option(help="Take strength back, or hold for review.")] = "hold",
+    as_json: JsonOption = False,
+) -> None:
+    """Set the limits, for batches that begin from now on."""
+    gate = Gate(content, delta_e, white, rule)
+    _change(merchant, gate, as_json)
+
+
+def gate_off(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
+    """Have no limits, for batches that begin from now on."""
+    _change(merchant, None, as_json)
+
+
+def gate_show(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
+    """Show the limits."""
+    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
+        gate = find_gate(connection, mine)
+    _show(gate, as_json)
+
+
+def reviews_list(
+    batch: Annotated[str | None, typer.Argument(help="Only those of one batch.")] = None,
+    merchant: Merchant = LOCAL_MERCHANT,
+    state: Annotated[Literal["waiting", "approved", "rejected"], typer.Option(help="In which state.")] = "waiting",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="List so many at most.")] = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """List what is held back, oldest first, with its figures."""
+    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
+        batch_id = batches.find_batch(connection, mine, batch).id if batch is not None else None
+        found = reviews.list_reviews(connection, mine, state, batch_id=batch_id, limit=limit)
+    if as_json:
+        print_json([asdict(one) for one in found])
+        return
+    for one in found:
+        figures = ", ".join(f"{name} {value:g}" for name, value in (one.quality or {}).items())
+        print_line(f"{one.batch_id}  {one.ordinal}  {one.sku}  {figures}  {one.reason or ''}")
+    note(f"{len(found)} {state}")
+
+
+def reviews_approve(
+    batch: BatchId, ordinal: Ordinal, merchant: Merchant = LOCAL_MERCHANT, reason: Reason = "",
+    as_json: JsonOption = False,
+) -> None:  # fmt: skip
+    """Let an image through; where its night was shown, it is shown at once."""
+    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
+        said = Judgement("approved", audit.operator(), reason)
+        shown = judge(connection, batches.find_batch(connection, mine, batch), ordinal, said)
+    if as_json:
+        print_json({"state": "approved", "shown": int(shown)})
+    else:
+        print_line("approved" + (", and shown" if shown else ""))
+
+
+def reviews_reject(
+    batch: BatchId, ordinal: Ordinal, merchant: Merchant = LOCAL_MERCHANT, reason: Reason = "",
+    as_json: JsonOption = False,
+) -> None:  # fmt: skip
+    """Keep an image from being shown; what was shown before stays."""
+    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
+        said = Judgement("rejected", audit.operator(), reason)
+        judge(connection, batches.find_batch(connection, mine, batch), ordinal, said)
+    if as_json:
+        print_json({"state": "rejected"})
+    else:
+        print_line("rejected")
+
+
+def _change(merchant: str, gate: Gate | None, as_json: bool) -> None:
+    with open_session(configured(), lasting=False) as session, transaction(session.engine) as connection:
+        mine = merchant_id(connection, merchant)
+        set_gate(connection, mine, gate)
+        details = {"gate": None if gate is None else gate.json}
+        audit.record(connection, audit.operator(), "gate set" if gate else "gate off", mine, details)
+    _show(gate, as_json)
+
+
+def _show(gate: Gate | None, as_json: bool) -> None:
+    if as_json:
+        print_json(None if gate is None else asdict(gate))
+    elif gate is None:
+        print_line("no gate")
+    else:
+        limits = [f"{name} {value:g}" for name, value in asdict(gate).items() if isinstance(value, float | int)]
+        print_line(f"{', '.join(limits)}: {gate.rule}")

@@ -1,0 +1,187 @@
+"""Commands of the producer: thin, over the plain functions of this package."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from producer.commands import api as api_commands
+from producer.commands import batches as batch_commands
+from producer.commands import catalog as catalog_commands
+from producer.commands import dead_letters as dead_letter_commands
+from producer.commands import nights as nightly_commands
+from producer.commands import proofs as proof_commands
+from producer.commands import reviews as review_commands
+from producer.commands.batches import Merchant, configured, warn
+from producer.commands.proofs import tell_of_proof
+from producer.dry_run import rehearse
+from producer.listing import list_s3
+from producer.manifest import open_manifest
+from producer.output.export import prepare_folder
+from producer.output.progress import show_progress
+from producer.output.summary import as_json as batch_json
+from producer.output.summary import as_line, exit_status
+from producer.run import run_batch, wait_for_batch
+from producer.submit import Order, Submission, submit_batch
+from shared.context import open_session
+from shared.errors import UsageError
+from shared.look import Look, parse_mix
+from shared.merchants.merchants import LOCAL_MERCHANT
+from shared.merchants.scope import scope
+from shared.models.styles import list_styles
+from shared.models.versions import champion
+from shared.proofs.sample import PROOF_IMAGES
+from shared.settings import Settings
+from shared.terminal import EXIT_INTERRUPTED, STYLES_HELP, JsonOption, group, note, print_json, print_line
+
+FORMATS = ("jpeg", "png", "webp")
+
+Styles = Annotated[
+    list[str],
+    typer.Option("--style", "-s", help="A style, or a mix as in great-wave:0.3,udnie:0.7; repeat for several."),
+]
+Strength = Annotated[float, typer.Option(help="0 is the photo, 1 the style in full.")]
+TextureScale = Annotated[float, typer.Option(help="Size of the strokes relative to the picture: 2 is twice as large.")]
+White = Annotated[str, typer.Option(help="White backgrounds of product shots: keep or paint.")]
+Format = Annotated[str, typer.Option("--format", help="Format of the renditions: jpeg, png or webp.")]
+Inputs = Annotated[
+    list[str],
+    typer.Argument(help="Folders, images, patterns, ZIP archives, CSV, JSON or XML manifests, s3:// prefixes."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this package."""
+    for command in (run, submit):
+        app.command()(command)
+    batch_commands.register(app)
+    dead_letter_commands.register(app)
+    api_commands.register(app)
+    review_commands.register(app)
+    catalog_commands.register(app)
+    nightly_commands.register(app)
+    proof_commands.register(app)
+    group(app, "styles", STYLES_HELP).command("list")(styles_list)
+
+
+def run(
+    inputs: Inputs,
+    style: Styles,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the renditions.")] = Path("atelier-out"),
+    merchant: Merchant = LOCAL_MERCHANT,
+    strength: Strength = 1.0,
+    texture_scale: TextureScale = 1.0,
+    white: White = "keep",
+    format: Format = "jpeg",
+    as_json: JsonOption = False,
+) -> None:
+    """Style images on this machine, from start to end, into a folder with a gallery."""
+    settings = configured()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    prepare_folder(out, tuple(inputs))
+    order = _order(settings, inputs, merchant, _looks(style, strength, texture_scale, white), format)
+    with open_session(settings, lasting=False) as session:
+        try:
+            with show_progress(quiet=as_json) as show:
+                batch, gallery = run_batch(session, order, out, show, announce=_announce_quietly)
+        except KeyboardInterrupt:
+            note(f"interrupted; what is done is kept. To go on: {shlex.join(['atelier', *sys.argv[1:]])}")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+    if as_json:
+        print_json(batch_json(batch) | {"out": str(out), "gallery": str(gallery)})
+    else:
+        print_line(as_line(batch))
+        if batch.failed:
+            print_line(f"what failed and why: {out / 'errors.csv'}")
+        print_line(f"gallery: {gallery.resolve()}")
+    raise typer.Exit(exit_status(batch))
+
+
+def submit(
+    inputs: Inputs,
+    style: Styles,
+    merchant: Merchant = LOCAL_MERCHANT,
+    strength: Strength = 1.0,
+    texture_scale: TextureScale = 1.0,
+    white: White = "keep",
+    format: Format = "jpeg",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the manifest and enqueue nothing.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the batch; Ctrl-C detaches.")] = False,
+    preview: Annotated[bool, typer.Option("--preview", help="A few images, ahead of all bulk work.")] = False,
+    proof: Annotated[
+        bool, typer.Option("--proof", help="Style a sample of 24 skus first, and wait for `proofs approve`.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check and enqueue images; print the batch's id."""
+    settings = configured()
+    order = _order(settings, inputs, merchant, _looks(style, strength, texture_scale, white), format)
+    order = replace(order, queue="preview" if preview else order.queue, proof=proof)
+    with open_session(settings, lasting=not dry_run) as session:
+        if dry_run:
+            return rehearse(session, order, as_json=as_json)
+        with show_progress(quiet=as_json) as show:
+            submission = submit_batch(session, order, accepted=show)
+        batch = submission.batch
+        _announce(submission, asked=proof, as_json=as_json)
+        if wait:
+            try:
+                with show_progress(quiet=as_json) as show:
+                    batch = wait_for_batch(session, batch, show, tell=note)
+            except KeyboardInterrupt:
+                note(f"detached; the batch goes on. To look: atelier status {batch.id}")
+                raise typer.Exit(EXIT_INTERRUPTED) from None
+    if as_json:
+        print_json(batch_json(batch))
+    elif wait:
+        note(as_line(batch))
+    raise typer.Exit(exit_status(batch) if wait else 0)
+
+
+def styles_list(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
+    """List the styles a merchant may use."""
+    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
+        found = list_styles(connection, mine, champion(connection).trunk_sha256)
+    if as_json:
+        print_json([style.__dict__ for style in found])
+    else:
+        width = max((len(style.name) for style in found), default=0)
+        for style in found:
+            print_line(f"{style.name:<{width}}  {style.title}, {style.artist}, {style.year}")
+
+
+def _looks(styles: list[str], strength: float, texture_scale: float, white: str) -> tuple[Look, ...]:
+    looks = tuple(Look(parse_mix(style), strength, texture_scale, white) for style in styles)
+    return tuple(dict.fromkeys(looks))
+
+
+def _order(settings: Settings, inputs: list[str], merchant: str, looks: tuple[Look, ...], format: str) -> Order:
+    if format not in FORMATS:
+        raise UsageError(f"format {format!r} is unknown: choose {', '.join(FORMATS)}")
+    manifest = open_manifest(inputs, list_prefix=list_s3(settings))
+    for sentence in manifest.notes:
+        note(sentence)
+    return Order(merchant, manifest, looks, (format,))
+
+
+def _announce(submission: Submission, *, asked: bool, as_json: bool) -> None:
+    _announce_quietly(submission, asked=asked)
+    if not as_json:
+        print_line(str(submission.batch.id))
+        note(f"{submission.batch.total} images accepted; `atelier worker` styles them, `atelier status` looks")
+
+
+def _announce_quietly(submission: Submission, *, asked: bool = False) -> None:
+    if submission.resumed:
+        note(f"going on with batch {submission.batch.id}")
+    if submission.proof is not None and submission.proof.state == "waiting":
+        tell_of_proof(submission.proof)
+    elif asked and submission.proof is None:
+        note(f"up to {PROOF_IMAGES} images are their own proof: these are styled at once")
+    warn(submission.warnings)

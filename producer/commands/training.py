@@ -1,0 +1,270 @@
+"""The commands ``retrain`` and ``runs``: training runs, queued, watched, cancelled, and when they begin."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from shared.context import Session, open_session
+from shared.crontab import Crontab
+from shared.database import transaction
+from shared.errors import BrokerUnavailable, Conflict, UsageError
+from shared.merchants import audit
+from shared.models.promotion.canaries import parse_share
+from shared.models.training import runs, schedules
+from shared.models.training.pictures import find_pictures, keep_pictures, pictured, put_pictures
+from shared.models.training.runs import Order, TrainingRun, Wanted, cancel_run, find_run, get_run, list_runs, queue_run
+from shared.models.training.tick import publish_due
+from shared.models.versions import champion
+from shared.settings import load_settings
+from shared.terminal import EXIT_INTERRUPTED, JsonOption, group, note, print_json, print_line
+
+POLL_SECONDS = 1.0
+BLOCKS = "▁▂▃▄▅▆▇█"
+
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="The id of a run, or its beginning.")]
+Train = Annotated[str, typer.Option("--train", help="What is trained: style (rows only), decoder, or all.")]
+Styles = Annotated[str | None, typer.Option("--styles", help="Names, with commas; all public ones by default.")]
+Steps = Annotated[int, typer.Option(min=1, max=runs.MOST_STEPS, help="Steps of the training.")]
+Photos = Annotated[int, typer.Option("--photos", min=1, max=runs.MOST_PHOTOS, help="Most photos to collect.")]
+Overrides = Annotated[
+    Path | None, typer.Option("--config", help="JSON with fields of a training config that are to be others.")
+]
+
+Promotion = Annotated[
+    str,
+    typer.Option("--rule", help="What promotes the candidate: never, if-better, or 'if-no-style-regresses-by 5%'."),
+]
+CanaryShare = Annotated[
+    str | None, typer.Option("--canary", help="By rule it only gets this share of the new batches, as 10%.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("retrain")(retrain)
+    known = group(app, "runs", "Training runs, and when they begin by themselves.")
+    known.command("list")(runs_list)
+    known.command("show")(runs_show)
+    known.command("cancel")(runs_cancel)
+    known.command("schedule")(runs_schedule)
+    known.command("schedules")(runs_schedules)
+    known.command("unschedule")(runs_unschedule)
+
+
+def retrain(
+    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    train: Train = Wanted.depth,
+    styles: Styles = None,
+    steps: Steps = Wanted.steps,
+    photos: Photos = Wanted.photos,
+    config: Overrides = None,
+    rule: Promotion = Wanted.rule,
+    canary: CanaryShare = None,
+    pictures: Annotated[
+        Path | None, typer.Option(help="Folder with pictures of the styles, NAME.jpg or NAME/; kept for later runs.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Watch it to its end; Ctrl-C stops watching only.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Queue a training run from the champion, on catalogues of merchants who consent, for `worker --queue train`."""
+    if not reason.strip():
+        raise UsageError("say why the model is retrained, with --reason")
+    wanted = Wanted(train, _names(styles), steps, photos, _overrides(config), rule, _share(canary))
+    with open_session(load_settings()) as session:
+        if pictures is not None:
+            _take_pictures(session, pictures)
+        with transaction(session.engine) as connection:
+            run = queue_run(connection, Order(wanted, "admin", reason, audit.operator()))
+            audit.record(connection, audit.operator(), "retrain", None, {"run": run, "reason": reason, "train": train})
+        try:
+            publish_due(session.engine, session.broker)
+        except BrokerUnavailable as error:
+            note(f"warning: {error}; the run is queued and begins when Redis is back")
+        found = _watch(session, run) if wait else _now(session, run)
+    _print_run(found, as_json)
+    if wait and found.state != "finished":
+        raise Conflict(f"training run {found.id} was {found.state}: {found.message}", code=found.code or found.state)
+
+
+def _take_pictures(session: Session, folder: Path) -> None:
+    with transaction(session.engine) as connection:
+        known = pictured(connection, None, champion(connection).trunk_sha256)
+    found = {name: put_pictures(session.store, paths) for name, paths in find_pictures(folder, list(known)).items()}
+    with transaction(session.engine) as connection:
+        for name, hashes in found.items():
+            keep_pictures(connection, known[name].id, hashes)
+    note(f"pictures of {len(found)} styles are kept")
+
+
+def _watch(session: Session, run_id: UUID) -> TrainingRun:
+    """Tell of a run's progress until it is over."""
+    told = ""
+    try:
+        while not (run := _now(session, run_id)).over:
+            line = _progress(run)
+            if line != told:
+                note(line)
+                told = line
+            time.sleep(POLL_SECONDS)
+    except KeyboardInterrupt:
+        note(f"no longer watching; the run goes on: atelier runs show {run_id}")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    return run
+
+
+def _now(session: Session, run_id: UUID) -> TrainingRun:
+    with transaction(session.engine) as connection:
+        return get_run(connection, run_id)
+
+
+def runs_list(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Runs shown.")] = 20, as_json: JsonOption = False
+) -> None:
+    """List the newest training runs."""
+    with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
+        found = list_runs(connection, limit)
+    if as_json:
+        print_json([run.as_json() for run in found])
+        return
+    for run in found:
+        print_line(f"{run.id}  {run.created_at:%Y-%m-%d %H:%M}  {run.trigger:<9}  {_progress(run)}  {run.reason}")
+
+
+def runs_show(run: RunId, as_json: JsonOption = False) -> None:
+    """Show a training run: how far it is, its curves, what became of it."""
+    with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
+        found = find_run(connection, run)
+    _print_run(found, as_json)
+
+
+def runs_cancel(run: RunId, as_json: JsonOption = False) -> None:
+    """Cancel a training run; a trainer notices at its next step."""
+    with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
+        found = find_run(connection, run)
+        cancel_run(connection, found.id, f"cancelled by {audit.operator()}")
+        audit.record(connection, audit.operator(), "runs cancel", found.merchant_id, {"run": found.id})
+        found = get_run(connection, found.id)
+    _print_run(found, as_json)
+
+
+def runs_schedule(
+    crontab: Annotated[str, typer.Argument(help="When: minute, hour, day, month, weekday, as in '0 3 * * 0'.")],
+    zone: Annotated[str, typer.Option(help="The time zone of it, as Europe/Berlin.")] = "UTC",
+    on_drift: Annotated[
+        bool, typer.Option("--on-drift", help="Then look at the photos, and train only if they are others than before.")
+    ] = False,
+    train: Train = Wanted.depth,
+    styles: Styles = None,
+    steps: Steps = Wanted.steps,
+    photos: Photos = Wanted.photos,
+    config: Overrides = None,
+    rule: Promotion = Wanted.rule,
+    canary: CanaryShare = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let runs begin by themselves; one schedule may be for all slots, and one for drift."""
+    now, trigger = datetime.now(UTC), "drift" if on_drift else "schedule"
+    wanted = Wanted(train, _names(styles), steps, photos, _overrides(config), rule, _share(canary))
+    with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
+        found = schedules.set_schedule(connection, trigger, Crontab(crontab, zone), wanted, now).as_json(now)
+        audit.record(connection, audit.operator(), "runs schedule", None, found)
+    if as_json:
+        print_json(found)
+    else:
+        _print_schedule(found)
+
+
+def runs_schedules(as_json: JsonOption = False) -> None:
+    """List the schedules of training with their next slots."""
+    now = datetime.now(UTC)
+    with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
+        found = [schedule.as_json(now) for schedule in schedules.list_schedules(connection)]
+    if as_json:
+        print_json(found)
+        return
+    for one in found:
+        _print_schedule(one)
+
+
+def runs_unschedule(
+    trigger: Annotated[str, typer.Argument(help="schedule or drift.")], as_json: JsonOption = False
+) -> None:
+    """Let no more runs begin by that trigger."""
+    with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
+        schedules.remove_schedule(connection, trigger)
+        audit.record(connection, audit.operator(), "runs unschedule", None, {"trigger": trigger})
+    if as_json:
+        print_json({"unscheduled": trigger})
+    else:
+        note(f"no more runs by {trigger}")
+
+
+def _names(styles: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (styles or "").split(",") if name.strip())
+
+
+def _share(canary: str | None) -> float:
+    return 0.0 if canary is None else parse_share(canary)
+
+
+def _overrides(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read the training config {path}: {error}") from error
+    if not isinstance(found, dict):
+        raise UsageError(f"the training config {path} must be a JSON object")
+    return found
+
+
+def _print_run(run: TrainingRun, as_json: bool) -> None:
+    if as_json:
+        print_json(run.as_json())
+        return
+    print_line(f"run {run.id}, {run.trigger}: {run.reason} ({run.who})")
+    print_line(f"trains {run.depth} of {len(run.styles)} styles: {', '.join(run.styles)}")
+    print_line(_progress(run))
+    for term in ("validation", "style", "content"):
+        values = [entry[term] for entry in run.curve if term in entry]
+        if values:
+            print_line(f"{term:<10}  {sparkline(values)}  {values[0]:.3f} → {values[-1]:.3f}")
+    if run.candidate_id is not None:
+        share = f", with a canary of {100 * run.canary_share:g} %" if run.canary_share else ""
+        verdict = "no verdict" if run.verdict_id is None else f"verdict {run.verdict_id}"
+        print_line(f"candidate {run.candidate_id}, {verdict}, promoted {run.rule}{share}")
+    if run.message:
+        note(f"{run.code or 'note'}: {run.message}")
+
+
+def _progress(run: TrainingRun) -> str:
+    return f"{run.state}  step {run.step} of {run.steps}" + (_to_go(run) if run.state == "training" else "")
+
+
+def _to_go(run: TrainingRun) -> str:
+    """About how long a run still takes, by what its last validation says of its pace."""
+    last = run.curve[-1] if run.curve else {}
+    if not last.get("seconds") or not last["step"]:
+        return ""
+    seconds = last["seconds"] / last["step"] * (run.steps - run.step)
+    return f", about {seconds / 60:.0f} minutes to go"
+
+
+def sparkline(values: list[float]) -> str:
+    """Draw values as a line of blocks, the least as the lowest and the largest as the highest."""
+    least, most = min(values), max(values)
+    span = (most - least) or 1.0
+    return "".join(BLOCKS[round((value - least) / span * (len(BLOCKS) - 1))] for value in values)
+
+
+def _print_schedule(one: dict[str, Any]) -> None:
+    what = f"{one['train']}, {one['steps']} steps, promoted {one['rule']}"
+    print_line(f"{one['trigger']}  {one['crontab']} {one['zone']}  {what}  next {one['next'][0]}")

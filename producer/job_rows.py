@@ -1,0 +1,178 @@
+"""Pages: the rows of a manifest on their way into one transaction each, as jobs and chunks."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
+
+from producer.intake import Intake, Taken
+from producer.manifest import ManifestRow
+from shared.errors import InvalidInput, ManifestError
+from shared.look import Look, parse_mix
+from shared.models.styles import require_styles
+from shared.queue.jobs import NewJob
+
+PAGE_JOBS = 10_000
+PAGE_SECONDS = 1.0
+"""A page is committed at the latest after this time, so that work begins while files are still taken in."""
+
+ROWS_AHEAD = 64
+"""Rows whose files may be on their way into the store, so that a large one does not hold up the others."""
+
+LOOKS_KEPT = 1024
+
+RowLooks = Callable[[str | None, float | None], Sequence[tuple[Look, str]]]
+"""From a row's own style and strength: its looks, each with the folder of its renditions (empty, or ``folder/``)."""
+
+
+class Arrival(NamedTuple):
+    """A row whose source is being taken in, or the reason why it is not. No ``looks``: those of the batch."""
+
+    row: ManifestRow
+    looks: Sequence[tuple[Look, str]]
+    source: Taken | Future[Taken] | InvalidInput
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its source needs no waiting for."""
+        return not isinstance(self.source, Future) or self.source.done()
+
+
+@dataclass
+class Page:
+    """Rows that are stored together."""
+
+    rows: int = 0
+    jobs: list[NewJob] = field(default_factory=list)
+    opened: float = field(default_factory=time.monotonic)
+
+    @property
+    def full(self) -> bool:
+        """Whether it is time to commit."""
+        return len(self.jobs) >= PAGE_JOBS or time.monotonic() - self.opened > PAGE_SECONDS
+
+    def take(self, arrival: Arrival, ordinal: int, looks: RowLooks) -> None:
+        """Add a row's jobs, one per look, the first with this ordinal; a bad row gives failed jobs."""
+        row, found, taken = arrival
+        if isinstance(taken, Future):
+            try:
+                taken = taken.result()
+            except InvalidInput as refused:
+                taken = refused
+        code = message = None
+        if isinstance(taken, InvalidInput):
+            code, message, taken = taken.code, str(taken), Taken("", 0)
+        source, pixels = taken
+        for number, (look, folder) in enumerate(found or looks(None, None), ordinal):
+            output = folder + row.output
+            self.jobs.append(
+                NewJob(number, row.line, row.sku, row.image, source, output, look, row.columns, code, message, pixels)
+            )
+        self.rows += 1
+
+
+def read_pages(rows: Iterator[ManifestRow], looks: RowLooks, intake: Intake, first: int) -> Iterator[Page]:
+    """Cut a manifest into pages of jobs with ordinals from ``first`` on.
+
+    Where the manifest breaks off, the page begun is yielded before the ManifestError.
+    """
+    page, ordinal = Page(), first
+    try:
+        for arrival in arrivals(rows, looks, intake):
+            page.take(arrival, ordinal, looks)
+            ordinal = page.jobs[-1].ordinal + 1
+            if page.full:
+                intake.settle()
+                yield page
+                page = Page()
+    except ManifestError:
+        if page.rows:
+            intake.settle()
+            yield page
+        raise
+    if page.rows:
+        intake.settle()
+        yield page
+
+
+def arrivals(rows: Iterator[ManifestRow], looks: RowLooks, intake: Intake) -> Iterator[Arrival]:
+    """Yield rows in their order, while the files of those that come next are taken in.
+
+    Where the manifest breaks off, what is ahead is yielded before the ManifestError.
+    """
+    ahead: deque[Arrival] = deque()
+    try:
+        for row in rows:
+            ahead.append(_begun(row, looks, intake))
+            while ahead and (ahead[0].is_here or len(ahead) > ROWS_AHEAD):
+                yield ahead.popleft()
+    except ManifestError:
+        yield from ahead
+        raise
+    yield from ahead
+
+
+def _begun(row: ManifestRow, looks: RowLooks, intake: Intake) -> Arrival:
+    """Begin to take in a row's source, if the row is good."""
+    found: Sequence[tuple[Look, str]] = ()
+    if row.error is not None:
+        return Arrival(row, found, row.error)
+    try:
+        found = looks(row.style, row.strength)
+        return Arrival(row, found, intake.begin(row.source))
+    except InvalidInput as refused:
+        return Arrival(row, found, refused)
+
+
+def read_ahead(pages: Iterator[Page]) -> Generator[Page]:
+    """Yield each page while a thread reads the next: Postgres takes one in while Python makes another."""
+    with ThreadPoolExecutor(1, "read-ahead") as reader:
+        coming = reader.submit(next, pages, None)
+        while (page := coming.result()) is not None:
+            coming = reader.submit(next, pages, None)
+            yield page
+
+
+def row_looks(looks: Sequence[Look], known_styles: Collection[str]) -> RowLooks:
+    """Return how the looks of a row follow from the batch's, which a row with a style of its own replaces by one.
+
+    What is returned raises InvalidInput where the row's style cannot be. Answers are kept, since most rows ask
+    the same.
+    """
+
+    @lru_cache(maxsize=LOOKS_KEPT)
+    def find(style: str | None, strength: float | None) -> Sequence[tuple[Look, str]]:
+        found = looks_of_row(style, strength, looks)
+        require_styles((name for look in found for name in look.styles), known_styles)
+        return [(look, "" if len(looks) == 1 else f"{folder_of(look)}/") for look in found]
+
+    return find
+
+
+def looks_of_row(style: str | None, strength: float | None, looks: Sequence[Look]) -> list[Look]:
+    """Return the looks of a row: the batch's, changed by what the row itself says.
+
+    A row with a style of its own has one look, whatever the number of the batch's.
+    """
+    return [
+        Look(
+            mix=parse_mix(style) if style else look.mix,
+            strength=look.strength if strength is None else strength,
+            texture_scale=look.texture_scale,
+            white=look.white,
+        )
+        for look in (looks[:1] if style else looks)
+    ]
+
+
+def folder_of(look: Look) -> str:
+    """Name the folder of a look's renditions where a batch has several, each with a folder of its own.
+
+    The looks of a batch differ in their mix alone, so a mix is named with its weights.
+    """
+    return "+".join(look.style.replace(":", "-").split(","))

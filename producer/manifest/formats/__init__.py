@@ -1,0 +1,1 @@
+"""The formats that manifests are read from, one file each."""

@@ -1,0 +1,187 @@
+"""A JSON document: a list of objects, alone or somewhere within objects, as shops export them.
+
+It is read as a stream: at most 1 Mi characters are held, whatever the file's size.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+from producer.manifest.columns import Columns
+from producer.manifest.formats.jsonl import DECODER, object_entry
+from producer.manifest.formats.records import Entry, RecordFile
+from producer.manifest.formats.textlines import RECORD_LIMIT, TextFile
+from producer.manifest.input_file import unreadable
+from producer.manifest.source import Sources
+from shared.errors import ManifestError
+
+_CHUNK = 1 << 16
+_DEPTH_LIMIT = 16
+_SPACE = re.compile(r"[ \t\r\n]*")
+
+
+class JsonDocument(RecordFile):
+    """A manifest file whose rows are the elements of its first list of objects."""
+
+    kind = "json_document"
+
+    def __init__(self, text: TextFile, sources: Sources) -> None:
+        self._text = text
+        self.notes = text.notes
+        super().__init__(text.file, sources)
+
+    def _entries(self) -> Iterator[Entry]:
+        try:
+            with self._text.open() as file:
+                yield from _elements(_Scanner(self._text.file.name, file))
+        except OSError as error:
+            raise unreadable(self._text.file, error) from error
+
+
+def is_json_document(text: TextFile) -> bool:
+    """Tell a document from JSON Lines by its first line: a list, the start of an object, or a lone one with a list."""
+    lines = (line for line in text.lines() if line.too_long or line.text.strip())
+    first = next(lines, None)
+    if first is None:
+        return False
+    if first.too_long:
+        return True  # as a line, it would be refused anyway
+    start = first.text.strip()
+    if not start.startswith("{"):
+        return start.startswith("[") and _is_list(start, alone=next(lines, None) is None)
+    try:
+        data = DECODER.decode(start)
+    except json.JSONDecodeError as error:
+        return error.pos >= len(start)
+    except RecursionError:
+        return False
+    nested = any(isinstance(value, list | dict) for value in data.values())
+    return nested and Columns.among(data).image is None and next(lines, None) is None
+
+
+def _is_list(start: str, *, alone: bool) -> bool:
+    try:
+        DECODER.decode(start)
+    except (json.JSONDecodeError, RecursionError):
+        return True
+    return alone
+
+
+def _elements(scanner: _Scanner) -> Iterator[Entry]:
+    """Find the first list that begins with an object, and yield its elements."""
+    _enter_list(scanner)
+    while True:
+        scanner.peek()
+        line = scanner.line
+        yield object_entry(line, scanner.value())
+        if scanner.take(",]") == "]":
+            return
+
+
+def _enter_list(scanner: _Scanner) -> None:
+    """Pass over everything before the list's first element."""
+    depth = 0
+    while True:
+        if scanner.at_list_of_objects():
+            scanner.take("[")
+            return
+        if scanner.peek() == "{" and depth < _DEPTH_LIMIT:
+            scanner.take("{")
+            depth += 1
+            opened = scanner.peek() == "}"
+        else:
+            scanner.value()
+            opened = True
+        # Behind a value: go up while objects end, then on to the next key.
+        while opened:
+            if depth == 0:
+                raise scanner.without_list()
+            opened = scanner.take(",}") == "}"
+            depth -= opened
+        scanner.value()
+        scanner.take(":")
+
+
+class _Scanner:
+    """Reads JSON values off a file, one after another."""
+
+    def __init__(self, name: str, file: TextIO) -> None:
+        self.line = 1
+        """Of the next character."""
+        self._name = name
+        self._file = file
+        self._held = ""
+        self._at = 0
+        self._ended = False
+
+    def peek(self) -> str:
+        """Pass over white space and return the next character, empty at the end."""
+        while True:
+            self._pass_to(_SPACE.match(self._held, self._at).end())  # type: ignore[union-attr]  # matches always
+            if self._at < len(self._held):
+                return self._held[self._at]
+            if not self._more():
+                return ""
+
+    def take(self, wanted: str) -> str:
+        """Take the next character, which must be one of those wanted."""
+        found = self.peek()
+        if not found or found not in wanted:
+            what = f"{found!r} stands" if found else "the file ends"
+            raise self.broken(f"{what} where {' or '.join(wanted)} is expected")
+        self._at += 1
+        return found
+
+    def at_list_of_objects(self) -> bool:
+        """Tell whether ``[`` and ``{`` come next; takes neither."""
+        if self.peek() != "[":
+            return False
+        while not (after := self._held[self._at + 1 :].lstrip()) and len(self._held) - self._at <= RECORD_LIMIT:
+            if not self._more():
+                return False
+        return after.startswith("{")
+
+    def value(self) -> Any:
+        """Take a whole value as ``DECODER`` gives it. Raises ManifestError where none stands or it has no end."""
+        self.peek()
+        while True:
+            try:
+                value, end = DECODER.raw_decode(self._held, self._at)
+            except json.JSONDecodeError as error:
+                # Perhaps it only has not been read to its end.
+                if len(self._held) - self._at > RECORD_LIMIT or not self._more():
+                    raise self.broken(f"{error.msg}, or an element is longer than 1 MiB") from None
+            except RecursionError:
+                raise self.broken("values are nested too deeply") from None
+            else:
+                # A number that ends where the characters held do may go on.
+                if end < len(self._held) or not self._more():
+                    self._pass_to(end)
+                    return value
+
+    def without_list(self) -> ManifestError:
+        """Return what to say where the document is whole and no manifest."""
+        return ManifestError(
+            f'{self._name} holds no list of objects: write one, such as [{{"sku": "A1", "image": "a1.jpg"}}],'
+            " or JSON Lines, one object per line",
+            code="not_json_document",
+        )
+
+    def broken(self, what: str) -> ManifestError:
+        """Return what to say where the document breaks off."""
+        return ManifestError(f"{self._name} breaks off in line {self.line}: {what}", code="bad_json_document")
+
+    def _pass_to(self, at: int) -> None:
+        self.line += self._held.count("\n", self._at, at)
+        self._at = at
+
+    def _more(self) -> bool:
+        """Hold some more characters, and let go of those passed."""
+        read = self._file.read(_CHUNK) if not self._ended else ""
+        self._ended = not read
+        self._held = self._held[self._at :] + read
+        self._at = 0
+        return bool(read)

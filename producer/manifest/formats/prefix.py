@@ -1,0 +1,69 @@
+"""Listings of an object store: the images below an ``s3://bucket/prefix``."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from producer.manifest.extensions import IMAGE_EXTENSIONS, extension, ignored_note, is_image_name
+from producer.manifest.formats.folder import listed_row
+from producer.manifest.row import ManifestRow
+from producer.manifest.source import s3_source
+from shared.errors import ManifestError
+
+ListPrefix = Callable[[str], Iterator[str]]
+
+
+class Prefix:
+    """The images below a prefix, which is read as a folder: ``photos`` is not ``photos-old/red.jpg``.
+
+    ``list_prefix`` takes ``s3://bucket/`` or ``s3://bucket/folder/`` and yields the URLs of all objects
+    below it, always in the same order. An URL that ends like an image is that one object.
+    """
+
+    columns = ()
+
+    def __init__(self, url: str, list_prefix: ListPrefix) -> None:
+        self.name = url
+        self._url = url if is_image_name(url) else url.rstrip("/") + "/"
+        self._list_prefix = list_prefix
+        s3_source(self._url if is_image_name(url) else self._url + "any")
+        ignored: Counter[str] = Counter()
+        self.digest = self._take_stock(ignored)
+        self.ignored = ignored.total()
+        self.notes = ignored_note(url, ignored)
+
+    def rows(self) -> Iterator[ManifestRow]:
+        """List the images again, numbered from 1."""
+        images = (url for url in self._objects() if is_image_name(url))
+        for number, url in enumerate(images, 1):
+            folder = self._url if self._url.endswith("/") else url.rpartition("/")[0] + "/"
+            yield listed_row(number, url.removeprefix(folder), url)
+
+    def _take_stock(self, ignored: Counter[str]) -> str:
+        digest = hashlib.sha256(b"prefix\0" + self._url.encode())
+        empty = True
+        for url in self._objects():
+            if is_image_name(url):
+                empty = False
+                digest.update(url.encode() + b"\0")
+            else:
+                ignored[extension(url)] += 1
+        if empty:
+            known = " ".join(IMAGE_EXTENSIONS)
+            raise ManifestError(
+                f"{self.name} holds no images ({ignored.total()} other objects); known are: {known}",
+                code="no_images",
+            )
+        return digest.hexdigest()
+
+    def _objects(self) -> Iterator[str]:
+        if not self._url.endswith("/"):
+            yield self._url
+            return
+        for url in self._list_prefix(self._url):
+            name = url.removeprefix(self._url)
+            # Markers that stand for folders, and hidden names, are no files of the merchant's.
+            if name != url and name and not name.endswith("/") and "/." not in f"/{name}":
+                yield url

@@ -1,0 +1,1 @@
+"""What a merchant gets back: folders of renditions, results, summaries."""

@@ -1,0 +1,139 @@
+"""What became of a batch, written next to its renditions: results.csv and errors.csv."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from producer.csv_out import write_csv
+from producer.manifest.columns import Columns
+from producer.manifest.formats.archive import member_of
+from shared.errors import UsageError
+
+RESULTS_CSV = "results.csv"
+ERRORS_CSV = "errors.csv"
+
+_RESULT_COLUMNS = (
+    "sku",
+    "source",
+    "output",
+    "style",
+    "strength",
+    "state",
+    "width",
+    "height",
+    "reused",
+)
+_ERROR_COLUMNS = ("code", "message", "retryable")
+_LISTING_COLUMNS = ("sku", "image", "style", "strength")
+"""Of a listing of files, whose errors must be submitted again in the look that failed and no other."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one job.
+
+    ``state``        ``succeeded``, ``failed``, ``cancelled`` or ``queued``.
+    ``output``       path of the rendition relative to the out folder, POSIX; None if there is none.
+    ``columns``      the row as it came in; empty for a listing of files.
+    ``source_path``  local file of the source, for the gallery's thumbnail, if there is one.
+    """
+
+    ordinal: int
+    line: int
+    sku: str
+    source: str
+    style: str
+    strength: float
+    state: str
+    output: str | None
+    width: int | None
+    height: int | None
+    reused: bool
+    code: str | None
+    message: str | None
+    retryable: bool
+    columns: Mapping[str, str]
+    source_path: Path | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A batch in numbers. ``reused`` is counted inside ``succeeded``."""
+
+    batch: str
+    state: str
+    total: int
+    succeeded: int
+    failed: int
+    reused: int
+    cancelled: int
+    seconds: float
+    images_per_second: float
+
+
+def write_results(out: Path, results: Iterable[Result], columns: Sequence[str]) -> None:
+    """Write results.csv with a row per job, and errors.csv with the failed ones.
+
+    errors.csv has the ``columns`` of the input, so that it can be mended and submitted again; where
+    nothing failed there is none, and one of an earlier run is removed. ``results`` is read once and
+    never held. Raises UsageError if a file cannot be written.
+    """
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as failures:
+        write_csv(out / RESULTS_CSV, _RESULT_COLUMNS, _result_rows(results, failures))
+        if failures.tell():
+            failures.seek(0)
+            names = (*(columns or _LISTING_COLUMNS), *_ERROR_COLUMNS)
+            write_csv(out / ERRORS_CSV, names, (json.loads(line) for line in failures))
+        else:
+            _remove(out / ERRORS_CSV)
+
+
+def _result_rows(results: Iterable[Result], failures: TextIO) -> Iterator[Mapping[str, object]]:
+    # Results may be a stream out of the database, so what failed is put aside while it passes.
+    for result in results:
+        if result.state == "failed":
+            failures.write(json.dumps(_error_row(result)) + "\n")
+        yield _result_row(result)
+
+
+def _result_row(result: Result) -> dict[str, object]:
+    return {
+        "sku": result.sku,
+        "source": result.source,
+        "output": result.output,
+        "style": result.style,
+        "strength": f"{result.strength:g}",
+        "state": result.state,
+        "width": result.width,
+        "height": result.height,
+        "reused": _yes_no(result.reused),
+    }
+
+
+def _error_row(result: Result) -> dict[str, object]:
+    row = dict(result.columns)
+    if not row:
+        found = (result.sku, result.source, result.style, f"{result.strength:g}")
+        row = dict(zip(_LISTING_COLUMNS, found, strict=True))
+    column = Columns.among(row).image
+    if column and (result.source_path is not None or member_of(result.source)):
+        # A relative path would be looked for beside errors.csv, not beside or in what it came from.
+        row[column] = result.source
+    # Last, because an errors.csv that is submitted again brings these columns along.
+    return row | {"code": result.code, "message": result.message, "retryable": _yes_no(result.retryable)}
+
+
+def _yes_no(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be removed: {error.strerror}", code="unwritable") from error

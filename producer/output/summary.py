@@ -1,0 +1,50 @@
+"""A batch in numbers, for people and for programs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from producer.output.results import Summary
+from shared.queue.batches import Batch
+
+EXIT_FAILED_IMAGES = 4
+
+
+def summarise(batch: Batch) -> Summary:
+    """Return the figures of a batch; the rate counts what has become terminal since it was accepted."""
+    seconds = batch.seconds
+    return Summary(
+        batch=str(batch.id),
+        state=batch.state if batch.intake == "sealed" else batch.intake,
+        total=batch.total,
+        succeeded=batch.succeeded,
+        failed=batch.failed,
+        reused=batch.reused,
+        cancelled=batch.cancelled,
+        seconds=round(seconds, 2),
+        images_per_second=round(batch.done / seconds, 3) if seconds > 0 else 0.0,
+    )
+
+
+def as_json(batch: Batch) -> dict[str, object]:
+    """The object that ``--json`` prints."""
+    return asdict(summarise(batch)) | {"name": batch.name, "paused": batch.paused, "queue": batch.queue}
+
+
+def as_line(batch: Batch) -> str:
+    """One line for a terminal."""
+    figures = summarise(batch)
+    parts = [f"{figures.succeeded} of {figures.total} images styled"]
+    if figures.reused:
+        parts.append(f"{figures.reused} of them reused")
+    if figures.failed:
+        parts.append(f"{figures.failed} failed")
+    if figures.cancelled:
+        parts.append(f"{figures.cancelled} cancelled")
+    parts.append(f"{figures.seconds:.1f} s, {figures.images_per_second:.2f} images/s")
+    return ", ".join(parts)
+
+
+def exit_status(batch: Batch) -> int:
+    """4 for a finished batch with failed images, else 0."""
+    return EXIT_FAILED_IMAGES if batch.state == "finished" and batch.failed else 0

@@ -1,0 +1,55 @@
+"""What the page shows, as it stood at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from shared.catalog.nights import Night
+from shared.catalog.schedules import Pause, Schedule
+from shared.models.promotion.history import Promotion
+from shared.models.promotion.overview import Overview
+from shared.models.training.runs import TrainingRun
+from shared.models.training.schedules import TrainingSchedule
+from shared.operations.backlog import Queue
+from shared.operations.dead_letters import Heap
+from shared.queue.fleet import Worker
+
+
+@dataclass(frozen=True)
+class Live:
+    """What changes by itself while a run is under way."""
+
+    workers: Sequence[Worker]
+    queues: Sequence[Queue]
+    runs: Sequence[TrainingRun]
+
+    @property
+    def under_way(self) -> list[TrainingRun]:
+        """The runs under way, the first in line first."""
+        return [run for run in reversed(self.runs) if not run.over]
+
+
+@dataclass(frozen=True)
+class View(Live):
+    """Everything that is on the page.
+
+    ``models``   as ``promotion.overview.show_version`` gives them, newest first, without retired ones.
+    ``history``  of promotions, newest first.
+    ``last``     the newest night of each merchant who has a schedule, by his number.
+    ``token``    names the run that the page's form may queue, so that a form sent twice queues one.
+    """
+
+    now: datetime
+    who: str
+    failed: Sequence[Heap]
+    models: Sequence[Mapping[str, Any]]
+    retired: Sequence[Overview]
+    history: Sequence[Promotion]
+    training: Sequence[TrainingSchedule]
+    schedules: Sequence[Schedule]
+    last: Mapping[int, Night]
+    pauses: Sequence[Pause]
+    token: str

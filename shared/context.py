@@ -1,0 +1,75 @@
+"""A session: what an entry point works with, opened from the settings.
+
+Where the database's and broker's URLs are unset, the embedded servers are attached here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+from sqlalchemy import Engine
+
+from shared.broker import Broker, make_celery
+from shared.database import make_engine, needs_upgrade, upgrade
+from shared.embedded import attached
+from shared.errors import UsageError
+from shared.models.versions import install_built_in
+from shared.settings import Settings
+from shared.store import ObjectStore, open_store
+
+
+@dataclass(frozen=True)
+class Session:
+    """Settings and the three services. ``settings`` has all URLs filled in."""
+
+    settings: Settings
+    engine: Engine
+    store: ObjectStore
+    broker: Broker
+
+
+@contextmanager
+def open_session(settings: Settings, *, lasting: bool = True, migrate: bool = False) -> Iterator[Session]:
+    """Open the services that the settings name.
+
+    Embedded servers are started if need be, and their tables brought up to date; a database of one's
+    own is changed only by ``atelier db upgrade`` (``migrate``). With ``lasting`` False the embedded
+    servers stop with the last command attached to them. Raises UsageError if the tables are too old.
+    """
+    if (settings.database_url is None) != (settings.broker_url is None):
+        raise UsageError("set both ATELIER_DATABASE_URL and ATELIER_BROKER_URL, or neither (embedded servers)")
+    with ExitStack() as stack:
+        embedded = settings.database_url is None
+        if embedded:
+            services = stack.enter_context(attached(settings.home, lasting=lasting))
+            settings = settings.model_copy(
+                update={
+                    "database_url": SecretStr(services.database_url),
+                    "broker_url": SecretStr(services.broker_url),
+                }
+            )
+        session = _connect(settings)
+        stack.callback(session.engine.dispose)
+        if needs_upgrade(session.engine):
+            if not (embedded or migrate):
+                raise UsageError("the database's tables are not those of this version: run `atelier db upgrade`")
+            upgrade(session.engine)
+        if embedded or migrate:
+            install_built_in(session.engine, session.store)
+        yield session
+
+
+def _connect(settings: Settings) -> Session:
+    assert settings.database_url is not None
+    assert settings.broker_url is not None
+    store_url = settings.store_url or f"file://{(settings.home / 'objects').absolute()}"
+    app = make_celery(settings.broker_url.get_secret_value())
+    return Session(
+        settings=settings,
+        engine=make_engine(settings.database_url.get_secret_value(), pool_size=settings.slots + 3),
+        store=open_store(store_url, settings.store_options),
+        broker=Broker(app),
+    )

@@ -1,0 +1,1 @@
+"""The tenants, their keys, and the log of who did what."""

@@ -1,0 +1,1 @@
+"""Model versions and styles, and how they come about."""

@@ -1,0 +1,68 @@
+"""Model versions as an admin sees them: what each knows, what depends on it, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from shared.models.promotion.canaries import running_canary
+from shared.models.promotion.history import history
+from shared.models.promotion.promotions import lost_styles
+from shared.models.promotion.verdicts import list_verdicts
+from shared.models.versions import champion, version_of
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A version: how many public and own styles it has rows of, its share as a canary, batches that run on it."""
+
+    id: int
+    state: str
+    trunk_sha256: str
+    created_at: datetime
+    public_styles: int
+    own_styles: int
+    canary_share: float | None
+    running_batches: int
+
+
+SELECT = """
+SELECT v.id, v.state, v.trunk_sha256, v.created_at, s.public, s.own,
+       (SELECT share FROM canaries c WHERE c.version_id = v.id AND c.state = 'running') AS share,
+       (SELECT count(*) FROM batches b WHERE b.state = 'running' AND b.model_version_id = v.id) AS running
+FROM model_versions v CROSS JOIN LATERAL (
+    SELECT count(DISTINCT s.id) FILTER (WHERE s.merchant_id IS NULL) AS public,
+           count(DISTINCT s.id) FILTER (WHERE s.merchant_id IS NOT NULL) AS own
+    FROM style_rows r JOIN styles s ON s.id = r.style_id WHERE r.trunk_sha256 = v.trunk_sha256
+) s
+"""
+
+
+def list_versions(connection: Connection, *, before: int | None = None, limit: int | None = None) -> list[Overview]:
+    """Return the newest versions, or the newest of those ``before`` one, newest first; all without a ``limit``."""
+    rows = connection.execute(
+        text(f"{SELECT} WHERE CAST(:before AS bigint) IS NULL OR v.id < :before ORDER BY v.id DESC LIMIT :limit"),
+        {"before": before, "limit": limit},
+    )
+    return [Overview(*row) for row in rows]
+
+
+def show_version(connection: Connection, version_id: int) -> dict[str, Any]:
+    """Return everything that is known of a version, as plain data. Raises NotFound."""
+    version = version_of(connection, version_id)
+    row = connection.execute(text(f"{SELECT} WHERE v.id = :id"), {"id": version_id}).one()
+    provenance = connection.execute(
+        text("SELECT provenance FROM model_versions WHERE id = :id"), {"id": version_id}
+    ).scalar_one()
+    canary = running_canary(connection)
+    mine = canary is not None and canary.version_id == version_id
+    return asdict(Overview(*row)) | {
+        "history": [asdict(entry) for entry in history(connection, version_id)],
+        "canary": asdict(canary) if canary is not None and mine else None,
+        "verdicts": [asdict(verdict) for verdict in list_verdicts(connection, version_id)],
+        "lost_styles": lost_styles(connection, champion(connection), version),
+        "provenance": provenance,
+    }

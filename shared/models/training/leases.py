@@ -1,0 +1,229 @@
+"""Runs in hand: claimed by a trainer, moved on, saved, ended. Every write names the lease's integer.
+
+Trainers take the oldest run that nobody has, so a run goes on, slice after slice, before the next begins. Time is
+the database's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from shared.errors import LeaseLost
+from shared.models.training.runs import COLUMNS, Saved, TrainingRun
+
+MOST_ATTEMPTS = 5
+"""So many trainers may die with a run, between two saved states, before it fails as ``crashed_trainer``."""
+
+SAVED_KEPT = 2
+"""Should the newest saved state be damaged, the one before it serves."""
+
+_FREE = """(lease_expires_at IS NULL OR lease_expires_at < clock_timestamp())
+            AND (state = 'comparing' OR next_attempt_at <= clock_timestamp())"""
+"""A run that is compared waits by its lease: its ``next_attempt_at`` never comes, so that no trainer of a release
+without comparisons takes it, trains its last slice again and drops its rule."""
+_MINE = "id = :id AND lease = :lease AND lease_expires_at IS NOT NULL"
+
+
+def claim(connection: Connection, run_id: UUID, seconds: float) -> TrainingRun | None:
+    """Take a run that nobody has; None if it is taken, over, not yet due, or not the first in line."""
+    row = connection.execute(
+        text(f"""
+        WITH r AS (
+            UPDATE training_runs SET lease = lease + 1, attempts = attempts + 1,
+                lease_expires_at = clock_timestamp() + make_interval(secs => :seconds),
+                state = CASE state WHEN 'queued' THEN 'collecting' ELSE state END,
+                started_at = coalesce(started_at, clock_timestamp())
+            WHERE id = :id AND finished_at IS NULL AND {_FREE} AND attempts < :most AND NOT EXISTS (
+                SELECT FROM training_runs WHERE id < :id AND finished_at IS NULL AND {_FREE})
+            RETURNING *
+        )
+        SELECT {COLUMNS} FROM r
+        """),
+        {"id": run_id, "seconds": seconds, "most": MOST_ATTEMPTS},
+    ).one_or_none()
+    return None if row is None else TrainingRun.from_row(row)
+
+
+def due(connection: Connection, most: int) -> list[UUID]:
+    """Return the runs that trainers could take now, oldest first."""
+    rows = connection.execute(
+        text(f"SELECT id FROM training_runs WHERE finished_at IS NULL AND {_FREE} ORDER BY id LIMIT :most"),
+        {"most": most},
+    )
+    return list(rows.scalars())
+
+
+def give_up(connection: Connection) -> int:
+    """Fail the runs that have killed their trainers time and again, or leave their candidate without a verdict.
+
+    Returns how many.
+    """
+    done = connection.execute(
+        text(f"""
+        UPDATE training_runs SET lease_expires_at = NULL, finished_at = clock_timestamp(), code = 'crashed_trainer',
+            state = CASE state WHEN 'comparing' THEN 'finished' ELSE 'failed' END,
+            message = attempts || ' trainers died with this run: look at their log, and at the memory they have'
+        WHERE finished_at IS NULL AND attempts >= :most AND {_FREE}
+        """),
+        {"most": MOST_ATTEMPTS},
+    )
+    return done.rowcount
+
+
+def progress(
+    connection: Connection, run: TrainingRun, seconds: float, step: int, logged: Mapping[str, float] | None = None
+) -> None:
+    """Renew the lease, because there was progress; ``logged`` is a validation. Raises LeaseLost."""
+    _write(
+        connection,
+        run,
+        """step = :step, lease_expires_at = clock_timestamp() + make_interval(secs => :seconds),
+           curve = CASE WHEN CAST(:logged AS jsonb) IS NULL THEN curve ELSE
+               jsonb_path_query_array(curve, '$[*] ? (@.step < $now)', jsonb_build_object('now', CAST(:step AS int)))
+               || CAST(:logged AS jsonb) END""",
+        step=step,
+        seconds=seconds,
+        logged=None if logged is None else json.dumps(dict(logged)),
+    )
+
+
+def collected(
+    connection: Connection, run: TrainingRun, photos: Mapping[str, int], config: Mapping[str, Any], data_sha256: str
+) -> None:
+    """Record of which photos a run learns (sha256 → merchant), and its whole config. Raises LeaseLost."""
+    _write(
+        connection,
+        run,
+        "state = 'training', config = CAST(:config AS jsonb), data_sha256 = :data",
+        config=json.dumps(dict(config)),
+        data=data_sha256,
+    )
+    connection.execute(
+        text("""
+        INSERT INTO training_photos (run_id, sha256, merchant_id)
+        SELECT :run, * FROM unnest(CAST(:hashes AS text[]), CAST(:merchants AS bigint[]))
+        """),
+        {"run": run.id, "hashes": list(photos), "merchants": list(photos.values())},
+    )
+
+
+def keep_state(connection: Connection, run: TrainingRun, saved: Saved) -> list[str]:
+    """Record a saved state, and release the run for its next slice; return the keys of states no longer needed.
+
+    Raises LeaseLost.
+    """
+    kept: Sequence[Saved] = [*(one for one in run.saved[1 - SAVED_KEPT :] if one.step < saved.step), saved]
+    _write(
+        connection,
+        run,
+        "step = :step, saved = CAST(:saved AS jsonb), attempts = 0, lease_expires_at = NULL",
+        step=saved.step,
+        saved=json.dumps([asdict(one) for one in kept]),
+    )
+    return [one.key for one in run.saved if one not in kept and one.key != saved.key]
+
+
+def go_back(connection: Connection, run: TrainingRun, step: int) -> None:
+    """Forget what a dead trainer did after the state that is gone on from. Raises LeaseLost."""
+    _write(
+        connection,
+        run,
+        """step = :step,
+           curve = jsonb_path_query_array(curve, '$[*] ? (@.step <= $now)',
+                                          jsonb_build_object('now', CAST(:step AS int)))""",
+        step=step,
+    )
+
+
+def release(
+    connection: Connection, run: TrainingRun, message: str | None, delay_seconds: float, *, counts: bool = False
+) -> None:
+    """Give a run back that cannot go on at present; ``counts`` where it may be its own fault. Raises LeaseLost."""
+    _write(
+        connection,
+        run,
+        """lease = lease + 1, attempts = attempts - CAST(:forgiven AS int), message = :message,
+           lease_expires_at = CASE WHEN state = 'comparing' THEN clock_timestamp() + make_interval(secs => :delay) END,
+           next_attempt_at = CASE WHEN state = 'comparing' THEN next_attempt_at
+                                  ELSE clock_timestamp() + make_interval(secs => :delay) END""",
+        message=message,
+        delay=delay_seconds,
+        forgiven=int(not counts),
+    )
+
+
+def end(connection: Connection, run: TrainingRun, state: str, code: str, message: str) -> None:
+    """End a run as ``failed`` or ``cancelled``. Raises LeaseLost."""
+    _write(
+        connection,
+        run,
+        "state = :state, code = :code, message = :message, lease_expires_at = NULL, finished_at = clock_timestamp()",
+        state=state,
+        code=code,
+        message=message,
+    )
+
+
+def measured(
+    connection: Connection, run: TrainingRun, population: Mapping[str, Any], quality: Mapping[str, Any] | None
+) -> None:
+    """Record how the figures are distributed of the photos that were found, and of what was painted lately.
+
+    Raises LeaseLost.
+    """
+    _write(
+        connection,
+        run,
+        "population = CAST(:population AS jsonb), quality = CAST(:quality AS jsonb)",
+        population=json.dumps(dict(population)),
+        quality=None if quality is None else json.dumps(dict(quality)),
+    )
+
+
+def installed(connection: Connection, run: TrainingRun, step: int, candidate_id: int) -> None:
+    """Record the candidate, installed in the same transaction, that is to be compared. Raises LeaseLost."""
+    _write(
+        connection,
+        run,
+        """state = 'comparing', step = :step, candidate_id = :candidate, attempts = 1, message = NULL,
+           next_attempt_at = 'infinity'""",
+        step=step,
+        candidate=candidate_id,
+    )
+
+
+def compared(connection: Connection, run: TrainingRun, verdict_id: int) -> None:
+    """Record the verdict on the candidate, which waits for its rule now. Raises LeaseLost."""
+    _write(connection, run, "verdict_id = :verdict", verdict=verdict_id)
+
+
+def finish(
+    connection: Connection, run: TrainingRun, step: int, message: str | None = None, code: str | None = None
+) -> None:
+    """End a run whose result is installed; ``message`` says what became of it, ``code`` why no more did.
+
+    Raises LeaseLost.
+    """
+    _write(
+        connection,
+        run,
+        """state = 'finished', step = :step, message = :message, code = :code, lease_expires_at = NULL,
+           finished_at = clock_timestamp()""",
+        step=step,
+        message=message,
+        code=code,
+    )
+
+
+def _write(connection: Connection, run: TrainingRun, changes: str, **values: object) -> None:
+    done = connection.execute(
+        text(f"UPDATE training_runs SET {changes} WHERE {_MINE}"), {"id": run.id, "lease": run.lease} | values
+    )
+    if done.rowcount != 1:
+        raise LeaseLost(f"training run {run.id} was cancelled or given to another trainer (lease {run.lease} is over)")

@@ -1,0 +1,357 @@
+"""Training runs: ``queued → collecting → training → comparing → finished | failed | cancelled``, one row each.
+
+A run that trains more than rows has a candidate from ``comparing`` on, and does not fail any more: without a verdict
+it is finished with a code and a message that say why.
+
+Postgres is the truth and the message a nudge, as with chunks: see ``shared.models.training.leases``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, text
+
+from shared.errors import Conflict, NotFound, UsageError
+from shared.merchants.merchants import require_kept
+from shared.models.promotion.rules import NEVER, Rule
+from shared.models.training.photos import LEAST_PHOTOS, count_photos
+from shared.models.training.pictures import Pictured, pictured
+from shared.models.versions import champion
+
+DEPTHS = ("style", "decoder", "all")
+MOST_STEPS = 1_000_000
+MOST_PHOTOS = 2000
+"""They are held in memory, scaled down: some 0.4 MB each."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a run is to do.
+
+    ``depth``      what is trained: ``style`` (rows only), ``decoder`` (and what follows the residual blocks), ``all``.
+    ``styles``     names; none: all public ones that the champion has a row for.
+    ``steps``      optimiser steps.
+    ``photos``     most photos collected.
+    ``overrides``  fields of TrainConfig that are to be others than usual.
+    ``rule``       what promotes the candidate: see ``shared.models.promotion.rules``.
+    ``canary``     share of the new batches that it gets then; 0: it becomes the champion at once.
+    """
+
+    depth: str = "decoder"
+    styles: tuple[str, ...] = ()
+    steps: int = 2000
+    photos: int = 400
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    rule: str = NEVER
+    canary: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.depth not in DEPTHS:
+            raise UsageError(f"what is trained is {self.depth!r}; choose one of {', '.join(DEPTHS)}")
+        if self.depth == "style" and not self.styles:
+            raise UsageError("name the styles whose rows are to be trained, with --styles")
+        for name, most in (("steps", MOST_STEPS), ("photos", MOST_PHOTOS)):
+            if not 1 <= getattr(self, name) <= most:
+                raise UsageError(f"{name} of a run must be from 1 to {most}, not {getattr(self, name)}")
+        promotes = Rule.parse(self.rule).kind != NEVER
+        if promotes and self.depth == "style":
+            raise UsageError("rows alone make no candidate, so no rule promotes them: leave --rule out")
+        if self.canary and not promotes:
+            raise UsageError("a canary share is for a candidate that a rule promotes: add --rule, as in if-better")
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Wanted:
+        """Build from what ``json`` gave, perhaps in another release."""
+        known = {one.name: data[one.name] for one in fields(cls) if one.name in data}
+        return cls(**known | {"styles": tuple(known.get("styles", cls.styles))})
+
+    @property
+    def json(self) -> str:
+        """This as JSON text."""
+        return json.dumps(asdict(self))
+
+
+@dataclass(frozen=True)
+class Order:
+    """A run to be queued: what, why, and who says so. ``merchant``: whose own styles, None for everybody's.
+
+    ``schedule`` and ``slot`` are those of a run that begins by itself; there is one for each slot.
+    ``idempotency_key`` is what whoever asks calls it; there is one by each name.
+    """
+
+    wanted: Wanted
+    trigger: str
+    reason: str
+    who: str
+    merchant: int | None = None
+    schedule: int | None = None
+    slot: datetime | None = None
+    idempotency_key: str | None = None
+
+    @property
+    def asked_sha256(self) -> str:
+        """Stands for all that is asked for. What is as usual is left out: a later release knows more of that."""
+        usual = asdict(Wanted())
+        wanted = {name: value for name, value in asdict(self.wanted).items() if value != usual[name]}
+        asked = json.dumps([self.reason, self.merchant, wanted], sort_keys=True)
+        return sha256(asked.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A saved state of a run in the object store."""
+
+    key: str
+    sha256: str
+    step: int
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A training run as it stands. ``lease`` names the claim of whoever has it in hand."""
+
+    id: UUID
+    merchant_id: int | None
+    trigger: str
+    reason: str
+    who: str
+    state: str
+    depth: str
+    style_ids: tuple[int, ...]
+    styles: tuple[str, ...]
+    start_id: int
+    start_trunk_sha256: str
+    config: dict[str, Any]
+    data_sha256: str | None
+    population: dict[str, Any] | None
+    step: int
+    steps: int
+    curve: tuple[dict[str, float], ...]
+    saved: tuple[Saved, ...]
+    candidate_id: int | None
+    rule: str
+    canary_share: float | None
+    verdict_id: int | None
+    lease: int
+    code: str | None
+    message: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @classmethod
+    def from_row(cls, row: Row[Any]) -> TrainingRun:
+        """Build from a row of ``COLUMNS``."""
+        lists = {name: tuple(getattr(row, name)) for name in ("style_ids", "styles", "curve")}
+        return cls(**row._asdict() | lists | {"saved": tuple(Saved(**one) for one in row.saved)})
+
+    @property
+    def hold(self) -> tuple[UUID, int]:
+        """Names this claim among all."""
+        return self.id, self.lease
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will become of it."""
+        return self.state in ("finished", "failed", "cancelled")
+
+    def as_json(self) -> dict[str, object]:
+        """Return it for programs."""
+        left_out = ("style_ids", "saved", "lease", "start_id", "config", "population")
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
+
+
+COLUMNS = """r.id, r.merchant_id, r.trigger, r.reason, r.who, r.state, r.depth, r.style_ids,
+    ARRAY(SELECT s.name FROM unnest(r.style_ids) WITH ORDINALITY one (id, place) JOIN styles s ON s.id = one.id
+          ORDER BY place) AS styles,
+    r.start_id, (SELECT trunk_sha256 FROM model_versions v WHERE v.id = r.start_id) AS start_trunk_sha256,
+    r.config, r.data_sha256, r.population, r.step, r.steps, r.curve, r.saved, r.candidate_id, r.rule,
+    r.canary_share, r.verdict_id, r.lease, r.code, r.message, r.created_at, r.started_at, r.finished_at"""
+
+
+def queue_run(connection: Connection, order: Order) -> UUID:
+    """Queue a run from the champion; return its id.
+
+    Raises UsageError where a style is unknown or its pictures are not kept, or where there are too few photos.
+    """
+    styles = _styles_of(connection, order)
+    if order.merchant is None:
+        found = count_photos(connection, LEAST_PHOTOS)
+        if found < LEAST_PHOTOS:
+            raise UsageError(
+                f"{found} photos of merchants who consent to training can be had and at least {LEAST_PHOTOS} are "
+                "needed: `atelier merchants consent M yes` gives a merchant's consent to learn from the catalogue's "
+                "images that were styled before",
+                code="too_few_photos",
+            )
+    else:
+        require_kept(connection, order.merchant)
+    run = _insert(connection, order, [style.id for style in styles])
+    if run is None:
+        raise Conflict("there is a run of that slot, or by that name, already", code="already_queued")
+    return run
+
+
+def queue_once(connection: Connection, order: Order) -> tuple[TrainingRun, bool]:
+    """Queue a run unless there is one by an order's name, even from a moment ago; say whether it is new.
+
+    Raises as ``queue_run`` and ``named_run`` do.
+    """
+    known = named_run(connection, order)
+    try:
+        return (known, False) if known else (get_run(connection, queue_run(connection, order)), True)
+    except Conflict:
+        if known := named_run(connection, order):  # somebody else's transaction, which ended before our row was in
+            return known, False
+        raise
+
+
+def named_run(connection: Connection, order: Order) -> TrainingRun | None:
+    """Return the run that was queued by an order's name before, None where it has none or was not.
+
+    Raises Conflict where something else was asked for by that name; of a run of an earlier release that is not known.
+    """
+    row = connection.execute(
+        text("SELECT id, asked_sha256 FROM training_runs WHERE idempotency_key = :key"), {"key": order.idempotency_key}
+    ).first()
+    if row is None:
+        return None
+    if row.asked_sha256 not in (None, order.asked_sha256):
+        raise Conflict(
+            f"training run {row.id} was asked for by that idempotency key, and it is another: take a new key",
+            code="idempotency_key_reused",
+        )
+    return get_run(connection, row.id)
+
+
+def refuse_run(connection: Connection, order: Order, error: UsageError) -> None:
+    """Put a run on record that could not be queued when its time came, so that nobody waits for it in vain."""
+    run = _insert(connection, order, [])
+    connection.execute(
+        text("""
+        UPDATE training_runs SET state = 'failed', code = :code, message = :message, finished_at = clock_timestamp()
+        WHERE id = :id
+        """),
+        {"id": run, "code": error.code, "message": str(error)},
+    )
+
+
+def _styles_of(connection: Connection, order: Order) -> list[Pictured]:
+    """Return the styles to train, each of which has pictures. Without names: all public ones of the champion."""
+    known = pictured(connection, order.merchant, champion(connection).trunk_sha256)
+    names = order.wanted.styles or tuple(name for name, style in known.items() if style.has_row)
+    if missing := [name for name in names if name not in known]:
+        raise UsageError(f"unknown style {missing[0]!r}; known are {', '.join(known) or 'none'}", code="unknown_style")
+    if lacking := [name for name in names if not known[name].pictures]:
+        raise UsageError(
+            f"the pictures of {', '.join(lacking)} are not kept: name a folder with them (NAME.jpg, or NAME/ with "
+            "several) once, by `atelier retrain --pictures DIR`, or name other styles",
+            code="no_pictures",
+        )
+    return [known[name] for name in names]
+
+
+def _insert(connection: Connection, order: Order, style_ids: list[int]) -> UUID | None:
+    wanted = order.wanted
+    found = connection.execute(
+        text("""
+        INSERT INTO training_runs (merchant_id, trigger, reason, who, schedule_id, slot, depth, style_ids, start_id,
+                                   config, steps, rule, canary_share, idempotency_key, asked_sha256)
+        VALUES (:merchant, :trigger, :reason, :who, :schedule, :slot, :depth, :styles, :start, CAST(:config AS jsonb),
+                :steps, :rule, :canary, :key, :asked)
+        ON CONFLICT DO NOTHING RETURNING id
+        """),
+        {
+            "merchant": order.merchant,
+            "trigger": order.trigger,
+            "reason": order.reason,
+            "who": order.who,
+            "schedule": order.schedule,
+            "slot": order.slot,
+            "depth": wanted.depth,
+            "styles": style_ids,
+            "start": champion(connection).id,
+            "config": json.dumps({"photos": wanted.photos, "overrides": dict(wanted.overrides)}),
+            "steps": wanted.steps,
+            "rule": wanted.rule,
+            "canary": wanted.canary or None,
+            "key": order.idempotency_key,
+            "asked": order.asked_sha256,
+        },
+    )
+    return found.scalar_one_or_none()
+
+
+def get_run(connection: Connection, run_id: UUID) -> TrainingRun:
+    """Return a run. Raises NotFound."""
+    row = connection.execute(text(f"SELECT {COLUMNS} FROM training_runs r WHERE r.id = :id"), {"id": run_id}).first()
+    if row is None:
+        raise NotFound(f"no training run {run_id}: `atelier runs list` lists them")
+    return TrainingRun.from_row(row)
+
+
+def is_over(connection: Connection, run_id: UUID) -> bool:
+    """Say whether nothing more will become of a run, or there is none of it left."""
+    active = text("SELECT EXISTS (SELECT FROM training_runs WHERE id = :id AND finished_at IS NULL)")
+    return not connection.execute(active, {"id": run_id}).scalar_one()
+
+
+def find_run(connection: Connection, beginning: str) -> TrainingRun:
+    """Return the run whose id begins so. Raises NotFound, or UsageError where several do."""
+    rows = connection.execute(
+        text(f"SELECT {COLUMNS} FROM training_runs r WHERE starts_with(CAST(r.id AS text), :beginning) LIMIT 2"),
+        {"beginning": beginning.lower()},
+    ).all()
+    if not rows or not beginning:
+        raise NotFound(f"no training run {beginning!r}: `atelier runs list` lists them")
+    if len(rows) > 1:
+        raise UsageError(f"several training runs begin with {beginning!r}: write more of the id")
+    return TrainingRun.from_row(rows[0])
+
+
+def list_runs(connection: Connection, limit: int, before: UUID | None = None) -> list[TrainingRun]:
+    """Return the newest runs, or the newest of those ``before`` one, newest first: ids grow with time."""
+    rows = connection.execute(
+        text(f"""
+        SELECT {COLUMNS} FROM training_runs r WHERE CAST(:before AS uuid) IS NULL OR r.id < :before
+        ORDER BY r.id DESC LIMIT :limit
+        """),
+        {"limit": limit, "before": before},
+    )
+    return [TrainingRun.from_row(row) for row in rows]
+
+
+def reference_population(connection: Connection) -> dict[str, Any] | None:
+    """Return how the figures of the photos are distributed that the champion learnt from.
+
+    Where it learnt elsewhere: those that were first seen here since it came. None before any were.
+    """
+    found = connection.execute(
+        text("""
+        SELECT r.population FROM training_runs r CROSS JOIN (SELECT * FROM model_versions WHERE state = 'champion') c
+        WHERE r.population IS NOT NULL AND r.merchant_id IS NULL AND (r.candidate_id = c.id OR r.start_id = c.id)
+        ORDER BY coalesce(r.candidate_id = c.id, false) DESC, r.id LIMIT 1
+        """)
+    )
+    return found.scalar_one_or_none()
+
+
+def cancel_run(connection: Connection, run_id: UUID, message: str) -> None:
+    """Cancel a run; whoever has it in hand notices at the next step. Raises Conflict if it is over."""
+    done = connection.execute(
+        text("""
+        UPDATE training_runs SET state = 'cancelled', message = :message, lease_expires_at = NULL,
+            finished_at = clock_timestamp()
+        WHERE id = :id AND finished_at IS NULL
+        """),
+        {"id": run_id, "message": message},
+    )
+    if not done.rowcount:
+        raise Conflict(f"training run {run_id} is over: there is nothing to cancel")

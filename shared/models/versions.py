@@ -1,0 +1,202 @@
+"""Model versions: immutable trunks, one of which is the champion."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, text
+
+from shared.database import Lock, lock, transaction
+from shared.errors import NotFound
+from shared.merchants import audit
+from shared.merchants.merchants import require_kept
+from shared.models.styles import Style, StyleRow, add_style, add_style_row, require_free
+from shared.store import ObjectStore
+
+BUILT_IN = Path(__file__).resolve().parents[1] / "checkpoint"
+"""The trained checkpoint that comes with the project, so that the first run needs no download."""
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A trunk: where it is stored and the hash that names it."""
+
+    id: int
+    trunk_sha256: str
+    object_key: str
+    state: str
+
+
+def champion(connection: Connection) -> ModelVersion:
+    """Return the version that new batches are pinned to. Raises NotFound before one is installed."""
+    row = connection.execute(
+        text("SELECT id, trunk_sha256, object_key, state FROM model_versions WHERE state = 'champion'")
+    ).one_or_none()
+    if row is None:
+        raise NotFound("no model version is installed: run `atelier db upgrade`")
+    return ModelVersion(*row)
+
+
+def version_of(connection: Connection, version_id: int) -> ModelVersion:
+    """Return a version by its id. Raises NotFound."""
+    row = connection.execute(
+        text("SELECT id, trunk_sha256, object_key, state FROM model_versions WHERE id = :id"), {"id": version_id}
+    ).one_or_none()
+    if row is None:
+        raise NotFound(f"no model version {version_id}: `atelier models list` lists them")
+    return ModelVersion(*row)
+
+
+def find_version(connection: Connection, trunk_sha256: str) -> ModelVersion | None:
+    """Return the version of a trunk, or None if the trunk is not known here."""
+    row = connection.execute(
+        text("SELECT id, trunk_sha256, object_key, state FROM model_versions WHERE trunk_sha256 = :trunk"),
+        {"trunk": trunk_sha256},
+    ).one_or_none()
+    return None if row is None else ModelVersion(*row)
+
+
+def install_built_in(engine: Engine, store: ObjectStore, folder: Path = BUILT_IN) -> bool:
+    """Install the built-in checkpoint unless it is there already; say whether that was done.
+
+    It becomes the champion where there is none, or where the champion came with an earlier release. One
+    that an admin promoted stays, and so does one on which merchants' own styles were learnt, which this one
+    does not know, or with which a canary is compared. The objects are put before the rows that name them, so
+    that a row never points at nothing.
+    """
+    document = json.loads((folder / "checkpoint.json").read_text())
+    trunk = str(document["trunk_sha256"])
+    with transaction(engine) as connection:
+        if _is_installed(connection, trunk, [entry["row_sha256"] for entry in document["styles"]]):
+            return False
+    trunk_key = f"models/{trunk}.safetensors"
+    store.put(trunk_key, (folder / "trunk.safetensors").read_bytes())
+    rows = []
+    for entry in document["styles"]:
+        data = (folder / "styles" / f"{entry['name']}.safetensors").read_bytes()
+        style = Style(*(entry[name] for name in ("name", "title", "artist", "year", "licence")))
+        rows.append((style, put_row(store, style.name, data)))
+    with transaction(engine) as connection:
+        lock(connection, Lock.INSTALL)
+        _add_version(connection, trunk, trunk_key, document["provenance"])
+        for style, row in rows:
+            add_style_row(connection, add_style(connection, style), trunk, row)
+    return True
+
+
+@dataclass(frozen=True)
+class NewStyle:
+    """A style with its row for a trunk, one merchant's own or public (None).
+
+    ``renews`` lets it be the newer row of a style that exists; rows are never changed.
+    """
+
+    style: Style
+    trunk_sha256: str
+    row: bytes
+    merchant: int | None = None
+    renews: bool = False
+
+
+def install_style(engine: Engine, store: ObjectStore, new: NewStyle, *, what: str) -> StyleRow:
+    """Store a row and make its style known; ``what`` did so, for the audit log.
+
+    Raises Conflict if the name is taken; then nothing changes.
+    """
+    row = put_row(store, new.style.name, new.row)
+    with transaction(engine) as connection:
+        lock(connection, Lock.INSTALL)
+        if not new.renews:
+            require_free(connection, new.style.name, new.merchant)
+        style_id = add_style(connection, new.style, merchant=new.merchant)
+        add_style_row(connection, style_id, new.trunk_sha256, row)
+        if new.merchant is not None:
+            require_kept(connection, new.merchant)
+        audit.record(connection, audit.operator(), what, new.merchant, {"style": new.style.name, "sha256": row.sha256})
+    return row
+
+
+def add_candidate(connection: Connection, trunk: str, key: str, provenance: Mapping[str, object]) -> int:
+    """Record a trunk whose object is stored as a candidate; return its id. One that is known stays what it is."""
+    connection.execute(
+        text("""
+        INSERT INTO model_versions (trunk_sha256, object_key, state, provenance)
+        VALUES (:trunk, :key, 'candidate', CAST(:provenance AS jsonb)) ON CONFLICT (trunk_sha256) DO NOTHING
+        """),
+        {"trunk": trunk, "key": key, "provenance": json.dumps(dict(provenance))},
+    )
+    found = connection.execute(text("SELECT id FROM model_versions WHERE trunk_sha256 = :trunk"), {"trunk": trunk})
+    return int(found.scalar_one())
+
+
+@dataclass(frozen=True)
+class Change:
+    """Why a version comes to another state, as the history has it: ``kind`` as in its table, who, and the reason."""
+
+    kind: str
+    who: str
+    reason: str
+    verdict_id: int | None = None
+
+
+def crown(connection: Connection, version_id: int, change: Change) -> None:
+    """Move the pointer: the champion there is retires, and this version is it. Hold ``Lock.INSTALL``."""
+    previous = connection.execute(
+        text("UPDATE model_versions SET state = 'retired' WHERE state = 'champion' RETURNING id")
+    ).scalar_one_or_none()
+    connection.execute(text("UPDATE model_versions SET state = 'champion' WHERE id = :id"), {"id": version_id})
+    note_change(connection, version_id, previous, change)
+
+
+def note_change(connection: Connection, version_id: int, champion_id: int | None, change: Change) -> None:
+    """Append to the history; ``champion_id`` was the champion until then."""
+    connection.execute(
+        text("""
+        INSERT INTO promotions (kind, version_id, previous_id, verdict_id, who, reason)
+        VALUES (:kind, :version, :previous, :verdict_id, :who, :reason)
+        """),
+        change.__dict__ | {"version": version_id, "previous": champion_id},
+    )
+
+
+def put_row(store: ObjectStore, name: str, data: bytes) -> StyleRow:
+    """Put the bytes of a row under their hash."""
+    digest = sha256(data).hexdigest()
+    key = f"styles/{digest}.safetensors"
+    store.put(key, data)
+    return StyleRow(name, digest, key)
+
+
+def _is_installed(connection: Connection, trunk: str, rows: Sequence[str]) -> bool:
+    """Whether a trunk and all these rows of it are known."""
+    found = connection.execute(
+        text("""
+        SELECT EXISTS (SELECT 1 FROM model_versions WHERE trunk_sha256 = :trunk)
+           AND NOT EXISTS (SELECT 1 FROM unnest(CAST(:rows AS text[])) AS wanted (sha256)
+                           WHERE wanted.sha256 NOT IN (SELECT sha256 FROM style_rows WHERE trunk_sha256 = :trunk))
+        """),
+        {"trunk": trunk, "rows": list(rows)},
+    )
+    return bool(found.scalar_one())
+
+
+def _add_version(connection: Connection, trunk: str, object_key: str, provenance: Mapping[str, object]) -> None:
+    """Record the built-in trunk; it succeeds an earlier built-in champion, or none."""
+    if find_version(connection, trunk) is not None:
+        return
+    version = add_candidate(connection, trunk, object_key, dict(provenance) | {"built_in": True})
+    stays = connection.execute(
+        text("""
+        SELECT EXISTS (SELECT FROM model_versions v WHERE v.state = 'champion'
+            AND (NOT coalesce((v.provenance ->> 'built_in')::boolean, false)
+                 OR EXISTS (SELECT FROM canaries WHERE state = 'running')
+                 OR EXISTS (SELECT FROM style_rows r JOIN styles s ON s.id = r.style_id
+                            WHERE r.trunk_sha256 = v.trunk_sha256 AND s.merchant_id IS NOT NULL)))
+        """)
+    ).scalar_one()
+    if not stays:
+        crown(connection, version, Change("promote", audit.operator(), "came with the release"))

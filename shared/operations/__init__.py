@@ -1,0 +1,1 @@
+"""Keeping it running: retention, repair, health, and what operators look at."""

@@ -1,0 +1,126 @@
+"""Dead letters: images that failed and that nobody tries any more, over all batches and merchants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, text
+
+from shared.database import transaction
+from shared.errors import NotFound
+from shared.merchants import audit
+from shared.queue import batches, chunks
+from shared.queue.batches import Batch
+
+MOST_HEAPS = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which are meant; what is empty or None means any.
+
+    ``before``: in batches accepted before that moment; ``below``: in older ones than that batch.
+    """
+
+    merchant: int | None = None
+    batch: UUID | None = None
+    codes: tuple[str, ...] = ()
+    before: datetime | None = None
+    below: UUID | None = None
+
+
+@dataclass(frozen=True)
+class Heap:
+    """Failed images of one batch with one code."""
+
+    merchant: str
+    merchant_id: int
+    batch: UUID
+    name: str
+    code: str
+    images: int
+    retryable: int
+
+
+def heaps(connection: Connection, wanted: Filter, least: int = MOST_HEAPS) -> list[Heap]:
+    """Count dead letters by batch and code, newest batch first. What is failed in a cancelled batch is none.
+
+    Ends with the batch that makes it ``least`` heaps, so that a page breaks between batches.
+    """
+    rows = connection.execute(
+        text("""
+        SELECT * FROM (SELECT m.name AS merchant, b.merchant_id, b.id AS batch, b.name, f.code, f.images, f.retryable
+        FROM batches b JOIN merchants m ON m.id = b.merchant_id CROSS JOIN LATERAL (
+            SELECT j.code, count(*) AS images, count(*) FILTER (WHERE j.retryable) AS retryable FROM jobs j
+            WHERE j.batch_id = b.id AND j.state = 'failed'
+              AND (cardinality(CAST(:codes AS text[])) = 0 OR j.code = ANY(:codes))
+            GROUP BY j.code
+        ) f
+        WHERE b.failed > 0 AND b.state <> 'cancelled'
+          AND (CAST(:merchant AS bigint) IS NULL OR b.merchant_id = :merchant)
+          AND (CAST(:batch AS uuid) IS NULL OR b.id = :batch)
+          AND (CAST(:before AS timestamptz) IS NULL OR b.created_at < :before)
+          AND (CAST(:below AS uuid) IS NULL OR b.id < :below)
+        ORDER BY b.id DESC FETCH FIRST :least ROWS WITH TIES) page
+        ORDER BY batch DESC, images DESC, code
+        """),
+        {
+            "merchant": wanted.merchant,
+            "batch": wanted.batch,
+            "codes": list(wanted.codes),
+            "before": wanted.before,
+            "below": wanted.below,
+            "least": least,
+        },
+    )
+    return [Heap(**row._asdict()) for row in rows]
+
+
+def letter(connection: Connection, batch_id: UUID, ordinal: int) -> dict[str, Any]:
+    """Return all that is known of a failed image. Raises NotFound."""
+    row = connection.execute(
+        text("""
+        SELECT batch_id, ordinal, line, sku, image, source, output, look, input, code, message, retryable, attempts,
+               deaths
+        FROM jobs WHERE batch_id = :batch AND ordinal = :ordinal AND state = 'failed'
+        """),
+        {"batch": batch_id, "ordinal": ordinal},
+    ).one_or_none()
+    if row is None:
+        raise NotFound(f"no failed image {ordinal} in batch {batch_id}: `atelier failures` lists them")
+    return row._asdict()
+
+
+Do = Callable[[Connection, Batch, Sequence[str]], int]
+
+
+def replay(engine: Engine, found: Sequence[Heap]) -> int:
+    """Queue these images again, batch by batch; return how many. A row that was bad itself stays failed."""
+    return _for_each_batch(engine, found, "dead letters: replay", chunks.retry_batch)
+
+
+def discard(engine: Engine, found: Sequence[Heap]) -> int:
+    """Give these images up, batch by batch: they count as cancelled; return how many."""
+    return _for_each_batch(engine, found, "dead letters: discard", chunks.discard_failures)
+
+
+def _for_each_batch(engine: Engine, found: Sequence[Heap], what: str, do: Do) -> int:
+    """Do something to the codes that were counted in each batch, each a transaction of its own."""
+    codes: dict[tuple[UUID, int], list[str]] = {}
+    for heap in found:
+        codes.setdefault((heap.batch, heap.merchant_id), []).append(heap.code)
+    done = 0
+    for (batch_id, merchant), names in codes.items():
+        with transaction(engine, merchant=merchant) as connection:
+            batch = batches.get_batch(connection, batch_id)
+            if batch.state == "cancelled":  # since it was counted
+                continue
+            images = do(connection, batch, names)
+            details = {"batch": batch_id, "codes": names, "images": images}
+            audit.record(connection, audit.operator(), what, merchant, details)
+        done += images
+    return done

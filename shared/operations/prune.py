@@ -1,0 +1,216 @@
+"""Retention: what is over for long is removed, a slice at a time, while everything else goes on.
+
+A slice is one short transaction over some chunks of a finished batch, in the order of locks that all
+obey: chunks → renditions → jobs → batch. Renditions go with the last job that shows them; their objects
+go after the rows are gone, so that no row ever names a missing object. What an interruption in between leaves,
+and what else no row names, is swept last (``orphans.py``). What the catalogue shows stays, however old.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, text
+
+from shared.database import transaction
+from shared.merchants import audit
+from shared.operations import orphans
+from shared.queue.renditions import KEY_COLUMNS
+from shared.store import ObjectStore
+
+SLICE_CHUNKS = 16
+SLICE_JOBS = 1000
+SLICE_PUBLICATIONS = 1000
+
+GRACE = timedelta(hours=1)
+"""An object put so short ago stays: a worker is about to record it."""
+
+# A batch that is retried meanwhile is over no longer. Retrying locks the batch's chunks first, as a slice does.
+OVER = "finished_at < clock_timestamp() - make_interval(days => :days)"
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """How much was removed: ``copies`` are what is known of URLs, ``orphans`` objects that nothing named.
+
+    ``publications`` are what the catalogue showed once.
+    """
+
+    batches: int = 0
+    jobs: int = 0
+    renditions: int = 0
+    objects: int = 0
+    copies: int = 0
+    orphans: int = 0
+    publications: int = 0
+
+    def __add__(self, other: Pruned) -> Pruned:
+        return Pruned(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+
+def due(connection: Connection, days: int) -> tuple[int, int]:
+    """Count the batches that are over for so many days, and the jobs they were accepted with."""
+    row = connection.execute(
+        text(f"SELECT count(*) AS batches, coalesce(sum(total), 0) AS jobs FROM batches WHERE {OVER}"), {"days": days}
+    ).one()
+    return int(row.batches), int(row.jobs)
+
+
+def prune(engine: Engine, store: ObjectStore, days: int, progress: Callable[[Pruned], None]) -> Pruned:
+    """Remove the batches that are over for so many days, oldest first, then what else is as old, then orphans.
+
+    ``progress`` is told after each slice. May be interrupted at any moment and called again, also while another
+    does the same.
+    """
+    with transaction(engine) as connection:
+        batches = connection.execute(
+            text(f"SELECT id, merchant_id FROM batches WHERE {OVER} ORDER BY finished_at"), {"days": days}
+        ).all()
+    done = Pruned()
+    for batch_id, merchant in batches:
+        while (removed := prune_slice(engine, store, batch_id, merchant, days)) != Pruned():
+            done += removed
+            progress(done)
+    while (removed := prune_publications(engine, store, days)) != Pruned():
+        done += removed
+        progress(done)
+    done += Pruned(copies=orphans.forget_copies(engine, days))
+    for keys in orphans.orphans(engine, store, orphans.GRACE):
+        done += Pruned(orphans=orphans.delete_old(store, keys, orphans.GRACE))
+        progress(done)
+    return done
+
+
+def prune_slice(engine: Engine, store: ObjectStore, batch_id: UUID, merchant: int, days: int) -> Pruned:
+    """Remove some chunks of a batch with all that hangs on them, at last the batch; nothing if it is not over."""
+    with transaction(engine) as connection:
+        removed, objects = remove_slice(connection, batch_id, OVER, {"days": days})
+        if removed.batches:
+            audit.record(connection, audit.operator(), "prune", merchant, {"batch": batch_id})
+    return replace(removed, objects=delete_objects(engine, store, objects)) if objects else removed
+
+
+def remove_slice(
+    connection: Connection, batch_id: UUID, condition: str, values: Mapping[str, object]
+) -> tuple[Pruned, list[str]]:
+    """Remove some chunks of a batch for which a condition holds; return also the keys of objects that nothing names."""
+    chunks = connection.execute(
+        text("""
+        SELECT id, last_ordinal FROM chunks WHERE batch_id = :batch ORDER BY first_ordinal LIMIT :most FOR UPDATE
+        """),
+        {"batch": batch_id, "most": SLICE_CHUNKS},
+    ).all()
+    found = connection.execute(
+        text(f"SELECT 1 FROM batches WHERE id = :batch AND {condition}"), {"batch": batch_id, **values}
+    )
+    if found.one_or_none() is None:
+        return Pruned(), []
+    if not chunks:
+        return remove_rest(connection, batch_id), []
+    last = chunks[-1].last_ordinal
+    objects = remove_renditions(connection, unlink(connection, batch_id, last))
+    jobs = connection.execute(
+        text("DELETE FROM jobs WHERE batch_id = :batch AND ordinal <= :last"), {"batch": batch_id, "last": last}
+    ).rowcount
+    connection.execute(text("DELETE FROM chunks WHERE id = ANY(:ids)"), {"ids": [chunk.id for chunk in chunks]})
+    return Pruned(jobs=jobs, renditions=len(objects)), objects
+
+
+def unlink(connection: Connection, batch_id: UUID, last: int) -> list[int]:
+    """Forget which renditions the jobs up to an ordinal have; return their ids."""
+    rows = connection.execute(
+        text("DELETE FROM job_renditions WHERE batch_id = :batch AND ordinal <= :last RETURNING rendition_id"),
+        {"batch": batch_id, "last": last},
+    )
+    return sorted(set(rows.scalars()))
+
+
+def remove_renditions(connection: Connection, ids: Collection[int]) -> list[str]:
+    """Remove those renditions that no job and no publication has any more; return the keys of their objects.
+
+    A publication names one rendition, and has those in other formats with it.
+
+    Locked first and looked at afterwards: a job that reuses one holds it, and has its link when it lets go.
+    """
+    connection.execute(
+        text(f"SELECT 1 FROM renditions WHERE id = ANY(:ids) ORDER BY {KEY_COLUMNS} FOR UPDATE"), {"ids": list(ids)}
+    )
+    rows = connection.execute(
+        text("""
+        DELETE FROM renditions r WHERE id = ANY(:ids)
+            AND id NOT IN (SELECT rendition_id FROM job_renditions WHERE rendition_id = ANY(:ids))
+            AND NOT EXISTS (
+                SELECT FROM renditions s JOIN publications p ON p.rendition_id = s.id
+                WHERE s.merchant_id = r.merchant_id AND s.source_sha256 = r.source_sha256
+                  AND s.look_sha256 = r.look_sha256 AND s.trunk_sha256 = r.trunk_sha256
+                  AND s.pipeline_version = r.pipeline_version)
+        RETURNING object_key
+        """),
+        {"ids": list(ids)},
+    )
+    return list(rows.scalars())
+
+
+def prune_publications(engine: Engine, store: ObjectStore, days: int) -> Pruned:
+    """Forget some of what the catalogue showed so many days ago, and images that were removed as long ago."""
+    old = "< clock_timestamp() - make_interval(days => :days)"
+    with transaction(engine) as connection:
+        forgotten = connection.execute(
+            text(f"""
+            DELETE FROM publications WHERE id IN (
+                SELECT p.id FROM publications p JOIN catalog_images i ON i.id = p.image_id
+                WHERE p.made_at {old} AND (p.id IS DISTINCT FROM i.publication_id OR i.removed_at {old})
+                ORDER BY p.made_at LIMIT :most)
+            RETURNING rendition_id
+            """),
+            {"days": days, "most": SLICE_PUBLICATIONS},
+        ).scalars()
+        ids = list(forgotten)
+        in_all_formats = connection.execute(
+            text("""
+            SELECT DISTINCT s.id FROM renditions r
+            JOIN renditions s USING (merchant_id, source_sha256, look_sha256, trunk_sha256, pipeline_version)
+            WHERE r.id = ANY(:ids)
+            """),
+            {"ids": ids},
+        ).scalars()
+        objects = remove_renditions(connection, list(in_all_formats))
+        connection.execute(
+            text(f"""
+            DELETE FROM catalog_images i
+            WHERE removed_at {old} AND NOT EXISTS (SELECT FROM publications p WHERE p.image_id = i.id)
+            """),
+            {"days": days},
+        )
+    deleted = delete_objects(engine, store, objects)
+    return Pruned(renditions=len(objects), objects=deleted, publications=len(ids))
+
+
+def remove_rest(connection: Connection, batch_id: UUID) -> Pruned:
+    """Remove jobs that never had a chunk, since their rows were bad; when none is left, the batch."""
+    jobs = connection.execute(
+        text("""
+        DELETE FROM jobs WHERE (batch_id, ordinal) IN (
+            SELECT batch_id, ordinal FROM jobs WHERE batch_id = :batch ORDER BY ordinal LIMIT :most)
+        """),
+        {"batch": batch_id, "most": SLICE_JOBS},
+    ).rowcount
+    if jobs:
+        return Pruned(jobs=jobs)
+    return Pruned(batches=connection.execute(text("DELETE FROM batches WHERE id = :id"), {"id": batch_id}).rowcount)
+
+
+def delete_objects(engine: Engine, store: ObjectStore, keys: Collection[str]) -> int:
+    """Delete objects that no rendition names, unless they were put just now; return how many.
+
+    Another look may have given the same bytes, and a worker may be making the same rendition anew.
+    """
+    with transaction(engine) as connection:
+        rows = connection.execute(
+            text("SELECT object_key FROM renditions WHERE object_key = ANY(:keys)"), {"keys": list(keys)}
+        )
+        named = set(rows.scalars())
+    return orphans.delete_old(store, set(keys) - named, GRACE)

@@ -1,0 +1,117 @@
+"""Reviews: renditions that a gate holds back until somebody has looked at them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from shared.errors import Conflict, NotFound
+from shared.quality.gate import Gate
+from shared.recordset import int_array
+
+
+@dataclass(frozen=True)
+class Review:
+    """An image that is, or was, held back. ``source`` is where its photo lies, ``object_key`` its rendition."""
+
+    batch_id: UUID
+    ordinal: int
+    sku: str
+    source: str
+    object_key: str | None
+    quality: dict[str, Any] | None
+    state: str
+    reason: str | None
+    who: str | None
+    made_at: datetime
+    judged_at: datetime | None
+
+
+def hold_back(connection: Connection, batch_id: UUID, merchant: int, gate: Gate, ordinals: Collection[int]) -> int:
+    """Hold back those of a batch's finished images whose renditions do not keep the limits; return how many.
+
+    Goes by what is stored, so that a rendition that was made before and is used again is held back as well.
+    """
+    done = connection.execute(
+        text("""
+        INSERT INTO reviews (batch_id, ordinal, merchant_id)
+        SELECT DISTINCT l.batch_id, l.ordinal, CAST(:merchant AS bigint)
+        FROM job_renditions l JOIN renditions r ON r.id = l.rendition_id
+        WHERE l.batch_id = :batch AND l.ordinal = ANY(CAST(:ordinals AS int[]))
+          AND ((r.quality ->> 'content_distance')::float > CAST(:content AS float)
+            OR (r.quality ->> 'product_delta_e')::float > CAST(:delta_e AS float)
+            OR (r.quality ->> 'white_kept')::float < CAST(:white AS float))
+        ON CONFLICT (batch_id, ordinal) DO NOTHING
+        """),
+        {
+            "batch": batch_id,
+            "merchant": merchant,
+            "ordinals": int_array(ordinals),
+            "content": gate.content,
+            "delta_e": gate.delta_e,
+            "white": gate.white,
+        },
+    )
+    return done.rowcount
+
+
+def judge(connection: Connection, batch_id: UUID, ordinal: int, state: str, who: str, reason: str) -> None:
+    """Approve or reject an image that waits. Raises NotFound, or Conflict if that was done already."""
+    done = connection.execute(
+        text("""
+        UPDATE reviews SET state = :state, who = :who, reason = :reason, judged_at = clock_timestamp()
+        WHERE batch_id = :batch AND ordinal = :ordinal AND state = 'waiting'
+        """),
+        {"batch": batch_id, "ordinal": ordinal, "state": state, "who": who, "reason": reason},
+    )
+    if done.rowcount:
+        return
+    found = connection.execute(
+        text("SELECT state FROM reviews WHERE batch_id = :batch AND ordinal = :ordinal"),
+        {"batch": batch_id, "ordinal": ordinal},
+    ).scalar_one_or_none()
+    if found is None:
+        raise NotFound(f"image {ordinal} of batch {batch_id} is not held back: `atelier reviews list` names those")
+    raise Conflict(f"image {ordinal} of batch {batch_id} is {found} already")
+
+
+def list_reviews(
+    connection: Connection,
+    merchant: int,
+    state: str,
+    *,
+    batch_id: UUID | None = None,
+    limit: int = 100,
+    after: tuple[UUID, int] | None = None,
+) -> list[Review]:
+    """Return a merchant's reviews in a state, oldest batch first, those ``after`` a batch and ordinal."""
+    after_batch, after_ordinal = after or (None, None)
+    rows = connection.execute(
+        text("""
+        SELECT v.batch_id, v.ordinal, j.sku, j.source, r.object_key, r.quality, v.state, v.reason, v.who, v.made_at,
+               v.judged_at
+        FROM reviews v JOIN jobs j ON j.batch_id = v.batch_id AND j.ordinal = v.ordinal
+        LEFT JOIN LATERAL (
+            SELECT r.object_key, r.quality FROM job_renditions l JOIN renditions r ON r.id = l.rendition_id
+            WHERE l.batch_id = v.batch_id AND l.ordinal = v.ordinal ORDER BY l.preset LIMIT 1
+        ) r ON true
+        WHERE v.merchant_id = :merchant AND v.state = :state AND (CAST(:batch AS uuid) IS NULL OR v.batch_id = :batch)
+          AND (CAST(:after_batch AS uuid) IS NULL
+               OR (v.batch_id, v.ordinal) > (CAST(:after_batch AS uuid), CAST(:after_ordinal AS integer)))
+        ORDER BY v.batch_id, v.ordinal LIMIT :limit
+        """),
+        {
+            "merchant": merchant,
+            "state": state,
+            "batch": batch_id,
+            "limit": limit,
+            "after_batch": after_batch,
+            "after_ordinal": after_ordinal,
+        },
+    )
+    return [Review(**row._asdict()) for row in rows]

@@ -1,0 +1,307 @@
+"""Batches: accepted submissions and their counters."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, text
+
+from shared.errors import Conflict, NotFound
+from shared.look import Look
+from shared.models.styles import StyleRow
+from shared.quality.gate import Gate
+
+
+@dataclass(frozen=True)
+class NewBatch:
+    """What a submission says about itself before its first row. ``id`` is given where the version depends on it."""
+
+    merchant_id: int
+    name: str
+    queue: str
+    look: Look
+    presets: tuple[str, ...]
+    model_version_id: int
+    style_rows: dict[str, StyleRow]
+    fingerprint: str
+    input_columns: tuple[str, ...]
+    id: UUID | None = None
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch as it stands; the counters are kept by whoever finishes jobs, never counted."""
+
+    id: UUID
+    merchant_id: int
+    name: str
+    queue: str
+    look: Look
+    presets: tuple[str, ...]
+    model_version_id: int
+    style_rows: dict[str, StyleRow]
+    intake: str
+    state: str
+    paused: bool
+    input_columns: tuple[str, ...]
+    gate: Gate | None
+    rows_read: int
+    total: int
+    succeeded: int
+    failed: int
+    cancelled: int
+    reused: int
+    created_at: datetime
+    finished_at: datetime | None
+
+    @property
+    def done(self) -> int:
+        """Jobs in a terminal state."""
+        return self.succeeded + self.failed + self.cancelled
+
+    @property
+    def seconds(self) -> float:
+        """Seconds from acceptance to the end, or to now while it runs."""
+        end = self.finished_at or datetime.now(self.created_at.tzinfo)
+        return (end - self.created_at).total_seconds()
+
+    @classmethod
+    def from_row(cls, row: Row[Any]) -> Batch:
+        """Build from a row of ``COLUMNS``, which may have others."""
+        values = {column.name: getattr(row, column.name) for column in fields(cls)}
+        values["look"] = Look.from_json(values["look"])
+        values["presets"] = tuple(values["presets"])
+        values["input_columns"] = tuple(values["input_columns"])
+        values["gate"] = None if values["gate"] is None else Gate.from_json(values["gate"])
+        values["style_rows"] = {name: StyleRow(**data) for name, data in values["style_rows"].items()}
+        return cls(**values)
+
+
+HEX = re.compile("[0-9a-fA-F]{1,32}")
+
+COLUMNS = """id, merchant_id, name, queue, look, presets, model_version_id, style_rows, intake, state, paused,
+    input_columns, gate, rows_read, total, succeeded, failed, cancelled, reused, created_at, finished_at"""
+
+# Whether a batch's last job becomes terminal with the counts that are just being added.
+COMPLETE = "intake = 'sealed' AND succeeded + failed + cancelled + :succeeded + :failed + :cancelled = total"
+
+
+def create_batch(connection: Connection, new: NewBatch) -> Batch:
+    """Insert a batch in state receiving. Raises Conflict if its idempotency key was taken just now."""
+    row = connection.execute(
+        text(f"""
+        INSERT INTO batches (id, merchant_id, name, queue, look, presets, model_version_id, style_rows, fingerprint,
+                             input_columns, idempotency_key, gate)
+        VALUES (coalesce(CAST(:id AS uuid), uuidv7()), :merchant_id, :name, :queue, :look, :presets,
+                :model_version_id, :style_rows, :fingerprint, :input_columns, :idempotency_key,
+                (SELECT gate FROM merchants WHERE id = :merchant_id))
+        ON CONFLICT ON CONSTRAINT uq_batches_idempotency_key DO NOTHING
+        RETURNING {COLUMNS}
+        """),
+        {
+            "id": new.id,
+            "merchant_id": new.merchant_id,
+            "name": new.name,
+            "queue": new.queue,
+            "look": json.dumps(new.look.to_json()),
+            "presets": list(new.presets),
+            "model_version_id": new.model_version_id,
+            "style_rows": json.dumps({name: asdict(row) for name, row in new.style_rows.items()}),
+            "fingerprint": new.fingerprint,
+            "input_columns": list(new.input_columns),
+            "idempotency_key": new.idempotency_key,
+        },
+    ).one_or_none()
+    if row is None:
+        raise Conflict("the same is just being submitted elsewhere: send it again", code="submission_under_way")
+    return Batch.from_row(row)
+
+
+def get_batch(connection: Connection, batch_id: UUID) -> Batch:
+    """Return a batch. Raises NotFound."""
+    row = connection.execute(text(f"SELECT {COLUMNS} FROM batches WHERE id = :id"), {"id": batch_id}).one_or_none()
+    if row is None:
+        raise NotFound(f"no batch {batch_id}: `atelier status` lists the batches")
+    return Batch.from_row(row)
+
+
+def is_cancelled(connection: Connection, batch_id: UUID) -> bool:
+    """Say whether a batch was cancelled."""
+    found = connection.execute(text("SELECT state = 'cancelled' FROM batches WHERE id = :id"), {"id": batch_id})
+    return bool(found.scalar_one())
+
+
+def find_batch(connection: Connection, merchant: int, wanted: str) -> Batch:
+    """Return a merchant's batch by its id or the beginning of it. Raises NotFound, also if several match.
+
+    Nothing at all begins no id: a script whose variable is empty must not cancel the only batch there is.
+    """
+    digits = wanted.strip().replace("-", "")
+    rows: Sequence[Row[Any]] = ()
+    if HEX.fullmatch(digits):
+        # Ids that begin alike lie side by side in the index, however many batches the merchant has.
+        rows = connection.execute(
+            text(f"""
+            SELECT {COLUMNS} FROM batches WHERE merchant_id = :merchant AND id BETWEEN :least AND :greatest
+            ORDER BY id DESC LIMIT 2
+            """),
+            {"merchant": merchant, "least": UUID(digits.ljust(32, "0")), "greatest": UUID(digits.ljust(32, "f"))},
+        ).all()
+    if len(rows) != 1:
+        found = "several batches begin with" if rows else "no batch"
+        raise NotFound(f"{found} {wanted!r}: `atelier status` lists the batches")
+    return Batch.from_row(rows[0])
+
+
+def list_batches(connection: Connection, merchant: int, limit: int, before: UUID | None = None) -> list[Batch]:
+    """Return a merchant's newest batches, or the newest of those ``before`` one: ids grow with time."""
+    rows = connection.execute(
+        text(f"""
+        SELECT {COLUMNS} FROM batches WHERE merchant_id = :merchant AND id < :before ORDER BY id DESC LIMIT :limit
+        """),
+        {"merchant": merchant, "limit": limit, "before": before or UUID(int=2**128 - 1)},
+    )
+    return [Batch.from_row(row) for row in rows]
+
+
+def find_unfinished(connection: Connection, merchant: int, fingerprint: str) -> Batch | None:
+    """Return the newest running batch of the same input and look, so that a submission can go on."""
+    row = connection.execute(
+        text(f"""
+        SELECT {COLUMNS} FROM batches
+        WHERE merchant_id = :merchant AND fingerprint = :fingerprint AND state = 'running'
+        ORDER BY id DESC LIMIT 1
+        """),
+        {"merchant": merchant, "fingerprint": fingerprint},
+    ).one_or_none()
+    return None if row is None else Batch.from_row(row)
+
+
+def find_submitted(connection: Connection, merchant: int, idempotency_key: str, fingerprint: str) -> Batch | None:
+    """Return the batch that was submitted under an idempotency key, whatever became of it.
+
+    Raises Conflict if that was other input, or another look.
+    """
+    row = connection.execute(
+        text(f"SELECT {COLUMNS}, fingerprint FROM batches WHERE merchant_id = :merchant AND idempotency_key = :key"),
+        {"merchant": merchant, "key": idempotency_key},
+    ).one_or_none()
+    if row is not None and row.fingerprint != fingerprint:
+        raise Conflict(
+            f"the idempotency key is that of batch {row.id}, of other images or another look: choose another",
+            code="idempotency_key_reused",
+        )
+    return None if row is None else Batch.from_row(row)
+
+
+def extend(connection: Connection, batch: Batch, *, rows: int, jobs: int, failed: int) -> Batch:
+    """Count an accepted page. ``batch`` is how the submission last saw it.
+
+    ``rows`` is the page's rows of the manifest; ``jobs`` all its jobs, of which ``failed`` have
+    failed already because their rows were bad. Raises Conflict if the batch was cancelled, or if
+    another submission of the same input has added rows meanwhile.
+    """
+    row = connection.execute(
+        text(f"""
+        UPDATE batches SET rows_read = rows_read + :rows, total = total + :jobs, failed = failed + :failed
+        WHERE id = :id AND state = 'running' AND intake = 'receiving' AND rows_read = :seen
+        RETURNING {COLUMNS}
+        """),
+        {"id": batch.id, "rows": rows, "jobs": jobs, "failed": failed, "seen": batch.rows_read},
+    ).one_or_none()
+    if row is None:
+        raise Conflict(
+            f"batch {batch.id} takes no more rows from here: it was cancelled, or the same input is being "
+            "submitted elsewhere"
+        )
+    return Batch.from_row(row)
+
+
+def seal(connection: Connection, batch_id: UUID) -> Batch:
+    """Say that no more rows come; a batch whose jobs are all done is finished by this."""
+    connection.execute(
+        text("UPDATE batches SET intake = 'sealed' WHERE id = :id AND intake = 'receiving'"), {"id": batch_id}
+    )
+    add_counts(connection, batch_id, Counts())
+    return get_batch(connection, batch_id)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many jobs became terminal, by state; ``reused`` ones are among the succeeded."""
+
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    reused: int = 0
+
+
+def add_counts(connection: Connection, batch_id: UUID, counts: Counts) -> None:
+    """Add to a batch's counters, and finish it when nothing is left. Locks the batch: do this last."""
+    connection.execute(
+        text(f"""
+        UPDATE batches SET succeeded = succeeded + :succeeded, failed = failed + :failed,
+            cancelled = cancelled + :cancelled, reused = reused + :reused,
+            state = CASE WHEN state = 'running' AND {COMPLETE} THEN 'finished' ELSE state END,
+            finished_at = CASE WHEN finished_at IS NULL AND {COMPLETE} THEN clock_timestamp() ELSE finished_at END
+        WHERE id = :id
+        """),
+        {"id": batch_id} | asdict(counts),
+    )
+
+
+def set_paused(connection: Connection, batch: Batch, *, paused: bool) -> Batch:
+    """Pause or resume a running batch; chunks already in hand are finished. Raises Conflict.
+
+    One that waits for a proof rests until that is judged.
+    """
+    proof = connection.execute(
+        text("SELECT id, state FROM proofs WHERE batch_id = :id AND state IN ('undecided', 'waiting')"),
+        {"id": batch.id},
+    ).one_or_none()
+    if proof is not None:
+        until = {
+            "waiting": f"its proof is judged: `atelier proofs show {proof.id}`",
+            "undecided": "its last image is in, since it may have to be proved: send it again, or cancel it",
+        }[proof.state]
+        raise Conflict(f"batch {batch.id} rests until {until}", code="awaits_proof")
+    row = connection.execute(
+        text("UPDATE batches SET paused = :paused WHERE id = :id AND state = 'running' RETURNING id"),
+        {"id": batch.id, "paused": paused},
+    ).one_or_none()
+    if row is None:
+        raise Conflict(f"batch {batch.id} is {batch.state}: only a running one can be paused or resumed")
+    return replace(batch, paused=paused)
+
+
+def mark_cancelled(connection: Connection, batch_id: UUID) -> None:
+    """Set the flag that dispatch, claim and finish obey; a finished batch stays finished."""
+    connection.execute(
+        text("UPDATE batches SET state = 'cancelled', intake = 'sealed' WHERE id = :id AND state = 'running'"),
+        {"id": batch_id},
+    )
+
+
+def reopen(connection: Connection, batch_id: UUID, requeued: int) -> None:
+    """Take back ``requeued`` failures and let the batch run again."""
+    connection.execute(
+        text("""
+        UPDATE batches SET failed = failed - :requeued, state = 'running', finished_at = NULL WHERE id = :id
+        """),
+        {"id": batch_id, "requeued": requeued},
+    )
+
+
+def forgive(connection: Connection, batch_id: UUID, discarded: int) -> None:
+    """Count ``discarded`` failures as cancelled."""
+    connection.execute(
+        text("UPDATE batches SET failed = failed - :discarded, cancelled = cancelled + :discarded WHERE id = :id"),
+        {"id": batch_id, "discarded": discarded},
+    )

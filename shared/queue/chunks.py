@@ -1,0 +1,330 @@
+"""Chunks: runs of consecutive ordinals of one batch, leased to a worker while it has them.
+
+A chunk is ``waiting → dispatched → done | cancelled``. The integer ``lease`` grows with every claim
+and every later write names it, so a worker whose lease was given away can change nothing. Time is
+the database's. Lock order everywhere: chunk → renditions → jobs → batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from shared.errors import Conflict, LeaseLost
+from shared.queue import batches, jobs
+from shared.queue.batches import Batch, Counts
+from shared.queue.jobs import Failed
+from shared.queue.outcomes import Outcome, record
+
+CHUNK_JOBS = 64
+"""Most jobs of a chunk, however small their images are."""
+
+DEATHS_TO_BLAME = 3
+"""A job that was alone in hand when this many workers died is failed as ``crashed_worker``."""
+
+
+@dataclass(frozen=True)
+class NewChunk:
+    """A run of ordinals and its work, in pixels at the generator's working size."""
+
+    first_ordinal: int
+    last_ordinal: int
+    pixels: int
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A chunk in hand. ``careful``: a worker died with it before, so it is redone one image at a time."""
+
+    chunk_id: int
+    lease: int
+    batch: Batch
+    first_ordinal: int
+    last_ordinal: int
+    careful: bool
+    trunk_sha256: str
+
+    @property
+    def hold(self) -> tuple[int, int]:
+        """Names this claim among all."""
+        return self.chunk_id, self.lease
+
+
+def cut_chunks(first: int, pixels: Iterable[int], megapixels: float, working_px: int) -> list[NewChunk]:
+    """Cut jobs with ordinals from ``first`` on into chunks of about ``megapixels`` at the generator's working size.
+
+    Jobs that have failed already have 0 pixels and cost nothing; a run of only those makes no chunk.
+    """
+    chunks: list[NewChunk] = []
+    enough, most = megapixels * 1e6, working_px * working_px
+    begin, work, ordinal = first, 0, first - 1
+    for ordinal, each in enumerate(pixels, first):
+        work += min(each, most)
+        if work >= enough or ordinal - begin + 1 >= CHUNK_JOBS:
+            if work:
+                chunks.append(NewChunk(begin, ordinal, work))
+            begin, work = ordinal + 1, 0
+    if work:
+        chunks.append(NewChunk(begin, ordinal, work))
+    return chunks
+
+
+def add_chunks(connection: Connection, batch: Batch, new: Sequence[NewChunk]) -> None:
+    """Insert the chunks of a page of jobs, waiting."""
+    if not new:
+        return
+    connection.execute(
+        text("""
+        INSERT INTO chunks (batch_id, merchant_id, queue, first_ordinal, last_ordinal, pixels)
+        SELECT :batch, :merchant, :queue, *
+        FROM unnest(CAST(:first_ordinals AS int[]), CAST(:last_ordinals AS int[]), CAST(:pixels AS bigint[]))
+        """),
+        {
+            "batch": batch.id,
+            "merchant": batch.merchant_id,
+            "queue": batch.queue,
+            "first_ordinals": [chunk.first_ordinal for chunk in new],
+            "last_ordinals": [chunk.last_ordinal for chunk in new],
+            "pixels": [chunk.pixels for chunk in new],
+        },
+    )
+
+
+def claim(connection: Connection, chunk_id: int, worker_id: UUID, lease_seconds: float) -> Claim | None:
+    """Take a chunk that nobody has; None if it is taken, over, paused, or not yet due."""
+    row = connection.execute(
+        text(f"""
+        WITH claimed AS (
+            UPDATE chunks c SET state = 'dispatched', lease = c.lease + 1, worker_id = :worker,
+                lease_expires_at = clock_timestamp() + make_interval(secs => :seconds)
+            FROM batches b
+            WHERE c.id = :id AND c.state IN ('waiting', 'dispatched') AND c.lease_expires_at IS NULL
+              AND c.next_attempt_at <= clock_timestamp()
+              AND b.id = c.batch_id AND b.state = 'running' AND NOT b.paused
+            RETURNING c.batch_id AS id, c.lease, c.first_ordinal, c.last_ordinal, c.deaths
+        )
+        SELECT lease, first_ordinal, last_ordinal, deaths, {batches.COLUMNS},
+               (SELECT trunk_sha256 FROM model_versions v WHERE v.id = model_version_id)
+        FROM claimed JOIN batches USING (id)
+        """),
+        {"id": chunk_id, "worker": worker_id, "seconds": lease_seconds},
+    ).one_or_none()
+    if row is None:
+        return None
+    batch = Batch.from_row(row)
+    return Claim(chunk_id, row.lease, batch, row.first_ordinal, row.last_ordinal, row.deaths > 0, row.trunk_sha256)
+
+
+def hold(connection: Connection, claim: Claim) -> None:
+    """Lock a claimed chunk. Raises LeaseLost if the lease was given away."""
+    row = connection.execute(
+        text("SELECT 1 FROM chunks WHERE id = :id AND lease = :lease AND lease_expires_at IS NOT NULL FOR UPDATE"),
+        {"id": claim.chunk_id, "lease": claim.lease},
+    ).one_or_none()
+    _require(row is not None, claim)
+
+
+def renew(connection: Connection, claim: Claim, lease_seconds: float) -> None:
+    """Lock a claimed chunk and prolong its lease, because there was progress. Raises LeaseLost."""
+    renewed = connection.execute(
+        text("""
+        UPDATE chunks SET lease_expires_at = clock_timestamp() + make_interval(secs => :seconds)
+        WHERE id = :id AND lease = :lease AND lease_expires_at IS NOT NULL
+        """),
+        {"id": claim.chunk_id, "lease": claim.lease, "seconds": lease_seconds},
+    )
+    _require(renewed.rowcount == 1, claim)
+
+
+def take_in_hand(connection: Connection, claim: Claim, ordinal: int | None, lease_seconds: float) -> None:
+    """Renew a lease and record the one job about to be touched in a careful redo; None: no more. Raises LeaseLost."""
+    renewed = connection.execute(
+        text("""
+        UPDATE chunks SET ordinal_in_hand = :ordinal,
+            lease_expires_at = clock_timestamp() + make_interval(secs => :seconds)
+        WHERE id = :id AND lease = :lease AND lease_expires_at IS NOT NULL
+        """),
+        {"id": claim.chunk_id, "lease": claim.lease, "seconds": lease_seconds, "ordinal": ordinal},
+    )
+    _require(renewed.rowcount == 1, claim)
+
+
+def _require(held: bool, claim: Claim) -> None:
+    if not held:
+        raise LeaseLost(f"chunk {claim.chunk_id} was given to another worker (lease {claim.lease} is over)")
+
+
+def finish(connection: Connection, claim: Claim, outcomes: Sequence[Outcome], lease_seconds: float) -> bool:
+    """Record what became of jobs: jobs, renditions and counters together. Call in one transaction.
+
+    Returns False where the batch was cancelled meanwhile: nothing is recorded then.
+    """
+    take_in_hand(connection, claim, None, lease_seconds)
+    if batches.is_cancelled(connection, claim.batch.id):
+        return False
+    batches.add_counts(connection, claim.batch.id, record(connection, claim.batch, outcomes))
+    return True
+
+
+def release(connection: Connection, claim: Claim, *, delay_seconds: float = 0.0) -> None:
+    """Give a chunk back: done if nothing is queued, cancelled with its batch, else waiting till due.
+
+    ``delay_seconds`` is how long it waits at least, where a service failed under it. Raises LeaseLost.
+    """
+    hold(connection, claim)
+    batch_id, first, last = claim.batch.id, claim.first_ordinal, claim.last_ordinal
+    if batches.is_cancelled(connection, batch_id):
+        cancelled = jobs.cancel_jobs(connection, batch_id, first, last)
+        _close(connection, claim.chunk_id, "cancelled")
+        batches.add_counts(connection, batch_id, Counts(cancelled=cancelled))
+        return
+    connection.execute(
+        text("""
+        UPDATE chunks SET lease_expires_at = NULL, worker_id = NULL, ordinal_in_hand = NULL,
+            state = CASE queued.jobs WHEN 0 THEN 'done' ELSE 'waiting' END,
+            next_attempt_at = greatest(queued.due, clock_timestamp() + make_interval(secs => :delay))
+        FROM (
+            SELECT count(*) AS jobs, min(coalesce(next_attempt_at, clock_timestamp())) AS due FROM jobs
+            WHERE batch_id = :batch AND ordinal BETWEEN :first AND :last AND state = 'queued'
+        ) queued
+        WHERE id = :id
+        """),
+        {"id": claim.chunk_id, "batch": batch_id, "first": first, "last": last, "delay": delay_seconds},
+    )
+
+
+def _close(connection: Connection, chunk_id: int, state: str) -> None:
+    connection.execute(
+        text("""
+        UPDATE chunks SET state = :state, lease_expires_at = NULL, worker_id = NULL, ordinal_in_hand = NULL
+        WHERE id = :id
+        """),
+        {"id": chunk_id, "state": state},
+    )
+
+
+def _lock_all(connection: Connection, batch_id: UUID) -> None:
+    """Lock the chunks of a batch before the batch, here as everywhere: nobody finishes a job meanwhile."""
+    connection.execute(
+        text("SELECT id FROM chunks WHERE batch_id = :batch ORDER BY id FOR UPDATE"), {"batch": batch_id}
+    )
+
+
+def cancel_unleased(connection: Connection, batch_id: UUID) -> int:
+    """Cancel the chunks of a batch that no worker has; return how many jobs that cancelled.
+
+    Of a batch that is not cancelled itself, the chunks in hand are finished, and it ends with them.
+    """
+    closed = connection.execute(
+        text("""
+        UPDATE chunks SET state = 'cancelled', worker_id = NULL, ordinal_in_hand = NULL WHERE id IN (
+            SELECT id FROM chunks
+            WHERE batch_id = :batch AND state IN ('waiting', 'dispatched') AND lease_expires_at IS NULL
+            ORDER BY id FOR UPDATE)
+        RETURNING first_ordinal, last_ordinal
+        """),
+        {"batch": batch_id},
+    ).all()
+    runs = _runs(sorted((row.first_ordinal, row.last_ordinal) for row in closed))
+    cancelled = sum(jobs.cancel_jobs(connection, batch_id, first, last) for first, last in runs)
+    batches.add_counts(connection, batch_id, Counts(cancelled=cancelled))
+    return cancelled
+
+
+def _runs(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Join ranges that follow each other: mostly all, whatever the number of chunks."""
+    runs: list[tuple[int, int]] = []
+    for first, last in ranges:
+        if runs and runs[-1][1] == first - 1:
+            runs[-1] = (runs[-1][0], last)
+        else:
+            runs.append((first, last))
+    return runs
+
+
+def cancel_batch(connection: Connection, batch_id: UUID) -> int:
+    """Cancel a batch: what no worker has at once, the rest as workers notice. Finished images stay."""
+    _lock_all(connection, batch_id)
+    batches.mark_cancelled(connection, batch_id)
+    return cancel_unleased(connection, batch_id)
+
+
+def withdraw_paused(connection: Connection) -> int:
+    """Take the chunks of paused batches out of the window, unless a worker has them; return how many."""
+    done = connection.execute(
+        text("""
+        UPDATE chunks SET state = 'waiting' WHERE id IN (
+            SELECT c.id FROM chunks c JOIN batches b ON b.id = c.batch_id
+            WHERE c.state = 'dispatched' AND c.lease_expires_at IS NULL AND b.paused
+            ORDER BY c.id FOR UPDATE OF c SKIP LOCKED)
+        """)
+    )
+    return done.rowcount
+
+
+def discard_failures(connection: Connection, batch: Batch, codes: Sequence[str] = ()) -> int:
+    """Give up the failed jobs of a batch, or those that failed by one of ``codes``: they count as cancelled."""
+    _lock_all(connection, batch.id)
+    discarded = jobs.discard_failed(connection, batch.id, codes)
+    batches.forgive(connection, batch.id, discarded)
+    return discarded
+
+
+def retry_batch(connection: Connection, batch: Batch, codes: Sequence[str] = ()) -> int:
+    """Queue the failed jobs of a batch again and let their chunks wait; return how many jobs.
+
+    With ``codes``, only those that failed by one of them. Raises Conflict if the batch was cancelled.
+    """
+    _lock_all(connection, batch.id)
+    if batches.get_batch(connection, batch.id).state == "cancelled":
+        raise Conflict(f"batch {batch.id} was cancelled: submit its images again")
+    requeued = jobs.requeue_failed(connection, batch.id, codes)
+    if not requeued:
+        return 0
+    connection.execute(
+        text("""
+        UPDATE chunks c SET state = 'waiting', next_attempt_at = clock_timestamp(), deaths = 0
+        WHERE c.batch_id = :batch AND c.state = 'done' AND EXISTS (
+            SELECT 1 FROM jobs j WHERE j.batch_id = c.batch_id AND j.state = 'queued'
+              AND j.ordinal BETWEEN c.first_ordinal AND c.last_ordinal)
+        """),
+        {"batch": batch.id},
+    )
+    batches.reopen(connection, batch.id, requeued)
+    return requeued
+
+
+def expire_leases(connection: Connection) -> int:
+    """Return chunks whose worker went silent to waiting; return how many. One that only lacked its release is done.
+
+    A first death blames nobody: the chunk is redone carefully. A death in a careful redo blames the
+    job that was in hand, and at ``DEATHS_TO_BLAME`` deaths of its own that job fails.
+    """
+    expired = connection.execute(
+        text("""
+        SELECT id, batch_id, ordinal_in_hand FROM chunks
+        WHERE lease_expires_at < clock_timestamp() ORDER BY id FOR UPDATE SKIP LOCKED
+        """)
+    ).all()
+    for chunk in expired:
+        if chunk.ordinal_in_hand is not None:
+            deaths = jobs.blame_job(connection, chunk.batch_id, chunk.ordinal_in_hand)
+            if deaths >= DEATHS_TO_BLAME:
+                message = f"{deaths} workers died while working on this image: send another file"
+                crashed = Failed(chunk.ordinal_in_hand, "crashed_worker", message, retryable=True)
+                failed = jobs.fail_jobs(connection, chunk.batch_id, [crashed])
+                batches.add_counts(connection, chunk.batch_id, Counts(failed=failed))
+        connection.execute(
+            text("""
+            UPDATE chunks SET lease_expires_at = NULL, worker_id = NULL, ordinal_in_hand = NULL, deaths = deaths + 1,
+                next_attempt_at = clock_timestamp(), state = CASE WHEN EXISTS (
+                    SELECT 1 FROM jobs j WHERE j.batch_id = chunks.batch_id AND j.state = 'queued'
+                      AND j.ordinal BETWEEN chunks.first_ordinal AND chunks.last_ordinal) THEN 'waiting' ELSE 'done' END
+            WHERE id = :id
+            """),
+            {"id": chunk.id},
+        )
+    return len(expired)

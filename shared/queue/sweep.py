@@ -1,0 +1,80 @@
+"""The sweep: finds what was lost and puts it back. Run by a timer in every worker, and by beat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, text
+
+from shared.broker import ROUTES, Broker
+from shared.database import Lock, transaction, try_lock
+from shared.models.promotion.watch import watch_canary
+from shared.models.training.tick import publish_due
+from shared.queue import chunks, fleet
+from shared.queue.dispatch import dispatch, under_way
+
+LOST_AFTER_SECONDS = 5
+"""A message not claimed for this long may be lost; publishing one that is not does no harm."""
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep found."""
+
+    expired: int = 0
+    republished: int = 0
+    dispatched: int = 0
+
+
+def sweep(engine: Engine, broker: Broker) -> Swept:
+    """Return expired leases to waiting, look after the canary, publish lost messages again, and dispatch.
+
+    Only one sweep runs at a time, under one advisory lock; another returns at once.
+    """
+    with transaction(engine) as connection:
+        if not try_lock(connection, Lock.SWEEP):
+            return Swept()
+        expired = chunks.expire_leases(connection)
+        cancel_stragglers(connection)
+        chunks.withdraw_paused(connection)
+        fleet.forget_dead(connection)
+    watch_canary(engine)
+    republished = republish_lost(engine, broker)
+    publish_due(engine, broker)
+    return Swept(expired, republished, dispatch(engine, broker))
+
+
+def cancel_stragglers(connection: Connection) -> None:
+    """Cancel chunks that came into a batch while it was being cancelled, or were given back later."""
+    rows = connection.execute(text("SELECT id FROM batches WHERE state = 'cancelled' AND finished_at IS NULL"))
+    for batch_id in rows.scalars().all():
+        chunks.cancel_unleased(connection, batch_id)
+
+
+def republish_lost(engine: Engine, broker: Broker) -> int:
+    """Publish unclaimed chunks again when Redis holds fewer messages than there should be.
+
+    Redis may lose everything at any moment, and kombu pops and records in two steps, so even a
+    healthy one can lose a message. A message that arrives twice finds its chunk claimed and is dropped.
+    """
+    held = broker.held()
+    with transaction(engine) as connection:
+        now = under_way(connection)
+        # Each by itself: messages too many in one must not hide those missing in the other.
+        expected = {ROUTES["preview"]: now.previews, ROUTES["bulk"]: now.unclaimed}
+        short = [name for name, route in ROUTES.items() if held[route] < expected[route]]
+        if not short:
+            return 0
+        rows = connection.execute(
+            text("""
+            UPDATE chunks SET dispatched_at = clock_timestamp() WHERE id IN (
+                SELECT id FROM chunks
+                WHERE state = 'dispatched' AND lease_expires_at IS NULL AND queue = ANY(:short)
+                  AND dispatched_at < clock_timestamp() - make_interval(secs => :age)
+                ORDER BY id FOR UPDATE SKIP LOCKED)
+            RETURNING id, queue
+            """),
+            {"age": LOST_AFTER_SECONDS, "short": short},
+        ).all()
+    broker.publish((row.id, row.queue) for row in rows)
+    return len(rows)

@@ -1,0 +1,49 @@
+"""What commands share: options, groups, and lines on standard output and standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+STYLES_HELP = "The styles that merchants may use, and new ones."
+"""Of the group ``styles``, whose commands come from two packages; so do those of ``models``."""
+
+MODELS_HELP = "Model versions: compare, promote, roll back."
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+
+
+def group(app: typer.Typer, name: str, about: str) -> typer.Typer:
+    """Return a group of commands, made at first sight: several packages may add to one."""
+    for known in app.registered_groups:
+        if known.name == name and known.typer_instance is not None:
+            return known.typer_instance
+    made = typer.Typer(help=about, no_args_is_help=True)
+    app.add_typer(made, name=name)
+    return made
+
+
+def print_json(document: object) -> None:
+    """Print a document on standard output, in ASCII: paths may hold what no encoding of a terminal has."""
+    sys.stdout.write(json.dumps(document, default=str) + "\n")
+
+
+def print_line(text: str) -> None:
+    """Print a line of data on standard output."""
+    sys.stdout.write(_plain(text) + "\n")
+
+
+def note(text: str) -> None:
+    """Print a line for people on standard error."""
+    sys.stderr.write(_plain(text) + "\n")
+
+
+def _plain(text: str) -> str:
+    """Names out of files may hold anything, also what a terminal obeys or an encoding lacks."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

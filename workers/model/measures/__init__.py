@@ -1,0 +1,1 @@
+"""Measures of photos and renditions, in plain PyTorch."""

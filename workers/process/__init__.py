@@ -1,0 +1,1 @@
+"""The processes: styling workers, trainers, beat."""

@@ -1,0 +1,58 @@
+"""Beat: sends the ticks of time to the workers. One is enough, two do no harm."""
+
+from __future__ import annotations
+
+from celery.signals import after_task_publish
+from prometheus_client import CollectorRegistry
+from prometheus_client.process_collector import ProcessCollector
+
+from shared.broker import CHECK_SOURCES, CONTROL_QUEUE, NIGHTLY, SWEEP
+from shared.catalog.tick import TICK_SECONDS
+from shared.context import Session
+from shared.database import transaction
+from shared.monitor import Monitor, monitored
+from shared.operations import health
+from shared.operations.backlog import Backlog
+
+
+def run_beat(session: Session) -> None:
+    """Tick until told to stop."""
+    settings, app = session.settings, session.broker.app
+    after_task_publish.connect(lambda **_: health.note_tick(settings.home), weak=False)
+    app.conf.beat_schedule = {
+        "sweep": {
+            "task": SWEEP,
+            "schedule": settings.sweep_seconds,
+            "options": {"queue": CONTROL_QUEUE, "expires": settings.sweep_seconds},
+        },
+        "nightly": {
+            "task": NIGHTLY,
+            "schedule": TICK_SECONDS,
+            "options": {"queue": CONTROL_QUEUE, "expires": TICK_SECONDS},
+        },
+        "checks": {
+            "task": CHECK_SOURCES,
+            "schedule": TICK_SECONDS,
+            "options": {"queue": CONTROL_QUEUE, "expires": TICK_SECONDS},
+        },
+    }
+    with monitored(settings.monitor_address, _monitor(session)):
+        # The scheduler that keeps its state in memory: the persistent one unpickles a file.
+        app.Beat(scheduler="celery.beat:Scheduler", loglevel=settings.log_level.upper(), quiet=True).run()
+
+
+def _monitor(session: Session) -> Monitor:
+    """What beat tells: of itself, and of the whole installation, since there is one of it."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    registry.register(Backlog(session.engine, session.broker))
+
+    def alive() -> None:
+        health.check_beat(session.settings.home, session.settings.sweep_seconds)
+
+    def ready() -> None:
+        session.broker.ping()
+        with transaction(session.engine):
+            pass
+
+    return Monitor(registry, alive, ready)

@@ -1,0 +1,133 @@
+"""A styling worker: one process per device, a few chunk slots in threads, one for previews, and a timer beside them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from celery.signals import worker_shutting_down
+from sqlalchemy import Engine
+
+from shared.broker import CONTROL_QUEUE, ROUTES, Broker
+from shared.database import end_idle_transactions, transaction
+from shared.errors import Unavailable
+from shared.monitor import Monitor, monitored
+from shared.queue import fleet
+from shared.queue.dispatch import dispatch
+from shared.queue.sweep import sweep
+from shared.settings import ALIVE_SECONDS, Settings
+from shared.store import ObjectStore
+from workers.process.consumer import Consumer
+from workers.styling.context import WorkerContext, open_worker_context
+from workers.styling.previews import PreviewSlot
+from workers.styling.tasks import register_tasks
+
+EXIT_DEVICE_LOST = 76
+"""The device failed under this process; a new one may find it well."""
+
+log = structlog.get_logger()
+
+
+def run_worker(
+    settings: Settings,
+    engine: Engine,
+    store: ObjectStore,
+    broker: Broker,
+    *,
+    until_stdin_closes: bool = False,
+) -> int:
+    """Work until told to stop (SIGTERM, or Ctrl-C); return the exit code of the process.
+
+    The chunks in hand give back what they have not begun. A worker whose device failed stops likewise, with
+    ``EXIT_DEVICE_LOST``, so that its supervisor starts another. With ``until_stdin_closes`` the worker
+    also stops when standard input ends, so that it never outlives the command that started it.
+    """
+    end_idle_transactions(engine, settings.lease_seconds)
+    with (
+        open_worker_context(settings, engine, store, broker) as context,
+        monitored(settings.monitor_address, _monitor(context)),
+    ):
+        register_tasks(broker.app, context)
+
+        def drain(**_: Any) -> None:
+            context.drain()
+
+        worker_shutting_down.connect(drain, weak=False)
+        if until_stdin_closes:
+            threading.Thread(target=_stop_when_stdin_closes, name="stdin", daemon=True).start()
+        timer = threading.Thread(target=_keep_time, args=(context,), name="timer", daemon=True)
+        timer.start()
+        previews = PreviewSlot(broker, context)
+        previews.start()
+        with suppress(Unavailable):
+            dispatch(engine, broker)
+        log.info("worker_started", device=str(context.painter.device), slots=settings.slots)
+        consumer = Consumer(f"atelier-{context.worker_id}", (CONTROL_QUEUE, ROUTES["bulk"]), settings.slots)
+        worker = consumer.celery_worker(broker, settings.log_level)
+        try:
+            worker.start()
+        finally:
+            told_to_stop = context.draining.is_set()
+            drain()
+            previews.join()
+            timer.join()
+    if context.device_lost.is_set():
+        return EXIT_DEVICE_LOST
+    # Celery calls Ctrl-C a failure; it is how a worker in a terminal is stopped.
+    return 0 if told_to_stop else int(worker.exitcode or 0)
+
+
+def _monitor(context: WorkerContext) -> Monitor:
+    """What a worker tells of itself.
+
+    It lives while its timer beats, also where Postgres is away, and no chunk hangs: a restart would mend neither
+    that nor a broken service, so those only make it not ready.
+    """
+    silence = ALIVE_SECONDS + 2 * context.settings.lease_seconds
+
+    def alive() -> None:
+        if context.pulse.silent_seconds > silence:
+            raise Unavailable(f"the worker's timer has not run for {context.pulse.silent_seconds:.0f} s")
+        if stalled := context.watchdog.stalled():
+            raise Unavailable(f"no progress on {len(stalled)} chunks")
+
+    def ready() -> None:
+        if context.device_lost.is_set():
+            raise Unavailable(f"{context.painter.device} failed")
+        if context.draining.is_set():
+            raise Unavailable("the worker is stopping")
+        if context.breaker.seconds:
+            raise Unavailable("a service fails: see the log")
+
+    return Monitor(context.metrics.registry, alive, ready)
+
+
+def _stop_when_stdin_closes() -> None:
+    with suppress(OSError):
+        while sys.stdin.buffer.read(1024):
+            pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _keep_time(context: WorkerContext) -> None:
+    """Beat and sweep until the worker drains; whatever fails now is tried again next time.
+
+    Even a bug: a worker without this thread looks dead to the others while it works.
+    """
+    while not context.draining.wait(context.settings.sweep_seconds):
+        context.pulse.beat()
+        try:
+            with transaction(context.engine) as connection:
+                fleet.register(connection, context.worker_id, str(context.painter.device), context.settings.slots)
+            context.metrics.swept(sweep(context.engine, context.broker))
+        except Unavailable as error:
+            log.warning("sweep_failed", error=str(error))
+        except Exception:  # a bug: see above, this thread must go on
+            log.exception("sweep_crashed")
+    if context.device_lost.is_set():
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,1 @@
+"""Styling: one chunk from claim to release."""

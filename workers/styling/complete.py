@@ -1,0 +1,53 @@
+"""Last stage: blend paint and photo, measure, encode for each preset, and put into the store."""
+
+from __future__ import annotations
+
+import hashlib
+
+from shared.quality.gate import Gate, Quality
+from shared.queue.outcomes import Succeeded
+from shared.queue.renditions import NewRendition, rendition_object_key
+from workers.images.compose import Pixels, compose
+from workers.images.encode import encode
+from workers.styling.context import WorkerContext
+from workers.styling.lease import Lease
+from workers.styling.measure import measure
+from workers.styling.paint import await_paint
+from workers.styling.prepare import Prepared
+
+BLENDS = (1.0, 0.75, 0.5, 0.25, 0.0)
+"""Shares of the look's strength that are tried in turn where a gate blends."""
+
+
+def complete(context: WorkerContext, lease: Lease, prepared: Prepared) -> Succeeded:
+    """Wait for the paint, compose, encode and put what is missing."""
+    photo, merchant = prepared.photo, lease.claim.batch.merchant_id
+    rgb, quality = photo.rgb, Quality(0.0, 0.0, 1.0, 0.0)
+    if prepared.painted is not None:
+        with context.metrics.stage("wait"):
+            painted = await_paint(lease, prepared.painted)
+        rgb, quality = _blend(context, lease.claim.batch.gate, prepared, painted)
+    new = []
+    for key in prepared.missing:
+        with context.metrics.stage("encode"):
+            encoded = encode(rgb, photo.alpha, key.preset, quality=context.settings.jpeg_quality)
+        sha256 = hashlib.sha256(encoded.data).hexdigest()
+        object_key = rendition_object_key(merchant, sha256, encoded.extension)
+        with context.metrics.stage("put"):
+            context.store.put(object_key, encoded.data, content_type=encoded.content_type)
+        new.append(NewRendition(key, object_key, sha256, len(encoded.data), encoded.width, encoded.height, quality))
+    return Succeeded(prepared.job.ordinal, prepared.keys, new)
+
+
+def _blend(context: WorkerContext, gate: Gate | None, prepared: Prepared, painted: Pixels) -> tuple[Pixels, Quality]:
+    """Blend paint and photo, and measure that; a gate that blends takes strength back until its limits are kept."""
+    photo, strength = prepared.photo.rgb, prepared.job.look.strength
+    shares = BLENDS if gate is not None and gate.rule == "blend" else BLENDS[:1]
+    for share in shares:
+        with context.metrics.stage("compose"):
+            rgb = compose(photo, prepared.small, painted, prepared.weight, strength=share * strength)
+        with context.metrics.stage("measure"):
+            quality = measure(photo, rgb, prepared.weight, share * strength)
+        if gate is None or gate.passes(quality):
+            break
+    return rgb, quality

@@ -1,0 +1,39 @@
+"""The Celery tasks: thin wrappers around plain functions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from celery import Celery
+
+from shared.broker import CHECK_SOURCES, NIGHTLY, STYLE_CHUNK, SWEEP
+from shared.catalog.tick import tick
+from shared.models.training.tick import publish_due
+from shared.models.training.tick import tick as tick_training
+from shared.queue.sweep import sweep
+from workers.fetch.source_checks import check_sources
+from workers.styling.context import WorkerContext
+from workers.styling.stylize import stylize_chunk
+
+
+def register_tasks(app: Celery, context: WorkerContext) -> None:
+    """Give the app the tasks a styling worker performs."""
+
+    @app.task(name=STYLE_CHUNK)  # type: ignore[untyped-decorator]
+    def style_chunk(chunk_id: int) -> None:
+        stylize_chunk(context, chunk_id)
+
+    @app.task(name=SWEEP)  # type: ignore[untyped-decorator]
+    def sweep_once() -> None:
+        sweep(context.engine, context.broker)
+
+    @app.task(name=NIGHTLY)  # type: ignore[untyped-decorator]
+    def nightly_tick() -> None:
+        now = datetime.now(UTC)
+        tick(context.engine, context.broker, context.settings, now)
+        if tick_training(context.engine, now):
+            publish_due(context.engine, context.broker)
+
+    @app.task(name=CHECK_SOURCES)  # type: ignore[untyped-decorator]
+    def check_web_sources() -> None:
+        check_sources(context.engine, context.sources, context.metrics, datetime.now(UTC))

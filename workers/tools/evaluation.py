@@ -1,0 +1,122 @@
+"""Measuring generators from files, as ``atelier evaluate`` does it: no service needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from shared.errors import UsageError
+from shared.settings import Settings
+from workers.drawing.contact_sheet import contact_sheet, side_by_side
+from workers.model.dataset import PhotoSet
+from workers.model.measures.evaluation import GOAL, STYLE_PX
+from workers.model.measures.panel import PANEL_PHOTOS, Panel, folder_of, split, stratified
+from workers.model.measures.recognition import Recogniser, label_of, labelled, pooled
+from workers.model.vgg import Vgg
+from workers.runtime.painter import choose_device
+from workers.training.candidate import Candidate, Seen
+from workers.training.evaluation_files import EvaluationFiles
+from workers.training.features import MOST_PHOTOS, load_vgg
+
+WITNESSES = 20
+WITNESS_PX = 192
+"""Long side at which labelled photos are styled to be recognised: what matters is whether it can be seen at all."""
+
+SHAKEN = 3
+SHAKEN_PX = 256
+"""Photos that are perturbed, and their long side at most: nine renditions of each in every style."""
+
+
+def evaluate_from_files(
+    files: EvaluationFiles, settings: Settings, px: int, tell: Callable[[str], None]
+) -> dict[str, Any]:
+    """Measure checkpoints on the frozen panel at ``px`` pixels on the long side.
+
+    Writes ``evaluation.json``, which is also returned, and a contact sheet per checkpoint to
+    ``files.out``, and one of the styles that several of them know. Raises UsageError for what is missing.
+    """
+    device = choose_device(settings.device)
+    few = partial(PhotoSet.load, files.photos, px, most=MOST_PHOTOS)
+    vgg = load_vgg(files.vgg, settings, few, tell).to(device)
+    vgg.to(memory_format=torch.channels_last)
+    candidates = [Candidate.load(folder, files, vgg, device) for folder in files.checkpoints]
+    tell("choosing the panel")
+    test, others = split(files.photos)
+    panel = Panel.of(stratified(test, PANEL_PHOTOS, folder_of), px)
+    shaken = Panel.of(panel.photos[:SHAKEN], min(px, SHAKEN_PX))
+    try:
+        files.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write to --out {files.out}: {error.strerror}") from error
+    for number, path in enumerate(panel.photos, 1):
+        tell(f"photo {number} of {len(panel.photos)}: {path.name}")
+        seen = Seen.of(path.stem, panel.load(path).to(device), vgg)
+        for candidate in candidates:
+            candidate.sit(seen, vgg)
+    for number, path in enumerate(shaken.photos, 1):
+        tell(f"shaking photo {number} of {len(shaken.photos)}: {path.name}")
+        photo = shaken.load(path).to(device)
+        for candidate in candidates:
+            candidate.shake(photo)
+    recognition = recognise(test, others, candidates, vgg, tell)
+    document = {
+        "panel": {
+            "data_sha256": panel.data_hash,
+            "px": px,
+            "photos": [f"{path.parent.name}/{path.name}" for path in panel.photos],
+        },
+        "shaken": {"data_sha256": shaken.data_hash, "px": shaken.px, "photos": [path.name for path in shaken.photos]},
+        "recognition": recognition,
+        "style_px": STYLE_PX,
+        "goal": GOAL,
+        "checkpoints": [candidate.findings() for candidate in candidates],
+    }
+    (files.out / "evaluation.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    for number, candidate in enumerate(candidates, 1):
+        name = "sheet.jpg" if number == 1 else f"sheet-{number}.jpg"
+        contact_sheet(candidate.sheet).save(files.out / name, quality=90)
+    if shared := side_by_side([candidate.sheet for candidate in candidates]):
+        contact_sheet(shared).save(files.out / "side-by-side.jpg", quality=90)
+    return document
+
+
+def recognise(
+    test: Sequence[Path],
+    others: Sequence[Path],
+    candidates: Sequence[Candidate],
+    vgg: Vgg,
+    tell: Callable[[str], None],
+) -> dict[str, Any] | None:
+    """Let a classifier say whether labelled test photos are still what they were; None where labels are missing.
+
+    Returns how often the classifier is right about the photos themselves, which bounds what agreement means.
+    """
+    classes = labelled(others)
+    witnesses = Panel.of(
+        stratified([photo for photo in test if label_of(photo) in classes], WITNESSES, label_of), WITNESS_PX
+    )
+    if not witnesses.photos:
+        return None
+    device = candidates[0].rows.device
+    tell(f"learning to tell {len(classes)} classes apart")
+    examples = [(i, photo) for i, photos in enumerate(classes.values()) for photo in photos]
+    found = torch.cat([pooled(witnesses.load(photo).to(device), vgg) for _, photo in examples])
+    recogniser = Recogniser(found, torch.tensor([i for i, _ in examples], device=device))
+    right = 0
+    for number, path in enumerate(witnesses.photos, 1):
+        tell(f"labelled photo {number} of {len(witnesses.photos)}: {path.name}")
+        photo = witnesses.load(path).to(device)
+        right += list(classes)[int(recogniser.classify(pooled(photo, vgg)))] == label_of(path)
+        for candidate in candidates:
+            candidate.witness(photo, recogniser, vgg)
+    return {
+        "classes": list(classes),
+        "photos": [path.name for path in witnesses.photos],
+        "data_sha256": witnesses.data_hash,
+        "accuracy": right / len(witnesses.photos),
+    }

@@ -1,0 +1,143 @@
+"""Explaining a rendition from files, as ``atelier explain`` does it: no service needed.
+
+What changed needs nothing but the two pictures; how far the content moved and how near the style came is
+what VGG-19 sees; and what the rendition resembles needs the style image, too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from shared.errors import ImageError, UsageError
+from workers.drawing.change_picture import change_picture
+from workers.drawing.resemblance_picture import resemblance_picture
+from workers.images.background import paint_weight
+from workers.images.compose import shrink, working_size
+from workers.images.decode import decode
+from workers.images.limits import Limits
+from workers.images.photo import Photo
+from workers.model.dataset import load_image
+from workers.model.losses import grams, style_errors
+from workers.model.measures.change import ColourChange
+from workers.model.measures.evaluation import STYLE_PX
+from workers.model.measures.metrics import content_distances
+from workers.model.measures.resemblance import find_resemblances
+from workers.model.vgg import Vgg, view_px
+
+Pixels = npt.NDArray[np.uint8]
+
+SMALLEST_PX = 32
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A photo and its rendition at the size at which the generator works.
+
+    ``photo`` and ``rendition`` are uint8 (H, W, 3), ``painted`` is bool (H, W), false on a white background.
+    """
+
+    photo: Pixels
+    rendition: Pixels
+    painted: Tensor
+
+    @classmethod
+    def of(cls, photo: Path, rendition: Path, limits: Limits, working_px: int) -> Sight:
+        """Read both files. Raises UsageError, or ImageError naming the file."""
+        source, made = _read(photo, limits), _read(rendition, limits)
+        # A size rounded to pixels is still the same shape.
+        skew = abs(source.width * made.height - made.width * source.height)
+        if skew > max(source.width + source.height, made.width + made.height):
+            raise UsageError(
+                f"{rendition} ({made.width}×{made.height}) has not the shape of {photo} "
+                f"({source.width}×{source.height}): only a rendition that shows the whole photo can be explained"
+            )
+        size = working_size(made.width, made.height, working_px=working_px, texture_scale=1)
+        if min(size) < SMALLEST_PX:
+            raise UsageError(f"{rendition} is too small to be explained: it needs {SMALLEST_PX} pixels on each side")
+        small = shrink(source.rgb, size)
+        return cls(small, shrink(made.rgb, size), torch.from_numpy(paint_weight(small)) > 127)
+
+
+def explain(sight: Sight, style_image: Path | None, vgg: Vgg | None, out: Path) -> dict[str, Any]:
+    """Explain a rendition; write ``changes.png``, ``resemblance.png`` and ``explanation.json`` to ``out``.
+
+    Without VGG-19 only what changed is told, without a style image nothing of the style. Returns what the
+    JSON file holds. Raises UsageError if ``out`` cannot be written to.
+    """
+    pictures: dict[str, Image.Image] = {}
+    change = ColourChange.between(_unit(sight.photo)[0], _unit(sight.rendition)[0])
+    parts = {"picture": torch.ones_like(sight.painted), "product": sight.painted, "background": ~sight.painted}
+    if sight.painted.all():
+        del parts["product"], parts["background"]
+    found: dict[str, Any] = {
+        "size_px": list(sight.rendition.shape[1::-1]),
+        "change": {name: asdict(part) for name, area in parts.items() if (part := change.within(area))},
+    }
+    pictures["changes.png"] = change_picture(sight.photo, sight.rendition, change.delta.numpy())
+    if vgg is not None:
+        before, after = (_look(vgg, _unit(pixels)) for pixels in (sight.photo, sight.rendition))
+        found["view_px"] = {layer: view_px(layer) for layer in after}
+        found["content"] = _numbers(content_distances(after, before))
+        if style_image is not None:
+            style = load_image(style_image, STYLE_PX)
+            seen = _look(vgg, style[None].float() / 255)
+            wanted = grams(seen)
+            found["style"] = {
+                name: _numbers(style_errors(grams(one), wanted))
+                for name, one in (("photo", before), ("rendition", after))
+            }
+            height, width = after["relu4_1"].shape[2:]
+            inside = F.adaptive_avg_pool2d(sight.painted[None].float(), (height, width))[0] > 0.5
+            resemblances = find_resemblances(after, seen, inside)
+            found["style_size_px"] = [style.shape[2], style.shape[1]]
+            found["resemblances"] = [asdict(place) for place in resemblances.places]
+            pictures["resemblance.png"] = resemblance_picture(
+                sight.rendition, style.permute(1, 2, 0).numpy(), resemblances
+            )
+    _write(out, found, pictures)
+    return found
+
+
+def _write(out: Path, found: Mapping[str, Any], pictures: Mapping[str, Image.Image]) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, picture in pictures.items():
+            picture.save(out / name)
+        (out / "explanation.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise UsageError(f"cannot write to --out {out}: {error.strerror}") from error
+
+
+def _read(path: Path, limits: Limits) -> Photo:
+    try:
+        return decode(path.read_bytes(), limits)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    except ImageError as error:
+        raise type(error)(f"{path}: {error}") from error
+
+
+@torch.inference_mode()
+def _look(vgg: Vgg, picture: Tensor) -> dict[str, Tensor]:
+    """What VGG-19 sees in a picture (1, 3, H, W) in [0, 1], back in ordinary memory."""
+    return {layer: features.cpu() for layer, features in vgg(picture.to(vgg.mean.device)).items()}
+
+
+def _unit(pixels: Pixels) -> Tensor:
+    """uint8 (H, W, 3) → (1, 3, H, W) in [0, 1]."""
+    return torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None].float() / 255
+
+
+def _numbers(by_layer: Mapping[str, Tensor]) -> dict[str, float]:
+    return {layer: float(value) for layer, value in by_layer.items()}

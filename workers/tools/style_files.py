@@ -1,0 +1,68 @@
+"""Style rows as files: out of the store, and into it after they were verified."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from shared.context import Session
+from shared.errors import UsageError
+from shared.merchants.scope import styles_scope
+from shared.models.styles import Style, check_style_name, list_styles, require_styles, style_rows
+from shared.models.versions import NewStyle, champion, find_version, install_style
+from workers.model.checkpoint import BadCheckpoint, row_from_bytes, row_to_bytes, trunk_from_bytes
+from workers.model.row_file import MAX_BYTES, RowLabel, read_row_file, row_file
+from workers.styling.context import verified_object
+
+
+def export_style(session: Session, name: str, merchant: str | None, out: Path) -> RowLabel:
+    """Write the current row of a style that a merchant may use to a file. Raises UnknownStyle, UsageError."""
+    with styles_scope(session.engine, merchant) as (connection, mine):
+        trunk = champion(connection).trunk_sha256
+        known = style_rows(connection, mine, trunk)
+        require_styles([name], known)
+        (style,) = (one for one in list_styles(connection, mine, trunk) if one.name == name)
+    row = row_from_bytes(verified_object(session.store, known[name].object_key, known[name].sha256))
+    label = RowLabel(**asdict(style), trunk_sha256=trunk)
+    try:
+        with out.open("xb") as file:
+            file.write(row_file(row, label))
+    except FileExistsError:
+        raise UsageError(f"--out {out} is there already: name another file") from None
+    except OSError as error:
+        raise UsageError(f"cannot write to --out {out}: {error.strerror}") from error
+    return label
+
+
+def import_style(session: Session, file: Path, merchant: str | None, name: str | None) -> tuple[RowLabel, bool]:
+    """Take in a row file, under another name if given; say whether the champion is its trunk.
+
+    Raises BadCheckpoint for a damaged or foreign file, Conflict if the name is taken; then nothing has changed.
+    """
+    row, label = read_row_file(_read(file))
+    style = Style(name or label.name, label.title, label.artist, label.year, label.licence)
+    check_style_name(style.name)
+    with styles_scope(session.engine, merchant) as (connection, mine):
+        version = find_version(connection, label.trunk_sha256)
+    if version is None:
+        raise BadCheckpoint(
+            f"{file} was learnt on another trunk ({label.trunk_sha256[:12]}…), which is not installed here: "
+            "learn the style anew with `atelier styles add`"
+        )
+    trunk = trunk_from_bytes(verified_object(session.store, version.object_key, version.trunk_sha256))
+    if len(row) != trunk.architecture.row_size:
+        raise BadCheckpoint(f"{file} holds {len(row)} numbers and its trunk needs {trunk.architecture.row_size}")
+    new = NewStyle(style, version.trunk_sha256, row_to_bytes(row), mine)
+    install_style(session.engine, session.store, new, what="styles import")
+    return RowLabel(**asdict(style), trunk_sha256=version.trunk_sha256), version.state == "champion"
+
+
+def _read(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
+    if len(data) > MAX_BYTES:
+        raise BadCheckpoint(f"{file} is far too large for a style row")
+    return data

@@ -1,0 +1,1 @@
+"""Retraining: the slices of a run, and the verdict at its end."""

@@ -1,0 +1,90 @@
+"""The saved states of a training run: safetensors in the object store, each known by its hash to the run's row."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import structlog
+
+from shared.database import transaction
+from shared.errors import InvalidInput, MissingObject, UsageError
+from shared.models.training import leases
+from shared.models.training.runs import Saved, TrainingRun
+from workers.model.learning.run import Run
+from workers.training.context import TrainerContext
+from workers.training.preparation import Prepared
+
+log = structlog.get_logger()
+
+
+class DamagedState(InvalidInput):
+    """None of a run's saved states is what was saved."""
+
+    code = "damaged_checkpoint"
+
+
+@contextmanager
+def resumed(context: TrainerContext, prepared: Prepared) -> Iterator[tuple[Run, Path]]:
+    """Yield a run in memory, as it was saved last, and the folder of its state and log.
+
+    What was logged after that state is forgotten, as its steps are taken again. A saved state that is gone or
+    damaged is passed over for the one before. Raises DamagedState where none is left, LeaseLost.
+    """
+    run = prepared.run
+    with TemporaryDirectory(prefix="atelier-") as name:
+        folder = Path(name)
+        learner = _restored(context, prepared, folder)
+        kept = [entry for entry in run.curve if entry["step"] <= learner.step]
+        (folder / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in kept))
+        with transaction(context.engine) as connection:
+            leases.go_back(connection, run, learner.step)
+        yield learner, folder
+
+
+def _restored(context: TrainerContext, prepared: Prepared, folder: Path) -> Run:
+    for saved in reversed(prepared.run.saved):
+        learner = Run(prepared.config, prepared.start, context.device)
+        try:
+            data = context.store.get(saved.key)
+            if hashlib.sha256(data).hexdigest() != saved.sha256:
+                raise UsageError(f"{saved.key} does not match its hash")
+            state = folder / "restored.safetensors"
+            state.write_bytes(data)
+            learner.restore(state)
+        except (MissingObject, UsageError) as error:
+            log.warning("training_state_damaged", run=str(prepared.run.id), step=saved.step, error=str(error))
+            continue
+        return learner
+    if prepared.run.saved:
+        raise DamagedState("the saved states of the run are gone or damaged: queue another run")
+    return Run(prepared.config, prepared.start, context.device)
+
+
+def save(context: TrainerContext, run: TrainingRun, learner: Run, folder: Path) -> None:
+    """Save a state, record it, and release the run for its next slice; older states go. Raises LeaseLost."""
+    path = folder / "saved.safetensors"
+    learner.save(path)
+    data = path.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    saved = Saved(f"{prefix(run)}{learner.step:08}-{digest[:16]}.safetensors", digest, learner.step)
+    context.store.put(saved.key, data)
+    with transaction(context.engine) as connection:
+        old = leases.keep_state(connection, run, saved)
+    for key in old:
+        context.store.delete(key)
+
+
+def remove_all(context: TrainerContext, run: TrainingRun) -> None:
+    """Delete the saved states of a run that is over."""
+    for info in list(context.store.list(prefix(run))):
+        context.store.delete(info.key)
+
+
+def prefix(run: TrainingRun) -> str:
+    """Where the objects of a run lie."""
+    return f"training/{run.id}/"
