@@ -231,7 +231,7 @@ def test_host_that_refuses_the_connection_may_be_back_later() -> None:
     fetching = web()
     with pytest.raises(SourceUnavailable, match="cannot be fetched at present"):
         fetching.get("http://images.example:1/a")
-    with pytest.raises(SourceUnavailable, match="could not be reached a moment ago") as again:
+    with pytest.raises(SourceUnavailable, match="did not answer a moment ago") as again:
         fetching.get("http://images.example:1/b")
     assert again.value.counts
 

@@ -152,8 +152,10 @@ class Web:
         except (OSError, http.client.HTTPException) as error:
             if isinstance(error, Unreachable):
                 self._manners.let_rest(url.host, UNREACHABLE_SECONDS, told=False)
-            elif deadline.left == 0:
-                raise _too_slow(url, deadline.seconds) from error
+            elif isinstance(error, TimeoutError) or deadline.left == 0:
+                self._manners.note_silence(url.host)
+                if deadline.left == 0:
+                    raise _too_slow(url, deadline.seconds) from error
             what = str(error) or type(error).__name__
             raise SourceUnavailable(f"{url.shown} cannot be fetched at present: {what[:200]}") from error
 
