@@ -92,6 +92,12 @@ class Settings(BaseSettings):
     max_upload_mib: int = Field(
         1024, ge=1, le=65_536, description="Largest manifest or archive that the API accepts, in MiB."
     )
+    api_requests_per_second: float = Field(
+        100.0, gt=0, le=1e6, description="Requests a second that one key may send to an API process."
+    )
+    api_requests_at_once: int = Field(
+        8, ge=1, le=10_000, description="Requests that one key may have open at an API process at once."
+    )
     monitor_address: str | None = Field(
         None,
         description="Where worker, beat or API serve /metrics, /livez, /readyz, as 127.0.0.1:9464.",

@@ -70,6 +70,8 @@ class Keyed(APIRoute):
             key = await run_in_threadpool(self.authenticate, session_of(request), request)
             # Here, since what a thread binds ends with it.
             structlog.contextvars.bind_contextvars(merchant=key.merchant_id, key=key.prefix)
+            # Ended by the middleware once the answer is sent, which may be long after this function.
+            request.scope["leave"] = request.app.state.limits.enter(key.prefix)
             request.state.asking = self.admit(session_of(request), key)
             return await handle(request)
 

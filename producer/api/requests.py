@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from producer.api.problems import TooLarge, bug, problem
 
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 BODY_LIMIT = 4 * 2**20
 """Bytes of a body that is held in memory; files are spooled to a disk and have a limit of their own."""
@@ -61,12 +62,12 @@ class Requests:
                     raise
                 await bug()(scope, receive, exchange.answer)
             finally:
+                scope.get("leave", lambda: None)()
                 seconds = time.perf_counter() - began
+                method = scope["method"] if scope["method"] in METHODS else "other"  # callers may invent any number
                 route = getattr(scope.get("route"), "path", "none")  # never the path itself: anybody may write those
-                self._seconds.labels(scope["method"], route, str(exchange.status)).observe(seconds)
-                log.info(
-                    "request", method=scope["method"], route=route, status=exchange.status, seconds=round(seconds, 4)
-                )
+                self._seconds.labels(method, route, str(exchange.status)).observe(seconds)
+                log.info("request", method=method, route=route, status=exchange.status, seconds=round(seconds, 4))
 
 
 class _Exchange:

@@ -16,7 +16,7 @@ from shared.context import Session
 from shared.database import transaction
 from shared.errors import MissingObject, Unavailable, UsageError
 from shared.queue.batches import Batch
-from shared.queue.jobs import JobResult, results
+from shared.queue.jobs import RESULTS_PAGE, JobResult, results_between
 from shared.store import ObjectStore
 
 
@@ -80,9 +80,12 @@ def batch_results(session: Session, batch: Batch) -> Iterator[Result]:
 
 
 def _pairs(session: Session, batch: Batch) -> Iterator[tuple[Result, JobResult]]:
-    with transaction(session.engine, merchant=batch.merchant_id) as connection:
-        for found in results(connection, batch.id, batch.total):
-            yield _result(found), found
+    """Yield results beside the rows they come from. Each page is a transaction: whoever reads slowly holds none."""
+    for first in range(0, batch.total, RESULTS_PAGE):
+        with transaction(session.engine, merchant=batch.merchant_id) as connection:
+            page = results_between(connection, batch.id, first, first + RESULTS_PAGE - 1)
+        for job in page:
+            yield _result(job), job
 
 
 def _result(found: JobResult) -> Result:
