@@ -10,6 +10,7 @@ from filled import LOOK, add_waiting
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 from versions import add_version, champion_id
+from waiting import LIMIT_SECONDS
 
 from producer.manifest import open_manifest
 from producer.submit import Order, open_batch
@@ -68,7 +69,7 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(session: Sessi
     class Met(FileStore):
         def get(self, key: str, *, max_bytes: int | None = None) -> bytes:
             if key.startswith("models/"):
-                both.wait(10)
+                both.wait(LIMIT_SECONDS)
             return super().get(key, max_bytes=max_bytes)
 
     store = Met(session.settings.home / "objects")

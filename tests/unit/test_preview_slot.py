@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from waiting import LIMIT_SECONDS
 
 from shared.broker import Broker, make_celery
 from workers.styling.pages import pages
@@ -16,7 +17,7 @@ def test_a_worker_that_drains_does_not_wait_for_a_broker_that_is_away(tmp_path: 
     slot = PreviewSlot(Broker(app), cast(Any, SimpleNamespace(draining=draining)))
     slot.on_connection_error = lambda *_: failed.set()
     slot.start()
-    assert failed.wait(60)
+    assert failed.wait(LIMIT_SECONDS)
     draining.set()
     slot.join()
     app.close()
@@ -27,7 +28,7 @@ def test_what_was_gathered_before_an_error_is_not_lost() -> None:
         yield from "ab"
         raise ConnectionError
 
-    gathered = pages(items(), seconds=60)
+    gathered = pages(items(), seconds=LIMIT_SECONDS)
     assert next(gathered) == ["a", "b"]
     with pytest.raises(ConnectionError):
         next(gathered)
