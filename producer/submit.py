@@ -31,6 +31,7 @@ from shared.merchants.merchants import allowed_sources, require_kept
 from shared.merchants.scope import scope
 from shared.models.promotion.canaries import choose_pin, usual_pin
 from shared.models.styles import require_styles
+from shared.presets import DEFAULT_PRESETS, require_presets
 from shared.proofs.proofs import Circumstances, Proof, decide, proof_of, remember_looks, wait_for_input
 from shared.proofs.rules import find_rules
 from shared.proofs.sample import PROOF_IMAGES
@@ -59,12 +60,15 @@ class Order:
     merchant: str
     manifest: Manifest
     looks: tuple[Look, ...]
-    presets: tuple[str, ...] = ("jpeg",)
+    presets: tuple[str, ...] = DEFAULT_PRESETS
     queue: str = "bulk"
     who: str = field(default_factory=audit.operator)
     identity: str | None = None
     idempotency_key: str | None = None
     proof: bool = False
+
+    def __post_init__(self) -> None:
+        require_presets(self.presets)
 
     @property
     def fingerprint(self) -> str:

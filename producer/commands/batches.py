@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection
 
-from producer.output.export import export_batch, prepare_folder
+from producer.output.export import export_batch
+from producer.output.out_folder import out_path, prepare_folder
 from producer.output.summary import as_json as batch_json
 from producer.output.summary import as_line, exit_status
 from producer.submit import nudge
@@ -28,6 +29,7 @@ from shared.terminal import JsonOption, note, print_json, print_line
 BATCHES_LISTED = 20
 
 Merchant = Annotated[str, typer.Option("--merchant", "-m", help="Whose it is.")]
+Out = Annotated[Path, typer.Option("--out", "-o", parser=out_path, metavar="FOLDER", help="Folder of the renditions.")]
 BatchId = Annotated[str, typer.Argument(help="A batch's id, or the beginning of it.")]
 
 
@@ -137,7 +139,7 @@ def failures(
 
 def download(
     batch: BatchId,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the renditions.")],
+    out: Out,
     merchant: Merchant = LOCAL_MERCHANT,
     as_json: JsonOption = False,
 ) -> None:

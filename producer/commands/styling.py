@@ -18,29 +18,27 @@ from producer.commands import dead_letters as dead_letter_commands
 from producer.commands import nights as nightly_commands
 from producer.commands import proofs as proof_commands
 from producer.commands import reviews as review_commands
-from producer.commands.batches import Merchant, configured, warn
+from producer.commands.batches import Merchant, Out, configured, warn
 from producer.commands.proofs import tell_of_proof
 from producer.dry_run import rehearse
 from producer.listing import list_s3
 from producer.manifest import open_manifest
-from producer.output.export import prepare_folder
+from producer.output.out_folder import prepare_folder
 from producer.output.progress import show_progress
 from producer.output.summary import as_json as batch_json
 from producer.output.summary import as_line, exit_status
 from producer.run import run_batch, wait_for_batch
 from producer.submit import Order, Submission, submit_batch
 from shared.context import open_session
-from shared.errors import UsageError
 from shared.look import Look, parse_mix
 from shared.merchants.merchants import LOCAL_MERCHANT
 from shared.merchants.scope import scope
 from shared.models.styles import list_styles
 from shared.models.versions import champion
+from shared.presets import require_presets
 from shared.proofs.sample import PROOF_IMAGES
 from shared.settings import Settings
 from shared.terminal import EXIT_INTERRUPTED, STYLES_HELP, JsonOption, group, note, print_json, print_line
-
-FORMATS = ("jpeg", "png", "webp")
 
 Styles = Annotated[
     list[str],
@@ -73,7 +71,7 @@ def register(app: typer.Typer) -> None:
 def run(
     inputs: Inputs,
     style: Styles,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the renditions.")] = Path("atelier-out"),
+    out: Out = Path("atelier-out"),
     merchant: Merchant = LOCAL_MERCHANT,
     strength: Strength = 1.0,
     texture_scale: TextureScale = 1.0,
@@ -84,8 +82,8 @@ def run(
     """Style images on this machine, from start to end, into a folder with a gallery."""
     settings = configured()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    prepare_folder(out, tuple(inputs))
     order = _order(settings, inputs, merchant, _looks(style, strength, texture_scale, white), format)
+    prepare_folder(out, inputs)
     with open_session(settings, lasting=False) as session:
         try:
             with show_progress(quiet=as_json) as show:
@@ -162,8 +160,7 @@ def _looks(styles: list[str], strength: float, texture_scale: float, white: str)
 
 
 def _order(settings: Settings, inputs: list[str], merchant: str, looks: tuple[Look, ...], format: str) -> Order:
-    if format not in FORMATS:
-        raise UsageError(f"format {format!r} is unknown: choose {', '.join(FORMATS)}")
+    require_presets((format,))
     manifest = open_manifest(inputs, list_prefix=list_s3(settings))
     for sentence in manifest.notes:
         note(sentence)

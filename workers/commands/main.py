@@ -149,12 +149,17 @@ def explain_command(
     """Show what a rendition changed on the photo, and which parts of the style image it resembles."""
     from workers.images.limits import Limits
     from workers.runtime.painter import choose_device
-    from workers.tools.explanation import Sight, explain  # here, so that other commands do not load torch
+    from workers.tools.explanation import (
+        Sight,
+        explain,
+        require_other_files,
+    )  # here, so that other commands do not load torch
     from workers.training.features import vgg_at_hand
 
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     limits = Limits(settings.max_image_mib * 2**20, round(settings.max_megapixels * 1e6))
+    require_other_files(out, photo, rendition, *([style_image] if style_image else []))
     sight = Sight.of(photo, rendition, limits, settings.working_px)
     eyes = vgg_at_hand(vgg, settings)
     if eyes is not None:
