@@ -17,6 +17,11 @@ from shared.settings import load_settings
 from shared.terminal import JsonOption, note, print_json, print_line
 
 
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("audit")(audit_command)
+
+
 def audit_command(
     merchant: Annotated[str | None, typer.Option("--merchant", "-m", help="Only what concerns this merchant.")] = None,
     since: Annotated[datetime | None, typer.Option(help="Only from this moment on, in UTC.")] = None,

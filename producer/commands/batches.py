@@ -10,11 +10,9 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection
 
-from producer.output.export import export_batch
 from producer.output.out_folder import out_path, prepare_folder
 from producer.output.summary import as_json as batch_json
 from producer.output.summary import as_line, exit_status
-from producer.submit import nudge
 from shared.context import open_session
 from shared.logs import configure_logs
 from shared.merchants import audit
@@ -92,6 +90,8 @@ def pause(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOpti
 
 def resume(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Let a paused batch go on."""
+    from producer.submit import nudge
+
     with open_session(configured(), lasting=False) as session:
         with scope(session.engine, merchant) as (connection, mine):
             found = batches.find_batch(connection, mine, batch)
@@ -103,6 +103,8 @@ def resume(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOpt
 
 def retry(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Try the failed images of a batch again."""
+    from producer.submit import nudge
+
     with open_session(configured()) as session:
         with scope(session.engine, merchant) as (connection, mine):
             found = batches.find_batch(connection, mine, batch)
@@ -144,6 +146,8 @@ def download(
     as_json: JsonOption = False,
 ) -> None:
     """Write what is done of a batch to a folder, with results, errors and gallery."""
+    from producer.output.export import export_batch  # here, so that `status` does not load it
+
     prepare_folder(out)
     with open_session(configured(), lasting=False) as session:
         with scope(session.engine, merchant) as (connection, mine):

@@ -1,4 +1,4 @@
-"""Commands of the producer: thin, over the plain functions of this package."""
+"""The commands ``run`` and ``submit``: thin, over the plain functions of this package."""
 
 from __future__ import annotations
 
@@ -11,13 +11,6 @@ from typing import Annotated
 
 import typer
 
-from producer.commands import api as api_commands
-from producer.commands import batches as batch_commands
-from producer.commands import catalog as catalog_commands
-from producer.commands import dead_letters as dead_letter_commands
-from producer.commands import nights as nightly_commands
-from producer.commands import proofs as proof_commands
-from producer.commands import reviews as review_commands
 from producer.commands.batches import Merchant, Out, configured, warn
 from producer.commands.proofs import tell_of_proof
 from producer.dry_run import rehearse
@@ -32,13 +25,10 @@ from producer.submit import Order, Submission, submit_batch
 from shared.context import open_session
 from shared.look import Look, parse_mix
 from shared.merchants.merchants import LOCAL_MERCHANT
-from shared.merchants.scope import scope
-from shared.models.styles import list_styles
-from shared.models.versions import champion
 from shared.presets import require_presets
 from shared.proofs.sample import PROOF_IMAGES
 from shared.settings import Settings
-from shared.terminal import EXIT_INTERRUPTED, STYLES_HELP, JsonOption, group, note, print_json, print_line
+from shared.terminal import EXIT_INTERRUPTED, JsonOption, note, print_json, print_line
 
 Styles = Annotated[
     list[str],
@@ -55,17 +45,9 @@ Inputs = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands of this package."""
+    """Add the commands."""
     for command in (run, submit):
         app.command()(command)
-    batch_commands.register(app)
-    dead_letter_commands.register(app)
-    api_commands.register(app)
-    review_commands.register(app)
-    catalog_commands.register(app)
-    nightly_commands.register(app)
-    proof_commands.register(app)
-    group(app, "styles", STYLES_HELP).command("list")(styles_list)
 
 
 def run(
@@ -140,18 +122,6 @@ def submit(
     elif wait:
         note(as_line(batch))
     raise typer.Exit(exit_status(batch) if wait else 0)
-
-
-def styles_list(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
-    """List the styles a merchant may use."""
-    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        found = list_styles(connection, mine, champion(connection).trunk_sha256)
-    if as_json:
-        print_json([style.__dict__ for style in found])
-    else:
-        width = max((len(style.name) for style in found), default=0)
-        for style in found:
-            print_line(f"{style.name:<{width}}  {style.title}, {style.artist}, {style.year}")
 
 
 def _looks(styles: list[str], strength: float, texture_scale: float, white: str) -> tuple[Look, ...]:

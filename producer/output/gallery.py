@@ -16,7 +16,8 @@ from pathlib import Path
 from string import Template
 
 from producer.output.gallery_html import Product, failure_section, filters, number, product_card, statistics
-from producer.output.results import RESULTS_CSV, Result, Summary
+from producer.output.results import RESULTS_CSV, Result
+from producer.output.summary import Summary
 from shared.errors import UsageError
 
 GALLERY_HTML = "gallery.html"

@@ -10,7 +10,8 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from producer.output.results import ERRORS_CSV, RESULTS_CSV, Result, Summary
+from producer.output.results import ERRORS_CSV, RESULTS_CSV, Result
+from producer.output.summary import Summary
 from producer.thumbnail import Thumbnail, make_thumbnail
 
 _NO_PREVIEW = '<span class="blank">No preview</span>'

@@ -61,21 +61,6 @@ class Result:
     source_path: Path | None
 
 
-@dataclass(frozen=True)
-class Summary:
-    """A batch in numbers. ``reused`` is counted inside ``succeeded``."""
-
-    batch: str
-    state: str
-    total: int
-    succeeded: int
-    failed: int
-    reused: int
-    cancelled: int
-    seconds: float
-    images_per_second: float
-
-
 def write_results(out: Path, results: Iterable[Result], columns: Sequence[str]) -> None:
     """Write results.csv with a row per job, and errors.csv with the failed ones.
 

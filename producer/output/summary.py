@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
-from producer.output.results import Summary
 from shared.queue.batches import Batch
 
 EXIT_FAILED_IMAGES = 4
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A batch in numbers. ``reused`` is counted inside ``succeeded``."""
+
+    batch: str
+    state: str
+    total: int
+    succeeded: int
+    failed: int
+    reused: int
+    cancelled: int
+    seconds: float
+    images_per_second: float
 
 
 def summarise(batch: Batch) -> Summary:

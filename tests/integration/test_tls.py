@@ -19,7 +19,7 @@ from ports import free_port
 from sqlalchemy import text
 from waiting import wait_until
 
-from shared.broker import Broker, make_celery
+from shared.broker import Broker
 from shared.database import make_engine, transaction
 from shared.errors import BrokerUnavailable, DatabaseUnavailable
 
@@ -73,8 +73,9 @@ def test_redis_is_reached_over_tls_and_only_if_its_certificate_is_its_own(folder
 
     @contextmanager
     def broker(host: str, query: str) -> Iterator[Broker]:
-        with make_celery(f"rediss://:pass@{host}:{port}/0{query}") as app:
-            yield Broker(app)
+        broker = Broker(f"rediss://:pass@{host}:{port}/0{query}")
+        with broker.app:
+            yield broker
 
     with running(command, folder / "log", "Ready to accept connections"):
         with broker("localhost", f"?ssl_ca_certs={pem}") as found:
