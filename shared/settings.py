@@ -22,7 +22,7 @@ def _listed(value: object) -> object:
 
 
 class Settings(BaseSettings):
-    """Environment variables with the prefix ``ATELIER_``; see the table in the README."""
+    """Environment variables with the prefix ``ATELIER_``; see docs/settings.md."""
 
     model_config = SettingsConfigDict(env_prefix="ATELIER_", frozen=True, extra="ignore")
 
