@@ -71,7 +71,7 @@ def feed_rows(manifest: Manifest, intake: Intake, bad: BadRow) -> Iterator[FeedR
         yield FeedRow(
             number, row.sku, position, row.image, source, row.output, category[:512], collection[:512], pixels, content
         )
-    intake.settle()
+    intake.sync()
 
 
 @dataclass(frozen=True)

@@ -48,14 +48,14 @@ class Intake:
     """
 
     def __init__(self, store: ObjectStore, merchant_id: int, max_bytes: int, allowed: Sequence[str] = ()) -> None:
-        self._store = store.hasty()
+        self._store = store.deferred_sync()
         self._merchant_id = merchant_id
         self._max_bytes = max_bytes
         self._allowed = allowed
         self._archive: Archive | None = None  # the last one: its rows come together
         self._reading = threading.Lock()
         self._members = threading.Semaphore(MEMBERS_IN_MEMORY)
-        self._threads = ThreadPoolExecutor(store.puts_at_once, "intake")  # started as they are needed
+        self._threads = ThreadPoolExecutor(store.concurrent_puts, "intake")  # started as they are needed
 
     def __enter__(self) -> Self:
         return self
@@ -69,9 +69,9 @@ class Intake:
             return self._threads.submit(self.take, source)
         return self.take(source)
 
-    def settle(self) -> None:
+    def sync(self) -> None:
         """Make last what was taken: call it before a transaction that names it."""
-        self._store.settle()
+        self._store.sync()
 
     def take(self, source: str) -> Taken:
         """Return where a worker reads a source. Raises InvalidInput if it cannot be taken.

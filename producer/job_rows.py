@@ -87,16 +87,16 @@ def read_pages(rows: Iterator[ManifestRow], looks: RowLooks, intake: Intake, fir
             page.take(arrival, ordinal, looks)
             ordinal = page.jobs[-1].ordinal + 1
             if page.full:
-                intake.settle()
+                intake.sync()
                 yield page
                 page = Page()
     except ManifestError:
         if page.rows:
-            intake.settle()
+            intake.sync()
             yield page
         raise
     if page.rows:
-        intake.settle()
+        intake.sync()
         yield page
 
 
