@@ -76,7 +76,7 @@ def begin(engine: Engine, merchant: int) -> None:
             text("SELECT count(*) FROM batches WHERE merchant_id = :id AND state = 'running'"), {"id": merchant}
         ).scalar_one()
         if running:
-            raise Conflict(f"{running} of the merchant's batches are running: cancel them first (`atelier cancel`)")
+            raise Conflict(f"the merchant has {running} running batches: cancel them first (`atelier cancel`)")
         if begun is None:
             connection.execute(
                 text("UPDATE merchants SET erasing_at = clock_timestamp() WHERE id = :id"), {"id": merchant}
