@@ -266,7 +266,7 @@ def test_the_commands_tell_what_waits_and_why(shop: Shop, monkeypatch: pytest.Mo
     atelier("proofs", "approve", number, "-m", "shop")
     assert not printed(atelier("status", batch, "-m", "shop", "--json"))["paused"]
     rehearsed = atelier("submit", path, "-s", "udnie", "-m", "shop", "--dry-run")
-    assert "a sample of 24 skus would come first" in rehearsed.stderr
+    assert "a sample of 24 skus would be styled first" in rehearsed.stderr
     atelier("proofs", "off", "-m", "shop")
     path.with_name("few.csv").write_text("sku,image\nA,https://cdn.example/a.jpg\n")
     assert "their own proof" in atelier("submit", path.with_name("few.csv"), "-s", "udnie", "--proof").stderr
