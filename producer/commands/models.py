@@ -13,7 +13,7 @@ from shared.database import transaction
 from shared.merchants import audit
 from shared.models.promotion.canaries import parse_share, start_canary, stop_canary
 from shared.models.promotion.overview import Overview, list_versions, show_version
-from shared.models.promotion.promotions import Promoted, Wish, promote, promote_command, retire, rollback
+from shared.models.promotion.promotions import Promoted, PromotionRequest, promote, promote_command, retire, rollback
 from shared.models.promotion.verdict_notes import notes
 from shared.models.versions import Change
 from shared.settings import load_settings
@@ -81,7 +81,7 @@ def models_promote(
     share = None if canary is None else parse_share(canary)
     with open_session(load_settings(), lasting=False) as session:
         if share is None:
-            wish = Wish(version, audit.operator(), reason, without_own_styles)
+            wish = PromotionRequest(version, audit.operator(), reason, without_own_styles)
             _say(promote(session.engine, session.store, wish), as_json)
         else:
             _promote_share(session, version, share, reason, as_json)

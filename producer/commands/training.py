@@ -18,8 +18,17 @@ from shared.errors import BrokerUnavailable, Conflict, UsageError
 from shared.merchants import audit
 from shared.models.promotion.canaries import parse_share
 from shared.models.training import runs, schedules
-from shared.models.training.pictures import find_pictures, keep_pictures, pictured, put_pictures
-from shared.models.training.runs import Order, TrainingRun, Wanted, cancel_run, find_run, get_run, list_runs, queue_run
+from shared.models.training.pictures import find_pictures, keep_pictures, put_pictures, styles_with_pictures
+from shared.models.training.runs import (
+    RunRequest,
+    RunSpec,
+    TrainingRun,
+    cancel_run,
+    find_run,
+    get_run,
+    list_runs,
+    queue_run,
+)
 from shared.models.training.tick import publish_due
 from shared.models.versions import champion
 from shared.settings import load_settings
@@ -60,12 +69,12 @@ def register(app: typer.Typer) -> None:
 
 def retrain(
     reason: Annotated[str, typer.Option(help="Why, for the record.")],
-    train: Train = Wanted.depth,
+    train: Train = RunSpec.depth,
     styles: Styles = None,
-    steps: Steps = Wanted.steps,
-    photos: Photos = Wanted.photos,
+    steps: Steps = RunSpec.steps,
+    photos: Photos = RunSpec.photos,
     config: Overrides = None,
-    rule: Promotion = Wanted.rule,
+    rule: Promotion = RunSpec.rule,
     canary: CanaryShare = None,
     pictures: Annotated[
         Path | None, typer.Option(help="Folder with pictures of the styles, NAME.jpg or NAME/; kept for later runs.")
@@ -76,12 +85,12 @@ def retrain(
     """Queue a training run from the champion, on catalogues of merchants who consent, for `worker --queue train`."""
     if not reason.strip():
         raise UsageError("say why the model is retrained, with --reason")
-    wanted = Wanted(train, _names(styles), steps, photos, _overrides(config), rule, _share(canary))
+    wanted = RunSpec(train, _names(styles), steps, photos, _overrides(config), rule, _share(canary))
     with open_session(load_settings()) as session:
         if pictures is not None:
             _take_pictures(session, pictures)
         with transaction(session.engine) as connection:
-            run = queue_run(connection, Order(wanted, "admin", reason, audit.operator()))
+            run = queue_run(connection, RunRequest(wanted, "admin", reason, audit.operator()))
             audit.record(connection, audit.operator(), "retrain", None, {"run": run, "reason": reason, "train": train})
         try:
             publish_due(session.engine, session.broker)
@@ -95,7 +104,7 @@ def retrain(
 
 def _take_pictures(session: Session, folder: Path) -> None:
     with transaction(session.engine) as connection:
-        known = pictured(connection, None, champion(connection).trunk_sha256)
+        known = styles_with_pictures(connection, None, champion(connection).trunk_sha256)
     found = {name: put_pictures(session.store, paths) for name, paths in find_pictures(folder, list(known)).items()}
     with transaction(session.engine) as connection:
         for name, hashes in found.items():
@@ -160,18 +169,18 @@ def runs_schedule(
     on_drift: Annotated[
         bool, typer.Option("--on-drift", help="Then look at the photos, and train only if they are others than before.")
     ] = False,
-    train: Train = Wanted.depth,
+    train: Train = RunSpec.depth,
     styles: Styles = None,
-    steps: Steps = Wanted.steps,
-    photos: Photos = Wanted.photos,
+    steps: Steps = RunSpec.steps,
+    photos: Photos = RunSpec.photos,
     config: Overrides = None,
-    rule: Promotion = Wanted.rule,
+    rule: Promotion = RunSpec.rule,
     canary: CanaryShare = None,
     as_json: JsonOption = False,
 ) -> None:
     """Let runs begin by themselves; one schedule may be for all slots, and one for drift."""
     now, trigger = datetime.now(UTC), "drift" if on_drift else "schedule"
-    wanted = Wanted(train, _names(styles), steps, photos, _overrides(config), rule, _share(canary))
+    wanted = RunSpec(train, _names(styles), steps, photos, _overrides(config), rule, _share(canary))
     with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
         found = schedules.set_schedule(connection, trigger, Crontab(crontab, zone), wanted, now).as_json(now)
         audit.record(connection, audit.operator(), "runs schedule", None, found)

@@ -1,4 +1,4 @@
-"""Dead letters: images that failed and that nobody tries any more, over all batches and merchants."""
+"""Dead letters: failed images that no retry is planned for, over all batches and merchants."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ MOST_HEAPS = 2**31 - 1
 
 @dataclass(frozen=True)
 class Filter:
-    """Which are meant; what is empty or None means any.
+    """Select dead letters. An empty or None field selects any.
 
-    ``before``: in batches accepted before that moment; ``below``: in older ones than that batch.
+    ``before`` selects batches accepted before that time; ``below`` batches older than that one.
     """
 
     merchant: int | None = None
@@ -35,7 +35,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class Heap:
-    """Failed images of one batch with one code."""
+    """Failed images of one batch with one error code."""
 
     merchant: str
     merchant_id: int
@@ -47,9 +47,9 @@ class Heap:
 
 
 def heaps(connection: Connection, wanted: Filter, least: int = MOST_HEAPS) -> list[Heap]:
-    """Count dead letters by batch and code, newest batch first. What is failed in a cancelled batch is none.
+    """Count dead letters by batch and code, newest batch first. Failures of cancelled batches do not count.
 
-    Ends with the batch that makes it ``least`` heaps, so that a page breaks between batches.
+    Stops after the batch that completes ``least`` groups, so that a page ends between batches.
     """
     rows = connection.execute(
         text("""
@@ -98,29 +98,29 @@ def letter(connection: Connection, batch_id: UUID, ordinal: int) -> dict[str, An
 Do = Callable[[Connection, Batch, Sequence[str]], int]
 
 
-def replay(engine: Engine, found: Sequence[Heap]) -> int:
-    """Queue these images again, batch by batch; return how many. A row that was bad itself stays failed."""
-    return _for_each_batch(engine, found, "dead letters: replay", chunks.retry_batch)
+def replay(engine: Engine, groups: Sequence[Heap]) -> int:
+    """Queue these images again, batch by batch; return how many. Invalid rows stay failed."""
+    return _for_each_batch(engine, groups, "dead letters: replay", chunks.retry_batch)
 
 
-def discard(engine: Engine, found: Sequence[Heap]) -> int:
-    """Give these images up, batch by batch: they count as cancelled; return how many."""
-    return _for_each_batch(engine, found, "dead letters: discard", chunks.discard_failures)
+def discard(engine: Engine, groups: Sequence[Heap]) -> int:
+    """Count these images as cancelled, batch by batch; return how many."""
+    return _for_each_batch(engine, groups, "dead letters: discard", chunks.discard_failures)
 
 
-def _for_each_batch(engine: Engine, found: Sequence[Heap], what: str, do: Do) -> int:
-    """Do something to the codes that were counted in each batch, each a transaction of its own."""
+def _for_each_batch(engine: Engine, groups: Sequence[Heap], action: str, change: Do) -> int:
+    """Change the counted failures of each batch in a transaction of its own."""
     codes: dict[tuple[UUID, int], list[str]] = {}
-    for heap in found:
-        codes.setdefault((heap.batch, heap.merchant_id), []).append(heap.code)
-    done = 0
+    for group in groups:
+        codes.setdefault((group.batch, group.merchant_id), []).append(group.code)
+    total = 0
     for (batch_id, merchant), names in codes.items():
         with transaction(engine, merchant=merchant) as connection:
             batch = batches.get_batch(connection, batch_id)
-            if batch.state == "cancelled":  # since it was counted
+            if batch.state == "cancelled":  # since the count
                 continue
-            images = do(connection, batch, names)
+            images = change(connection, batch, names)
             details = {"batch": batch_id, "codes": names, "images": images}
-            audit.record(connection, audit.operator(), what, merchant, details)
-        done += images
-    return done
+            audit.record(connection, audit.operator(), action, merchant, details)
+        total += images
+    return total

@@ -18,15 +18,15 @@ from shared.context import Session
 from shared.database import transaction
 from shared.errors import Conflict, DamagedVersion, NotFound
 from shared.models.promotion.history import history
-from shared.models.promotion.promotions import Promoted, Wish, promote, retire, rollback
+from shared.models.promotion.promotions import Promoted, PromotionRequest, promote, retire, rollback
 from shared.models.promotion.verdicts import add_verdict, judge
 from shared.models.styles import Style
 from shared.models.versions import NewStyle, champion, install_style, version_of
 from shared.store.file import FileStore
 
 
-def wish(version: int) -> Wish:
-    return Wish(version, "me@here", "it is better")
+def wish(version: int) -> PromotionRequest:
+    return PromotionRequest(version, "me@here", "it is better")
 
 
 def made_champion(session: Session, version: int) -> Promoted:
@@ -56,7 +56,7 @@ def test_the_pointer_moves_for_new_batches_and_a_running_one_keeps_its_version(
     assert (resumed, again.model_version_id) == (True, first)
     with transaction(session.engine) as connection:
         assert [version_of(connection, number).state for number in (first, second)] == ["retired", "champion"]
-    with pytest.raises(Conflict, match="is the champion already"):
+    with pytest.raises(Conflict, match="is already the champion"):
         made_champion(session, second)
     with pytest.raises(NotFound, match="models list"):
         made_champion(session, 99)
@@ -130,11 +130,11 @@ def test_styles_that_would_be_lost_stand_against_it(session: Session) -> None:
     lacking, second = add_version(session, "lacking", without="pastel"), add_version(session, "second")
     for accepted in (False, True):
         with pytest.raises(Conflict, match="pastel") as caught:
-            promote(session.engine, session.store, Wish(lacking, "me@here", without_own_styles=accepted))
+            promote(session.engine, session.store, PromotionRequest(lacking, "me@here", without_own_styles=accepted))
         assert caught.value.code == "styles_missing"
     with pytest.raises(Conflict, match=r"shop/dots; .*--without-own-styles"):
         made_champion(session, second)
-    found = promote(session.engine, session.store, Wish(second, "me@here", without_own_styles=True))
+    found = promote(session.engine, session.store, PromotionRequest(second, "me@here", without_own_styles=True))
     assert found.lost_styles == ["shop/dots"]
     assert rollback(session.engine, session.store, "me@here", "").lost_styles == []
 
@@ -142,7 +142,7 @@ def test_styles_that_would_be_lost_stand_against_it(session: Session) -> None:
 def test_a_retired_candidate_keeps_its_files_and_can_be_promoted_by_whoever_insists(session: Session) -> None:
     second = add_version(session, "second")
     retire(session.engine, second, "me@here", "green blobs")
-    with pytest.raises(Conflict, match="retired already"):
+    with pytest.raises(Conflict, match="already retired"):
         retire(session.engine, second, "me@here", "")
     with pytest.raises(Conflict, match="promote another"):
         retire(session.engine, champion_id(session), "me@here", "")

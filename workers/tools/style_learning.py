@@ -22,7 +22,7 @@ from shared.database import transaction
 from shared.errors import ImageError, MissingObject, UsageError
 from shared.merchants.scope import styles_scope
 from shared.models.styles import StyleRow, check_style_name, require_free, style_rows
-from shared.models.training.pictures import keep_pictures, pictured, put_pictures
+from shared.models.training.pictures import keep_pictures, put_pictures, styles_with_pictures
 from shared.models.versions import NewStyle, champion, install_style
 from shared.store import ObjectStore
 from workers.images.decode import decode
@@ -109,7 +109,7 @@ def _keep_pictures(session: Session, lesson: Lesson, merchant: int | None, trunk
     """Keep what a style was learnt from, so that it can be learnt for another trunk, too."""
     hashes = put_pictures(session.store, lesson.images)
     with transaction(session.engine) as connection:
-        style = pictured(connection, merchant, trunk_sha256)[lesson.style.name]
+        style = styles_with_pictures(connection, merchant, trunk_sha256)[lesson.style.name]
         keep_pictures(connection, style.id, hashes)
 
 

@@ -15,7 +15,7 @@ from shared.errors import NotFound
 from shared.models.promotion.canaries import Canary, start_canary, stop_canary
 from shared.models.promotion.history import Promotion
 from shared.models.promotion.overview import Overview, list_versions, show_version
-from shared.models.promotion.promotions import Promoted, Wish, promote, retire, rollback
+from shared.models.promotion.promotions import Promoted, PromotionRequest, promote, retire, rollback
 from shared.models.promotion.verdicts import verdict_of
 from shared.models.versions import Change
 
@@ -138,7 +138,7 @@ def crown(asking: AdminAsking, version: Version, wish: NewChampion) -> Crowned:
     session, who = asking.session, asking.who
     lost: list[str] = []
     if wish.canary_share is None:
-        wanted = Wish(version, who, wish.reason, wish.without_own_styles)
+        wanted = PromotionRequest(version, who, wish.reason, wish.without_own_styles)
         lost += promote(session.engine, session.store, wanted).lost_styles
     elif wish.canary_share:
         change = Change("canary", who, wish.reason)
