@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 
-import structlog
 from sqlalchemy import Connection
 
 from producer.intake import Intake
@@ -24,7 +23,7 @@ from producer.manifest import Manifest
 from producer.manifest.columns import CATEGORY_COLUMNS, named_columns
 from shared.context import Session
 from shared.database import transaction
-from shared.errors import BrokerUnavailable, ManifestError, UsageError
+from shared.errors import ManifestError, UsageError
 from shared.look import Look
 from shared.merchants import audit
 from shared.merchants.merchants import allowed_sources, require_kept
@@ -38,11 +37,9 @@ from shared.proofs.sample import PROOF_IMAGES
 from shared.queue import batches
 from shared.queue.batches import Batch, NewBatch
 from shared.queue.chunks import add_chunks, cut_chunks
-from shared.queue.dispatch import dispatch
+from shared.queue.dispatch import dispatch_or_warn
 from shared.queue.estimate import measure_rate
 from shared.queue.jobs import add_jobs
-
-log = structlog.get_logger()
 
 PREVIEW_IMAGES = PROOF_IMAGES
 
@@ -120,7 +117,7 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
                 batch = _commit(session, batch, page)
                 seen |= {id(job.look): job.look for job in page.jobs}
                 accepted(batch)
-                warnings += nudge(session)
+                warnings += dispatch_or_warn(session.engine, session.broker)
     except ManifestError as error:
         with transaction(session.engine, merchant=batch.merchant_id) as connection:
             batch = batches.get_batch(connection, batch.id)
@@ -130,7 +127,7 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
     proof = None
     if batch.paused:
         batch, proof = _seal_waiting(session, batch, order)
-        warnings += nudge(session)
+        warnings += dispatch_or_warn(session.engine, session.broker)
     else:
         with transaction(session.engine, merchant=batch.merchant_id) as connection:
             batch = batches.seal(connection, batch.id)
@@ -213,13 +210,3 @@ def _commit(session: Session, batch: Batch, page: Page) -> Batch:
             ),
         )
         return batches.extend(connection, batch, rows=page.rows, jobs=len(page.jobs), failed=failed)
-
-
-def nudge(session: Session) -> list[str]:
-    """Dispatch; return a warning where Redis is down: the work is safe in Postgres, and the sweep sends it later."""
-    try:
-        dispatch(session.engine, session.broker)
-    except BrokerUnavailable as error:
-        log.warning("not_dispatched", error=str(error))  # which names the server, and is not for merchants
-        return ["accepted, but the workers are told later: Redis does not answer at present"]
-    return []

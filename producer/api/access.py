@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from shared.context import Session
 from shared.database import transaction
 from shared.errors import NotAllowed, Unauthenticated
+from shared.merchants.actors import Actor, Role
 from shared.merchants.keys import ApiKey, find_key
 
 bearer = HTTPBearer(auto_error=False, description="A key from `atelier keys create`.")
@@ -32,6 +33,11 @@ class Caller:
     merchant: str
     who: str
 
+    @property
+    def actor(self) -> Actor:
+        """The key's holder, in the name of its merchant."""
+        return Actor(Role.MERCHANT, self.who, self.merchant_id)
+
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Open a transaction that sees the merchant's rows and no others."""
@@ -45,6 +51,11 @@ class Admin:
 
     session: Session
     who: str
+
+    @property
+    def actor(self) -> Actor:
+        """The key's holder, for all merchants."""
+        return Actor(Role.ADMIN, self.who)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:

@@ -7,11 +7,10 @@ from dataclasses import asdict
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from producer.api.access import Asking, Caller, ForCallers
-from shared.database import transaction
+from producer.api.access import Asking, ForCallers
 from shared.errors import NotFound
-from shared.merchants import audit
-from shared.quality.gate import Gate, GateRule, find_gate, set_gate
+from shared.quality import actions
+from shared.quality.gate import Gate, GateRule, find_gate
 
 router = APIRouter(prefix="/v1", tags=["gate"], route_class=ForCallers)
 
@@ -24,7 +23,7 @@ class Limits(BaseModel):
     content: float | None = Field(None, ge=0, le=2, description="Most 1 − SSIM from the photo: 0 is the photo.")
     delta_e: float | None = Field(None, ge=0, le=100, description="Most mean CIEDE2000 on the product.")
     white: float | None = Field(None, ge=0, le=1, description="Least share of a white background that stays white.")
-    rule: GateRule = Field("hold", description="Take strength back, or hold for review.")
+    rule: GateRule = Field(GateRule.HOLD, description="Take strength back, or hold for review.")
 
 
 @router.get("/gate")
@@ -41,22 +40,14 @@ def show(asking: Asking) -> Limits:
 def replace(asking: Asking, limits: Limits) -> Limits:
     """Set the limits, for batches that begin from now on."""
     gate = Gate(**limits.model_dump())
-    _set(asking, gate)
+    actions.set_gate(asking.session.engine, asking.actor, gate)
     return _out(gate)
 
 
 @router.delete("/gate", status_code=204)
 def remove(asking: Asking) -> None:
     """Have no limits, for batches that begin from now on."""
-    _set(asking, None)
-
-
-def _set(asking: Caller, gate: Gate | None) -> None:
-    # Merchants' own role changes no merchant.
-    with transaction(asking.session.engine) as connection:
-        set_gate(connection, asking.merchant_id, gate)
-        details = {"gate": None if gate is None else gate.json}
-        audit.record(connection, asking.who, "gate set" if gate else "gate off", asking.merchant_id, details)
+    actions.remove_gate(asking.session.engine, asking.actor)
 
 
 def _out(gate: Gate) -> Limits:

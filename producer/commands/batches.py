@@ -1,4 +1,4 @@
-"""Commands of a batch's life: thin, over the plain functions of this package."""
+"""Commands of a batch's life."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy import Connection
 
 from producer.output.out_folder import out_path, prepare_folder
 from producer.output.summary import as_json as batch_json
 from producer.output.summary import as_line, exit_status
 from shared.context import open_session
 from shared.logs import configure_logs
-from shared.merchants import audit
+from shared.merchants.actors import operator
 from shared.merchants.merchants import LOCAL_MERCHANT
 from shared.merchants.scope import scope
 from shared.proofs.proofs import proof_of
-from shared.queue import batches, chunks, jobs
+from shared.queue import actions, batches, jobs
 from shared.queue.batches import Batch
 from shared.settings import Settings, load_settings
 from shared.terminal import JsonOption, note, print_json, print_line
@@ -70,50 +69,35 @@ def status(
 
 def cancel(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Cancel a batch; finished images stay."""
-    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        found = batches.find_batch(connection, mine, batch)
-        chunks.cancel_batch(connection, found.id)
-        _record(connection, found, "cancel")
-        found = batches.get_batch(connection, found.id)
-    _show(found, as_json=as_json)
+    with open_session(configured(), lasting=False) as session:
+        cancelled = actions.cancel_batch(session.engine, operator(merchant), batch)
+    _show(cancelled, as_json=as_json)
 
 
 def pause(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Let a batch rest; chunks in hand are finished."""
-    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        found = batches.find_batch(connection, mine, batch)
-        found = batches.set_paused(connection, found, paused=True)
-        _record(connection, found, "pause")
-        chunks.withdraw_paused(connection)
-    _show(found, as_json=as_json)
+    with open_session(configured(), lasting=False) as session:
+        paused = actions.pause_batch(session.engine, operator(merchant), batch)
+    _show(paused, as_json=as_json)
 
 
 def resume(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Let a paused batch go on."""
-    from producer.submit import nudge
 
     with open_session(configured(), lasting=False) as session:
-        with scope(session.engine, merchant) as (connection, mine):
-            found = batches.find_batch(connection, mine, batch)
-            found = batches.set_paused(connection, found, paused=False)
-            _record(connection, found, "resume")
-        warn(nudge(session))
-    _show(found, as_json=as_json)
+        resumed = actions.resume_batch(session.engine, session.broker, operator(merchant), batch)
+    warn(resumed.warnings)
+    _show(resumed.batch, as_json=as_json)
 
 
 def retry(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Try the failed images of a batch again."""
-    from producer.submit import nudge
 
     with open_session(configured()) as session:
-        with scope(session.engine, merchant) as (connection, mine):
-            found = batches.find_batch(connection, mine, batch)
-            requeued = chunks.retry_batch(connection, found)
-            _record(connection, found, "retry", images=requeued)
-            found = batches.get_batch(connection, found.id)
-        warn(nudge(session))
-    note(f"{requeued} images are tried again")
-    _show(found, as_json=as_json)
+        retried = actions.retry_batch(session.engine, session.broker, operator(merchant), batch)
+    warn(retried.warnings)
+    note(f"{retried.images} images are tried again")
+    _show(retried.batch, as_json=as_json)
 
 
 def failures(
@@ -158,10 +142,6 @@ def download(
     else:
         print_line(f"gallery: {gallery.resolve()}")
     raise typer.Exit(exit_status(found))
-
-
-def _record(connection: Connection, batch: Batch, what: str, **details: int) -> None:
-    audit.record(connection, audit.operator(), what, batch.merchant_id, {"batch": batch.id, **details})
 
 
 def configured() -> Settings:

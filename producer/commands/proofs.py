@@ -9,14 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from producer.commands.batches import Merchant, configured, warn
-from producer.submit import nudge
 from shared.context import open_session
 from shared.database import transaction
-from shared.merchants import audit
-from shared.merchants.merchants import LOCAL_MERCHANT, merchant_id
+from shared.merchants.actors import operator
+from shared.merchants.merchants import LOCAL_MERCHANT
 from shared.merchants.scope import scope
-from shared.proofs import proofs
-from shared.proofs.rules import ProofRules, find_rules, set_rules
+from shared.proofs import actions, proofs
+from shared.proofs.rules import ProofRules
 from shared.queue import batches
 from shared.queue.estimate import measure_rate
 from shared.terminal import JsonOption, group, note, print_json, print_line
@@ -74,16 +73,15 @@ def proofs_show(proof: ProofId, merchant: Merchant = LOCAL_MERCHANT, as_json: Js
 def proofs_approve(proof: ProofId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Let a batch go on; the looks of a night need no proof any more."""
     with open_session(configured(), lasting=False) as session:
-        with scope(session.engine, merchant) as (connection, mine):
-            proofs.approve(connection, proofs.find_proof(connection, mine, proof), audit.operator())
-        warn(nudge(session))
+        approved = actions.approve_proof(session.engine, session.broker, operator(merchant), proof)
+    warn(approved.warnings)
     _done({"proof": proof, "state": "approved"}, as_json)
 
 
 def proofs_reject(proof: ProofId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Cancel a batch; the new looks of a night are planned no more until they are changed."""
-    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        proofs.reject(connection, proofs.find_proof(connection, mine, proof), audit.operator())
+    with open_session(configured(), lasting=False) as session:
+        actions.reject_proof(session.engine, operator(merchant), proof)
     _done({"proof": proof, "state": "rejected"}, as_json)
 
 
@@ -95,12 +93,24 @@ def proofs_set(
     as_json: JsonOption = False,
 ) -> None:
     """Say which uploads of a merchant are proved first, from now on; nights have rules of their own (schedules set)."""
-    _change(merchant, ProofRules(above, new_looks, go_on_minutes), as_json)
+    rules = ProofRules(above, new_looks, go_on_minutes)
+    with open_session(configured(), lasting=False) as session:
+        actions.set_proof_rules(session.engine, operator(merchant), rules)
+    if as_json:
+        print_json(asdict(rules))
+    else:
+        said = {name.replace("_", " "): value for name, value in asdict(rules).items() if value}
+        note("proved first: " + ", ".join(name if value is True else f"{name} {value}" for name, value in said.items()))
 
 
 def proofs_off(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Prove no more uploads, unless they ask for it (submit --proof)."""
-    _change(merchant, None, as_json)
+    with open_session(configured(), lasting=False) as session:
+        actions.remove_proof_rules(session.engine, operator(merchant))
+    if as_json:
+        print_json(None)
+    else:
+        note("uploads are proved only if they ask for it")
 
 
 def price_line(price: Mapping[str, Any] | None) -> str:
@@ -116,22 +126,6 @@ def tell_of_proof(proof: proofs.Proof) -> None:
     """Say that a batch waits, why, and what to do."""
     note(f"a sample of 24 skus comes first, since {proof.why}; all of it: {price_line(proof.price)}")
     note(f"to see, approve or reject it: atelier proofs show {proof.id}")
-
-
-def _change(merchant: str, rules: ProofRules | None, as_json: bool) -> None:
-    with open_session(configured(), lasting=False) as session, transaction(session.engine) as connection:
-        mine = merchant_id(connection, merchant)
-        set_rules(connection, mine, rules)
-        found = find_rules(connection, mine)
-        details = {"rules": None if found is None else asdict(found)}
-        audit.record(connection, audit.operator(), "proofs set" if rules else "proofs off", mine, details)
-    if as_json:
-        print_json(details["rules"])
-    elif found is None:
-        note("uploads are proved only if they ask for it")
-    else:
-        said = {name.replace("_", " "): value for name, value in asdict(found).items() if value}
-        note("proved first: " + ", ".join(name if value is True else f"{name} {value}" for name, value in said.items()))
 
 
 def _done(document: dict[str, object], as_json: bool) -> None:

@@ -206,6 +206,7 @@ def resume(connection: Connection, merchant: int | None, now: datetime) -> None:
     values = {"merchant": merchant, "now": now}
     connection.execute(text("DELETE FROM pauses WHERE merchant_id IS NOT DISTINCT FROM :merchant"), values)
     connection.execute(text(f"UPDATE schedules SET since = greatest(since, :now) WHERE {_WHOSE}"), values)
+    connection.execute(text(f"UPDATE batches SET resumed_at = clock_timestamp() WHERE {_NIGHTS_UNDER_WAY}"), values)
     connection.execute(
         text(f"""
         UPDATE batches b SET paused = false WHERE {_NIGHTS_UNDER_WAY}

@@ -273,7 +273,10 @@ def set_paused(connection: Connection, batch: Batch, *, paused: bool) -> Batch:
         }[proof.state]
         raise Conflict(f"batch {batch.id} rests until {until}", code="awaits_proof")
     row = connection.execute(
-        text("UPDATE batches SET paused = :paused WHERE id = :id AND state = 'running' RETURNING id"),
+        text("""
+        UPDATE batches SET paused = :paused, resumed_at = CASE WHEN :paused THEN resumed_at ELSE clock_timestamp() END
+        WHERE id = :id AND state = 'running' RETURNING id
+        """),
         {"id": batch.id, "paused": paused},
     ).one_or_none()
     if row is None:
@@ -293,7 +296,9 @@ def reopen(connection: Connection, batch_id: UUID, requeued: int) -> None:
     """Take back ``requeued`` failures and let the batch run again."""
     connection.execute(
         text("""
-        UPDATE batches SET failed = failed - :requeued, state = 'running', finished_at = NULL WHERE id = :id
+        UPDATE batches SET failed = failed - :requeued, state = 'running', finished_at = NULL,
+            resumed_at = clock_timestamp()
+        WHERE id = :id
         """),
         {"id": batch_id, "requeued": requeued},
     )

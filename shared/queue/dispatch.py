@@ -15,14 +15,18 @@ from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import structlog
 from sqlalchemy import Connection, Engine, text
 
 from shared.broker import Broker
 from shared.database import Lock, lock, transaction
+from shared.errors import BrokerUnavailable
 from shared.settings import ALIVE_SECONDS
 
 WINDOW_PER_SLOT = 2
 NIGHTLY_SHARE = 0.1
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,16 @@ def dispatch(engine: Engine, broker: Broker) -> int:
         chosen = fill(connection)
     broker.publish(chosen)
     return len(chosen)
+
+
+def dispatch_or_warn(engine: Engine, broker: Broker) -> tuple[str, ...]:
+    """Dispatch; return a warning where Redis is down: the work is safe in Postgres, and the sweep sends it later."""
+    try:
+        dispatch(engine, broker)
+    except BrokerUnavailable as error:
+        log.warning("dispatch_failed", error=str(error))  # which names the server, and is not for merchants
+        return ("accepted, but the workers are told later: Redis does not answer at present",)
+    return ()
 
 
 def fill(connection: Connection) -> list[tuple[int, str]]:

@@ -12,12 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from producer.api.access import AdminAsking, ForAdmins
 from producer.api.words import MOST, Reason
 from shared.errors import NotFound
-from shared.models.promotion.canaries import Canary, start_canary, stop_canary
+from shared.models.promotion import actions
+from shared.models.promotion.canaries import Canary
 from shared.models.promotion.history import Promotion
 from shared.models.promotion.overview import Overview, list_versions, show_version
-from shared.models.promotion.promotions import Promoted, PromotionRequest, promote, retire, rollback
+from shared.models.promotion.promotions import Promoted
 from shared.models.promotion.verdicts import verdict_of
-from shared.models.versions import Change
 
 router = APIRouter(prefix="/v1/admin", tags=["models"], route_class=ForAdmins)
 
@@ -129,29 +129,27 @@ def sheet(asking: AdminAsking, verdict: VerdictId) -> Response:
 def roll_back(asking: AdminAsking, wish: Rollback) -> Moved:
     """Make the champion of before the champion again, for what is submitted from now on."""
     session = asking.session
-    return _moved(rollback(session.engine, session.store, asking.who, wish.reason, wish.champion))
+    return _moved(actions.roll_back(session.engine, session.store, asking.actor, wish.reason, leaving=wish.champion))
 
 
 @router.post("/models/{version}/promote")
 def crown(asking: AdminAsking, version: Version, wish: NewChampion) -> Crowned:
     """Make a version the champion, or a canary, at once. Batches that run stay with theirs."""
-    session, who = asking.session, asking.who
+    engine, store, actor = asking.session.engine, asking.session.store, asking.actor
     lost: list[str] = []
     if wish.canary_share is None:
-        wanted = PromotionRequest(version, who, wish.reason, wish.without_own_styles)
-        lost += promote(session.engine, session.store, wanted).lost_styles
-    elif wish.canary_share:
-        change = Change("canary", who, wish.reason)
-        start_canary(session.engine, session.store, version, wish.canary_share, change)
+        lost += actions.promote_version(
+            engine, store, actor, version, wish.reason, without_own_styles=wish.without_own_styles
+        ).lost_styles
     else:
-        stop_canary(session.engine, version, Change("return", who, wish.reason))
+        actions.set_canary(engine, store, actor, version, wish.canary_share, wish.reason)
     return Crowned(**show(asking, version).model_dump(), lost_styles=lost)
 
 
 @router.post("/models/{version}/retire")
 def withdraw(asking: AdminAsking, version: Version, why: Why) -> VersionOut:
     """Let a candidate be one no longer. It stays loadable for batches that are pinned to it."""
-    retire(asking.session.engine, version, asking.who, why.reason)
+    actions.retire_version(asking.session.engine, asking.actor, version, why.reason)
     return show(asking, version)
 
 

@@ -7,30 +7,23 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from producer.api.access import Admin, AdminAsking, ForAdmins
 from producer.api.words import IdempotencyKey, Reason, Words
 from shared.crontab import Crontab
-from shared.errors import BrokerUnavailable
-from shared.merchants import audit
-from shared.models.training import schedules
+from shared.models.training import actions, schedules
+from shared.models.training.actions import Queued
 from shared.models.training.runs import (
     MOST_PHOTOS,
     MOST_STEPS,
-    RunRequest,
     RunSpec,
     TrainingRun,
-    cancel_run,
     find_run,
-    get_run,
     list_runs,
-    queue_once,
 )
 from shared.models.training.schedules import TrainingSchedule
-from shared.models.training.tick import publish_due
 
 router = APIRouter(prefix="/v1/admin", tags=["training"], route_class=ForAdmins)
 
@@ -38,8 +31,6 @@ RunId = Annotated[str, Path(pattern="^[0-9a-fA-F-]{1,36}$", description="The id 
 Trigger = Literal["schedule", "drift"]
 FieldName = Annotated[str, StringConstraints(pattern="^[a-z0-9_]{1,64}$")]
 Setting = bool | int | float | Words | list[int | float | Words] | None
-
-log = structlog.get_logger()
 
 
 class NewTraining(BaseModel):
@@ -150,37 +141,23 @@ def show(asking: AdminAsking, run: RunId) -> RunOut:
 @router.post("/runs", status_code=201)
 def create(asking: AdminAsking, new: NewRun, response: Response, key: IdempotencyKey = None) -> RunOut:
     """Queue a training run. Sent again under the same Idempotency-Key it is the same run (200)."""
-    run, is_new = queue(asking, new, key)
-    response.headers["Location"] = f"/v1/admin/runs/{run.id}"
-    if not is_new:
+    queued = queue(asking, new, key)
+    response.headers["Location"] = f"/v1/admin/runs/{queued.run.id}"
+    if not queued.is_new:
         response.status_code = 200
-    return _out(run)
+    return _out(queued.run)
 
 
-def queue(asking: Admin, new: NewRun, key: str | None) -> tuple[TrainingRun, bool]:
-    """Queue a run unless there is one by that name; say whether it is new, and tell trainers of it."""
-    order = RunRequest(new.wanted, "admin", new.reason, asking.who, idempotency_key=key)
-    with asking.transaction() as connection:
-        run, is_new = queue_once(connection, order)
-        if not is_new:
-            return run, False
-        what = {"run": run.id, "reason": new.reason, "train": new.train}
-        audit.record(connection, asking.who, "retrain", None, what)
-    try:
-        publish_due(asking.session.engine, asking.session.broker)
-    except BrokerUnavailable as error:  # a trainer finds it when Redis is back
-        log.warning("run_not_published", run=str(run.id), error=str(error))
-    return run, True
+def queue(asking: Admin, new: NewRun, key: str | None) -> Queued:
+    """Queue a run unless there is one by that name."""
+    session = asking.session
+    return actions.queue_training(session.engine, session.broker, asking.actor, new.wanted, new.reason, key=key)
 
 
 @router.post("/runs/{run}/cancel")
 def cancel(asking: AdminAsking, run: RunId) -> RunOut:
     """Cancel a training run; a trainer notices at its next step."""
-    with asking.transaction() as connection:
-        found = find_run(connection, run)
-        cancel_run(connection, found.id, f"cancelled by {asking.who}")
-        audit.record(connection, asking.who, "runs cancel", found.merchant_id, {"run": found.id})
-        return _out(get_run(connection, found.id))
+    return _out(actions.cancel_training(asking.session.engine, asking.actor, run))
 
 
 @router.get("/training-schedules")
@@ -195,18 +172,14 @@ def scheduled(asking: AdminAsking) -> list[ScheduleOut]:
 def schedule(asking: AdminAsking, trigger: Trigger, new: NewSchedule) -> ScheduleOut:
     """Let runs begin by themselves; there is one schedule for all slots, and one for drift."""
     now, crontab = datetime.now(UTC), Crontab(new.crontab, new.zone)
-    with asking.transaction() as connection:
-        found = schedules.set_schedule(connection, trigger, crontab, new.wanted, now)
-        audit.record(connection, asking.who, "runs schedule", None, found.as_json(now))
-    return _schedule(found, now)
+    engine, actor = asking.session.engine, asking.actor
+    return _schedule(actions.set_training_schedule(engine, actor, trigger, crontab, new.wanted, now), now)
 
 
 @router.delete("/training-schedules/{trigger}", status_code=204)
 def unschedule(asking: AdminAsking, trigger: Trigger) -> None:
     """Let no more runs begin by that trigger."""
-    with asking.transaction() as connection:
-        schedules.remove_schedule(connection, trigger)
-        audit.record(connection, asking.who, "runs unschedule", None, {"trigger": trigger})
+    actions.remove_training_schedule(asking.session.engine, asking.actor, trigger)
 
 
 def _out(run: TrainingRun) -> RunOut:

@@ -137,12 +137,7 @@ def count_troubled(connection: Connection, canary: Canary, version_id: int) -> T
                        b.state = 'running' AND NOT b.paused AND b.succeeded + b.failed = 0
                        AND b.created_at < clock_timestamp() - CAST(:late AS interval)
                        AND NOT EXISTS (SELECT FROM proofs p WHERE p.batch_id = b.id)
-                       AND NOT EXISTS (
-                           SELECT FROM audit a WHERE a.at >= b.created_at
-                             AND (a.merchant_id = b.merchant_id AND a.what IN ('resume', 'retry')
-                                    AND a.details ->> 'batch' = CAST(b.id AS text)
-                                  OR b.queue = 'nightly' AND a.what = 'schedules resume'
-                                    AND (a.merchant_id = b.merchant_id OR a.merchant_id IS NULL))) AS late
+                       AND b.resumed_at IS NULL AS late
                 FROM batches b
                 WHERE b.model_version_id = :version AND b.queue <> 'preview' AND b.state <> 'cancelled'
                   AND b.created_at >= greatest(:since, clock_timestamp() - CAST(:span AS interval)) AND b.total > 0
