@@ -1,4 +1,4 @@
-"""A backup, as the README describes it, restored on another machine: a batch half done goes on there."""
+"""A backup, as docs/operations.md describes it, restored on another machine: a batch half done goes on there."""
 
 from __future__ import annotations
 

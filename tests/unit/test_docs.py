@@ -117,13 +117,12 @@ def commands_in(line: str) -> Iterator[str]:
     for text in re.findall(r"(?:^|[$|;&] *)(?:atelier|docker compose run .* cli) (.*)", f"{line} "):
         command, path = root(), ["atelier"]
         for word in shlex.split(re.split(r"[|;&]", text)[0], comments=True):
-            children = getattr(command, "commands", None)
             if word.startswith("-"):
                 options = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
                 assert word.partition("=")[0] in options | {"--help", "-h"}, line
-            elif children:
-                assert word in children, line
-                command = children[word]
+            elif subcommands(command):
+                assert word in subcommands(command), line
+                command = subcommands(command)[word]
                 path.append(word)
         yield " ".join(path)
 
@@ -133,11 +132,16 @@ def root() -> Any:
     return get_command(make_app())
 
 
+@cache
+def subcommands(command: Any) -> dict[str, Any]:
+    """Return a group's commands by name, as they are when they are run; none of a command that is no group."""
+    return {name: command.resolve_command(None, [name])[1] for name in getattr(command, "commands", ())}
+
+
 def all_commands(command: Any, path: str) -> Iterator[str]:
-    children = getattr(command, "commands", {})
-    if not children:
+    if not subcommands(command):
         yield path
-    for name, child in children.items():
+    for name, child in subcommands(command).items():
         yield from all_commands(child, f"{path} {name}")
 
 
