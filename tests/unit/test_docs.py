@@ -49,7 +49,7 @@ def test_every_command_is_documented_and_every_command_named_exists() -> None:
 
 
 def test_every_route_is_documented_and_every_route_named_exists() -> None:
-    session = SimpleNamespace(settings=SimpleNamespace(max_upload_mib=1))
+    session = SimpleNamespace(settings=Settings())
     paths = make_api(cast(Session, session)).openapi()["paths"]
     routes = {(method.upper(), path) for path, methods in paths.items() for method in methods}
     named = set(re.findall(r"`(GET|POST|PUT|DELETE) (/[^`?]*)`", TEXTS["http-api.md"]))
