@@ -14,7 +14,7 @@ from shared.context import Session
 from shared.database import transaction
 from shared.errors import AtelierError, DatabaseUnavailable
 from shared.queue import batches
-from shared.queue.batches import Batch
+from shared.queue.batches import Batch, BatchState
 from shared.queue.fleet import is_any_alive
 
 POLL_SECONDS = 0.2
@@ -60,7 +60,7 @@ def wait_for_batch(
     """
     seen = moved = time.monotonic()
     done, told = batch.done, set[str]()
-    while batch.state == "running":
+    while batch.state == BatchState.RUNNING:
         check()
         time.sleep(POLL_SECONDS)
         try:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from shared.merchants import audit
 from shared.proofs.rules import ProofRules
 from shared.proofs.sample import PROOF_IMAGES, add_sample
 from shared.queue import batches, chunks
-from shared.queue.batches import Batch
+from shared.queue.batches import Batch, BatchState
 from shared.queue.estimate import Estimate, Rate, estimate
 from shared.settings import Settings
 
@@ -27,12 +28,22 @@ BY_RULE = "rule"
 """Who approves a proof for which nobody came in time."""
 
 
+class ProofState(StrEnum):
+    """What has become of a proof."""
+
+    UNDECIDED = "undecided"
+    """The batch is still being received: whether it needs approval is decided by its last row."""
+    WAITING = "waiting"
+    """The sample is made, and somebody has to approve it."""
+    APPROVED = "approved"
+    """The batch runs."""
+    REJECTED = "rejected"
+    """The batch was cancelled."""
+
+
 @dataclass(frozen=True)
 class Proof:
-    """A proof as it stands. ``price`` is an Estimate as plain data; ``until``: then it goes on by rule.
-
-    ``undecided`` while the batch is received, ``waiting`` for somebody, then ``approved`` or ``rejected``.
-    """
+    """A proof as it stands. ``price`` is an Estimate as plain data; ``until``: then it goes on by rule."""
 
     id: int
     merchant_id: int
@@ -42,7 +53,7 @@ class Proof:
     asked: bool
     why: str
     price: Mapping[str, Any] | None
-    state: str
+    state: ProofState
     until: datetime | None
     judged_by: str | None
     made_at: datetime
@@ -50,7 +61,7 @@ class Proof:
     @classmethod
     def from_row(cls, row: Row[Any]) -> Proof:
         """Build from a row of ``_SELECT``."""
-        return cls(**row._asdict())
+        return cls(**row._asdict() | {"state": ProofState(row.state)})
 
     def as_json(self) -> dict[str, object]:
         """Return it for programs."""
@@ -96,7 +107,7 @@ class Circumstances:
 def decide(connection: Connection, batch: Batch, given: Circumstances) -> Proof | None:
     """Prove a sealed batch that waits for this, or let it go; return the proof if there is one."""
     found = proof_of(connection, batch.id)
-    if found is None or found.state != "undecided":
+    if found is None or found.state != ProofState.UNDECIDED:
         return found
     images = batch.total - batch.done
     why = _why(connection, batch, images, given.rules, asked=found.asked)
@@ -113,7 +124,7 @@ def decide(connection: Connection, batch: Batch, given: Circumstances) -> Proof 
 
 def _why(connection: Connection, batch: Batch, images: int, rules: ProofRules | None, *, asked: bool) -> str | None:
     """Say why an upload is proved first, or None."""
-    if batch.state != "running" or images <= PROOF_IMAGES:
+    if batch.state != BatchState.RUNNING or images <= PROOF_IMAGES:
         return None
     if asked:
         return "it was asked for"
@@ -222,7 +233,7 @@ def approve(connection: Connection, proof: Proof, who: str) -> None:
     """
     # As everywhere: the batch before its proof.
     connection.execute(text("SELECT 1 FROM batches WHERE id = :batch FOR UPDATE"), {"batch": proof.batch_id})
-    _judge(connection, proof, "approved", who)
+    _judge(connection, proof, ProofState.APPROVED, who)
     remember_looks(connection, proof.merchant_id, _looks(connection, proof.batch_id))
     connection.execute(
         text("""
@@ -237,10 +248,10 @@ def approve(connection: Connection, proof: Proof, who: str) -> None:
 def reject(connection: Connection, proof: Proof, who: str) -> None:
     """Cancel a batch; the new looks of a night are planned no more until they are changed. Raises Conflict."""
     chunks.cancel_batch(connection, proof.batch_id)
-    _judge(connection, proof, "rejected", who)
+    _judge(connection, proof, ProofState.REJECTED, who)
 
 
-def _judge(connection: Connection, proof: Proof, verdict: str, who: str) -> None:
+def _judge(connection: Connection, proof: Proof, verdict: ProofState, who: str) -> None:
     """Write a verdict, also on those of a night's looks that are new and the same since it was planned."""
     done = connection.execute(
         text("UPDATE proofs SET state = :verdict, judged_by = :who WHERE id = :id AND state = 'waiting'"),

@@ -22,7 +22,7 @@ from shared.models.styles import Style, StyleRow, add_style, add_style_row
 from shared.models.training.look_photos import live_photos, rejected_photos
 from shared.models.versions import champion
 from shared.operations.erasure import erase
-from shared.quality.reviews import judge
+from shared.quality.reviews import ReviewState, judge
 from workers.model.dataset import side_of
 
 PLAIN = Look((("plain", 1.0),))
@@ -53,7 +53,7 @@ def reject(school: School, merchant: str, seeds: list[int], look: Look) -> None:
                 this | {"sha256": sha256(picture(seed)).hexdigest()},
             )
             connection.execute(text("INSERT INTO reviews VALUES (:batch, :ordinal, :merchant)"), this)
-            judge(connection, batch.id, ordinal, "rejected", "me@here", "too blue")
+            judge(connection, batch.id, ordinal, ReviewState.REJECTED, "me@here", "too blue")
 
 
 def own_style(school: School, merchant: int, name: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from shared.errors import UsageError
-from shared.models.promotion.rules import Rule, decide
+from shared.models.promotion.rules import Rule, RuleKind, decide
 from shared.models.promotion.verdicts import Verdict, judge
 
 Measured = Mapping[str, Sequence[Mapping[str, float | None]]]
@@ -59,7 +59,7 @@ def test_a_verdict_survives_being_stored() -> None:
     )
     for found in (verdict(0.95, wave=0.9), broken, judge({}, {}, missing=["dots"])):
         assert Verdict.from_json(json.loads(json.dumps(found.as_json(), allow_nan=False))) == found
-    assert not decide(broken, Rule("if-no-style-regresses-by", 0.5)).promote
+    assert not decide(broken, Rule(RuleKind.IF_NO_STYLE_REGRESSES_BY, 0.5)).promote
 
 
 @pytest.mark.parametrize(
@@ -85,17 +85,17 @@ def test_an_improvement_within_chance_is_none() -> None:
     other = {"wave": [{"combined": 2.0, "white_kept": None}] * 20}
     found = judge(mine, other)
     assert found.change < 0
-    assert not decide(found, Rule("if-better")).promote
+    assert not decide(found, Rule(RuleKind.IF_BETTER)).promote
 
 
 def test_what_a_verdict_does_not_know_of_is_not_promoted_by_rule() -> None:
     mine, other = measured(wave=0.5), measured(wave=1.0)
     for unknown in ({"missing": ["dots"]}, {"unmeasured": ["dots"]}):
-        decision = decide(judge(mine, other, **unknown), Rule("if-better"))
+        decision = decide(judge(mine, other, **unknown), Rule(RuleKind.IF_BETTER))
         assert not decision.promote
         assert "dots" in decision.reason
-    assert "7 photos" in decide(verdict(photos=7, wave=0.5), Rule("if-better")).reason
-    assert not decide(judge({}, {}), Rule("if-no-style-regresses-by", 0.9)).promote
+    assert "7 photos" in decide(verdict(photos=7, wave=0.5), Rule(RuleKind.IF_BETTER)).reason
+    assert not decide(judge({}, {}), Rule(RuleKind.IF_NO_STYLE_REGRESSES_BY, 0.9)).promote
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,21 @@ from sqlalchemy import Connection, Engine, text
 from shared.database import Lock, lock, transaction
 from shared.errors import Conflict, LeaseLost
 from shared.merchants import audit
-from shared.models.promotion.canaries import end_canary, running_canary, start_canary
+from shared.models.promotion.canaries import CanaryState, end_canary, running_canary, start_canary
 from shared.models.promotion.files import check_files, version_files
 from shared.models.promotion.history import history, previous_champion
 from shared.models.promotion.rules import Decision, Mandate, decide
 from shared.models.promotion.verdicts import StoredVerdict, latest_verdict
-from shared.models.versions import Change, ModelVersion, champion, crown, note_change, version_of
+from shared.models.versions import (
+    Change,
+    ChangeKind,
+    ModelVersion,
+    VersionState,
+    champion,
+    crown,
+    note_change,
+    version_of,
+)
 from shared.store import ObjectStore
 
 NAMED = 20
@@ -78,8 +87,10 @@ def promote(engine: Engine, store: ObjectStore, wish: Wish) -> Promoted:
         require_styles_kept(version, lost, without_own_styles=wish.without_own_styles)
         verdict = latest_verdict(connection, version.id, before.id)
         if canary is not None:
-            end_canary(connection, canary, "promoted")
-        crown(connection, version.id, Change("promote", wish.who, wish.reason, verdict.id if verdict else None))
+            end_canary(connection, canary, CanaryState.PROMOTED)
+        crown(
+            connection, version.id, Change(ChangeKind.PROMOTE, wish.who, wish.reason, verdict.id if verdict else None)
+        )
         _audit(connection, wish.who, "models promote", version.id, before.id, wish.reason)
     return Promoted(version.id, before.id, lost)
 
@@ -99,7 +110,7 @@ def promote_by_rule(engine: Engine, store: ObjectStore, stored: StoredVerdict, m
     reason = f"{mandate.whose}{mandate.rule}: {decision.reason}"
     try:
         if mandate.canary:
-            change = Change("canary", mandate.who, reason, stored.id)
+            change = Change(ChangeKind.CANARY, mandate.who, reason, stored.id)
             start_canary(engine, store, stored.candidate_id, mandate.canary, change, mandate.hold)
         else:
             promote(engine, store, Wish(stored.candidate_id, mandate.who, reason, hold=mandate.hold))
@@ -132,9 +143,11 @@ def rollback(engine: Engine, store: ObjectStore, who: str, reason: str, leaving:
         lost = lost_styles(connection, before, version)
         canary = running_canary(connection)
         if canary is not None:
-            end_canary(connection, canary, "stopped")
-            note_change(connection, canary.version_id, before.id, Change("return", who, "the champion was rolled back"))
-        crown(connection, version.id, Change("rollback", who, reason))
+            end_canary(connection, canary, CanaryState.STOPPED)
+            note_change(
+                connection, canary.version_id, before.id, Change(ChangeKind.RETURN, who, "the champion was rolled back")
+            )
+        crown(connection, version.id, Change(ChangeKind.ROLLBACK, who, reason))
         _audit(connection, who, "models rollback", version.id, before.id, reason)
     return Promoted(version.id, before.id, lost)
 
@@ -144,25 +157,25 @@ def retire(engine: Engine, version_id: int, who: str, reason: str) -> None:
     with transaction(engine) as connection:
         lock(connection, Lock.INSTALL)
         version = version_of(connection, version_id)
-        if version.state != "candidate":
+        if version.state != VersionState.CANDIDATE:
             raise Conflict(
                 f"model version {version_id} is the champion: promote another, and it retires"
-                if version.state == "champion"
+                if version.state == VersionState.CHAMPION
                 else f"model version {version_id} is retired already",
-                code="is_champion" if version.state == "champion" else "retired",
+                code="is_champion" if version.state == VersionState.CHAMPION else "retired",
             )
         canary = running_canary(connection)
         if canary is not None and canary.version_id == version_id:
-            end_canary(connection, canary, "stopped")
+            end_canary(connection, canary, CanaryState.STOPPED)
         connection.execute(text("UPDATE model_versions SET state = 'retired' WHERE id = :id"), {"id": version_id})
         current = champion(connection)
-        note_change(connection, version_id, current.id, Change("retire", who, reason))
+        note_change(connection, version_id, current.id, Change(ChangeKind.RETIRE, who, reason))
         _audit(connection, who, "models retire", version_id, current.id, reason)
 
 
 def require_other(version: ModelVersion) -> None:
     """Raise Conflict if a version is the champion already."""
-    if version.state == "champion":
+    if version.state == VersionState.CHAMPION:
         raise Conflict(f"model version {version.id} is the champion already", code="is_champion")
 
 

@@ -6,13 +6,26 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from sqlalchemy import Connection
 
 from shared.errors import UsageError
 from shared.models.promotion.verdicts import Verdict
 
-NEVER = "never"
+
+class RuleKind(StrEnum):
+    """When a verdict promotes its candidate by itself."""
+
+    NEVER = "never"
+    """An admin decides."""
+    IF_BETTER = "if-better"
+    """When it is surely better over all styles."""
+    IF_NO_STYLE_REGRESSES_BY = "if-no-style-regresses-by"
+    """When its worst style is no more than a share worse."""
+
+
+NEVER = RuleKind.NEVER
 
 BY_RULE = "rule"
 """Who promotes, or returns a canary, by rule."""
@@ -28,9 +41,9 @@ WRITTEN = re.compile(r"never|if-better|if-no-style-regresses-by (?P<most>\d+(?:\
 
 @dataclass(frozen=True)
 class Rule:
-    """``never``; ``if-better`` over all, surely; ``if-no-style-regresses-by X``, where ``most`` is that share."""
+    """A rule of promotion; ``most`` is the share that goes with ``if-no-style-regresses-by``."""
 
-    kind: str
+    kind: RuleKind
     most: float = 0.0
 
     @classmethod
@@ -43,10 +56,10 @@ class Rule:
                 f"promotion rule {wanted!r}: choose never, if-better, or if-no-style-regresses-by X, as in "
                 "if-no-style-regresses-by 5%"
             )
-        return cls(wanted.split()[0], most)
+        return cls(RuleKind(wanted.split()[0]), most)
 
     def __str__(self) -> str:
-        return f"{self.kind} {100 * self.most:g}%" if self.kind == "if-no-style-regresses-by" else self.kind
+        return f"{self.kind} {100 * self.most:g}%" if self.kind == RuleKind.IF_NO_STYLE_REGRESSES_BY else self.kind
 
 
 @dataclass(frozen=True)
@@ -81,7 +94,7 @@ def decide(verdict: Verdict, rule: Rule) -> Decision:
             return Decision(False, f"the candidate {what} {_named(names)}")
     if verdict.photos < LEAST_PHOTOS or not math.isfinite(verdict.error):
         return Decision(False, f"{verdict.photos} photos say too little: at least {LEAST_PHOTOS} are needed")
-    if rule.kind == "if-better":
+    if rule.kind == RuleKind.IF_BETTER:
         sure = verdict.change + SURE * verdict.error < 0
         return Decision(sure, f"{_change(verdict)}: {'surely better' if sure else 'not surely better'}")
     worst = max(verdict.styles, key=lambda style: style.regression, default=None)

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Row, text
 
 from shared.crontab import Crontab
 from shared.errors import NotFound, UsageError
-from shared.models.training.runs import Wanted
+from shared.models.training.runs import Depth, Trigger, Wanted
 
-TRIGGERS = ("schedule", "drift")
+TRIGGERS = (Trigger.SCHEDULE, Trigger.DRIFT)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def set_schedule(
     Raises UsageError where it never fires, or where it would change rows of the champion behind everybody's back.
     """
     crontab.following(now, 1)
-    if wanted.depth == "style":
+    if wanted.depth == Depth.STYLE:
         raise UsageError(
             "rows alone take effect at once, so they are trained when somebody says so: schedule --train decoder or all"
         )

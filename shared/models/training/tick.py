@@ -13,7 +13,7 @@ from shared.broker import Broker
 from shared.database import Lock, transaction, try_lock
 from shared.errors import UsageError
 from shared.models.training.leases import due, give_up
-from shared.models.training.runs import Order, Wanted, queue_run, refuse_run
+from shared.models.training.runs import Depth, Order, Trigger, Wanted, queue_run, refuse_run
 from shared.models.training.schedules import open_slots
 from shared.models.versions import champion
 
@@ -67,8 +67,8 @@ def new_styles(connection: Connection) -> list[Order]:
     )
     return [
         Order(
-            Wanted("style", tuple(row.names), NEW_STYLE_STEPS * len(row.names)),
-            "new_style",
+            Wanted(Depth.STYLE, tuple(row.names), NEW_STYLE_STEPS * len(row.names)),
+            Trigger.NEW_STYLE,
             f"no row for the champion: {', '.join(row.names)}",
             "tick",
             merchant=row.merchant_id,
