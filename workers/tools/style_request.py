@@ -1,4 +1,4 @@
-"""What a new style is learnt from."""
+"""Request to learn a new style."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from shared.models.styles import Style
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """A style to learn.
+class StyleRequest:
+    """Style to learn, and what to learn it from.
 
     ``images``    one or several pictures of the style.
-    ``merchant``  whose own it will be; None: public.
-    ``photos``    folders of photos to practise on; empty: the pictures that the merchant sent before.
-    ``vgg``       VGG-19 features: a file, or a URL as in s3://bucket/key; None: where they usually are.
-    ``relearns``  a style of that name may exist and gets a newer row.
-    ``search``    settings to try, the best of which is kept; 0: the built-in ones alone.
+    ``merchant``  owner of the style; None makes it public.
+    ``photos``    folders of training photos; empty uses the pictures that the merchant has sent.
+    ``vgg``       VGG-19 features: a file, or a URL such as s3://bucket/key; None uses the default place.
+    ``relearns``  allows a newer vector for an existing style of that name.
+    ``search``    number of settings to try, of which the best is kept; 0 uses the built-in ones only.
     """
 
     style: Style
