@@ -96,7 +96,7 @@ def test_rollbacks_lead_further_and_further_back(session: Session) -> None:
         made_champion(session, version)
     found = [rollback(session.engine, session.store, "me@here", "it is worse").version_id for _ in range(3)]
     assert found == [third, second, first]
-    with pytest.raises(Conflict, match="nothing to go back to") as caught:
+    with pytest.raises(Conflict, match="no earlier champion to roll back to") as caught:
         rollback(session.engine, session.store, "me@here", "")
     assert caught.value.code == "no_previous"
     made_champion(session, third)
@@ -117,7 +117,7 @@ def test_a_version_whose_file_is_damaged_is_refused(session: Session) -> None:
         with pytest.raises(DamagedVersion, match=f"version {second} cannot be used: its file {key} does not match"):
             made_champion(session, second)
         session.store.delete(key)
-        with pytest.raises(DamagedVersion, match=f"version {second} cannot be used: its file {key} is gone"):
+        with pytest.raises(DamagedVersion, match=f"version {second} cannot be used: its file {key} is missing"):
             made_champion(session, second)
         session.store.put(key, whole)
     assert champion_id(session) == first
