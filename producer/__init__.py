@@ -1,1 +1,1 @@
-"""Everything that puts work in. No torch."""
+"""Everything that puts work in: commands, API, pages, manifests. No torch."""

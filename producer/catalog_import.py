@@ -1,4 +1,4 @@
-"""Importing a feed: a manifest of any supported format becomes a merchant's catalogue."""
+"""Import a feed: a manifest of any supported format becomes a merchant's catalogue."""
 
 from __future__ import annotations
 
@@ -35,24 +35,26 @@ BadRow = Callable[[ManifestRow, InvalidInput], None]
 def import_catalog(
     session: Session, merchant: str, manifest: Manifest, bad: BadRow, *, partial: bool = False, shrink: bool = False
 ) -> Imported:
-    """Make a merchant's catalogue what a feed says; ``bad`` is told of rows that are left out.
+    """Replace a merchant's catalogue by a feed; ``bad`` is called with rows that are left out.
 
-    Local files are put into the store, since the worker cannot see them. Raises ManifestError where the feed breaks
-    off, and Conflict where it would remove more than half; nothing is changed then.
+    Local files are put into the store, since workers cannot read them. Raises ManifestError where the feed breaks
+    off, and Conflict if it would remove more than half; then nothing changes.
     """
-    with scope(session.engine, merchant) as (connection, mine):
-        allowed = allowed_sources(connection, mine)
+    with scope(session.engine, merchant) as (connection, merchant_id):
+        allowed = allowed_sources(connection, merchant_id)
     with (
-        Intake(session.store, mine, session.settings.max_image_mib * 2**20, allowed) as intake,
-        transaction(session.engine, merchant=mine) as connection,
+        Intake(session.store, merchant_id, session.settings.max_image_mib * 2**20, allowed) as intake,
+        transaction(session.engine, merchant=merchant_id) as connection,
     ):
-        done = import_feed(connection, mine, feed_rows(manifest, intake, bad), partial=partial, shrink=shrink)
-        audit.record(connection, audit.operator(), "catalog import", mine, asdict(done))
-    return done
+        imported = import_feed(
+            connection, merchant_id, feed_rows(manifest, intake, bad), partial=partial, shrink=shrink
+        )
+        audit.record(connection, audit.operator(), "catalog import", merchant_id, asdict(imported))
+    return imported
 
 
 def feed_rows(manifest: Manifest, intake: Intake, bad: BadRow) -> Iterator[FeedRow]:
-    """Read a feed's rows; a bad one keeps its place, so that what it names is not taken for removed."""
+    """Yield a feed's rows. A bad row still counts as present, so that its image is not removed."""
     meanings = _Meanings.among(())
     for number, (row, _, taken) in enumerate(arrivals(manifest.rows(), lambda *_: (), intake)):
         columns = row.columns
@@ -71,12 +73,12 @@ def feed_rows(manifest: Manifest, intake: Intake, bad: BadRow) -> Iterator[FeedR
         yield FeedRow(
             number, row.sku, position, row.image, source, row.output, category[:512], collection[:512], pixels, content
         )
-    intake.settle()
+    intake.sync()
 
 
 @dataclass(frozen=True)
 class _Meanings:
-    """Which of a row's columns say what; of several the first that is filled counts."""
+    """Columns of a row by meaning. Of several the first that is filled counts."""
 
     columns: Set[str]
     position: Sequence[str]
@@ -109,9 +111,10 @@ def _position(text: str) -> int | None:
 
 
 def _content(values: Mapping[str, str], source: str, meanings: _Meanings) -> str:
-    """Return the digest of what is known of a source's content, by which a change of it is seen.
+    """Return a digest of what is known of a source's content, by which a change is detected.
 
-    A hash of the content, ours or the feed's, is the same wherever the image lies; ETags and dates are of one URL.
+    A hash of the content, computed here or given by the feed, is the same wherever the image lies; ETags and dates
+    belong to one URL.
     """
     if source.startswith(STORED):
         return digest("sha256", source.rpartition("/")[2])

@@ -1,4 +1,4 @@
-"""CSV files for merchants: results.csv and errors.csv, which spreadsheets open without running anything."""
+"""Write CSV files for merchants, results.csv and errors.csv, that spreadsheets open without executing anything."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import TextIO
 
 from shared.errors import UsageError
 
-# What spreadsheets take for a formula; Japanese ones also the wide forms, some after spaces.
+# Characters with which spreadsheets begin a formula; Japanese ones also accept the wide forms, some after spaces.
 _SIGN = "[=+\\-@＝＋－＠]"
 _FORMULA = rf"(?:[\t\r\n]|\s*{_SIGN})"
 _DANGEROUS = re.compile(f"'*{_FORMULA}")
 _GUARDED = re.compile(f"'+{_FORMULA}")
 _SEPARATORS = ";\t\r\n"
-"""Where a cell ends for a program that reads the file with another delimiter than its own, and heeds no quotes."""
+"""Characters that end a cell for a program that reads another delimiter and ignores quotes."""
 
-# All that may stand between a separator and the formula it begins, quotes of ours included: taken whole, in one go.
+# Everything allowed between a separator and the formula that it begins, quotes included, matched as one run.
 _RUN = re.compile(rf"([\s'\";]++)({_SIGN})?")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
@@ -28,10 +28,10 @@ Rows = Iterable[Mapping[str, object]]
 
 
 def guarded(text: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula; ``unguarded`` gives the text back.
+    """Return a cell that no spreadsheet reads as a formula; ``unguarded`` restores the text.
 
-    Neither its beginning nor what follows a separator in it: European spreadsheets split at semicolons, whatever
-    the quotes, and the next cell could begin with a formula.
+    This covers its beginning and every separator in it: European spreadsheets split at semicolons despite quotes, and
+    the next cell could begin with a formula.
     """
     if not text.isprintable() or ";" in text:
         text = _RUN.sub(lambda run: _joined(run, run[1] + "'"), text)
@@ -41,7 +41,7 @@ def guarded(text: str) -> str:
 
 
 def unguarded(text: str) -> str:
-    """Undo ``guarded``, so that a mended errors.csv can be submitted again."""
+    """Undo ``guarded``, so that a fixed errors.csv can be submitted again."""
     if text.startswith("'") and _GUARDED.match(text):
         text = text[1:]
     if "'" in text and (not text.isprintable() or ";" in text):
@@ -50,14 +50,14 @@ def unguarded(text: str) -> str:
 
 
 def _joined(run: re.Match[str], before: str) -> str:
-    """What stands for a run: changed where a separator and a formula's sign meet in it."""
-    return before + run[2] if run[2] and any(one in _SEPARATORS for one in run[1]) else run[0]
+    """Return the replacement of a run, changed if a separator and a formula sign meet in it."""
+    return before + run[2] if run[2] and any(char in _SEPARATORS for char in run[1]) else run[0]
 
 
 def csv_lines(columns: Sequence[str], rows: Rows) -> Iterator[str]:
     """Yield the header and a record per row (RFC 4180, CRLF), for streaming.
 
-    A column named twice stands once, one that a row lacks is empty, and what is in no column is left out.
+    A repeated column is written once, one that a row lacks is empty, and values without a column are left out.
     """
     names = tuple(dict.fromkeys(columns))
     last = _Last()
@@ -70,17 +70,17 @@ def csv_lines(columns: Sequence[str], rows: Rows) -> Iterator[str]:
 
 
 def write_csv(target: str | Path | TextIO, columns: Sequence[str], rows: Rows) -> int:
-    """Write rows to an open file, or to a path, which appears only when whole; return their number.
+    """Write rows to an open file, or to a path, which appears only when complete; return their number.
 
-    UTF-8. A file must have been opened with ``newline=""``. Raises UsageError if the path cannot be
-    written; whatever ``rows`` raises passes through, and then an older file stays as it was.
+    The encoding is UTF-8. A file must be opened with ``newline=""``. Raises UsageError if the path cannot be
+    written. An exception of ``rows`` is passed on, and an older file then stays unchanged.
     """
     if not isinstance(target, str | Path):
         return _write(target, columns, rows)
     path = Path(target)
     part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.part")
     try:
-        # Not tempfile: its files are for one user only, and the merchant shares these.
+        # Not tempfile, whose files only their user can read: the merchant shares these.
         with part.open("x", encoding="utf-8", errors="replace", newline="") as file:
             count = _write(file, columns, rows)
             file.flush()
@@ -105,7 +105,7 @@ def _cell(value: object) -> str:
 
 
 class _Last:
-    """The file the standard writer asks for; keeps only the last record."""
+    """File object for the standard writer that keeps only the last record."""
 
     text = ""
 

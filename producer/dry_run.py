@@ -1,4 +1,4 @@
-"""A dry run: the whole manifest is read, and nothing is stored."""
+"""Dry run: read the whole manifest and store nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BAD_ROWS_SHOWN = 100
 
 
 def rehearse(session: Session, order: Order, *, as_json: bool) -> None:
-    """Read the whole manifest and say what would be done; of the bad rows the first ``BAD_ROWS_SHOWN`` are named."""
+    """Read the whole manifest and print what would happen, with the first ``BAD_ROWS_SHOWN`` bad rows."""
     with transaction(session.engine) as connection:
         rate = measure_rate(connection)
     with scope(session.engine, order.merchant) as (connection, mine):
@@ -48,13 +48,13 @@ def rehearse(session: Session, order: Order, *, as_json: bool) -> None:
     if as_json:
         print_json({"rows": rows, "bad": bad, "bad_rows": shown} | asdict(price))
         return
-    for one in shown:
-        print_line(f"line {one['line']}: {one['sku']}: {one['message']} ({one['code']})")
+    for problem in shown:
+        print_line(f"line {problem['line']}: {problem['sku']}: {problem['message']} ({problem['code']})")
     if bad > len(shown):
         print_line(f"and {bad - len(shown)} more bad rows")
     takes = "" if price.seconds is None else f", in about {price.seconds / 60:.1f} minutes, for {price.cost:.2f}"
     print_line(f"{rows} rows, {bad} bad; {images} images would be styled{takes}")
     if images > PROOF_IMAGES and (order.proof or (rules and rules.above is not None and images > rules.above)):
-        note(f"a sample of {PROOF_IMAGES} skus would come first")
+        note(f"a sample of {PROOF_IMAGES} skus would be styled first")
     elif images > PROOF_IMAGES and rules and rules.new_looks:
-        note(f"if a look is new, a sample of {PROOF_IMAGES} skus would come first")
+        note(f"if a look is new, a sample of {PROOF_IMAGES} skus would be styled first")

@@ -1,4 +1,4 @@
-"""Taking in sources: local files and members of archives are put into the object store, by their content."""
+"""Put sources, local files and members of archives, into the object store under the hash of their content."""
 
 from __future__ import annotations
 
@@ -24,38 +24,38 @@ from shared.source_copies import source_key
 from shared.store import ObjectStore
 
 MEMBERS_IN_MEMORY = 2
-"""Members of an archive, of which one may be read while another is put."""
+"""Archive members in memory: one may be read while another is put."""
 
 UNKNOWN_PIXELS = 1_000_000
-"""Assumed of a source whose size is not known before it is fetched."""
+"""Assumed size of a source that is not known before it is fetched."""
 
 
 _LOCAL = ("file:", "zip:")
 
 
 class Taken(NamedTuple):
-    """A source as a worker can read it, and its size in pixels as far as that is known."""
+    """Source as a worker can read it, and its size in pixels if known."""
 
     source: str
     pixels: int
 
 
 class Intake:
-    """Puts local files into the store once each, however many jobs name them.
+    """Put local files into the store, each once, however many jobs name it.
 
-    ``allowed`` are the prefixes of ``s3://`` URLs that the merchant may name. As a context manager it ends
-    its threads, after the files in their hands.
+    ``allowed`` are the prefixes of ``s3://`` URLs that the merchant may name. Leaving the context waits for the
+    files in progress and ends the threads.
     """
 
     def __init__(self, store: ObjectStore, merchant_id: int, max_bytes: int, allowed: Sequence[str] = ()) -> None:
-        self._store = store.hasty()
+        self._store = store.deferred_sync()
         self._merchant_id = merchant_id
         self._max_bytes = max_bytes
         self._allowed = allowed
-        self._archive: Archive | None = None  # the last one: its rows come together
+        self._archive: Archive | None = None  # the last one, since rows of an archive are consecutive
         self._reading = threading.Lock()
         self._members = threading.Semaphore(MEMBERS_IN_MEMORY)
-        self._threads = ThreadPoolExecutor(store.puts_at_once, "intake")  # started as they are needed
+        self._threads = ThreadPoolExecutor(store.concurrent_puts, "intake")  # started when needed
 
     def __enter__(self) -> Self:
         return self
@@ -64,19 +64,19 @@ class Intake:
         self._threads.shutdown(cancel_futures=True)
 
     def begin(self, source: str) -> Taken | Future[Taken]:
-        """Begin to take a source in; what is a file here is taken by a thread. Raises as ``take``, now or later."""
+        """Begin to take in a source; a thread reads a local file. Raises as ``take``, now or from the future."""
         if source.startswith(_LOCAL):
             return self._threads.submit(self.take, source)
         return self.take(source)
 
-    def settle(self) -> None:
-        """Make last what was taken: call it before a transaction that names it."""
-        self._store.settle()
+    def sync(self) -> None:
+        """Make the files put so far durable. Call it before a transaction that names them."""
+        self._store.sync()
 
     def take(self, source: str) -> Taken:
-        """Return where a worker reads a source. Raises InvalidInput if it cannot be taken.
+        """Return the address where a worker reads a source. Raises InvalidInput if it cannot be taken in.
 
-        Files go to ``sources/MERCHANT/HASH``: the same file again is the same object.
+        Files are stored as ``sources/MERCHANT/HASH``: the same file is always the same object.
         """
         if member := member_of(source):
             return self._take_member(*member)
@@ -88,7 +88,7 @@ class Intake:
             size = path.stat().st_size
             if size > self._max_bytes:
                 raise SourceRefused(
-                    f"the file has {size / 2**20:.1f} MiB, over the limit of {self._max_bytes / 2**20:.0f} MiB",
+                    f"the file has {size / 2**20:.1f} MiB; the limit is {self._max_bytes / 2**20:.0f} MiB",
                     code="object_too_large",
                 )
             with path.open("rb") as file:
@@ -100,7 +100,7 @@ class Intake:
         return Taken(STORED + key, header_pixels(path))
 
     def _take_member(self, path: Path, name: str) -> Taken:
-        """Put a file of an archive into the store, under its content and nothing else."""
+        """Put a member of an archive into the store, under the hash of its content."""
         with self._members:
             data = self._read_member(path, name)
             key = source_key(self._merchant_id, hashlib.sha256(data).hexdigest())
@@ -112,24 +112,24 @@ class Intake:
             if self._archive is None or self._archive.path != path:
                 try:
                     self._archive = Archive(path)
-                except ManifestError as error:  # of one row, that names the archive
+                except ManifestError as error:  # concerns only the row that names the archive
                     raise SourceRefused(str(error), code=error.code) from error
             return self._archive.read(name, self._max_bytes)
 
 
 def header_pixels(path: Path | BinaryIO) -> int:
-    """Return width × height as the file's header says; a worker finds out if that is a lie."""
+    """Return width × height from the file's header. If the header lies, a worker finds out."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(path, formats=FORMATS) as image:
                 return image.width * image.height
-    except Exception:  # Pillow raises over six kinds of exception for hostile files; a guess is enough here
+    except Exception:  # Pillow raises many kinds of exception for hostile files; a guess is enough here
         return UNKNOWN_PIXELS
 
 
 def local_path(source: str) -> Path | None:
-    """Return the local path a row named, or None for other kinds of source."""
+    """Return the local path that a row named, or None for other sources."""
     if not source.startswith("file://"):
         return None
-    return Path(unquote(urlsplit(source).path, errors="surrogateescape"))  # names need not be UTF-8
+    return Path(unquote(urlsplit(source).path, errors="surrogateescape"))  # file names may not be UTF-8

@@ -1,4 +1,4 @@
-"""Pages: the rows of a manifest on their way into one transaction each, as jobs and chunks."""
+"""Read the rows of a manifest in pages, which become jobs and chunks in one transaction each."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from shared.queue.jobs import NewJob
 
 PAGE_JOBS = 10_000
 PAGE_SECONDS = 1.0
-"""A page is committed at the latest after this time, so that work begins while files are still taken in."""
+"""Longest time to fill a page, so that work begins while files are still taken in."""
 
 ROWS_AHEAD = 64
-"""Rows whose files may be on their way into the store, so that a large one does not hold up the others."""
+"""Rows whose files may be in transfer to the store at once, so that a large file does not delay the others."""
 
 LOOKS_KEPT = 1024
 
 RowLooks = Callable[[str | None, float | None], Sequence[tuple[Look, str]]]
-"""From a row's own style and strength: its looks, each with the folder of its renditions (empty, or ``folder/``)."""
+"""Maps a row's own style and strength to its looks, each with the folder of its renditions (empty, or ``folder/``)."""
 
 
 class Arrival(NamedTuple):
-    """A row whose source is being taken in, or the reason why it is not. No ``looks``: those of the batch."""
+    """Row whose source is being taken in, or the reason why it is not. Without ``looks`` it has those of the batch."""
 
     row: ManifestRow
     looks: Sequence[tuple[Look, str]]
@@ -39,13 +39,13 @@ class Arrival(NamedTuple):
 
     @property
     def is_here(self) -> bool:
-        """Whether its source needs no waiting for."""
+        """Return whether its source is ready."""
         return not isinstance(self.source, Future) or self.source.done()
 
 
 @dataclass
 class Page:
-    """Rows that are stored together."""
+    """Rows that are stored in one transaction."""
 
     rows: int = 0
     jobs: list[NewJob] = field(default_factory=list)
@@ -53,12 +53,12 @@ class Page:
 
     @property
     def full(self) -> bool:
-        """Whether it is time to commit."""
+        """Return whether the page is due to be committed."""
         return len(self.jobs) >= PAGE_JOBS or time.monotonic() - self.opened > PAGE_SECONDS
 
     def take(self, arrival: Arrival, ordinal: int, looks: RowLooks) -> None:
-        """Add a row's jobs, one per look, the first with this ordinal; a bad row gives failed jobs."""
-        row, found, taken = arrival
+        """Add a row's jobs, one per look, starting with this ordinal. A bad row gives failed jobs."""
+        row, own_looks, taken = arrival
         if isinstance(taken, Future):
             try:
                 taken = taken.result()
@@ -68,7 +68,7 @@ class Page:
         if isinstance(taken, InvalidInput):
             code, message, taken = taken.code, str(taken), Taken("", 0)
         source, pixels = taken
-        for number, (look, folder) in enumerate(found or looks(None, None), ordinal):
+        for number, (look, folder) in enumerate(own_looks or looks(None, None), ordinal):
             output = folder + row.output
             self.jobs.append(
                 NewJob(number, row.line, row.sku, row.image, source, output, look, row.columns, code, message, pixels)
@@ -77,9 +77,9 @@ class Page:
 
 
 def read_pages(rows: Iterator[ManifestRow], looks: RowLooks, intake: Intake, first: int) -> Iterator[Page]:
-    """Cut a manifest into pages of jobs with ordinals from ``first`` on.
+    """Yield pages of jobs from a manifest, with ordinals from ``first`` on.
 
-    Where the manifest breaks off, the page begun is yielded before the ManifestError.
+    Where the manifest breaks off, the incomplete page is yielded before the ManifestError is raised.
     """
     page, ordinal = Page(), first
     try:
@@ -87,23 +87,23 @@ def read_pages(rows: Iterator[ManifestRow], looks: RowLooks, intake: Intake, fir
             page.take(arrival, ordinal, looks)
             ordinal = page.jobs[-1].ordinal + 1
             if page.full:
-                intake.settle()
+                intake.sync()
                 yield page
                 page = Page()
     except ManifestError:
         if page.rows:
-            intake.settle()
+            intake.sync()
             yield page
         raise
     if page.rows:
-        intake.settle()
+        intake.sync()
         yield page
 
 
 def arrivals(rows: Iterator[ManifestRow], looks: RowLooks, intake: Intake) -> Iterator[Arrival]:
-    """Yield rows in their order, while the files of those that come next are taken in.
+    """Yield rows in order, while the files of the following ones are taken in.
 
-    Where the manifest breaks off, what is ahead is yielded before the ManifestError.
+    Where the manifest breaks off, the rows read ahead are yielded before the ManifestError is raised.
     """
     ahead: deque[Arrival] = deque()
     try:
@@ -118,19 +118,19 @@ def arrivals(rows: Iterator[ManifestRow], looks: RowLooks, intake: Intake) -> It
 
 
 def _begun(row: ManifestRow, looks: RowLooks, intake: Intake) -> Arrival:
-    """Begin to take in a row's source, if the row is good."""
-    found: Sequence[tuple[Look, str]] = ()
+    """Begin to take in a row's source, if the row is valid."""
+    own_looks: Sequence[tuple[Look, str]] = ()
     if row.error is not None:
-        return Arrival(row, found, row.error)
+        return Arrival(row, own_looks, row.error)
     try:
-        found = looks(row.style, row.strength)
-        return Arrival(row, found, intake.begin(row.source))
+        own_looks = looks(row.style, row.strength)
+        return Arrival(row, own_looks, intake.begin(row.source))
     except InvalidInput as refused:
-        return Arrival(row, found, refused)
+        return Arrival(row, own_looks, refused)
 
 
 def read_ahead(pages: Iterator[Page]) -> Generator[Page]:
-    """Yield each page while a thread reads the next: Postgres takes one in while Python makes another."""
+    """Yield each page while a thread reads the next, so that Postgres and Python work at the same time."""
     with ThreadPoolExecutor(1, "read-ahead") as reader:
         coming = reader.submit(next, pages, None)
         while (page := coming.result()) is not None:
@@ -139,25 +139,24 @@ def read_ahead(pages: Iterator[Page]) -> Generator[Page]:
 
 
 def row_looks(looks: Sequence[Look], known_styles: Collection[str]) -> RowLooks:
-    """Return how the looks of a row follow from the batch's, which a row with a style of its own replaces by one.
+    """Return the function that finds the looks of a row: those of the batch, or one for a row with its own style.
 
-    What is returned raises InvalidInput where the row's style cannot be. Answers are kept, since most rows ask
-    the same.
+    It raises InvalidInput if the row's style is not valid. Results are cached, since most rows are alike.
     """
 
     @lru_cache(maxsize=LOOKS_KEPT)
     def find(style: str | None, strength: float | None) -> Sequence[tuple[Look, str]]:
-        found = looks_of_row(style, strength, looks)
-        require_styles((name for look in found for name in look.styles), known_styles)
-        return [(look, "" if len(looks) == 1 else f"{folder_of(look)}/") for look in found]
+        own_looks = looks_of_row(style, strength, looks)
+        require_styles((name for look in own_looks for name in look.styles), known_styles)
+        return [(look, "" if len(looks) == 1 else f"{folder_of(look)}/") for look in own_looks]
 
     return find
 
 
 def looks_of_row(style: str | None, strength: float | None, looks: Sequence[Look]) -> list[Look]:
-    """Return the looks of a row: the batch's, changed by what the row itself says.
+    """Return the looks of a row: those of the batch, changed by the row's own values.
 
-    A row with a style of its own has one look, whatever the number of the batch's.
+    A row with its own style has one look, whatever the number of the batch's.
     """
     return [
         Look(
@@ -171,8 +170,8 @@ def looks_of_row(style: str | None, strength: float | None, looks: Sequence[Look
 
 
 def folder_of(look: Look) -> str:
-    """Name the folder of a look's renditions where a batch has several, each with a folder of its own.
+    """Return the folder of a look's renditions in a batch with several looks.
 
-    The looks of a batch differ in their mix alone, so a mix is named with its weights.
+    The looks of a batch differ only in their mix, so the folder is named after the mix with its weights.
     """
     return "+".join(look.style.replace(":", "-").split(","))

@@ -1,4 +1,4 @@
-"""A worker process of one's own, for as long as a command runs."""
+"""Run a worker process for as long as a command runs."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from pathlib import Path
 from shared.errors import DeviceUnavailable, Unavailable, UsageError
 
 RESTART_SECONDS = 1.0
-"""A worker is started at most so often."""
+"""Shortest time between two starts of the worker."""
 
 STEADY_SECONDS = 10.0
-"""A worker that lived so long can work, whatever ended it."""
+"""A worker that lived this long is able to work, whatever ended it."""
 
 PATIENCE_SECONDS = 60.0
-"""For so long a worker that cannot even start is started again: a service may be restarting."""
+"""How long a worker that cannot start is restarted, since a service may be restarting."""
 
 STOP_SECONDS = 60.0
 EXIT_REFUSED = (2, 5)
-"""Exit codes with which a worker says that it will never work as it is set up."""
+"""Exit codes of a worker that can never work with its settings."""
 
 
 class LocalWorker:
-    """Runs ``atelier worker`` beside this process and starts it again when it dies.
+    """Runs ``atelier worker`` beside this process and restarts it when it dies.
 
-    The worker watches its standard input, a pipe that ends with this process, so that it never
-    outlives it, however this process ends.
+    The worker watches its standard input, a pipe that closes with this process, so that it never outlives this
+    process, however that ends.
     """
 
     def __init__(self, log: Path) -> None:
@@ -52,7 +52,7 @@ class LocalWorker:
             )
 
     def check(self) -> None:
-        """Start the worker again if it died. Raises DeviceUnavailable or Unavailable if that is no use."""
+        """Restart the worker if it died. Raises DeviceUnavailable or Unavailable when restarting is pointless."""
         now = time.monotonic()
         code = self._process.poll()
         if now - self._started > STEADY_SECONDS:
@@ -60,13 +60,13 @@ class LocalWorker:
         if code is None or now - self._started < RESTART_SECONDS:
             return
         if code in EXIT_REFUSED:
-            raise DeviceUnavailable(f"the worker cannot work: {self._last_line()}")
+            raise DeviceUnavailable(f"the worker cannot start: {self._last_line()}")
         if now - self._steady > PATIENCE_SECONDS:
-            raise Unavailable(f"the worker dies again and again, see {self._log}: {self._last_line()}")
+            raise Unavailable(f"the worker keeps crashing, see {self._log}: {self._last_line()}")
         self._process = self._start()
 
     def stop(self) -> None:
-        """Let the worker finish what it has in hand; end it if that takes too long."""
+        """Let the worker finish its current chunks, and end it if that takes too long."""
         if self._process.stdin:
             self._process.stdin.close()
         try:
@@ -77,16 +77,16 @@ class LocalWorker:
 
     def _last_line(self) -> str:
         lines = self._log.read_text(errors="replace").strip().splitlines()
-        return lines[-1].removeprefix("atelier: ") if lines else "it left no message"
+        return lines[-1].removeprefix("atelier: ") if lines else "its log is empty"
 
 
 @contextmanager
 def local_worker(log: Path) -> Iterator[LocalWorker]:
-    """Run a worker until the end of the block. Raises UsageError where the workers' packages are missing."""
+    """Run a worker until the block ends. Raises UsageError if the workers' packages are missing."""
     if find_spec("torch") is None:
         raise UsageError(
-            "`run` styles on this machine, which lacks the packages of the workers: install atelier[workers], "
-            "or use `submit --wait` and `download`, which leave the work to workers elsewhere"
+            "`run` needs the packages of the workers on this machine: install atelier[workers], or use "
+            "`submit --wait` and `download`, which leave the work to workers elsewhere"
         )
     worker = LocalWorker(log)
     try:

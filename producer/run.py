@@ -1,4 +1,4 @@
-"""``atelier run``: the whole way on this machine, from a folder of photos to a folder of renditions."""
+"""Run ``atelier run``: from a folder of photos to a folder of renditions on this machine."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from shared.queue.batches import Batch, BatchState
 from shared.queue.fleet import is_any_alive
 
 POLL_SECONDS = 0.2
-STILL_SECONDS = 10.0
-"""A batch of which nothing was done for so long stands still, and whoever waits wonders why."""
+STALLED_SECONDS = 10.0
+"""Time without progress after which a waiting command explains why."""
 
 PATIENCE_SECONDS = 60.0
-"""A database that is away for less, to be restarted for instance, ends no command."""
+"""Longest outage of the database, for example a restart, that a waiting command tolerates."""
 
 
 def run_batch(
@@ -30,8 +30,8 @@ def run_batch(
 ) -> tuple[Batch, Path]:
     """Submit an order, work until it is done, and write it to ``out``.
 
-    Returns the finished batch and the gallery's path. When interrupted, what is done is written too
-    before KeyboardInterrupt goes on; the same call later goes on with the same batch.
+    Returns the finished batch and the gallery's path. On an interrupt the finished part is written before
+    KeyboardInterrupt is raised again; the same call continues with the same batch later.
     """
     prepare_folder(out)
     with local_worker(session.settings.home / "log" / "worker.log") as worker:
@@ -54,41 +54,41 @@ def wait_for_batch(
     check: Callable[[], None] = lambda: None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Batch:
-    """Return a batch when it is no longer running; ``check`` is called now and then and may raise.
+    """Return a batch when it is no longer running. ``check`` is called regularly and may raise.
 
-    ``tell`` is told, once, why a batch stands still. Raises DatabaseUnavailable when Postgres stays away.
+    ``tell`` is called, once, with the reason why a batch is stalled. Raises DatabaseUnavailable after a long outage.
     """
-    seen = moved = time.monotonic()
-    done, told = batch.done, set[str]()
+    answered = progressed = time.monotonic()
+    done, reported = batch.done, set[str]()
     while batch.state == BatchState.RUNNING:
         check()
         time.sleep(POLL_SECONDS)
         try:
             batch = _look_again(session, batch)
-            if seen - moved > STILL_SECONDS:
-                moved = seen
-                if (reason := _why_still(session, batch)) not in told:
-                    told.add(reason)
+            if answered - progressed > STALLED_SECONDS:
+                progressed = answered
+                if (reason := _why_stalled(session, batch)) not in reported:
+                    reported.add(reason)
                     tell(reason)
         except DatabaseUnavailable:
-            if time.monotonic() - seen > PATIENCE_SECONDS:
+            if time.monotonic() - answered > PATIENCE_SECONDS:
                 raise
         else:
-            seen = time.monotonic()
+            answered = time.monotonic()
             show(batch)
             if batch.done != done:
-                done, moved = batch.done, seen
+                done, progressed = batch.done, answered
     return batch
 
 
-def _why_still(session: Session, batch: Batch) -> str:
-    """Say why nothing is done of a batch, as far as that is known."""
+def _why_stalled(session: Session, batch: Batch) -> str:
+    """Return why a batch is stalled, if it is known."""
     if batch.paused:
-        return f"the batch is paused: `atelier resume {batch.id}` lets it go on, unless it waits for a proof"
+        return f"the batch is paused: `atelier resume {batch.id}` resumes it, unless its sample needs your approval"
     with transaction(session.engine) as connection:
         if not is_any_alive(connection):
-            return "no worker is alive: `atelier worker` starts one"
-    return "nothing was done for a while: others' work may come first, or its sources do not answer"
+            return "no worker is running: start one with `atelier worker`"
+    return "no progress for a while: other work may come first, or the sources do not answer"
 
 
 def _look_again(session: Session, batch: Batch) -> Batch:
@@ -97,7 +97,7 @@ def _look_again(session: Session, batch: Batch) -> Batch:
 
 
 def _export_partly(session: Session, batch: Batch, out: Path) -> None:
-    """Write what is done; an error here must not hide that the user interrupted."""
+    """Write the finished part. An error here must not hide the user's interrupt."""
     try:
         export_batch(session, _look_again(session, batch), out)
     except AtelierError:

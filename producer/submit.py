@@ -28,7 +28,7 @@ from shared.look import Look
 from shared.merchants import audit
 from shared.merchants.merchants import allowed_sources, require_kept
 from shared.merchants.scope import scope
-from shared.models.promotion.canaries import choose_pin, usual_pin
+from shared.models.promotion.canaries import choose_pin, default_pin
 from shared.models.styles import require_styles
 from shared.proofs.proofs import Circumstances, Proof, decide, proof_of, remember_looks, wait_for_input
 from shared.proofs.rules import find_rules
@@ -149,7 +149,7 @@ def _seal_waiting(session: Session, batch: Batch, order: Order) -> tuple[Batch, 
 def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
     """Return the unfinished batch of the same order, or a new one; and whether it is an old one."""
     with scope(session.engine, order.merchant) as (connection, merchant):
-        pin = usual_pin(connection, merchant)
+        pin = default_pin(connection, merchant)
         styles = {name for look in order.looks for name in look.styles}
         require_styles(sorted(styles), pin.style_rows)
         if known := _known_batch(connection, merchant, order):

@@ -1,4 +1,4 @@
-"""Small previews of pictures that may be hostile, as data URIs for pages that stand alone."""
+"""Make small previews of possibly hostile pictures, as data URIs for pages that stand alone."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-# 14 kB each: in JPEG at 480 pixels it was 33, and a page of 240 pairs 21 MB.
+# About 14 kB each. JPEG at 480 pixels took 33 kB, and a page of 240 pairs 21 MB.
 _SIDE_PX = 360
 _QUALITY = 70
 _MAX_BYTES = 64 * 1024 * 1024
 _MAX_PIXELS = 50_000_000
 _MAX_PROFILE_BYTES = 4096
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "AVIF")
-"""What Pillow may try on a file of a merchant's: not every plug-in it has."""
+"""Formats that Pillow may try on a merchant's file: not every plug-in that it has."""
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """An upright WebP on white, at most 360 pixels on its long side, as a ``data:`` URI."""
+    """Upright WebP on white, at most 360 pixels on its long side, as a ``data:`` URI."""
 
     uri: str
     width_px: int
@@ -32,7 +32,7 @@ class Thumbnail:
 
 
 def make_thumbnail(path: Path | None) -> Thumbnail | None:
-    """Preview a picture file; None, and never an error, where it is missing, too large or damaged."""
+    """Return a preview of a picture file; None, and never an error, if it is missing, too large or damaged."""
     thumbnail = None
     with _tolerated():
         if path is not None and _is_acceptable(path):
@@ -50,13 +50,13 @@ def _shrunk(image: Image.Image) -> Thumbnail | None:
     if image.width * image.height > _MAX_PIXELS:
         return None
     profile = image.info.get("icc_profile") if image.mode == "RGB" else None
-    # Lets the JPEG decoder skip most of the work; two steps keep fine texture from aliasing.
+    # The JPEG decoder skips most of the work; two steps prevent aliasing of fine texture.
     image.thumbnail((_SIDE_PX, _SIDE_PX), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    with _tolerated():  # a damaged EXIF block is no reason to show nothing
+    with _tolerated():  # the picture is shown despite a damaged EXIF block
         image = ImageOps.exif_transpose(image)
     flat = _on_white(image)
     file = io.BytesIO()
-    # A small profile is kept: without it a wide-gamut photo would look paler than its rendition.
+    # Keep a small profile: without it a wide-gamut photo would look paler than its rendition.
     small = profile if profile and len(profile) <= _MAX_PROFILE_BYTES else None
     flat.save(file, "WEBP", quality=_QUALITY, method=2, icc_profile=small)
     uri = "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode("ascii")
@@ -74,9 +74,9 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 @contextmanager
 def _tolerated() -> Iterator[None]:
-    """Swallow whatever Pillow raises over a bad file: it promises no list of exceptions.
+    """Ignore whatever Pillow raises for a bad file, since it documents no list of exceptions.
 
-    Broad on purpose, and only here: a preview that cannot be made must not cost the merchant the page.
+    Broad on purpose, and only here: a failed preview must not prevent the page.
     """
     try:
         yield

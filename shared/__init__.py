@@ -1,1 +1,1 @@
-"""What producer and workers must agree on. No torch, no web framework."""
+"""The domain: what producer and workers share. No torch, no web framework."""

@@ -1,4 +1,4 @@
-"""The broker: a Celery app over Redis, and the one place that publishes."""
+"""Publish messages through a Celery app over Redis, the one place that does so, and count the waiting ones."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ NIGHTLY = "nightly"
 CHECK_SOURCES = "check_sources"
 TRAIN_SLICE = "train_slice"
 TRAIN_QUEUE = "train"
-"""Trainers take nothing else, and styling workers never take from it."""
+"""Queue of trainers. Trainers take nothing else, and styling workers never take from it."""
 
 CONTROL_QUEUE = "control"
 
 SCHEMES = ("redis", "rediss", "redis+socket")
 
 ROUTES = {"preview": "preview", "bulk": "bulk", "nightly": "bulk"}
-"""Redis queue of each class of work. Redis keeps the order in which dispatch chose; only a preview
-overtakes. A list of its own would starve nightly: workers empty the first list before the next."""
+"""Redis queue of each class of work. Redis keeps the order that dispatch chose; only previews overtake. Nightly work
+has no queue of its own: workers empty the first queue before the next, so it would starve."""
 
 STYLING_QUEUES = tuple(dict.fromkeys(ROUTES.values()))
 
 KEEPALIVE = {socket.TCP_KEEPIDLE: 15, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
-"""In seconds, and times: half a minute of silence ends a connection."""
+"""Seconds, and a count: half a minute of silence ends a connection."""
 
 FOREIGN = (OperationalError, RedisError, OSError)
 
@@ -43,8 +43,8 @@ def make_celery(broker_url: str) -> Celery:
     """Return the Celery app that producer and workers share; tasks are known by name.
 
     Messages are acknowledged early: leases in Postgres decide what is redone, so no visibility
-    timeout matters. Queues are listed in order of priority, which BRPOP obeys. Raises UsageError on
-    another kind of URL.
+    timeout matters. Queues are listed in order of priority, which BRPOP obeys. Raises UsageError for
+    a URL of another kind.
     """
     _check_url(broker_url)
     app = Celery("atelier", broker=_verifying(broker_url), set_as_current=False)
@@ -65,7 +65,7 @@ def make_celery(broker_url: str) -> Celery:
             "queue_order_strategy": "priority",
             "socket_connect_timeout": 5,
             "socket_timeout": 30,
-            # A worker that waits for messages reads nothing: only this tells it that its server went without a word.
+            # A waiting worker only reads, so keepalive alone tells it that the server is gone.
             "socket_keepalive": True,
             "socket_keepalive_options": KEEPALIVE,
             "health_check_interval": 10,
@@ -75,29 +75,29 @@ def make_celery(broker_url: str) -> Celery:
 
 
 def _check_url(url: str) -> None:
-    """Refuse a URL that kombu would stumble over much later; the message repeats nothing of it."""
+    """Raise UsageError for a URL that kombu would fail on later. The message repeats no part of it."""
     try:
         parts = urlsplit(url)
         good = parts.scheme in SCHEMES and "@" not in (parts.hostname or "")
-        parts.port  # noqa: B018 - reading it raises when it is no number
+        parts.port  # noqa: B018 - reading the port raises when it is not a number
     except ValueError:
         good = False
     if not good:
         raise UsageError(
-            "ATELIER_BROKER_URL cannot be read: write redis://:password@host:6379/0, for Valkey too, and "
-            "percent-encode what is special in the password"
+            "ATELIER_BROKER_URL is not valid: write redis://:password@host:6379/0, for Valkey too, and "
+            "percent-encode special characters of the password"
         )
 
 
 def _verifying(url: str) -> str:
-    """Have certificate and name of the server checked unless the URL says otherwise: kombu would check nothing."""
+    """Require a check of the server's certificate and name unless the URL says otherwise. kombu checks nothing."""
     if not url.startswith("rediss://") or "ssl_cert_reqs=" in url:
         return url
     return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs=required"
 
 
 def _queue(name: str) -> Queue:
-    """A queue with an exchange of its own: one shared with others would send each message to all."""
+    """Return a queue with an exchange of its own. A shared exchange would send each message to all its queues."""
     return Queue(name, Exchange(name), routing_key=name)  # type: ignore[no-untyped-call]
 
 
@@ -110,34 +110,34 @@ def _translated() -> Iterator[None]:
 
 
 class Broker:
-    """Publishes ids of chunks and training runs, and counts what waits in Redis."""
+    """Publishes ids of chunks and training runs, and counts the messages that wait in Redis."""
 
     def __init__(self, app: Celery) -> None:
         self.app = app
 
     def publish(self, chunks: Iterable[tuple[int, str]]) -> None:
-        """Send (chunk id, queue) pairs. Raises BrokerUnavailable; some may have been sent by then."""
+        """Send (chunk id, queue) pairs. On BrokerUnavailable some may already have been sent."""
         with _translated(), self.app.producer_pool.acquire(block=True) as producer:
             for chunk_id, queue in chunks:
                 self.app.send_task(STYLE_CHUNK, args=[chunk_id], queue=ROUTES[queue], producer=producer, retry=False)
 
     def publish_runs(self, runs: Iterable[UUID]) -> None:
-        """Tell trainers of training runs. Raises BrokerUnavailable; some may have been told by then."""
+        """Notify trainers of training runs. On BrokerUnavailable some may already have been sent."""
         with _translated(), self.app.producer_pool.acquire(block=True) as producer:
             for run in runs:
                 self.app.send_task(TRAIN_SLICE, args=[str(run)], queue=TRAIN_QUEUE, producer=producer, retry=False)
 
     @property
     def preview_queue(self) -> Queue:
-        """The queue that every worker has a slot of its own for."""
+        """Queue for which every worker has a slot of its own."""
         return _queue(ROUTES["preview"])
 
     def held(self) -> dict[str, int]:
-        """Messages that no worker has fetched, by styling queue. Raises BrokerUnavailable."""
+        """Count the messages that no worker has fetched, by styling queue. Raises BrokerUnavailable."""
         return self._held(STYLING_QUEUES)
 
     def runs_held(self) -> int:
-        """Messages that no trainer has fetched. Raises BrokerUnavailable."""
+        """Count the messages that no trainer has fetched. Raises BrokerUnavailable."""
         return self._held((TRAIN_QUEUE,))[TRAIN_QUEUE]
 
     def _held(self, queues: Iterable[str]) -> dict[str, int]:
@@ -147,7 +147,7 @@ class Broker:
             return {queue: int(channel.client.llen(queue)) for queue in queues}
 
     def waiting(self) -> int:
-        """Messages that no worker has fetched, in all styling queues together. Raises BrokerUnavailable."""
+        """Count the messages that no worker has fetched, over all styling queues. Raises BrokerUnavailable."""
         return sum(self.held().values())
 
     def ping(self) -> None:

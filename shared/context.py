@@ -1,6 +1,6 @@
-"""A session: what an entry point works with, opened from the settings.
+"""Open a session: the settings and the services of an entry point.
 
-Where the database's and broker's URLs are unset, the embedded servers are attached here.
+Where the database's and broker's URLs are unset, the session attaches to the embedded servers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from shared.store import ObjectStore, open_store
 
 @dataclass(frozen=True)
 class Session:
-    """Settings and the three services. ``settings`` has all URLs filled in."""
+    """Settings with all URLs filled in, and the three services."""
 
     settings: Settings
     engine: Engine
@@ -35,12 +35,12 @@ class Session:
 def open_session(settings: Settings, *, lasting: bool = True, migrate: bool = False) -> Iterator[Session]:
     """Open the services that the settings name.
 
-    Embedded servers are started if need be, and their tables brought up to date; a database of one's
-    own is changed only by ``atelier db upgrade`` (``migrate``). With ``lasting`` False the embedded
-    servers stop with the last command attached to them. Raises UsageError if the tables are too old.
+    Embedded servers are started if necessary, and their tables upgraded. An external database is upgraded
+    only by ``atelier db upgrade`` (``migrate``). With ``lasting`` False the embedded servers stop with the
+    last command attached to them. Raises UsageError if the tables are too old.
     """
     if (settings.database_url is None) != (settings.broker_url is None):
-        raise UsageError("set both ATELIER_DATABASE_URL and ATELIER_BROKER_URL, or neither (embedded servers)")
+        raise UsageError("set both ATELIER_DATABASE_URL and ATELIER_BROKER_URL, or neither to use embedded servers")
     with ExitStack() as stack:
         embedded = settings.database_url is None
         if embedded:
@@ -55,7 +55,7 @@ def open_session(settings: Settings, *, lasting: bool = True, migrate: bool = Fa
         stack.callback(session.engine.dispose)
         if needs_upgrade(session.engine):
             if not (embedded or migrate):
-                raise UsageError("the database's tables are not those of this version: run `atelier db upgrade`")
+                raise UsageError("the database's tables are of another version: run `atelier db upgrade`")
             upgrade(session.engine)
         if embedded or migrate:
             install_built_in(session.engine, session.store)

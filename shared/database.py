@@ -1,4 +1,4 @@
-"""The one door to Postgres: an engine, transactions, advisory locks, migrations."""
+"""Connect to Postgres: engine, transactions, advisory locks, migrations."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from shared.errors import DatabaseUnavailable, UsageError
 RESTED_SECONDS = 0.2
 
 SILENCE = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
-"""libpq's own names, seconds and milliseconds: a server that went without a word, as a machine that lost its power
-does, is noticed within half a minute; by default the kernel takes two hours."""
+"""libpq options, in seconds and milliseconds. They detect a server that vanished, as in a power cut, within half a
+minute; by default the kernel takes two hours."""
 
 CONNECTION = {"connect_timeout": 10, "application_name": "atelier"} | SILENCE
-"""What libpq is told, where the URL says nothing else."""
+"""libpq options where the URL does not set them."""
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
 MERCHANT_ROLE = "atelier_merchant"
-"""Postgres role that sees and changes the rows of one merchant alone, see the migrations."""
+"""Postgres role that sees and changes the rows of one merchant only, see the migrations."""
 
 
 STANDSTILL = "set_config('idle_in_transaction_session_timeout', '30s', true)"
-"""Besides taking a lock that everybody needs: who stands still with it loses it."""
+"""Run with each lock that others need: a process that hangs in the transaction loses the lock."""
 
 
 class Lock(IntEnum):
-    """Advisory locks, taken for the length of a transaction."""
+    """Advisory locks, held until the transaction ends."""
 
     DISPATCH = 1
     SWEEP = 2
@@ -51,15 +51,15 @@ class Lock(IntEnum):
 
 
 def make_engine(url: str, *, pool_size: int = 5) -> Engine:
-    """Return an engine for Postgres through psycopg 3. Raises UsageError on another kind of URL."""
+    """Return an engine for Postgres through psycopg 3. Raises UsageError for a URL of another kind."""
     try:
         parsed = make_url(url)
-        if "@" in (parsed.host or ""):  # a piece of the password, which must not come back in a message
+        if "@" in (parsed.host or ""):  # part of the password, which no message may repeat
             raise ValueError
     except (ArgumentError, ValueError):
         raise UsageError(
             "ATELIER_DATABASE_URL is not a database URL: write postgresql://user:password@host/name, and "
-            "percent-encode what is special in the password"
+            "percent-encode special characters of the password"
         ) from None
     if parsed.get_backend_name() != "postgresql":
         raise UsageError(f"ATELIER_DATABASE_URL names {parsed.get_backend_name()}; Atelier needs Postgres 18")
@@ -74,9 +74,9 @@ def make_engine(url: str, *, pool_size: int = 5) -> Engine:
 
 
 def _check_after_rest(engine: Engine) -> None:
-    """Let the pool see that a connection still lives before it is used, if it has rested, and else open another.
+    """Have the pool test an idle connection before it is used, and replace a dead one.
 
-    SQLAlchemy's own check is a round trip before every transaction: a sixth of all those that a chunk takes.
+    SQLAlchemy's own test is a round trip before every transaction: a sixth of all round trips of a chunk.
     """
 
     def note(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
@@ -98,8 +98,8 @@ def _check_after_rest(engine: Engine) -> None:
 def transaction(engine: Engine, *, merchant: int | None = None) -> Iterator[Connection]:
     """Open a connection, commit at the end, roll back on an error.
 
-    With a ``merchant`` it is confined to his rows: whatever is done for one belongs in such a transaction.
-    A database that cannot be reached or goes away becomes DatabaseUnavailable here, and only here.
+    With a ``merchant`` the transaction is confined to that merchant's rows, as everything done for a merchant must be.
+    An outage of the database becomes DatabaseUnavailable here, and only here.
     """
     try:
         with engine.begin() as connection:
@@ -108,28 +108,28 @@ def transaction(engine: Engine, *, merchant: int | None = None) -> Iterator[Conn
             yield connection
     except (DisconnectionError, TimeoutError) as error:
         raise DatabaseUnavailable(f"Postgres does not answer: {error}") from error
-    except (DBAPIError, psycopg.Error) as error:  # psycopg's own where COPY goes past SQLAlchemy
+    except (DBAPIError, psycopg.Error) as error:  # COPY bypasses SQLAlchemy and raises psycopg's errors
         original = error.orig if isinstance(error, DBAPIError) else error
         if _is_outage(original) or (isinstance(error, DBAPIError) and error.connection_invalidated):
             detail = " ".join(str(original).split())
-            raise DatabaseUnavailable(f"Postgres cannot be reached or gave up: {detail}") from error
+            raise DatabaseUnavailable(f"Postgres cannot be reached or broke off: {detail}") from error
         raise
 
 
 def _is_outage(error: BaseException | None) -> bool:
-    """Whether the server rather than the statement is at fault."""
+    """Return whether the server, not the statement, is at fault."""
     state = getattr(error, "sqlstate", None)
     if state is None:
         return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-    # 08 connection, 40 serialisation or deadlock, 53 out of resources, 58 its system, 57P shutdown,
-    # 25006 read only while another server takes over, 25P03 we stood still within a transaction.
+    # 08 connection, 40 serialisation or deadlock, 53 out of resources, 58 system error, 57P shutdown,
+    # 25006 read only during a failover, 25P03 idle too long within a transaction.
     return state[:2] in ("08", "40", "53", "58") or state[:3] == "57P" or state in ("25006", "25P03")
 
 
 def confine(connection: Connection, merchant: int) -> None:
-    """Let the rest of a transaction see and change nothing but one merchant's rows.
+    """Confine the rest of a transaction to one merchant's rows.
 
-    Row-level security is the second line: a query that forgets its WHERE finds nothing of another's.
+    Row-level security is the second line of defence: a query that forgets its WHERE still sees only these rows.
     """
     connection.execute(
         text("SELECT set_config('role', :role, true), set_config('atelier.merchant_id', :merchant, true)"),
@@ -138,41 +138,41 @@ def confine(connection: Connection, merchant: int) -> None:
 
 
 def lock(connection: Connection, which: Lock, key: int = 0) -> None:
-    """Wait for an advisory lock and hold it until the transaction ends, or its process stands still."""
+    """Wait for an advisory lock and hold it until the transaction ends, or the process hangs."""
     connection.execute(
         text(f"SELECT pg_advisory_xact_lock(:which, :key), {STANDSTILL}"), {"which": which.value, "key": key}
     )
 
 
 def try_lock(connection: Connection, which: Lock, key: int = 0, *, shared: bool = False) -> bool:
-    """Take an advisory lock if it is free; False if another holds it. Those who take it ``shared`` hold it together."""
+    """Take an advisory lock if it is free, and return whether it was. ``shared`` locks do not exclude each other."""
     take = "pg_try_advisory_xact_lock_shared" if shared else "pg_try_advisory_xact_lock"
-    found = connection.execute(text(f"SELECT {take}(:which, :key), {STANDSTILL}"), {"which": which.value, "key": key})
-    return bool(found.scalar_one())
+    row = connection.execute(text(f"SELECT {take}(:which, :key), {STANDSTILL}"), {"which": which.value, "key": key})
+    return bool(row.scalar_one())
 
 
 def end_idle_transactions(engine: Engine, seconds: float) -> None:
-    """Let Postgres roll back what a process of ours leaves open and idle, so that it blocks nobody for longer.
+    """Have Postgres roll back transactions that this process leaves open and idle, so that they block nobody.
 
-    A process that stands still (a machine that sleeps, a debugger) keeps its locks otherwise, however long its
-    lease is over. For processes whose transactions wait for nothing but Postgres.
+    A process that hangs (a suspended machine, a debugger) would otherwise keep its locks, even after its lease.
+    Use it for processes whose transactions wait for nothing but Postgres.
     """
 
-    def tell(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    def configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
         cursor.execute(f"SET idle_in_transaction_session_timeout = '{seconds:.0f}s'")
         cursor.close()
         connection.commit()
 
-    event.listen(engine, "connect", tell)
-    engine.dispose()  # connections of before were not told
+    event.listen(engine, "connect", configure)
+    engine.dispose()  # existing connections lack the setting
 
 
 def upgrade(engine: Engine) -> list[str]:
-    """Bring the tables to the newest revision; return the revisions applied here, oldest first.
+    """Upgrade the tables to the newest revision; return the revisions applied by this call, oldest first.
 
-    Each has a transaction of its own, so that no table is kept from others while another is changed. Where one
-    fails, those before it stay, and the next call goes on from there. Of calls at once each takes what comes next.
+    Each revision has a transaction of its own, so that no table is locked while another one changes. After a
+    failure the earlier revisions stay, and the next call continues. Concurrent calls take revisions in turn.
     """
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
@@ -182,7 +182,9 @@ def upgrade(engine: Engine) -> list[str]:
         with transaction(engine) as connection:
             lock(connection, Lock.INSTALL)
             before = MigrationContext.configure(connection).get_current_heads()
-            pending = [one.revision for one in script.iterate_revisions("head", before or "base")]
+            pending = [
+                script_revision.revision for script_revision in script.iterate_revisions("head", before or "base")
+            ]
             if not pending:
                 return applied
             config.attributes["connection"] = connection
@@ -191,7 +193,7 @@ def upgrade(engine: Engine) -> list[str]:
 
 
 def needs_upgrade(engine: Engine) -> bool:
-    """Say whether the tables are older than this code."""
+    """Return whether the tables are older than this code."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     with transaction(engine) as connection:

@@ -1,33 +1,33 @@
-"""Every error Atelier raises on purpose.
+"""All errors that Atelier raises on purpose.
 
     AtelierError
-    ├── InvalidInput            never retried: somebody must change something
-    │   ├── UsageError          a command line or setting that cannot work
+    ├── InvalidInput            never retried: the input must change
+    │   ├── UsageError          a command line or setting is not valid
     │   ├── UnknownStyle
     │   ├── NotFound            no such batch, model version, …
-    │   ├── MissingObject       the object store has nothing under that key
+    │   ├── MissingObject       the object store has no object under that key
     │   ├── ManifestError       a whole manifest is refused
-    │   └── ImageError          belongs to one image: fails that job, never its neighbours
+    │   └── ImageError          concerns one image: fails that job, never its neighbours
     │       ├── UnreadableImage
     │       ├── ImageTooLarge
-    │       └── SourceRefused   a source we will not or cannot read (missing, not allowed)
-    ├── Conflict                the state of things forbids it (cancelled batch, lost lease)
+    │       └── SourceRefused   a source that is missing or may not be read
+    ├── Conflict                the current state forbids it (cancelled batch, lost lease)
     │   ├── LeaseLost
-    │   └── DamagedVersion      a model version whose stored files are not what they were
+    │   └── DamagedVersion      a stored file of a model version is missing or has changed
     ├── NotAllowed
-    │   └── Unauthenticated     without a key that is valid
+    │   └── Unauthenticated     no valid key
     └── Unavailable             worth retrying later
-        ├── SourceUnavailable   a source host: its jobs wait, their neighbours finish
+        ├── SourceUnavailable   a source host fails: its jobs wait, their neighbours finish
         ├── DatabaseUnavailable
         ├── StoreUnavailable
-        │   └── ModelUnavailable  a file of one model version: only what is painted with it waits
+        │   └── ModelUnavailable  a file of one model version is missing: only its jobs wait
         ├── BrokerUnavailable
-        ├── PortTaken           another process listens where we are to
+        ├── PortTaken           another process listens on the port
         └── DeviceUnavailable
-            └── DeviceLost  for good, as far as this process goes
+            └── DeviceLost  permanently, for this process
 
 ``code`` is stable and machine-readable; ``str(error)`` says what is wrong, where, and what to do.
-Foreign errors become these once, at the edge, in the adapter's context manager.
+The adapter of each library or service translates its errors into these, in one context manager.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ class AtelierError(Exception):
 
 
 class InvalidInput(AtelierError):
-    """Somebody must change something; never retried."""
+    """The input must change; never retried."""
 
     code = "invalid_input"
 
 
 class UsageError(InvalidInput):
-    """A command line, path or setting that cannot work."""
+    """A command line, path or setting is not valid."""
 
     code = "usage"
 
@@ -64,25 +64,25 @@ class UnknownStyle(UsageError):
 
 
 class NotFound(UsageError):
-    """No such batch, job, model version or checkpoint."""
+    """There is no such batch, job, model version or checkpoint."""
 
     code = "not_found"
 
 
 class MissingObject(InvalidInput):
-    """The object store has nothing under that key."""
+    """The object store has no object under that key."""
 
     code = "missing_object"
 
 
 class ManifestError(InvalidInput):
-    """A whole manifest is refused: empty, unreadable, or a needed column is missing."""
+    """A whole manifest is refused: empty, unreadable, or without a required column."""
 
     code = "manifest_refused"
 
 
 class ImageError(InvalidInput):
-    """Belongs to one image: fails that job at once and never its neighbours."""
+    """An error of one image: it fails that job at once and never its neighbours."""
 
     code = "image_refused"
 
@@ -94,32 +94,32 @@ class UnreadableImage(ImageError):
 
 
 class ImageTooLarge(ImageError):
-    """Over the limit on bytes or pixels, which are read from the header before decoding."""
+    """An image exceeds the limit on bytes or pixels, which are read from the header before decoding."""
 
     code = "image_too_large"
 
 
 class SourceRefused(ImageError):
-    """A source that does not exist or may not be read. ``sent`` is how many bytes its host had sent by then."""
+    """A source is missing or may not be read. ``sent`` counts the bytes that its host had sent."""
 
     code = "source_refused"
     sent = 0
 
 
 class Conflict(AtelierError):
-    """The state of things forbids it."""
+    """The current state forbids it."""
 
     code = "conflict"
 
 
 class LeaseLost(Conflict):
-    """Another worker holds the chunk now; nothing more may be written for it."""
+    """Another worker holds the lease; this worker may write nothing more."""
 
     code = "lease_lost"
 
 
 class DamagedVersion(Conflict):
-    """A file of a model version is gone from the store, or no longer matches its hash."""
+    """A file of a model version is missing in the store, or no longer matches its hash."""
 
     code = "damaged_version"
 
@@ -131,13 +131,13 @@ class NotAllowed(AtelierError):
 
 
 class Unauthenticated(NotAllowed):
-    """Nobody knows who the caller is: no key, or one that opens nothing."""
+    """The caller is unknown: no key, or an invalid one."""
 
     code = "unauthenticated"
 
 
 class Unavailable(AtelierError):
-    """Something we need does not answer at present; worth retrying later."""
+    """A service does not answer at present; worth retrying later."""
 
     code = "unavailable"
     retryable = True
@@ -146,8 +146,8 @@ class Unavailable(AtelierError):
 class SourceUnavailable(Unavailable):
     """A source host does not answer at present: its jobs are put back with backoff.
 
-    ``wait_seconds`` is how long at least. ``counts`` is False where the host is well and only wants time,
-    or is busy with us: that is no failed attempt. ``sent`` is how many bytes it had sent by then.
+    ``wait_seconds`` is the shortest delay. ``counts`` is False if the host is healthy but asks to wait or is busy
+    with our requests, which is no failed attempt. ``sent`` counts the bytes that it had sent.
     """
 
     code = "source_unavailable"
@@ -172,7 +172,7 @@ class StoreUnavailable(Unavailable):
 
 
 class ModelUnavailable(StoreUnavailable):
-    """A trunk or row is gone from the store or damaged: what is painted with it waits until it is put back."""
+    """A trunk or style vector is missing in the store or damaged: its jobs wait until it is restored."""
 
     code = "model_unavailable"
 
@@ -184,7 +184,7 @@ class BrokerUnavailable(Unavailable):
 
 
 class PortTaken(Unavailable):
-    """The address where we are to listen is another's, or not ours to have."""
+    """The address to listen on is in use, or not available to this process."""
 
     code = "port_taken"
 
@@ -196,13 +196,13 @@ class DeviceUnavailable(Unavailable):
 
 
 class DeviceLost(DeviceUnavailable):
-    """The device failed in a way that leaves nothing it computes for this process trustworthy: another must go on."""
+    """The device failed and its results in this process can no longer be trusted: the process must restart."""
 
     code = "device_lost"
 
 
 def exit_code(error: AtelierError) -> int:
-    """Map an error to the exit code of a command (the only such mapping)."""
+    """Return the exit code of a command for an error. This is the only such mapping."""
     match error:
         case ManifestError():
             return 3

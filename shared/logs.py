@@ -1,4 +1,4 @@
-"""Logging: structured lines on standard error, through structlog."""
+"""Write structured log lines to standard error, through structlog."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import _imaging
 def configure_logs(level: str, form: str = "logfmt") -> None:
     """Send log lines of ``level`` and above to standard error, and Celery's warnings with them.
 
-    What a thread has in hand is in each of its lines: see ``structlog.contextvars``.
+    Each line contains the context of its thread, such as the chunk: see ``structlog.contextvars``.
     """
     _quiet_image_libraries()
     number = logging.getLevelNamesMapping()[level.upper()]
@@ -38,14 +38,14 @@ def configure_logs(level: str, form: str = "logfmt") -> None:
 
 
 def _quiet_image_libraries() -> None:
-    """Keep Pillow and libtiff from telling the terminal of every oddity in a merchant's file.
+    """Stop Pillow and libtiff from printing every oddity of a merchant's file on the terminal.
 
-    What matters comes as an error with a code.
+    Real problems are raised as errors with a code.
     """
     warnings.filterwarnings("ignore", module=r"PIL\.")
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
-    # libtiff prints by itself and Pillow has no switch for it. The symbols are found through Pillow's
-    # extension module, which is linked with it; where it is linked statically there are none.
+    # libtiff prints by itself and Pillow cannot turn that off. Its symbols are found through Pillow's
+    # extension module, which is linked to it; a statically linked one has none.
     pillow = ctypes.CDLL(_imaging.__file__)
     for handler in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
         if hasattr(pillow, handler):

@@ -1,4 +1,4 @@
-"""The look: everything that decides the pixels of a rendition."""
+"""Look: everything that decides the pixels of a rendition."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ WHITE_CHOICES = ("keep", "paint")
 
 @dataclass(frozen=True)
 class Look:
-    """A style mix and how it is applied. Stands on the job; the batch gives the default.
+    """Style mix and how it is applied. Each job has one; the batch provides the default.
 
-    ``mix``            (style name, weight) pairs, sorted by name, weights in (0, 1] and summing to 1.
+    ``mix``            (style name, weight) pairs, sorted by name, weights in (0, 1] with the sum 1.
     ``strength``       0 to 1; 0 is the photo, exactly.
-    ``texture_scale``  0.25 to 4; size of the strokes relative to the picture, which does not depend on its
-                       resolution: 1 is as ``working_px`` (768) paints them, 1.5 as on a picture of 512 px.
+    ``texture_scale``  0.25 to 4; size of the strokes relative to the picture, whatever its resolution: 1 is as
+                       painted at ``working_px`` (768), 1.5 as on a picture of 512 px.
     ``white``          ``keep`` leaves the white background of a product shot white, ``paint`` styles it.
     """
 
@@ -36,16 +36,16 @@ class Look:
             raise UsageError("a look needs at least one style: name one, as in --style starry-night")
         names = [name for name, _ in self.mix]
         if len(set(names)) != len(names):
-            raise UsageError(f"a style stands twice in the mix {self.style!r}: name each once")
+            raise UsageError(f"the mix {self.style!r} repeats a style: name each once")
         weights = [weight for _, weight in self.mix]
         if not all(math.isfinite(w) and w > 0 for w in weights) or abs(sum(weights) - 1) > 1e-6:
             raise UsageError(f"the weights of the mix {self.style!r} must be positive and sum to 1")
         if not 0 <= self.strength <= 1:
-            raise UsageError(f"strength {self.strength} is outside 0 to 1")
+            raise UsageError(f"strength {self.strength} must be from 0 to 1")
         if not 0.25 <= self.texture_scale <= 4:
-            raise UsageError(f"texture scale {self.texture_scale} is outside 0.25 to 4")
+            raise UsageError(f"texture scale {self.texture_scale} must be from 0.25 to 4")
         if self.white not in WHITE_CHOICES:
-            raise UsageError(f"white is {self.white!r}; choose keep or paint")
+            raise UsageError(f"white {self.white!r} is unknown: choose keep or paint")
 
     @property
     def styles(self) -> tuple[str, ...]:
@@ -54,14 +54,14 @@ class Look:
 
     @property
     def style(self) -> str:
-        """The mix as a merchant writes it: ``starry-night`` or ``great-wave:0.3,udnie:0.7``."""
+        """Return the mix as merchants write it: ``starry-night`` or ``great-wave:0.3,udnie:0.7``."""
         if len(self.mix) == 1:
             return self.mix[0][0]
         return ",".join(f"{name}:{weight:g}" for name, weight in self.mix)
 
     @cached_property
     def json(self) -> str:
-        """The look as JSON text: made once, and written into each of a million jobs."""
+        """Return the look as JSON text. It is cached, since a million jobs may contain it."""
         return json.dumps(self.to_json())
 
     def to_json(self) -> dict[str, Any]:
@@ -75,17 +75,17 @@ class Look:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read back what ``to_json`` wrote."""
+        """Build from the plain data that ``to_json`` returned."""
         mix = tuple(sorted((str(k), float(v)) for k, v in data["mix"].items()))
         return cls(mix, float(data["strength"]), float(data["texture_scale"]), str(data["white"]))
 
     def digest(self, style_rows: Mapping[str, str], making: Mapping[str, object]) -> str:
-        """Return the sha256 (hex) of the look together with the hashes of its style rows.
+        """Return the sha256 (hex) of the look together with the hashes of its style vectors.
 
-        ``style_rows`` maps each style name to the sha256 of its row, so that a relearnt style
-        makes another look although its name is the same. ``making`` holds the settings that decide
-        pixels, too. Equal pixels, equal digest: at strength 0 the other fields still count, which
-        costs a little reuse and keeps the rule simple.
+        ``style_rows`` maps each style name to the sha256 of its vector, so that a style learnt again gives another
+        look under the same name. ``making`` contains the settings that decide pixels. Looks with equal digests give
+        equal pixels. The reverse does not hold: at strength 0 the other fields still count, which costs a little
+        reuse and keeps the rule simple.
         """
         parts = self.to_json() | {"rows": {name: style_rows[name] for name in self.styles}, "making": dict(making)}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -94,7 +94,7 @@ class Look:
 def parse_mix(text: str) -> tuple[tuple[str, float], ...]:
     """Parse ``name`` or ``name:weight,name:weight`` into a mix; weights are normalised to sum to 1.
 
-    Raises UsageError naming the part that is wrong.
+    Raises UsageError, which names the wrong part.
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not parts:

@@ -1,7 +1,7 @@
-"""The monitor: a small HTTP server beside a process's work, for Prometheus and for whoever restarts what hangs.
+"""Serve the state of a process over HTTP, for Prometheus and for supervisors that restart a hung process.
 
-``/metrics`` in Prometheus's text format, ``/livez`` (200 while the process moves on: restart it if not) and
-``/readyz`` (200 while it can do work: send it none if not, but let it live), both 503 with the reason otherwise.
+``/metrics`` is in Prometheus's text format. ``/livez`` answers 200 while the process makes progress; else restart it.
+``/readyz`` answers 200 while the process can work; else send it no work. Both answer 503 with the reason otherwise.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from shared.errors import AtelierError, PortTaken, UsageError
 log = structlog.get_logger()
 
 Check = Callable[[], None]
-"""Raises Unavailable, with the reason, where something is amiss."""
+"""Raises Unavailable, with the reason, if something is wrong."""
 
 
 @dataclass(frozen=True)
 class Monitor:
-    """What a process tells of itself."""
+    """Checks and metrics of a process."""
 
     registry: CollectorRegistry
     alive: Check
@@ -37,9 +37,9 @@ class Monitor:
 
 @contextmanager
 def monitored(address: str | None, monitor: Monitor) -> Iterator[None]:
-    """Serve a monitor at ``host:port`` until the end of the block; without an address, do nothing.
+    """Serve a monitor at ``host:port`` until the block ends. Without an address, do nothing.
 
-    Raises UsageError if the address cannot be read, PortTaken if somebody else listens there.
+    Raises UsageError if the address is not valid, PortTaken if it is in use.
     """
     if address is None:
         yield
@@ -48,7 +48,7 @@ def monitored(address: str | None, monitor: Monitor) -> Iterator[None]:
     try:
         server = make_server(host, port, application(monitor), server_class=_Server, handler_class=_Handler)
     except OSError as error:
-        raise PortTaken(f"ATELIER_MONITOR_ADDRESS is {address}, where nothing can listen: {error}") from error
+        raise PortTaken(f"cannot listen on ATELIER_MONITOR_ADDRESS {address}: {error}") from error
     thread = threading.Thread(target=server.serve_forever, name="monitor", daemon=True)
     thread.start()
     log.info("monitor_started", address=f"{host}:{server.server_port}")
@@ -64,7 +64,7 @@ def split_address(address: str) -> tuple[str, int]:
     """Split ``host:port``. Raises UsageError."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
-        raise UsageError(f"ATELIER_MONITOR_ADDRESS is {address!r}: write host:port, as 127.0.0.1:9464")
+        raise UsageError(f"ATELIER_MONITOR_ADDRESS is {address!r}: write host:port, for example 127.0.0.1:9464")
     return host.strip("[]"), int(port)
 
 
@@ -78,19 +78,19 @@ def application(monitor: Monitor) -> Callable[[WSGIEnvironment, StartResponse], 
         if path == "/metrics":
             return metrics(environ, start)
         if path not in checks:
-            return _say(start, "404 Not Found", "there is /metrics, /livez and /readyz")
+            return _say(start, "404 Not Found", "the paths are /metrics, /livez and /readyz")
         try:
             checks[path]()
         except AtelierError as error:
             return _say(start, "503 Service Unavailable", str(error))
-        return _say(start, "200 OK", "well")
+        return _say(start, "200 OK", "ok")
 
     return answer
 
 
-def _say(start: StartResponse, status: str, what: str) -> Iterable[bytes]:
+def _say(start: StartResponse, status: str, message: str) -> Iterable[bytes]:
     start(status, [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")])
-    return [f"{what}\n".encode()]
+    return [f"{message}\n".encode()]
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -98,7 +98,7 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 
 class _Handler(WSGIRequestHandler):
-    timeout = 5  # seconds: who is slower holds a thread no longer
+    timeout = 5  # seconds, so that a slow client does not hold a thread for longer
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: Prometheus asks every few seconds."""
+        """Log nothing, since Prometheus asks every few seconds."""

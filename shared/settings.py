@@ -1,4 +1,4 @@
-"""Settings: one frozen value, read from the environment once per entry point and passed down."""
+"""Settings, read from the environment once per entry point and passed down."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from shared.errors import UsageError
 from shared.store import StoreOptions
 
 ALIVE_SECONDS = 30
-"""A worker whose heartbeat is older counts no more."""
+"""Age of a heartbeat above which its worker counts as dead."""
 
 
 def _listed(value: object) -> object:
-    """Split what stands with commas in one variable."""
-    return tuple(filter(None, (one.strip() for one in value.split(",")))) if isinstance(value, str) else value
+    """Split a variable with several values at the commas."""
+    return tuple(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value
 
 
 class Settings(BaseSettings):
@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     lease_seconds: int = Field(
         120, ge=5, description="How long a worker may be silent on a chunk before it is given to another."
     )
-    # Heartbeats come with the sweeps: were those rarer, a worker at work would count as dead.
+    # Heartbeats are sent by the sweeps: rarer sweeps would make a busy worker count as dead.
     sweep_seconds: float = Field(
         10.0, gt=0, le=ALIVE_SECONDS / 2, description="Seconds between sweeps for lost leases and messages."
     )
@@ -103,12 +103,12 @@ class Settings(BaseSettings):
 
     @property
     def making(self) -> dict[str, int]:
-        """The settings that decide the pixels of a rendition: another value makes another rendition."""
+        """Return the settings that decide the pixels of a rendition."""
         return {"working_px": self.working_px, "jpeg_quality": self.jpeg_quality}
 
     @property
     def store_options(self) -> StoreOptions:
-        """What an S3 store needs besides its URL."""
+        """Return the options of an S3 store."""
         return StoreOptions(
             endpoint_url=self.s3_endpoint_url,
             public_endpoint_url=self.s3_public_endpoint_url,
@@ -117,14 +117,14 @@ class Settings(BaseSettings):
             secret_access_key=self.s3_secret_access_key,
             addressing_style=self.s3_addressing_style,
             checksums=self.s3_checksums,
-            # All tries of one request end within the lease of the chunk that waits for it.
+            # All tries of one request must end within the lease of the chunk that waits for it.
             connect_timeout_seconds=min(5.0, self.lease_seconds / 24),
             read_timeout_seconds=min(20.0, self.lease_seconds / 8),
         )
 
 
 def load_settings() -> Settings:
-    """Read the settings from the environment. Raises UsageError naming each variable that is wrong."""
+    """Read the settings from the environment. Raises UsageError, which names each invalid variable."""
     try:
         return Settings()
     except ValidationError as error:

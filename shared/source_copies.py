@@ -1,8 +1,8 @@
-"""Source copies: which object of our store holds what a URL of the web last gave.
+"""Remember which stored object contains what a URL last returned.
 
-So an image that has not changed is not sent a second time, for another look, another night or a retry:
-its host is asked whether it is another now (RFC 9111, 4.3). The objects lie with the local files that
-were taken in, under the merchant's own ``sources/``; a row whose object is gone is harmless.
+So an unchanged image is not sent again for another look, another night or a retry: its host is asked whether it
+has changed (RFC 9111, 4.3). The objects are stored with the merchant's local files under ``sources/``; a row
+without its object is harmless.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 
 @dataclass(frozen=True)
 class SourceCopy:
-    """What a URL gave: the content, and the validators its host gave with it."""
+    """What a URL returned: the content, and the validators of its host."""
 
     etag: str | None
     last_modified: str | None
@@ -23,12 +23,12 @@ class SourceCopy:
 
 
 def source_key(merchant: int, sha256: str) -> str:
-    """Return the object's key of a merchant's source: the same bytes are the same object."""
+    """Return the key of a merchant's source. Equal bytes have the same key."""
     return f"sources/{merchant}/{sha256[:2]}/{sha256}"
 
 
 def find_copy(connection: Connection, merchant: int, url: str) -> SourceCopy | None:
-    """Return what is known of a merchant's URL."""
+    """Return the copy of a merchant's URL, or None."""
     row = connection.execute(
         text("""
         SELECT etag, last_modified, sha256 FROM source_copies
@@ -40,7 +40,7 @@ def find_copy(connection: Connection, merchant: int, url: str) -> SourceCopy | N
 
 
 def keep_copy(connection: Connection, merchant: int, url: str, copy: SourceCopy) -> None:
-    """Remember what a URL gave; the newest wins."""
+    """Record what a URL returned, replacing an earlier copy."""
     connection.execute(
         text("""
         INSERT INTO source_copies (merchant_id, url_sha256, etag, last_modified, sha256)
@@ -54,5 +54,5 @@ def keep_copy(connection: Connection, merchant: int, url: str, copy: SourceCopy)
 
 
 def _digest(url: str) -> str:
-    # URLs are longer than an index row may be, and may carry signatures.
+    # Hashed, since URLs may be longer than an index row allows, and may contain signatures.
     return hashlib.sha256(url.encode()).hexdigest()

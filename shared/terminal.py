@@ -1,4 +1,4 @@
-"""What commands share: options, groups, and lines on standard output and standard error."""
+"""Options and output that all commands share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 STYLES_HELP = "The styles that merchants may use, and new ones."
-"""Of the group ``styles``, whose commands come from two packages; so do those of ``models``."""
+"""Help of the group ``styles``, whose commands come from two packages, as do those of ``models``."""
 
 MODELS_HELP = "Model versions: compare, promote, roll back."
 
@@ -20,7 +20,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 
 
 def group(app: typer.Typer, name: str, about: str) -> typer.Typer:
-    """Return a group of commands, made at first sight: several packages may add to one."""
+    """Return a group of commands, and create it if it is missing: several packages may add to one."""
     for known in app.registered_groups:
         if known.name == name and known.typer_instance is not None:
             return known.typer_instance
@@ -30,7 +30,7 @@ def group(app: typer.Typer, name: str, about: str) -> typer.Typer:
 
 
 def print_json(document: object) -> None:
-    """Print a document on standard output, in ASCII: paths may hold what no encoding of a terminal has."""
+    """Print a document on standard output, in ASCII, since a path may contain what no terminal's encoding has."""
     sys.stdout.write(json.dumps(document, default=str) + "\n")
 
 
@@ -45,5 +45,5 @@ def note(text: str) -> None:
 
 
 def _plain(text: str) -> str:
-    """Names out of files may hold anything, also what a terminal obeys or an encoding lacks."""
+    """Replace unprintable characters, since names in files may contain control sequences."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -1,7 +1,7 @@
-"""URLs of the web: what the text of one means, and which are refused by their text alone.
+"""Parse web URLs, and refuse bad ones by their text alone.
 
-Manifests are checked with it when they are read, and every hop of a fetch again. Whoever connects uses
-the parts found here and parses nothing a second time, so check and connection cannot differ.
+Manifests are checked with it when they are read, and every hop of a fetch again. The connection uses the parts
+found here and parses nothing a second time, so check and connection cannot differ.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class WebUrl:
 
     ``scheme``  ``http`` or ``https``.
     ``host``    ASCII in lower case: a name without a final dot, or an address without brackets.
-    ``target``  path and query, percent-encoded, as they stand in a request.
+    ``target``  path and query, percent-encoded, as sent in a request.
     """
 
     scheme: str
@@ -39,73 +39,73 @@ class WebUrl:
 
     @property
     def default_port(self) -> int:
-        """The port that need not be written."""
+        """Return the default port of the scheme."""
         return _DEFAULT_PORTS[self.scheme]
 
     @property
     def shown(self) -> str:
-        """The URL as messages show it: without its query, in which signatures stand."""
+        """Return the URL for messages, without its query, which may contain a signature."""
         text = f"{self.origin}{self.target.partition('?')[0]}"
         return text if len(text) <= 200 else text[:200] + "…"
 
     def join(self, location: str) -> WebUrl:
-        """Return where a redirect leads. Raises SourceRefused."""
+        """Return the target of a redirect. Raises SourceRefused."""
         return parse_web_url(urljoin(f"{self.origin}{self.target}", location.strip()))
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port."""
+        """Return scheme, host and port."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port == self.default_port else f":{self.port}"
         return f"{self.scheme}://{host}{port}"
 
 
 def parse_web_url(text: str) -> WebUrl:
-    """Read an ``http://`` or ``https://`` URL. Raises SourceRefused, and never repeats a password or a query.
+    """Parse an ``http://`` or ``https://`` URL. Raises SourceRefused, and never repeats a password or a query.
 
-    Addresses are read in their usual form only: ``0x7f.1``, ``017700000001`` and ``2130706433``, which some
-    resolvers take for 127.0.0.1, are refused, as are percent-encoded hosts and zones of IPv6 addresses.
+    Addresses are accepted in their usual form only: ``0x7f.1``, ``017700000001`` and ``2130706433``, which some
+    resolvers read as 127.0.0.1, are refused, as are percent-encoded hosts and zones of IPv6 addresses.
     """
     if len(text) > LONGEST_URL or _CONTROL.search(text):
-        raise _bad("is too long or holds control characters")
+        raise _bad("is too long or contains control characters")
     try:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise _bad("is not a URL that works") from None
+        raise _bad("is not valid") from None
     scheme = parts.scheme.lower()
     if scheme not in _DEFAULT_PORTS:
         raise SourceRefused(
-            f"{scheme[:20]}:// is not fetched: give an http:// or https:// URL", code="unsupported_source"
+            f"{scheme[:20]}:// is not supported: give an http:// or https:// URL", code="unsupported_source"
         )
     if "@" in parts.netloc:
-        # The password must not come back in messages and files.
+        # No message or file may repeat the password.
         raise SourceRefused(
-            f"image URL of host {host!r} carries a user name: remove it, and sign the URL instead",
+            f"image URL of host {host!r} contains a user name: remove it, and sign the URL instead",
             code="url_credentials_refused",
         )
     port = _DEFAULT_PORTS[scheme] if port is None else port
     if port == 0:
         raise _bad("names port 0")
     if "[" in parts.netloc and ":" not in host:
-        raise _bad(f"has a host that is not read: [{host[:80]}]")
+        raise _bad(f"has an unsupported host: [{host[:80]}]")
     return WebUrl(scheme, _host(host), port, _target(parts))
 
 
-@lru_cache(maxsize=1024)  # a manifest names the same few hosts again and again
+@lru_cache(maxsize=1024)  # a manifest repeats the same few hosts
 def _host(raw: str) -> str:
-    """Return a host in its one form, or refuse it."""
+    """Return a host in its canonical form, or refuse it."""
     try:
         if ":" in raw:
             return _address(raw)
-        # The encoding folds wide digits and other dots, so what looks like an address is looked for after it.
+        # The encoding folds wide digits and other dots, so an address can be recognised only after it.
         name = raw.removesuffix(".").encode("idna").decode("ascii").lower()
         if _NUMBER.fullmatch(name.rpartition(".")[2]):
             return str(IPv4Address(name))
     except ValueError:
-        raise _bad(f"has a host that is not read: {raw[:80]!r}") from None
+        raise _bad(f"has an unsupported host: {raw[:80]!r}") from None
     if not _NAME.fullmatch(name):
-        raise _bad(f"has a host that is not read: {raw[:80]!r}")
+        raise _bad(f"has an unsupported host: {raw[:80]!r}")
     return name
 
 
@@ -120,5 +120,5 @@ def _target(parts: SplitResult) -> str:
     return target if _PLAIN.fullmatch(target) else quote(target, safe=_TARGET)
 
 
-def _bad(what: str) -> SourceRefused:
-    return SourceRefused(f"the image's URL {what}: correct it", code="bad_source")
+def _bad(problem: str) -> SourceRefused:
+    return SourceRefused(f"the image's URL {problem}: correct it", code="bad_source")

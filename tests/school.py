@@ -22,7 +22,7 @@ from shared.database import transaction
 from shared.merchants.merchants import merchant_id, set_consent
 from shared.models.styles import Style, add_style
 from shared.models.training.pictures import keep_pictures, put_pictures
-from shared.models.training.runs import Order, TrainingRun, Wanted, get_run, queue_run
+from shared.models.training.runs import RunRequest, RunSpec, TrainingRun, get_run, queue_run
 from shared.models.versions import install_built_in
 from shared.queue.jobs import STORED
 from shared.source_copies import source_key
@@ -116,9 +116,11 @@ class School:
         """Queue a run; return its id."""
         styles = tuple(how.pop("styles", ()))
         promotion = {name: how.pop(name) for name in ("rule", "canary") if name in how}
-        wanted = Wanted(depth, styles, steps, 200, QUICK | dict(how.pop("overrides", {})), **promotion)
+        wanted = RunSpec(depth, styles, steps, 200, QUICK | dict(how.pop("overrides", {})), **promotion)
         with transaction(self.session.engine) as connection:
-            return queue_run(connection, Order(wanted, str(how.pop("trigger", "admin")), "a test", "me@here", **how))
+            return queue_run(
+                connection, RunRequest(wanted, str(how.pop("trigger", "admin")), "a test", "me@here", **how)
+            )
 
     def hurry(self) -> None:
         """Let runs that were queued as users do take a few small steps."""

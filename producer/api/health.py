@@ -18,14 +18,14 @@ router = APIRouter(default_response_class=PlainTextResponse)
 @router.get("/livez")
 def alive() -> str:
     """Answer: who can do that lives."""
-    return "well\n"
+    return "ok\n"
 
 
 @router.get("/readyz")
 def ready(session: Annotated[Session, Depends(session_of)]) -> str:
     """Say whether Postgres and Redis answer and the tables are those of this version."""
     check(session)
-    return "well\n"
+    return "ok\n"
 
 
 def check(session: Session) -> None:

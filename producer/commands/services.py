@@ -15,7 +15,7 @@ from shared import embedded
 from shared.context import open_session
 from shared.database import transaction
 from shared.operations import health
-from shared.operations.lost_renditions import lost_renditions, take_back
+from shared.operations.lost_renditions import fail_lost, lost_renditions
 from shared.operations.orphans import GRACE, orphans
 from shared.operations.prune import Pruned, due, prune
 from shared.settings import load_settings
@@ -122,7 +122,7 @@ def check_renditions(
     """Find images whose stored rendition is gone; they fail as rendition_lost, and can be retried."""
     with open_session(load_settings(), lasting=False) as session:
         lost = lost_renditions(session.engine, session.store)
-        failed = 0 if dry_run else take_back(session.engine, lost)
+        failed = 0 if dry_run else fail_lost(session.engine, lost)
     if as_json:
         print_json({"lost": len(lost), "failed": failed, "dry_run": dry_run})
         return

@@ -19,7 +19,7 @@ from shared.errors import Conflict, UsageError
 from shared.merchants.actors import operator
 from shared.models.promotion.canaries import parse_share
 from shared.models.training import actions, runs, schedules
-from shared.models.training.runs import RunState, TrainingRun, Trigger, Wanted, find_run, get_run, list_runs
+from shared.models.training.runs import RunSpec, RunState, TrainingRun, Trigger, find_run, get_run, list_runs
 from shared.settings import load_settings
 from shared.terminal import EXIT_INTERRUPTED, JsonOption, group, note, print_json, print_line
 
@@ -58,12 +58,12 @@ def register(app: typer.Typer) -> None:
 
 def retrain(
     reason: Annotated[str, typer.Option(help="Why, for the record.")],
-    train: Train = Wanted.depth,
+    train: Train = RunSpec.depth,
     styles: Styles = None,
-    steps: Steps = Wanted.steps,
-    photos: Photos = Wanted.photos,
+    steps: Steps = RunSpec.steps,
+    photos: Photos = RunSpec.photos,
     config: Overrides = None,
-    rule: Promotion = Wanted.rule,
+    rule: Promotion = RunSpec.rule,
     canary: CanaryShare = None,
     pictures: Annotated[
         Path | None, typer.Option(help="Folder with pictures of the styles, NAME.jpg or NAME/; kept for later runs.")
@@ -74,7 +74,7 @@ def retrain(
     """Queue a training run from the champion, on catalogues of merchants who consent, for `worker --queue train`."""
     if not reason.strip():
         raise UsageError("say why the model is retrained, with --reason")
-    wanted = Wanted(train, _names(styles), steps, photos, _overrides(config), rule, _share(canary))
+    wanted = RunSpec(train, _names(styles), steps, photos, _overrides(config), rule, _share(canary))
     with open_session(load_settings()) as session:
         if pictures is not None:
             styles_kept = actions.keep_style_pictures(session.engine, session.store, operator(), pictures)
@@ -141,18 +141,18 @@ def runs_schedule(
     on_drift: Annotated[
         bool, typer.Option("--on-drift", help="Then look at the photos, and train only if they are others than before.")
     ] = False,
-    train: Train = Wanted.depth,
+    train: Train = RunSpec.depth,
     styles: Styles = None,
-    steps: Steps = Wanted.steps,
-    photos: Photos = Wanted.photos,
+    steps: Steps = RunSpec.steps,
+    photos: Photos = RunSpec.photos,
     config: Overrides = None,
-    rule: Promotion = Wanted.rule,
+    rule: Promotion = RunSpec.rule,
     canary: CanaryShare = None,
     as_json: JsonOption = False,
 ) -> None:
     """Let runs begin by themselves; one schedule may be for all slots, and one for drift."""
     now, trigger = datetime.now(UTC), Trigger.DRIFT if on_drift else Trigger.SCHEDULE
-    wanted = Wanted(train, _names(styles), steps, photos, _overrides(config), rule, _share(canary))
+    wanted = RunSpec(train, _names(styles), steps, photos, _overrides(config), rule, _share(canary))
     with open_session(load_settings(), lasting=False) as session:
         schedule = actions.set_training_schedule(
             session.engine, operator(), trigger, Crontab(crontab, zone), wanted, now

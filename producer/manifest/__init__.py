@@ -1,6 +1,6 @@
-"""The merchant's input: rows of (sku, image, …) from folders, files, patterns, CSV, JSONL and S3 prefixes.
+"""Read the merchant's input: rows of (sku, image, …) from folders, files, patterns, feeds, archives and S3 prefixes.
 
-Nothing here touches the network or a database.
+Nothing here uses the network or a database.
 """
 
 from producer.manifest.manifest import Manifest

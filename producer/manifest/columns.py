@@ -1,4 +1,4 @@
-"""Columns: which of the merchant's columns mean something, and what a row of them says."""
+"""Find the meaning of the merchant's columns, and interpret rows by them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from producer.manifest.source import Sources
 from shared.errors import InvalidInput, ManifestError, UsageError
 from shared.look import Look, parse_mix
 
-# In order of preference; case does not matter, and space, "_" and "-" are one.
+# In order of preference. Case does not matter, nor whether words are separated by a space, "_" or "-".
 IMAGE_COLUMNS = ("image", "image url", "image link", "image src", "picture", "url", "path")
 SKU_COLUMNS = ("sku", "variant sku", "id", "handle")
 CATEGORY_COLUMNS = ("category", "product type", "product category", "google product category", "type")
 
 COLUMN_LIMIT = 512
-# An index row of Postgres ends at 2,704 bytes.
+# Postgres allows 2,704 bytes in an index row.
 _SKU_LIMIT = 512
 _STYLE_LIMIT = 1024
 
 
 def named_columns(names: Iterable[str], aliases: Sequence[str]) -> list[str]:
-    """Return those columns that are called one of ``aliases``, in the order of these."""
+    """Return the columns that have one of the names ``aliases``, in the order of these."""
     known: dict[str, str] = {}
     for name in names:
         known.setdefault(re.sub(r"[\s_-]+", " ", name.strip()).casefold(), name)
@@ -34,7 +34,7 @@ def named_columns(names: Iterable[str], aliases: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a header are read. ``sku`` may stand in several: the first that is filled counts."""
+    """Columns of a header that are read. Several may contain the sku: the first that is filled counts."""
 
     image: str | None
     skus: tuple[str, ...]
@@ -51,24 +51,24 @@ class Columns:
 
 
 def require_image_column(name: str, columns: Iterable[str]) -> None:
-    """Refuse a manifest none of whose columns names the image."""
+    """Raise ManifestError if no column names the image."""
     names = list(columns)
     if Columns.among(names).image is not None:
         return
-    found = shortened(", ".join(names))
+    columns_text = shortened(", ".join(names))
     raise ManifestError(
-        f"{name} has no column image; its columns are: {found}. Call the column with the path or URL"
-        f" of the picture image (also read: {', '.join(IMAGE_COLUMNS[1:])})",
+        f"{name} has no image column; its columns are: {columns_text}. Name the column with the path or URL"
+        f" of the picture image (or {', '.join(IMAGE_COLUMNS[1:])})",
         code="missing_column",
     )
 
 
 def read_row(line: int, values: dict[str, str], columns: Columns, sources: Sources) -> ManifestRow:
-    """Interpret one row. What is wrong with it goes into its ``error``; nothing is raised."""
+    """Interpret one row. A problem is stored in the row's ``error``; nothing is raised."""
     values = without_credentials(values, columns.image)
     image = _value(values, columns.image)
     given_sku = _sku(values, columns)
-    wish = sources.wish(image) if image else given_sku or f"row-{line}"
+    suggestion = sources.suggested_output(image) if image else given_sku or f"row-{line}"
     source, style, strength, error = "", None, None, None
     try:
         style = _style(_value(values, columns.style))
@@ -76,13 +76,13 @@ def read_row(line: int, values: dict[str, str], columns: Columns, sources: Sourc
         _check_sku(given_sku)
         source = sources.resolve(_required(image, given_sku))
     except InvalidInput as problem:
-        error = problem.with_traceback(None)  # else each bad row keeps its frames alive
-    sku = storable(given_sku or (wish if image else ""))[-_SKU_LIMIT:]
-    return ManifestRow(line, sku, source, sources.named(image), wish, style, strength, values, error)
+        error = problem.with_traceback(None)  # otherwise each bad row keeps its stack frames alive
+    sku = storable(given_sku or (suggestion if image else ""))[-_SKU_LIMIT:]
+    return ManifestRow(line, sku, source, sources.named(image), suggestion, style, strength, values, error)
 
 
 def bad_row(line: int, values: dict[str, str], columns: Columns, sources: Sources, error: InvalidInput) -> ManifestRow:
-    """Make the row of a record that cannot be interpreted."""
+    """Return the row of a record that cannot be interpreted."""
     values = without_credentials(values, columns.image)
     sku = _sku(values, columns)[:_SKU_LIMIT]
     return ManifestRow(
@@ -103,14 +103,16 @@ def _sku(values: Mapping[str, str], columns: Columns) -> str:
 
 def _required(image: str, sku: str) -> str:
     if not image:
-        whose = f"sku {shortened(sku)!r} has" if sku else "the row has neither sku nor"
-        raise InvalidInput(f"{whose} no image: write its path or URL", code="missing_image")
+        subject = f"sku {shortened(sku)!r} has" if sku else "the row has neither sku nor"
+        raise InvalidInput(f"{subject} no image: write its path or URL", code="missing_image")
     return image
 
 
 def _check_sku(sku: str) -> None:
     if len(sku) > _SKU_LIMIT:
-        raise InvalidInput(f"sku {sku[:40]!r}… has {len(sku)} characters: at most {_SKU_LIMIT}", code="sku_too_long")
+        raise InvalidInput(
+            f"sku {sku[:40]!r}… has {len(sku)} characters: the limit is {_SKU_LIMIT}", code="sku_too_long"
+        )
 
 
 def _style(text: str) -> str | None:
@@ -129,7 +131,7 @@ def _strength(text: str) -> float | None:
     if not text:
         return None
     try:
-        strength = float(text.replace(",", "."))  # spreadsheets of half of Europe write 0,5
+        strength = float(text.replace(",", "."))  # many European spreadsheets write 0,5
     except ValueError:
         strength = -1.0
     if not 0 <= strength <= 1:

@@ -1,22 +1,22 @@
-"""Credentials in URLs: taken out of a row before anything else is done with it, so that none is stored or told."""
+"""Remove credentials in URLs from a row before anything else reads it, so that none is stored or shown."""
 
 from __future__ import annotations
 
 import re
 
 HIDDEN = "***"
-"""Stands for user name and password. A URL with it is refused as one with those, so that its merchant mends it."""
+"""Replaces user name and password. A URL with it is refused like one with credentials, so the merchant fixes it."""
 
-# Between // and @. Also where a password holds a slash that should have been percent-encoded: what then looks like
-# host and port has no number for a port.
+# Between // and @. Also where a password contains a slash that should be percent-encoded: the text that then looks
+# like host and port has no number as its port.
 _USERINFO = re.compile(r"((?:^|:)\s*[/\\]\s*[/\\])(?:[^/\\?#]*|(?!\[)[^/\\?#:@]*:(?!\d*[/\\?#])[^@]*)@")
 _WORD = re.compile(r"\S+")
 
 
 def without_credentials(values: dict[str, str], image: str | None) -> dict[str, str]:
-    """Return a row without user names and passwords of URLs: of the ``image`` column's, and of any in other text."""
+    """Return a row without credentials: of the ``image`` column's URL, and of URLs anywhere in other text."""
     if "@" not in "".join(values.values()):
-        return values  # as nearly all
+        return values  # nearly all rows
     return {name: _cleaned(text, whole=name == image) if "@" in text else text for name, text in values.items()}
 
 
@@ -25,6 +25,6 @@ def _cleaned(text: str, *, whole: bool) -> str:
 
 
 def _hidden(url: str) -> str:
-    # Nothing is looked for behind the last @, so that every search finds one and ends there.
+    # Nothing is searched after the last @, so every search succeeds and ends there.
     head, at, rest = url.rpartition("@")
     return _USERINFO.sub(rf"\1{HIDDEN}@", head + at) + rest

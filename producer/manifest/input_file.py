@@ -1,4 +1,4 @@
-"""The file that a manifest is read from: on a disk, or a member of an archive."""
+"""The file that a manifest is read from: on a disk, or in an archive."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from shared.errors import ManifestError
 
 
 class InputFile(Protocol):
-    """A file that can be read any number of times. ``str`` of it is what messages about reading it name."""
+    """File that can be read any number of times. ``str`` of it names it in messages."""
 
     @property
     def name(self) -> str:
-        """Its last name, with its extension."""
+        """Return the file's name with its extension."""
 
     @property
     def place(self) -> bytes:
-        """Where it lies, to tell it from others of the same content."""
+        """Return the file's location, which distinguishes it from others with the same content."""
 
     def open(self) -> BufferedReader:
-        """Open it for reading from its start. This and reading raise OSError where that does not work."""
+        """Open the file for reading from its start. Opening and reading raise OSError."""
 
 
 @dataclass(frozen=True)
 class DiskFile:
-    """A file on a disk of ours."""
+    """File on a local disk."""
 
     path: Path
 
@@ -38,12 +38,12 @@ class DiskFile:
 
     @property
     def name(self) -> str:
-        """The path's last part."""
+        """Return the last part of the path."""
         return self.path.name
 
     @property
     def place(self) -> bytes:
-        """The absolute path."""
+        """Return the absolute path."""
         return os.fsencode(self.path.absolute())
 
     def open(self) -> BufferedReader:
@@ -52,12 +52,12 @@ class DiskFile:
 
 
 def unreadable(file: InputFile, error: OSError, where: str = "") -> ManifestError:
-    """Return what to say where a file cannot be read."""
+    """Return the error for a file that cannot be read."""
     return ManifestError(f"{file} cannot be read{where}: {error.strerror}", code="manifest_unreadable")
 
 
 def file_digest(kind: str, file: InputFile) -> str:
-    """Return the sha256 of a file's kind, place and content, for resuming an interrupted submission."""
+    """Return the sha256 of a file's kind, location and content, by which an interrupted submission is resumed."""
     try:
         with file.open() as stream:
             content = hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""A manifest: one or several inputs read as one stream of rows."""
+"""Combine one or several inputs into one stream of rows."""
 
 from __future__ import annotations
 
@@ -12,43 +12,43 @@ from producer.manifest.source import missing_file
 
 
 class Part(Protocol):
-    """One input of a manifest. Its rows may be read any number of times.
+    """One input of a manifest. Its rows can be read any number of times.
 
-    ``output`` of its rows is only a wish, and that files exist is not checked: the manifest does both.
+    The ``output`` of its rows is only a suggestion, and files may be missing: the manifest handles both.
     """
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Return the name used in messages."""
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The header, empty for listings."""
+        """Return the header; empty for listings."""
 
     @property
     def digest(self) -> str:
-        """Identifies what it holds."""
+        """Return a digest that identifies the content."""
 
     @property
     def ignored(self) -> int:
-        """How many files of the listing are not images."""
+        """Return the number of files in the listing that are not images."""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the merchant should know about how it was read."""
+        """Return notes for the merchant on how the input was read."""
 
     def rows(self) -> Iterator[ManifestRow]:
-        """Read all rows, in an order that is always the same."""
+        """Yield all rows, always in the same order."""
 
 
 class Manifest:
-    """What ``open_manifest`` returns.
+    """Manifest as ``open_manifest`` returns it.
 
-    ``name``         what messages call it.
-    ``columns``      the header of the input, empty for listings.
+    ``name``         name used in messages.
+    ``columns``      header of the input; empty for listings.
     ``fingerprint``  identifies paths and content, so that an interrupted submission can be resumed.
-    ``ignored``      how many listed files are not images.
-    ``notes``        sentences for the merchant: an encoding that was guessed, files ignored.
+    ``ignored``      number of listed files that are not images.
+    ``notes``        sentences for the merchant: a guessed encoding, ignored files.
     """
 
     def __init__(self, parts: Sequence[Part]) -> None:
@@ -61,11 +61,10 @@ class Manifest:
         self.fingerprint = hashlib.sha256("\n".join(part.digest for part in parts).encode()).hexdigest()
 
     def rows(self, skip: int = 0) -> Iterator[ManifestRow]:
-        """Read the rows after the first ``skip``, numbered and named as in a full read.
+        """Yield the rows after the first ``skip``, numbered and named as in a full read.
 
-        Skipped rows are read too, for their names, but their files are not looked at. Raises
-        ManifestError naming the line where a file breaks off; the rows before it are good.
-        Memory: see OutputNames.
+        Skipped rows are read too, for their names, but their files are not checked. Raises ManifestError, which
+        names the line, where a file breaks off; the rows before it are valid. For memory see OutputNames.
         """
         outputs = OutputNames()
         number = 0

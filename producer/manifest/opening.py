@@ -1,4 +1,4 @@
-"""Opening a manifest: what kind of input is it?"""
+"""Open a manifest by the kind of its input."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def open_manifest(
 ) -> Manifest:
     """Open folders, images, patterns, CSV, JSON and XML files, ZIP archives and S3 prefixes as one manifest.
 
-    With ``allow_local`` False (a manifest sent to the service) the files given are read, but none of
-    their rows may name a local path, and folders, images and patterns are refused. Raises NotFound,
-    UsageError or, for an input that holds no images or cannot be understood, ManifestError.
+    With ``allow_local`` False (a manifest sent to the service) the given files are read, but their rows may name no
+    local path, and folders, images and patterns are refused. Raises NotFound, UsageError or, for an input without
+    images or of unknown form, ManifestError.
     """
     if not inputs:
         raise UsageError(
@@ -73,7 +73,7 @@ def _open_part(name: str, list_prefix: ListPrefix | None, allow_local: bool) -> 
     if name.startswith("s3://"):
         return _open_prefix(name, list_prefix)
     if "\0" in name or "://" in name:
-        raise UsageError(f"input {name!r} cannot be read: name a folder, a file or s3://bucket/prefix")
+        raise UsageError(f"input {name!r} is empty or not valid: name a folder, a file or s3://bucket/prefix")
     path = Path(name)
     if path.is_dir():
         return Folder(_local(name, allow_local), name)
@@ -81,8 +81,8 @@ def _open_part(name: str, list_prefix: ListPrefix | None, allow_local: bool) -> 
         return _open_file(path, allow_local)
     if is_pattern(name) and not path.exists():
         return open_pattern(str(_local(name, allow_local)))
-    what = "is neither a file nor a folder" if path.exists() else "does not exist"
-    raise NotFound(f"input {name} {what}: check the path")
+    problem = "is neither a file nor a folder" if path.exists() else "does not exist"
+    raise NotFound(f"input {name} {problem}: check the path")
 
 
 def _open_prefix(url: str, list_prefix: ListPrefix | None) -> Prefix:
@@ -100,7 +100,7 @@ def _open_file(path: Path, allow_local: bool) -> Part:
 
 
 def read_manifest(file: InputFile, sources: Sources) -> Part:
-    """Open a manifest file of any kind that is read here, by its extension. Raises ManifestError."""
+    """Open a manifest file by its extension. Raises ManifestError."""
     suffix = PurePath(file.name).suffix.lower()
     if suffix in _TABULAR:
         return Tabular(file, sources)
@@ -111,4 +111,6 @@ def read_manifest(file: InputFile, sources: Sources) -> Part:
         return XmlFeed(file, sources)
     known = " ".join((*_TABULAR, *_JSON, *_XML, *_ARCHIVES, *IMAGE_EXTENSIONS))
     advice = f": {_ADVICE[suffix]}" if suffix in _ADVICE else ""
-    raise ManifestError(f"{file.name} is of no kind that is read here{advice}; known are: {known}", code="unknown_kind")
+    raise ManifestError(
+        f"{file.name} is not a supported manifest{advice}; supported extensions: {known}", code="unknown_kind"
+    )

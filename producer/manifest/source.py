@@ -1,4 +1,4 @@
-"""Where an image comes from: the text of a row's image column, made a URL."""
+"""Turn the text of a row's image column into a URL."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _LENGTH_LIMIT = 4096
 
 @dataclass(frozen=True)
 class Sources:
-    """How the images of one manifest file are found.
+    """Resolve the images of one manifest file.
 
-    ``base``         the manifest's folder, which relative paths start from.
-    ``allow_local``  False for a manifest that came over the API: it may name no file of ours.
+    ``base``         the manifest's folder, to which relative paths refer.
+    ``allow_local``  False for a manifest that came over the API, which may name no local file.
     """
 
     base: Path
     allow_local: bool
 
     def resolve(self, text: str) -> str:
-        """Return the source as an absolute URL. Raises SourceRefused; does not look at any file."""
+        """Return the source as an absolute URL, without accessing any file. Raises SourceRefused."""
         if len(text) <= _LENGTH_LIMIT and _S3.fullmatch(text):
-            return text  # as nearly all rows of large manifests, so the shortest way
+            return text  # fast path for nearly all rows of large manifests
         if len(text) > _LENGTH_LIMIT or _CONTROL.search(text) or text.lower().startswith("data:"):
             raise SourceRefused(
                 f"image {shortened(text)!r} is not a path or URL: write one of at most"
@@ -55,21 +55,21 @@ class Sources:
             case "http" | "https":
                 return _web_source(text)
         raise SourceRefused(
-            f"image {shortened(text)!r}: only paths and s3://, http:// and https:// URLs can be read",
+            f"image {shortened(text)!r}: only paths and s3://, http:// and https:// URLs are supported",
             code="unsupported_source",
         )
 
     def named(self, text: str) -> str:
-        """Return the URL that ``resolve`` would, or the text itself where it would refuse it."""
+        """Return the URL that ``resolve`` returns, or the text itself where ``resolve`` refuses it."""
         try:
             return self.resolve(text) if text else ""
         except SourceRefused:
             return storable(text)
 
-    def wish(self, text: str) -> str:
-        """Return the output name a source suggests: from its text alone, so that it never changes.
+    def suggested_output(self, text: str) -> str:
+        """Return the output name that a source suggests. It depends on the text alone, so it never changes.
 
-        The path relative to the manifest's folder, or for everything outside only the last name.
+        It is the path relative to the manifest's folder or, for everything outside, the last name.
         """
         if text[:5].lower() == "s3://":
             return without_extension(text.rpartition("/")[2])
@@ -90,13 +90,13 @@ class Sources:
                 code="local_path_refused",
             )
         path = os.path.abspath(self.base / text)
-        if "\\" in text and not os.path.exists(path):  # written on Windows
+        if "\\" in text and not os.path.exists(path):  # a Windows path
             path = os.path.abspath(self.base / text.replace("\\", "/"))
         return Path(path).as_uri()
 
 
 def s3_source(text: str) -> str:
-    """Check an ``s3://bucket/key`` URL and return it. Whose buckets may be read is decided elsewhere."""
+    """Check an ``s3://bucket/key`` URL and return it. Allowed buckets are checked elsewhere."""
     url = "s3://" + text[len("s3://") :]
     if not _S3.fullmatch(url):
         raise SourceRefused(f"image {shortened(text)!r} names no object: write s3://bucket/key", code="bad_source")
@@ -104,7 +104,7 @@ def s3_source(text: str) -> str:
 
 
 def missing_file(source: str) -> SourceRefused | None:
-    """Return what is wrong with a local file that a source names and that is not there, None if all is well."""
+    """Return the problem of a missing local file, or None if the source is no file or exists."""
     if member := member_of(source):
         path = str(member[0])
     elif source.startswith("file:"):
@@ -113,9 +113,9 @@ def missing_file(source: str) -> SourceRefused | None:
         return None
     if os.path.isfile(path):
         return None
-    what = "is a folder or device" if os.path.exists(path) else "does not exist"
+    problem = "is a folder or device" if os.path.exists(path) else "does not exist"
     return SourceRefused(
-        f"image {shortened(path)} {what}: correct the path (relative ones start at the manifest's folder)",
+        f"image {shortened(path)} {problem}: correct the path (relative paths start at the manifest's folder)",
         code="image_not_found",
     )
 

@@ -1,1 +1,1 @@
-"""What a merchant gets back: folders of renditions, results, summaries."""
+"""Output for merchants: folders of renditions, results, a gallery, summaries."""

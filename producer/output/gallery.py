@@ -1,4 +1,4 @@
-"""gallery.html: photos beside their renditions, in one page that opens from disk."""
+"""Write gallery.html: photos beside their renditions, in one page that opens from disk."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from shared.queue.jobs import JobState
 
 GALLERY_HTML = "gallery.html"
 PALETTE_CSS = "palette.css"
-"""Colours and fonts, which all pages share."""
+"""Colours and fonts that all pages share."""
 
 _PRODUCTS_MARK = "<!-- products -->"
 _SCRIPT = re.compile(r"<script>(.*)</script>", re.DOTALL)
-# Decoding releases the GIL; more threads would only multiply the memory of large photos.
+# Decoding releases the GIL. More threads would only multiply the memory of large photos.
 _THREADS = 2
 _STYLES_LIMIT = 1000
 
@@ -34,8 +34,8 @@ _STYLES_LIMIT = 1000
 def write_gallery(out: Path, results: Iterable[Result], *, title: str, summary: Summary, thumbnails: int = 400) -> Path:
     """Write gallery.html with the first ``thumbnails`` renditions and return its path.
 
-    ``results`` is read once; held are only those that are shown, their pictures one by one. A
-    picture that cannot be read gets a tile that says so. Raises UsageError if the page cannot be written.
+    ``results`` is read once; only the shown ones are kept, and their pictures are loaded one by one. An
+    unreadable picture gets a tile that says so. Raises UsageError if the page cannot be written.
     """
     selection = _select(results, thumbnails)
     head, tail = _page(selection, title, summary)
@@ -56,7 +56,7 @@ def write_gallery(out: Path, results: Iterable[Result], *, title: str, summary: 
 
 @dataclass
 class _Selection:
-    """What of a batch fits on the page, and how much there is of what does not."""
+    """The part of a batch that fits on the page, and counts of the rest."""
 
     products: list[Product] = field(default_factory=list)
     unfinished: list[Result] = field(default_factory=list)
@@ -67,7 +67,7 @@ class _Selection:
 
 
 def _select(results: Iterable[Result], limit: int) -> _Selection:
-    """Group by product in order of appearance; the jobs of a product need not follow each other."""
+    """Group results by product in order of appearance. The jobs of a product need not be consecutive."""
     selection = _Selection()
     groups: dict[tuple[str, str], list[Result]] = {}
     for result in results:
@@ -87,7 +87,7 @@ def _select(results: Iterable[Result], limit: int) -> _Selection:
             if len(group) < limit:
                 group.append(result)
     for result in selection.unfinished:
-        # Beside its siblings in other styles a failed job has a tile; alone it is only listed.
+        # A failed job beside others of its product has a tile; alone it is only listed.
         groups.get((result.sku, result.source), []).append(result)
     _fill(selection, groups.values(), limit)
     return selection
@@ -111,7 +111,7 @@ def _cards(products: list[Product], out: Path) -> Iterator[str]:
 
 
 def _page(selection: _Selection, title: str, summary: Summary) -> tuple[str, str]:
-    """Return what stands before and after the products."""
+    """Return the parts of the page before and after the products."""
     templates = resources.files("producer.pages").joinpath("templates")
     template, palette = (templates.joinpath(name).read_text(encoding="utf-8") for name in (GALLERY_HTML, PALETTE_CSS))
     succeeded = [job for product in selection.products for job in product.jobs if job.output]
@@ -132,7 +132,7 @@ def _page(selection: _Selection, title: str, summary: Summary) -> tuple[str, str
 
 
 def _content_policy(template: str) -> str:
-    """Allow only the page's own script and the pictures near it: a second guard should escaping ever fail."""
+    """Allow only the page's own script and pictures, as a second defence in case escaping ever fails."""
     script = _SCRIPT.search(template)
     digest = base64.b64encode(hashlib.sha256(script[1].encode() if script else b"").digest()).decode()
     return (

@@ -1,4 +1,4 @@
-"""The pieces of gallery.html. Every word of a merchant's passes through ``escape`` or ``quote`` here."""
+"""Build the pieces of gallery.html. ``escape`` and ``quote`` are applied here to every text of a merchant."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STATES = ("succeeded", "reused", "failed", "cancelled", "queued")
 
 @dataclass(frozen=True)
 class Product:
-    """One photo and the jobs that were made of it."""
+    """One photo and its jobs."""
 
     sku: str
     source: str
@@ -28,7 +28,7 @@ class Product:
 
 
 def product_card(product: Product, *, out: Path) -> str:
-    """Show the photo beside its renditions; this is where the pictures are read."""
+    """Return the card with the photo and its renditions. The pictures are read here."""
     name = _name(product.sku, product.source)
     photo = next((job.source_path for job in product.jobs if job.source_path), None)
     before = make_thumbnail(photo)
@@ -42,8 +42,8 @@ def product_card(product: Product, *, out: Path) -> str:
         shapes += [after] if after else []
         tiles.append(_rendition_tile(job, name, after))
     file_name = _file_name(product.source)
-    told = file_name == name or file_name.startswith(name.rpartition("/")[2] + ".")
-    subtitle = "" if told else f'<p class="source"><bdi>{escape(file_name)}</bdi></p>'
+    same = file_name == name or file_name.startswith(name.rpartition("/")[2] + ".")
+    subtitle = "" if same else f'<p class="source"><bdi>{escape(file_name)}</bdi></p>'
     return (
         f'<article class="product" style="--ratio:{_ratio(shapes):.4g}">\n'
         f"<header><h2><bdi>{escape(name)}</bdi></h2>{subtitle}</header>\n"
@@ -52,7 +52,7 @@ def product_card(product: Product, *, out: Path) -> str:
 
 
 def statistics(summary: Summary, styles: int) -> str:
-    """Show the batch in numbers; those that are nought only where that is news."""
+    """Return the batch in numbers. A zero is left out unless it is informative."""
     pairs = [
         (number(summary.total), "image" if summary.total == 1 else "images"),
         (number(styles), "style" if styles == 1 else "styles"),
@@ -60,7 +60,7 @@ def statistics(summary: Summary, styles: int) -> str:
         (number(summary.failed), "failed"),
         (number(summary.reused), "reused"),
         (number(summary.cancelled), "cancelled"),
-        (_duration(summary.seconds), "in all"),
+        (_duration(summary.seconds), "total"),
         (f"{summary.images_per_second:,.3g}", "images/s"),
     ]
     shown = [(value, label) for value, label in pairs if value != "0" or label in ("images", "failed")]
@@ -74,7 +74,7 @@ def _figure(value: str, label: str) -> str:
 
 
 def filters(jobs: Iterable[Result]) -> str:
-    """Offer the styles and the states that occur, where there is a choice."""
+    """Return filters for the styles and states that occur, if there is more than one."""
     styles: Counter[str] = Counter()
     states: Counter[str] = Counter()
     for job in jobs:
@@ -85,18 +85,18 @@ def filters(jobs: Iterable[Result]) -> str:
 
 
 def failure_section(jobs: Sequence[Result], total: int, *, failed: bool) -> str:
-    """List what has no rendition, with code and sentence."""
-    mend = f' Mend them in <a href="{ERRORS_CSV}">{ERRORS_CSV}</a> and submit it again.' if failed else ""
+    """List the jobs without a rendition, with code and message."""
+    fix = f' Fix them in <a href="{ERRORS_CSV}">{ERRORS_CSV}</a> and submit it again.' if failed else ""
     shown = f"Showing the first {number(len(jobs))}; all are in {RESULTS_CSV}." if len(jobs) < total else ""
     heading = "Failed" if failed else "Not styled"
     return (
         f'<section class="failures" id="failures">\n<h2>{heading} <small>{number(total)}</small></h2>\n'
-        f"<p>{shown}{mend}</p>\n<ul>\n{''.join(map(_failure, jobs))}</ul>\n</section>"
+        f"<p>{shown}{fix}</p>\n<ul>\n{''.join(map(_failure, jobs))}</ul>\n</section>"
     )
 
 
 def number(value: int) -> str:
-    """Write a count as people read it."""
+    """Format a count with thousands separators."""
     return f"{value:,}"
 
 
@@ -132,11 +132,11 @@ def _missing_tile(job: Result) -> str:
 def _failure(job: Result) -> str:
     name, file_name = _name(job.sku, job.source), _file_name(job.source)
     facts = [
-        f"line {job.line}" if job.columns else "",  # a listing's number says nothing to a merchant
+        f"line {job.line}" if job.columns else "",  # a listing's row number means nothing to a merchant
         f"<bdi>{escape(file_name)}</bdi>" if file_name != name else "",
         escape(job.style),
     ]
-    facts += ["trying again may help"] if job.retryable else []
+    facts += ["a retry may help"] if job.retryable else []
     return (
         f'<li id="job-{job.ordinal}" {_data(job)}><code>{escape(job.code or job.state)}</code>'
         f"<div><h3><bdi>{escape(name)}</bdi></h3>"
@@ -186,7 +186,7 @@ def _name(sku: str, source: str) -> str:
 
 
 def _file_name(source: str) -> str:
-    """Return the last part of a path or URL: the rest may be a private folder or a signature."""
+    """Return the last part of a path or URL. The rest may be a private folder or a signature."""
     try:
         parts = urlsplit(source)
     except ValueError:
@@ -196,14 +196,14 @@ def _file_name(source: str) -> str:
 
 
 def _link(relative: str) -> str:
-    # With "./" in front nothing in the path can be taken for a scheme or a host.
+    # A leading "./" prevents the path from being read as a scheme or host.
     return "./" + quote(relative, safe="/", errors="surrogateescape")
 
 
 def _nearby(photo: Path | None, out: Path) -> str | None:
-    """Link a photo that lies near the page, so that the large view is sharp on both sides.
+    """Return a link to a photo that lies near the page, so that the large view shows the original.
 
-    Not one from afar: its path would tell whoever gets the page about the merchant's disk.
+    A photo elsewhere gets none: its path would reveal the merchant's disk to everybody who gets the page.
     """
     if photo is None:
         return None
@@ -213,7 +213,7 @@ def _nearby(photo: Path | None, out: Path) -> str | None:
 
 
 def _ratio(shapes: Sequence[Thumbnail]) -> float:
-    """Width to height of a product's tiles: that of its first picture, within reason."""
+    """Return the aspect ratio of a product's tiles: that of its first picture, within limits."""
     if not shapes:
         return 1.0
     return min(max(shapes[0].width_px / shapes[0].height_px, 0.6), 1.8)

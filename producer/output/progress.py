@@ -1,4 +1,4 @@
-"""Progress of a batch on standard error: a bar on a terminal, a line now and then elsewhere."""
+"""Show progress of a batch on standard error: a bar on a terminal, otherwise a line from time to time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Show = Callable[[Batch], None]
 
 @contextmanager
 def show_progress(*, quiet: bool) -> Iterator[Show]:
-    """Yield a function to call with the batch as it stands; ``quiet`` shows nothing."""
+    """Yield a function to call with the current batch; ``quiet`` shows nothing."""
     if quiet:
         yield lambda batch: None
     elif sys.stderr.isatty():
@@ -49,7 +49,7 @@ def _update(bar: Progress, task: TaskID, batch: Batch) -> None:
 
 
 class _Lines:
-    """Prints a line every ``LINE_SECONDS`` while something changes."""
+    """Print a line every ``LINE_SECONDS`` while something changes."""
 
     def __init__(self) -> None:
         self._next = time.monotonic() + LINE_SECONDS
@@ -62,7 +62,7 @@ class _Lines:
 
 
 def progress_line(batch: Batch) -> str:
-    """Say how far a batch is; how long it still takes only where that is known."""
+    """Return the progress of a batch as a line, with the remaining time if it is known."""
     total = batch.total if batch.intake == IntakeState.SEALED else f"the first {batch.total}"
     parts = [f"{batch.done} of {total} images"]
     if batch.failed:

@@ -1,4 +1,4 @@
-"""What became of a batch, written next to its renditions: results.csv and errors.csv."""
+"""Write results.csv and errors.csv, the results of a batch."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _RESULT_COLUMNS = (
 )
 _ERROR_COLUMNS = ("code", "message", "retryable")
 _LISTING_COLUMNS = ("sku", "image", "style", "strength")
-"""Of a listing of files, whose errors must be submitted again in the look that failed and no other."""
+"""Columns for a listing of files, which has none: a retry of an error must use exactly the failed look."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one job.
+    """Result of one job.
 
     ``state``        ``succeeded``, ``failed``, ``cancelled`` or ``queued``.
     ``output``       path of the rendition relative to the out folder, POSIX; None if there is none.
-    ``columns``      the row as it came in; empty for a listing of files.
-    ``source_path``  local file of the source, for the gallery's thumbnail, if there is one.
+    ``columns``      original row; empty for a listing of files.
+    ``source_path``  local file of the source, for the gallery's thumbnail; None if there is none.
     """
 
     ordinal: int
@@ -80,9 +80,9 @@ class Summary:
 def write_results(out: Path, results: Iterable[Result], columns: Sequence[str]) -> None:
     """Write results.csv with a row per job, and errors.csv with the failed ones.
 
-    errors.csv has the ``columns`` of the input, so that it can be mended and submitted again; where
-    nothing failed there is none, and one of an earlier run is removed. ``results`` is read once and
-    never held. Raises UsageError if a file cannot be written.
+    errors.csv has the ``columns`` of the input, so that it can be fixed and submitted again. If nothing
+    failed, it is not written, and one of an earlier run is removed. ``results`` is read once, as a stream.
+    Raises UsageError if a file cannot be written.
     """
     with tempfile.TemporaryFile("w+", encoding="utf-8") as failures:
         write_csv(out / RESULTS_CSV, _RESULT_COLUMNS, _result_rows(results, failures))
@@ -95,7 +95,7 @@ def write_results(out: Path, results: Iterable[Result], columns: Sequence[str]) 
 
 
 def _result_rows(results: Iterable[Result], failures: TextIO) -> Iterator[Mapping[str, object]]:
-    # Results may be a stream out of the database, so what failed is put aside while it passes.
+    # Results may be streamed from the database, so failures are set aside during the only pass.
     for result in results:
         if result.state == JobState.FAILED:
             failures.write(json.dumps(_error_row(result)) + "\n")
@@ -119,13 +119,13 @@ def _result_row(result: Result) -> dict[str, object]:
 def _error_row(result: Result) -> dict[str, object]:
     row = dict(result.columns)
     if not row:
-        found = (result.sku, result.source, result.style, f"{result.strength:g}")
-        row = dict(zip(_LISTING_COLUMNS, found, strict=True))
+        values = (result.sku, result.source, result.style, f"{result.strength:g}")
+        row = dict(zip(_LISTING_COLUMNS, values, strict=True))
     column = Columns.among(row).image
     if column and (result.source_path is not None or member_of(result.source)):
-        # A relative path would be looked for beside errors.csv, not beside or in what it came from.
+        # A relative path would be resolved against errors.csv, not against the original input.
         row[column] = result.source
-    # Last, because an errors.csv that is submitted again brings these columns along.
+    # Last, since an errors.csv that is submitted again already has these columns.
     return row | {"code": result.code, "message": result.message, "retryable": _yes_no(result.retryable)}
 
 

@@ -1,4 +1,4 @@
-"""A batch in numbers, for people and for programs."""
+"""Summarise a batch in numbers, for people and for programs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EXIT_FAILED_IMAGES = 4
 
 
 def summarise(batch: Batch) -> Summary:
-    """Return the figures of a batch; the rate counts what has become terminal since it was accepted."""
+    """Return the figures of a batch. The rate counts the jobs that ended since the batch was accepted."""
     seconds = batch.seconds
     return Summary(
         batch=str(batch.id),
@@ -27,12 +27,12 @@ def summarise(batch: Batch) -> Summary:
 
 
 def as_json(batch: Batch) -> dict[str, object]:
-    """The object that ``--json`` prints."""
+    """Return the object that ``--json`` prints."""
     return asdict(summarise(batch)) | {"name": batch.name, "paused": batch.paused, "queue": batch.queue}
 
 
 def as_line(batch: Batch) -> str:
-    """One line for a terminal."""
+    """Return the summary as one line for a terminal."""
     figures = summarise(batch)
     parts = [f"{figures.succeeded} of {figures.total} images styled"]
     if figures.reused:
@@ -46,5 +46,5 @@ def as_line(batch: Batch) -> str:
 
 
 def exit_status(batch: Batch) -> int:
-    """4 for a finished batch with failed images, else 0."""
+    """Return 4 for a finished batch with failed images, else 0."""
     return EXIT_FAILED_IMAGES if batch.state == BatchState.FINISHED and batch.failed else 0

@@ -22,8 +22,8 @@ from shared.database import Lock, lock, transaction
 from shared.errors import Conflict, InvalidInput, LeaseLost
 from shared.look import Look
 from shared.merchants.merchants import require_kept
-from shared.models.promotion.canaries import Pin, choose_pin, usual_pin
-from shared.proofs.proofs import Reason, hold
+from shared.models.promotion.canaries import Pin, choose_pin, default_pin
+from shared.proofs.proofs import Reason, require_approval
 from shared.proofs.sample import PROOF_IMAGES
 from shared.queue.estimate import Estimate, Rate, estimate, measure_rate
 from shared.settings import Settings
@@ -68,7 +68,7 @@ def make_plan(connection: Connection, window: Window, rate: Rate, settings: Sett
     Call once in a transaction. Holds the merchant's catalogue against imports and other planners until it ends.
     """
     lock(connection, Lock.CATALOG, window.merchant_id)
-    pin = usual_pin(connection, window.merchant_id)
+    pin = default_pin(connection, window.merchant_id)
     painting = Painting(pin.version, pin.style_rows, window.rules.presets)
     stale = find_stale(connection, window.merchant_id, painting)
     most, warnings = most_images(window.rules, rate, settings, seconds_between(window.now, window.ends_at))
@@ -140,7 +140,7 @@ def _submit(connection: Connection, night: Night, plan: Plan, settings: Settings
     if plan.proof is not None:
         minutes = night.rules.go_on_minutes
         until = None if minutes is None else now + timedelta(minutes=minutes)
-        hold(connection, batch, Reason(plan.proof, plan.taken, until), settings, "category")
+        require_approval(connection, batch, Reason(plan.proof, plan.taken, until), settings, "category")
     return Planned(plan.as_json(), batch.id)
 
 

@@ -1,11 +1,10 @@
-"""Embedded mode: real Redis and Postgres servers from wheels, for a machine that has none.
+"""Embedded mode: run real Redis and Postgres servers from wheels, for a machine that has none.
 
-A command *attaches* for as long as it runs. The first to attach starts a keeper
-(``shared/embedded/keeper.py``), a small process of its own that owns both servers. When the last
-has left, even by ``kill -9``, the keeper stops them, unless one asked for services that last;
-those stay until ``stop``.
+A command *attaches* while it runs. The first command starts a keeper (``shared/embedded/keeper.py``),
+a small supervisor process that owns both servers. When the last command ends, even by ``kill -9``, the
+keeper stops the servers, unless a command asked for lasting services; those run until ``stop``.
 
-Only entry points know this package: everything else sees two URLs.
+Only entry points import this package: all other code sees two URLs.
 """
 
 from __future__ import annotations
@@ -29,18 +28,18 @@ __all__ = ["Running", "Services", "attached", "running", "start", "status", "sto
 
 @contextmanager
 def attached(home: Path, *, lasting: bool) -> Iterator[Services]:
-    """Start the services of ``home``, or reuse them, and hold on to them until the block ends.
+    """Start or reuse the services of ``home``, and keep them running until the block ends.
 
-    With ``lasting`` they stay after that, until ``stop``. Raises UsageError where they can never
-    run (no wheel for this machine, ``home`` not writable) and Unavailable where they did not start.
+    With ``lasting`` they run on until ``stop``. Raises UsageError where they can never run (no wheel
+    for this machine, ``home`` not writable) and Unavailable when they do not start.
     """
-    where = Home(home)
-    where.prepare()
-    with locked(where.attached_lock, fcntl.LOCK_SH):
-        with locked(where.start_lock):
-            services = reuse(where) or launch(where)
+    services_home = Home(home)
+    services_home.prepare()
+    with locked(services_home.attached_lock, fcntl.LOCK_SH):
+        with locked(services_home.start_lock):
+            services = reuse(services_home) or launch(services_home)
         if lasting:
-            where.lasting.touch()
+            services_home.lasting.touch()
         yield services
 
 
@@ -51,50 +50,50 @@ def start(home: Path) -> Services:
 
 
 def stop(home: Path) -> bool:
-    """Stop the services, whoever uses them; return False where nothing ran."""
-    where = Home(home)
-    if where.keeper() is None:
+    """Stop the services, even while commands use them. Returns False when none run."""
+    services_home = Home(home)
+    if services_home.keeper() is None:
         return False
-    with locked(where.start_lock):
-        keeper = where.keeper()
+    with locked(services_home.start_lock):
+        keeper = services_home.keeper()
         if keeper is None:
             return False
         if keeper <= 0:
-            raise UsageError(f"the services of {where.path} run in another container: stop them there")
+            raise UsageError(f"the services of {services_home.path} run in another container: stop them there")
         os.kill(keeper, signal.SIGTERM)
-        where.wait_for_keeper_to_leave()
-        where.lasting.unlink(missing_ok=True)
+        services_home.wait_for_keeper_to_leave()
+        services_home.lasting.unlink(missing_ok=True)
     return True
 
 
 def status(home: Path) -> Services | None:
-    """Return the URLs of services that run and are ready."""
-    found = running(home)
-    return found.services if found else None
+    """Return the URLs of the services when they are ready."""
+    record = running(home)
+    return record.services if record else None
 
 
 def running(home: Path) -> Running | None:
-    """Return URLs and process ids of services that run and are ready."""
+    """Return the URLs and process ids of the services when they are ready."""
     return Home(home).read_record()
 
 
-def reuse(where: Home) -> Services | None:
-    """Return services that run. A keeper whose starter was killed may still be starting them."""
-    while where.keeper() is not None:
-        found = where.read_record()
-        if found:
-            return found.services
+def reuse(home: Home) -> Services | None:
+    """Return running services. Waits for a keeper that is still starting, even if its starter was killed."""
+    while home.keeper() is not None:
+        record = home.read_record()
+        if record:
+            return record.services
         time.sleep(0.01)
     return None
 
 
-def launch(where: Home) -> Services:
-    """Start a keeper and wait for its report, which is all it ever writes to stdout."""
-    where.record.unlink(missing_ok=True)
-    where.lasting.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "shared.embedded.keeper", str(where.path)]
-    project = Path(__file__).parents[2]  # so that -m finds this package, installed or not
-    with where.log("keeper").open("ab") as log:
+def launch(home: Home) -> Services:
+    """Start a keeper and wait for its report, the only thing that it writes to stdout."""
+    home.record.unlink(missing_ok=True)
+    home.lasting.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "shared.embedded.keeper", str(home.path)]
+    project = Path(__file__).parents[2]  # so that -m finds this package even where it is not installed
+    with home.log("keeper").open("ab") as log:
         process = subprocess.run(
             command,
             cwd=project,
@@ -105,8 +104,10 @@ def launch(where: Home) -> Services:
             check=False,
         )
     report = json.loads(process.stdout or b"{}")
-    found = where.read_record() if report.get("ready") else None
-    if found:
-        return found.services
-    message = report.get("error", f"the keeper of the services died: see {where.log('keeper')}, or {OWN_SERVERS}")
+    record = home.read_record() if report.get("ready") else None
+    if record:
+        return record.services
+    message = report.get(
+        "error", f"the process that starts the embedded servers died: see {home.log('keeper')}, or {OWN_SERVERS}"
+    )
     raise UsageError(message) if report.get("usage") else Unavailable(message)

@@ -1,13 +1,13 @@
-"""Runs as a script of its own: ``child.py UID GID PARENT SIGNAL COMMAND…`` becomes COMMAND, a server.
+"""Become a server process: ``child.py UID GID PARENT SIGNAL COMMAND…`` runs as a script and executes COMMAND.
 
-Two things must happen between fork and exec. The kernel is told to send SIGNAL to the server when
-the keeper dies, however it dies. And where the keeper is root, the server becomes an unprivileged
-user, since Postgres refuses to run as root; UID is -1 where nothing is to change.
+Two things must happen between fork and exec. The kernel is asked to send SIGNAL to the server when
+the keeper dies, for whatever reason. Where the keeper is root, the server becomes an unprivileged
+user, since Postgres refuses to run as root; a UID of -1 means no change.
 
-That user keeps one capability: to pass directories whatever their mode. Both the data and the
-installed programs may well lie below a directory such as /root (0700), and the other ways out are
-worse: moving the data makes ``ATELIER_HOME`` a lie, opening /root to everybody is not ours to do,
-user namespaces are forbidden in most containers. The capabilities used here are in Docker's default set.
+That user keeps one capability: to traverse directories whatever their mode. The data and the
+installed programs may lie below a directory such as /root (0700), and the alternatives are worse:
+data elsewhere than ``ATELIER_HOME`` says, /root opened to all users, or user namespaces, which most
+containers forbid. The capabilities used here are in Docker's default set.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 
 PR_SET_PDEATHSIG, PR_SET_SECUREBITS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 28, 47, 2
-# Keeps capabilities across setuid, and lets access(2) honour them for a user who is not root:
+# Keep capabilities across setuid, and let access(2) honour them for a user other than root:
 # Postgres looks for its own programs with access(2).
 SECBIT_NO_SETUID_FIXUP = 1 << 2
 CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
@@ -27,13 +27,13 @@ CAPABILITY_VERSION_3 = 0x20080522
 
 
 def main(arguments: list[str]) -> None:
-    """Drop what must be dropped, ask to be told of the keeper's death, and exec."""
+    """Drop privileges, ask for a signal when the keeper dies, and execute the server."""
     uid, gid, parent, death_signal = (int(argument) for argument in arguments[:4])
     command = arguments[4:]
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the keeper blocks signals; servers want them
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the keeper blocks signals; servers need them
     if uid >= 0:
         become(uid, gid)
-    # After the change of user, which would clear it.
+    # Only after the change of user, which clears it.
     call("prctl", PR_SET_PDEATHSIG, death_signal)
     if os.getppid() != parent:
         sys.exit("the keeper died before its server started")
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> None:
 
 
 def become(uid: int, gid: int) -> None:
-    """Become an unprivileged user who can pass directories."""
+    """Become an unprivileged user who may traverse all directories."""
     capability = passing_capability()
     call("prctl", PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP)
     os.setgroups([])
@@ -55,14 +55,14 @@ def become(uid: int, gid: int) -> None:
 
 
 def passing_capability() -> int:
-    """Return the weaker capability that passes directories, or what a container leaves us."""
+    """Return the weakest available capability that allows traversing directories."""
     status = Path("/proc/self/status").read_text()
     permitted = int(status.split("CapPrm:")[1].split()[0], 16)
     return CAP_DAC_READ_SEARCH if permitted >> CAP_DAC_READ_SEARCH & 1 else CAP_DAC_OVERRIDE
 
 
 def call(name: str, *arguments: object) -> None:
-    """Call a C function that answers -1 for an error."""
+    """Call a C function that returns -1 on error."""
     libc = ctypes.CDLL(None, use_errno=True)
     if getattr(libc, name)(*arguments) == -1:
         error = ctypes.get_errno()

@@ -1,15 +1,15 @@
-"""Where the embedded services keep their things below ``ATELIER_HOME``, and who holds which lock.
+"""Lay out the embedded services' files below ``ATELIER_HOME``, and their locks.
 
     HOME/services/attached.lock   shared flock of every command that uses the services
-    HOME/services/start.lock      held while somebody starts or stops them
-    HOME/services/keeper.lock     held by the keeper all its life: who holds it is the keeper
+    HOME/services/start.lock      held while a command starts or stops them
+    HOME/services/keeper.lock     held by the keeper as long as it lives, which identifies it
     HOME/services/NAME.lock       held by the processes of one server, children included
-    HOME/services/services.json   URLs and process ids, there while the services are ready
-    HOME/services/lasting         there when they shall stay after the last command has left
+    HOME/services/services.json   URLs and process ids; exists while the services are ready
+    HOME/services/lasting         exists when the services outlast the last command
     HOME/services/NAME/           the data of a server
     HOME/log/NAME.log
 
-The kernel drops a lock when its process dies, however it dies: nothing here has to be cleaned up.
+The kernel drops a lock when its process dies for whatever reason, so no lock needs cleaning up.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FLOCK = "hhqqi"  # struct flock on 64-bit Linux, the only platform the wheels ex
 
 @dataclass(frozen=True)
 class Services:
-    """Where the services answer: an SQLAlchemy URL and a kombu URL."""
+    """URLs of the services: one for SQLAlchemy, one for kombu."""
 
     database_url: str
     broker_url: str
@@ -40,7 +40,7 @@ class Services:
 
 @dataclass(frozen=True)
 class Running:
-    """Services that run: the process ids are those of the keeper, ``postgres`` and ``redis``."""
+    """Ready services, and the process ids of ``keeper``, ``postgres`` and ``redis``."""
 
     services: Services
     pids: dict[str, int]
@@ -48,7 +48,7 @@ class Running:
 
 
 class Home:
-    """The paths below one ``ATELIER_HOME``."""
+    """Paths below one ``ATELIER_HOME``."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
@@ -60,7 +60,7 @@ class Home:
         self.lasting = self.services / "lasting"
 
     def prepare(self) -> None:
-        """Create the folders, or say why the home cannot be used."""
+        """Create the folders. Raises UsageError when the home cannot be used."""
         try:
             self.services.mkdir(mode=0o700, parents=True, exist_ok=True)
             (self.path / "log").mkdir(mode=0o700, exist_ok=True)
@@ -76,13 +76,13 @@ class Home:
         return self.path / "log" / f"{name}.log"
 
     def write_record(self, services: Services, pids: dict[str, int]) -> None:
-        """Tell everybody that the services are ready."""
+        """Publish that the services are ready."""
         new = self.record.with_suffix(".new")
         new.write_text(json.dumps(asdict(services) | {"pids": pids}))
         new.replace(self.record)
 
     def read_record(self) -> Running | None:
-        """Return what runs here and is ready."""
+        """Return the services of this home when they are ready."""
         if self.keeper() is None:
             return None
         try:
@@ -93,7 +93,7 @@ class Home:
         return Running(services, record["pids"], self.lasting.exists())
 
     def keeper(self) -> int | None:
-        """Return the process id of the live keeper. It may still be starting, or stopping."""
+        """Return the process id of the live keeper, which may still be starting or stopping."""
         try:
             lock = os.open(self.keeper_lock, os.O_RDWR)
         except (FileNotFoundError, NotADirectoryError):
@@ -101,15 +101,15 @@ class Home:
         except PermissionError:
             raise UsageError(f"the services of {self.path} belong to another user") from None
         try:
-            asked = struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-            kind, _, _, _, pid = struct.unpack(FLOCK, fcntl.fcntl(lock, fcntl.F_GETLK, asked))
+            query = struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            kind, _, _, _, pid = struct.unpack(FLOCK, fcntl.fcntl(lock, fcntl.F_GETLK, query))
         finally:
             os.close(lock)
         return None if kind == fcntl.F_UNLCK else int(pid)
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Be the keeper. (A POSIX lock, since these tell who holds them.)"""
+        """Hold the keeper's lock. It is a POSIX lock, which can name its holder."""
         lock = open_lock(self.keeper_lock)
         try:
             fcntl.lockf(lock, fcntl.LOCK_EX)
@@ -118,7 +118,7 @@ class Home:
             os.close(lock)
 
     def wait_for_keeper_to_leave(self) -> None:
-        """Block until no keeper lives; its own time limits bound that."""
+        """Block until the keeper has ended. Its own timeouts bound the wait."""
         lock = open_lock(self.keeper_lock)
         try:
             fcntl.lockf(lock, fcntl.LOCK_SH)
@@ -127,17 +127,17 @@ class Home:
 
 
 def open_lock(path: Path) -> int:
-    """Open a lock file; the descriptor is not inherited by programs we start."""
+    """Open a lock file. Programs started later do not inherit the descriptor."""
     return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
 
 @contextmanager
 def locked(path: Path, operation: int = fcntl.LOCK_EX) -> Iterator[None]:
-    """Hold an flock, waiting for it."""
+    """Wait for an flock, and hold it in the block."""
     lock = open_lock(path)
     try:
         fcntl.flock(lock, operation)
         yield
     finally:
-        fcntl.flock(lock, fcntl.LOCK_UN)  # closing is not enough where a forked child has it too
+        fcntl.flock(lock, fcntl.LOCK_UN)  # closing does not unlock while a forked child has the descriptor too
         os.close(lock)

@@ -1,8 +1,8 @@
-"""The keeper: ``python -m shared.embedded.keeper HOME`` owns both servers of one home.
+"""Supervise the embedded servers: ``python -m shared.embedded.keeper HOME`` owns both servers of a home.
 
-It starts them, says on stdout how that went (one line of JSON), starts again one that dies, and
-stops both when told to (SIGTERM) or when nobody is attached any more. Should it be killed itself,
-the kernel tells the servers to stop (``child.py``).
+The keeper starts them, reports the result on stdout as one line of JSON, and restarts a server that
+dies. It stops both on SIGTERM, or when no command is attached any more. When the keeper itself is
+killed, the kernel tells the servers to stop (``child.py``).
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ log = logging.getLogger("atelier.keeper")
 
 
 def main() -> None:
-    """Detach from whoever started us, and keep the services of a home."""
+    """Detach from the starting process, and supervise the services of a home."""
     home = Home(Path(sys.argv[1]))
     if os.fork():
-        os._exit(0)  # the starter waits for the report, and is nobody's parent afterwards
+        os._exit(0)  # the starter waits for the report only, not for this process
     os.umask(0o077)
     os.chdir("/")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 class Keeper:
-    """Keeps Postgres and Redis."""
+    """Supervise Postgres and Redis."""
 
     def __init__(self, home: Home) -> None:
         self.home = home
@@ -68,12 +68,12 @@ class Keeper:
         self.restarts: list[float] = []
 
     def run(self) -> None:
-        """Start, watch, stop."""
-        # Blocked, they wait for sigwait; a SIGTERM during the start is obeyed after it.
+        """Start the servers, watch them, stop them."""
+        # Blocked signals wait for sigwait: a SIGTERM during the start takes effect after it.
         signal.pthread_sigmask(signal.SIG_BLOCK, self.awaited())
         try:
             self.start()
-            threading.Thread(target=self.wait_for_nobody, daemon=True).start()
+            threading.Thread(target=self.wait_until_unused, daemon=True).start()
             self.watch()
         except (AtelierError, OSError) as error:
             log.error("giving up: %s", error)
@@ -82,11 +82,11 @@ class Keeper:
             self.stop()
 
     def awaited(self) -> set[signal.Signals]:
-        """Return the signals that mean something to the keeper."""
+        """Return the signals that the keeper handles."""
         return {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, NOBODY_ATTACHED}
 
     def start(self) -> None:
-        """Start both servers side by side, and say that they are ready."""
+        """Start both servers side by side, and report when they are ready."""
         self.redis.start()
         self.postgres.start()
         for server in self.servers:
@@ -95,29 +95,30 @@ class Keeper:
         report({"ready": True})
 
     def publish(self) -> None:
-        """Write where the services are."""
+        """Record the URLs and process ids of the services."""
         pids = {"keeper": os.getpid()} | {server.name: server.pid for server in self.servers}
         self.home.write_record(Services(self.postgres.url, self.redis.url), pids)
         log.info("ready: %s", pids)
 
-    def wait_for_nobody(self) -> None:
-        """Signal that nobody is attached any more; runs in a thread of its own.
+    def wait_until_unused(self) -> None:
+        """Send the signal that no command is attached any more. Runs in a thread of its own.
 
-        The lock stays held until the keeper is gone: whoever attaches meanwhile waits for that.
+        The lock stays held until the keeper ends, so a command that attaches meanwhile waits for that.
         """
         lock = open_lock(self.home.attached_lock)
         fcntl.flock(lock, fcntl.LOCK_EX)
         if self.home.lasting.exists():
-            os.close(lock)  # from here on only SIGTERM ends it
+            os.close(lock)  # from now on only SIGTERM ends the keeper
         else:
             os.kill(os.getpid(), NOBODY_ATTACHED)
 
     def watch(self) -> None:
-        """Return when it is time to stop."""
+        """Restart servers that die. Returns when it is time to stop."""
         while True:
-            arrived = signal.sigwait(self.awaited())
-            if arrived != signal.SIGCHLD:
-                log.info("stopping: %s", "nobody is attached" if arrived == NOBODY_ATTACHED else "told to")
+            received = signal.sigwait(self.awaited())
+            if received != signal.SIGCHLD:
+                reason = "no command is attached" if received == NOBODY_ATTACHED else "signal received"
+                log.info("stopping: %s", reason)
                 return
             for server in self.servers:
                 if server.has_exited():
@@ -128,14 +129,14 @@ class Keeper:
                     self.publish()
 
     def count_restart(self) -> None:
-        """Refuse to go on when a server keeps dying."""
+        """Count a restart. Raises Unavailable when a server keeps crashing."""
         now = time.monotonic()
         self.restarts = [then for then in self.restarts if then > now - 60] + [now]
         if len(self.restarts) > RESTARTS_PER_MINUTE:
-            raise Unavailable("the servers die again and again")
+            raise Unavailable("the embedded servers keep crashing; giving up")
 
     def stop(self) -> None:
-        """Stop what runs, and take away all that is not data."""
+        """Stop the servers, and delete everything but their data."""
         self.home.record.unlink(missing_ok=True)
         for server in self.servers:
             server.stop()
@@ -144,10 +145,10 @@ class Keeper:
 
 
 def guard_directory(home: Path) -> Path:
-    """Return a directory only we can enter, for sockets: these need short and plain paths.
+    """Return a directory for sockets that only this user can enter. Sockets need short and plain paths.
 
-    Its name follows from the home, so that a client finds the sockets again after a restart.
-    Not below /run/user: that goes when the user logs out, lasting services do not.
+    Its name is derived from the home, so that a client finds the sockets again after a restart.
+    It is not below /run/user, which is deleted when the user logs out while lasting services run on.
     """
     base = tempfile.gettempdir()
     if not re.fullmatch(r"[A-Za-z0-9/._-]{1,60}", base):
@@ -156,20 +157,20 @@ def guard_directory(home: Path) -> Path:
     guard = Path(base) / name
     with suppress(FileExistsError):
         guard.mkdir(mode=0o700)
-    found = guard.lstat()
-    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077:
+    status = guard.lstat()
+    if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077:
         return guard
-    return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=base))  # somebody else has put something there
+    return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=base))  # the path belongs to somebody else
 
 
 def report_failure(error: AtelierError | OSError) -> None:
-    """Tell the starter, if it still listens, why the services do not run."""
+    """Report to the starter, if it still listens, why the services do not run."""
     text = str(error) if isinstance(error, AtelierError) else f"cannot start services: {error}; {OTHERWISE}"
     report({"error": text, "usage": isinstance(error, InvalidInput)})
 
 
 def report(message: dict[str, object]) -> None:
-    """Send the one message to whoever started us, and close stdout, which they read to its end."""
+    """Send the one message to the starter, and close stdout, which it reads to the end."""
     with suppress(BrokenPipeError):
         os.write(1, json.dumps(message).encode())
     nowhere = os.open(os.devnull, os.O_WRONLY)

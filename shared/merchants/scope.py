@@ -1,4 +1,4 @@
-"""The scope of a merchant: the one way in for whatever is asked in a merchant's name."""
+"""Open transactions that are confined to the rows of one merchant."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from sqlalchemy import Connection, Engine
 from shared.database import confine, transaction
 from shared.merchants.merchants import merchant_id
 
-NOBODY = 0
-"""No merchant's id: whoever is confined to it sees what is public."""
+NO_MERCHANT = 0
+"""Id of no merchant: a transaction confined to it sees only public rows."""
 
 
 @contextmanager
 def scope(engine: Engine, name: str) -> Iterator[tuple[Connection, int]]:
-    """Open a transaction that is confined to the rows of the merchant of that name; yield it with the merchant's id.
+    """Open a transaction confined to the rows of the named merchant. Yields it with the merchant's id.
 
-    Where the id is known, as from an API key, ``transaction(engine, merchant=id)`` is the same.
+    Where the id is known, as from an API key, use ``transaction(engine, merchant=id)``.
     """
     with transaction(engine) as connection:
         merchant = merchant_id(connection, name)
@@ -28,9 +28,9 @@ def scope(engine: Engine, name: str) -> Iterator[tuple[Connection, int]]:
 
 @contextmanager
 def styles_scope(engine: Engine, name: str | None) -> Iterator[tuple[Connection, int | None]]:
-    """As ``scope``, for what can be done without being a merchant (None): then only what is public is there."""
+    """Open a scope for the named merchant or, for None, one that sees only public rows."""
     if name is None:
-        with transaction(engine, merchant=NOBODY) as connection:
+        with transaction(engine, merchant=NO_MERCHANT) as connection:
             yield connection, None
     else:
         with scope(engine, name) as (connection, merchant):

@@ -1,1 +1,1 @@
-"""Model versions and styles, and how they come about."""
+"""Model versions, styles, promotion and training runs."""

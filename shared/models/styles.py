@@ -1,4 +1,4 @@
-"""Styles and their rows."""
+"""Styles, and their vectors for each trunk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 
 @dataclass(frozen=True)
 class Style:
-    """A named artistic style as a merchant sees it."""
+    """Named artistic style as a merchant sees it."""
 
     name: str
     title: str
@@ -26,14 +26,14 @@ class Style:
 
 @dataclass(frozen=True)
 class StyleRow:
-    """Where the parameters of a style for one trunk are stored."""
+    """Location and hash of a style's vector for one trunk."""
 
     style: str
     sha256: str
     object_key: str
 
 
-# The styles a merchant may use with a trunk: the public ones, and his own, which come first.
+# Styles that a merchant may use with a trunk: public ones and own ones, own ones first.
 VISIBLE = """
 SELECT DISTINCT ON (s.name) s.name, s.title, s.artist, s.year, s.licence, r.sha256, r.object_key
 FROM styles s JOIN style_rows r ON r.style_id = s.id
@@ -49,38 +49,38 @@ def list_styles(connection: Connection, merchant: int | None, trunk_sha256: str)
 
 
 def style_rows(connection: Connection, merchant: int | None, trunk_sha256: str) -> dict[str, StyleRow]:
-    """Return the current row of every style visible to a merchant, by the style's name."""
+    """Return the current vector of every style visible to a merchant, by the style's name."""
     rows = connection.execute(text(VISIBLE), {"trunk": trunk_sha256, "merchant": merchant})
     return {r.name: StyleRow(r.name, r.sha256, r.object_key) for r in rows}
 
 
 def require_styles(names: Iterable[str], known: Iterable[str]) -> None:
-    """Raise UnknownStyle for the first name that is not known."""
+    """Raise UnknownStyle for the first unknown name."""
     choices = sorted(known)
     for name in names:
         if name not in choices:
-            raise UnknownStyle(f"unknown style {name!r}; known are {', '.join(choices) or 'none'}")
+            raise UnknownStyle(f"unknown style {name!r}; choose one of {', '.join(choices) or 'none'}")
 
 
 def check_style_name(name: str) -> None:
-    """Raise UsageError if no style can be called that."""
+    """Raise UsageError if a name is not valid for a style."""
     if not NAME.fullmatch(name):
-        raise UsageError(f"style name {name!r}: use up to 64 lower-case letters, digits and dashes, as in great-wave")
+        raise UsageError(f"style name {name!r}: use 1 to 64 lower-case letters, digits and dashes, as in great-wave")
 
 
 def require_free(connection: Connection, name: str, merchant: int | None) -> None:
-    """Raise Conflict if a name is taken: among the public styles (merchant None), or among the merchant's own."""
+    """Raise Conflict if a name is taken among the public styles (merchant None) or among the merchant's own."""
     taken = connection.execute(
         text("SELECT 1 FROM styles WHERE name = :name AND merchant_id IS NOT DISTINCT FROM :merchant"),
         {"name": name, "merchant": merchant},
     ).first()
     if taken:
-        raise Conflict(f"there is a style {name!r} already, which stays as it is: choose another name")
+        raise Conflict(f"there is already a style {name!r}: choose another name")
 
 
 def add_style(connection: Connection, style: Style, *, merchant: int | None = None) -> int:
-    """Create or refresh a style; return its id. What is left empty stays as it was."""
-    found = connection.execute(
+    """Create or update a style; return its id. Empty fields do not change."""
+    style_id = connection.execute(
         text("""
         INSERT INTO styles (merchant_id, name, title, artist, year, licence)
         VALUES (:merchant, :name, :title, :artist, :year, :licence)
@@ -93,11 +93,11 @@ def add_style(connection: Connection, style: Style, *, merchant: int | None = No
         """),
         {"merchant": merchant} | style.__dict__,
     )
-    return int(found.scalar_one())
+    return int(style_id.scalar_one())
 
 
 def add_style_row(connection: Connection, style_id: int, trunk_sha256: str, row: StyleRow) -> None:
-    """Record a row of a style for a trunk; the same row twice is one row."""
+    """Record a vector of a style for a trunk. Recording the same vector twice changes nothing."""
     connection.execute(
         text("""
         INSERT INTO style_rows (style_id, trunk_sha256, sha256, object_key)

@@ -20,7 +20,7 @@ from shared.models.styles import Style, StyleRow, add_style, add_style_row, requ
 from shared.store import ObjectStore
 
 BUILT_IN = Path(__file__).resolve().parents[1] / "checkpoint"
-"""The trained checkpoint that comes with the project, so that the first run needs no download."""
+"""Trained checkpoint that comes with the project, so that the first run needs no download."""
 
 
 class VersionState(StrEnum):
@@ -51,7 +51,7 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """A trunk: where it is stored and the hash that names it."""
+    """Trunk: where it is stored, and the hash that identifies it."""
 
     id: int
     trunk_sha256: str
@@ -85,7 +85,7 @@ def version_of(connection: Connection, version_id: int) -> ModelVersion:
 
 
 def find_version(connection: Connection, trunk_sha256: str) -> ModelVersion | None:
-    """Return the version of a trunk, or None if the trunk is not known here."""
+    """Return the version of a trunk, or None if the trunk is unknown."""
     row = connection.execute(
         text("SELECT id, trunk_sha256, object_key, state FROM model_versions WHERE trunk_sha256 = :trunk"),
         {"trunk": trunk_sha256},
@@ -94,12 +94,12 @@ def find_version(connection: Connection, trunk_sha256: str) -> ModelVersion | No
 
 
 def install_built_in(engine: Engine, store: ObjectStore, folder: Path = BUILT_IN) -> bool:
-    """Install the built-in checkpoint unless it is there already; say whether that was done.
+    """Install the built-in checkpoint if it is missing; return whether it was installed.
 
-    It becomes the champion where there is none, or where the champion came with an earlier release. One
-    that an admin promoted stays, and so does one on which merchants' own styles were learnt, which this one
-    does not know, or with which a canary is compared. The objects are put before the rows that name them, so
-    that a row never points at nothing.
+    It becomes the champion if there is none, or if the champion came with an earlier release. A champion
+    stays if an admin promoted it, if merchants' own styles were learnt on it, which the built-in one does
+    not know, or if a canary is compared with it. The objects are put before the rows that name them, so that
+    no row names a missing object.
     """
     document = json.loads((folder / "checkpoint.json").read_text())
     trunk = str(document["trunk_sha256"])
@@ -123,9 +123,9 @@ def install_built_in(engine: Engine, store: ObjectStore, folder: Path = BUILT_IN
 
 @dataclass(frozen=True)
 class NewStyle:
-    """A style with its row for a trunk, one merchant's own or public (None).
+    """Style with its vector for a trunk, owned by one merchant or public (None).
 
-    ``renews`` lets it be the newer row of a style that exists; rows are never changed.
+    ``renews`` allows a newer vector of an existing style. Stored vectors never change.
     """
 
     style: Style
@@ -136,7 +136,7 @@ class NewStyle:
 
 
 def install_style(engine: Engine, store: ObjectStore, new: NewStyle, *, what: str) -> StyleRow:
-    """Store a row and make its style known; ``what`` did so, for the audit log.
+    """Store a vector and make its style visible. ``what`` is the command, for the audit log.
 
     Raises Conflict if the name is taken; then nothing changes.
     """
@@ -154,7 +154,7 @@ def install_style(engine: Engine, store: ObjectStore, new: NewStyle, *, what: st
 
 
 def add_candidate(connection: Connection, trunk: str, key: str, provenance: Mapping[str, object]) -> int:
-    """Record a trunk whose object is stored as a candidate; return its id. One that is known stays what it is."""
+    """Record a stored trunk as a candidate; return its id. A known trunk keeps its state."""
     connection.execute(
         text("""
         INSERT INTO model_versions (trunk_sha256, object_key, state, provenance)
@@ -162,13 +162,13 @@ def add_candidate(connection: Connection, trunk: str, key: str, provenance: Mapp
         """),
         {"trunk": trunk, "key": key, "provenance": json.dumps(dict(provenance))},
     )
-    found = connection.execute(text("SELECT id FROM model_versions WHERE trunk_sha256 = :trunk"), {"trunk": trunk})
-    return int(found.scalar_one())
+    version_id = connection.execute(text("SELECT id FROM model_versions WHERE trunk_sha256 = :trunk"), {"trunk": trunk})
+    return int(version_id.scalar_one())
 
 
 @dataclass(frozen=True)
 class Change:
-    """Why a version comes to another state, as the history has it."""
+    """Entry of the promotion history: what happens to a version (``kind``), who does it, and why."""
 
     kind: ChangeKind
     who: str
@@ -176,8 +176,8 @@ class Change:
     verdict_id: int | None = None
 
 
-def crown(connection: Connection, version_id: int, change: Change) -> None:
-    """Move the pointer: the champion there is retires, and this version is it. Hold ``Lock.INSTALL``."""
+def set_champion(connection: Connection, version_id: int, change: Change) -> None:
+    """Make a version the champion and retire the previous one. The caller holds ``Lock.INSTALL``."""
     previous = connection.execute(
         text("UPDATE model_versions SET state = 'retired' WHERE state = 'champion' RETURNING id")
     ).scalar_one_or_none()
@@ -197,7 +197,7 @@ def note_change(connection: Connection, version_id: int, champion_id: int | None
 
 
 def put_row(store: ObjectStore, name: str, data: bytes) -> StyleRow:
-    """Put the bytes of a row under their hash."""
+    """Store a vector's bytes under their hash."""
     digest = sha256(data).hexdigest()
     key = f"styles/{digest}.safetensors"
     store.put(key, data)
@@ -205,8 +205,8 @@ def put_row(store: ObjectStore, name: str, data: bytes) -> StyleRow:
 
 
 def _is_installed(connection: Connection, trunk: str, rows: Sequence[str]) -> bool:
-    """Whether a trunk and all these rows of it are known."""
-    found = connection.execute(
+    """Return whether a trunk and all these vectors of it are recorded."""
+    row = connection.execute(
         text("""
         SELECT EXISTS (SELECT 1 FROM model_versions WHERE trunk_sha256 = :trunk)
            AND NOT EXISTS (SELECT 1 FROM unnest(CAST(:rows AS text[])) AS wanted (sha256)
@@ -214,11 +214,11 @@ def _is_installed(connection: Connection, trunk: str, rows: Sequence[str]) -> bo
         """),
         {"trunk": trunk, "rows": list(rows)},
     )
-    return bool(found.scalar_one())
+    return bool(row.scalar_one())
 
 
 def _add_version(connection: Connection, trunk: str, object_key: str, provenance: Mapping[str, object]) -> None:
-    """Record the built-in trunk; it succeeds an earlier built-in champion, or none."""
+    """Record the built-in trunk. It replaces an earlier built-in champion, or none."""
     if find_version(connection, trunk) is not None:
         return
     version = add_candidate(connection, trunk, object_key, dict(provenance) | {"built_in": True})
@@ -232,4 +232,4 @@ def _add_version(connection: Connection, trunk: str, object_key: str, provenance
         """)
     ).scalar_one()
     if not stays:
-        crown(connection, version, Change(ChangeKind.PROMOTE, audit.operator(), "came with the release"))
+        set_champion(connection, version, Change(ChangeKind.PROMOTE, audit.operator(), "came with the release"))

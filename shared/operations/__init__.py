@@ -1,1 +1,1 @@
-"""Keeping it running: retention, repair, health, and what operators look at."""
+"""Keep the installation running: retention, repair, health, and figures for operators."""

@@ -1,4 +1,4 @@
-"""The backlog: what waits, for how long, and who is there to do it; cheap enough to be asked every few seconds."""
+"""Report the backlog: what waits, for how long, and which workers there are. Cheap enough to ask every few seconds."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Queue:
-    """What the running batches of a queue have before and behind them, in jobs; what is paused counts as no age.
+    """Work of the running batches of one queue, in jobs.
 
-    ``age_seconds`` is that of the oldest chunk that is due.
+    ``age_seconds`` is the age of the oldest chunk that is due. Paused batches do not count for it.
     """
 
     queue: str
@@ -36,7 +36,7 @@ class Queue:
 
 
 def queues(connection: Connection) -> list[Queue]:
-    """Return the queues, the first in line first; a few index lookups for each running batch."""
+    """Return the queues in order of priority. Takes a few index lookups for each running batch."""
     rows = connection.execute(
         text("""
         SELECT queue, count(*) AS batches, count(*) FILTER (WHERE paused) AS paused,
@@ -52,12 +52,12 @@ def queues(connection: Connection) -> list[Queue]:
         WHERE state = 'running' GROUP BY queue
         """)
     )
-    found = {row.queue: Queue(**row._asdict()) for row in rows}
-    return [found.get(queue, Queue(queue)) for queue in QUEUES]
+    by_queue = {row.queue: Queue(**row._asdict()) for row in rows}
+    return [by_queue.get(queue, Queue(queue)) for queue in QUEUES]
 
 
 class Backlog(Collector):
-    """Prometheus's view of Postgres and Redis, read at every scrape; for one process of an installation, beat.
+    """Export figures of Postgres and Redis to Prometheus, read at each scrape. One process, beat, needs it.
 
     A scrape takes a few index lookups for each running batch, whatever the number of jobs.
     """
@@ -67,25 +67,25 @@ class Backlog(Collector):
         self._broker = broker
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
-        """Name nothing in advance: registering asks no service."""
+        """Describe no metrics in advance, so that registering needs no service."""
         yield from ()
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the figures of now. A service that does not answer is a figure as well, not an error."""
+        """Yield the current figures. A service that does not answer sets a figure to 0 and raises nothing."""
         up = GaugeMetricFamily("atelier_service_up", "Whether a service answers.", labels=["service"])
         try:
             with transaction(self._engine) as connection:
-                found = [*_batches(connection), *_window(connection), *_fleet(connection)]
+                families = [*_batches(connection), *_window(connection), *_fleet(connection)]
         except DatabaseUnavailable as error:
             log.warning("backlog_unknown", error=str(error))
             up.add_metric(["postgres"], 0)
         else:
-            yield from found
+            yield from families
             up.add_metric(["postgres"], 1)
         messages = GaugeMetricFamily("atelier_messages", "Messages in Redis.", labels=["route"])
         try:
-            for route, held in self._broker.held().items():
-                messages.add_metric([route], held)
+            for route, waiting in self._broker.held().items():
+                messages.add_metric([route], waiting)
             up.add_metric(["redis"], 1)
         except BrokerUnavailable:
             up.add_metric(["redis"], 0)
@@ -97,17 +97,17 @@ def _batches(connection: Connection) -> Iterator[GaugeMetricFamily]:
     batches = GaugeMetricFamily("atelier_running_batches", "Batches that are not over.", labels=["queue", "paused"])
     jobs = GaugeMetricFamily("atelier_jobs", "Jobs of running batches by state.", labels=["queue", "state"])
     age = GaugeMetricFamily("atelier_queue_age_seconds", "Age of the oldest chunk that is due.", labels=["queue"])
-    for one in queues(connection):
-        batches.add_metric([one.queue, "no"], one.batches - one.paused)
-        batches.add_metric([one.queue, "yes"], one.paused)
+    for queue in queues(connection):
+        batches.add_metric([queue.queue, "no"], queue.batches - queue.paused)
+        batches.add_metric([queue.queue, "yes"], queue.paused)
         for state in ("queued", "succeeded", "failed"):
-            jobs.add_metric([one.queue, state], getattr(one, state))
-        age.add_metric([one.queue], one.age_seconds)
+            jobs.add_metric([queue.queue, state], getattr(queue, state))
+        age.add_metric([queue.queue], queue.age_seconds)
     yield from (batches, jobs, age)
 
 
 def _window(connection: Connection) -> Iterator[GaugeMetricFamily]:
-    """Yield what is dispatched: how much, and how long the oldest of it has waited for a worker."""
+    """Yield how many chunks are dispatched, and how long the oldest has waited for a worker."""
     rows = connection.execute(
         text("""
         SELECT queue, count(*) FILTER (WHERE lease_expires_at IS NULL) AS unclaimed,
@@ -123,10 +123,10 @@ def _window(connection: Connection) -> Iterator[GaugeMetricFamily]:
         "atelier_dispatch_lag_seconds", "Age of the oldest chunk dispatched and not claimed.", labels=["queue"]
     )
     for queue in QUEUES:
-        found = by_queue.get(queue, {})
-        chunks.add_metric([queue, "unclaimed"], found.get("unclaimed", 0))
-        chunks.add_metric([queue, "leased"], found.get("leased", 0))
-        lag.add_metric([queue], float(found.get("lag", 0)))
+        counts = by_queue.get(queue, {})
+        chunks.add_metric([queue, "unclaimed"], counts.get("unclaimed", 0))
+        chunks.add_metric([queue, "leased"], counts.get("leased", 0))
+        lag.add_metric([queue], float(counts.get("lag", 0)))
     yield from (chunks, lag)
 
 

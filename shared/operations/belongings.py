@@ -1,6 +1,6 @@
-"""What belongs to a merchant: rows of which tables, and objects under which keys. Export and erasure go by it.
+"""Find what belongs to a merchant: rows by table, and objects by key. Export and erasure use it.
 
-Found from the tables themselves, so that a new one that names a merchant is neither kept nor left out by mistake.
+It is derived from the tables themselves, so that no new table with merchants' rows can be forgotten.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from shared.store import ObjectInfo, ObjectStore
 from shared.tables import audit, merchants, metadata
 
 PREFIXES = ("renditions/{}/", "sources/{}/")
-"""Where objects of one merchant alone lie, by his number."""
+"""Prefixes of objects that belong to one merchant, with a place for the merchant's id."""
 
 
 def belongings() -> dict[str, str]:
-    """Return the tables with rows of merchants, named ones before those that name them, and which are ``:merchant``'s.
+    """Return the tables with merchants' rows, each with a condition for ``:merchant``. Parents precede children.
 
-    The audit log is none: its entries stay.
+    The audit log is not among them: its entries stay.
     """
     return {table.name: whose for table in metadata.sorted_tables if (whose := _condition(table)) and table != audit}
 
@@ -27,7 +27,7 @@ def belongings() -> dict[str, str]:
 def _condition(table: Table) -> str | None:
     if table == merchants:
         return "id = :merchant"
-    # By way of these first, since there are indexes for that.
+    # These columns first, since they have indexes.
     for column, parent in (("batch_id", "batches"), ("style_id", "styles")):
         if column in table.c and not table.c[column].nullable:
             return f"{column} IN (SELECT id FROM {parent} WHERE merchant_id = :merchant)"
@@ -35,12 +35,12 @@ def _condition(table: Table) -> str | None:
 
 
 def count_rows(connection: Connection, merchant: int) -> dict[str, int]:
-    """Count a merchant's rows by table, leaving out where there are none."""
+    """Count a merchant's rows by table, leaving out empty tables."""
     counts = {
         table: connection.execute(text(f"SELECT count(*) FROM {table} WHERE {whose}"), {"merchant": merchant})
         for table, whose in belongings().items()
     }
-    return {table: rows for table, found in counts.items() if (rows := int(found.scalar_one()))}
+    return {table: rows for table, count in counts.items() if (rows := int(count.scalar_one()))}
 
 
 def own_objects(store: ObjectStore, merchant: int) -> Iterator[ObjectInfo]:
@@ -50,7 +50,7 @@ def own_objects(store: ObjectStore, merchant: int) -> Iterator[ObjectInfo]:
 
 
 def own_style_objects(connection: Connection, merchant: int) -> list[str]:
-    """Return the keys of rows and pictures of the merchant's own styles; another's style may have the same."""
+    """Return the keys of vectors and pictures of the merchant's own styles. Other styles may share them."""
     rows = connection.execute(
         text("""
         SELECT r.object_key FROM style_rows r JOIN styles s ON s.id = r.style_id WHERE s.merchant_id = :merchant

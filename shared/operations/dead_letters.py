@@ -1,4 +1,4 @@
-"""Dead letters: images that failed and that nobody tries any more, over all batches and merchants."""
+"""Dead letters: failed images that no retry is planned for, over all batches and merchants."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ MOST_HEAPS = 2**31 - 1
 
 @dataclass(frozen=True)
 class Filter:
-    """Which are meant; what is empty or None means any.
+    """Select dead letters. An empty or None field selects any.
 
-    ``before``: in batches accepted before that moment; ``below``: in older ones than that batch.
+    ``before`` selects batches accepted before that time; ``below`` batches older than that one.
     """
 
     merchant: int | None = None
@@ -30,7 +30,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class Heap:
-    """Failed images of one batch with one code."""
+    """Failed images of one batch with one error code."""
 
     merchant: str
     merchant_id: int
@@ -42,9 +42,9 @@ class Heap:
 
 
 def heaps(connection: Connection, wanted: Filter, least: int = MOST_HEAPS) -> list[Heap]:
-    """Count dead letters by batch and code, newest batch first. What is failed in a cancelled batch is none.
+    """Count dead letters by batch and code, newest batch first. Failures of cancelled batches do not count.
 
-    Ends with the batch that makes it ``least`` heaps, so that a page breaks between batches.
+    Stops after the batch that completes ``least`` groups, so that a page ends between batches.
     """
     rows = connection.execute(
         text("""

@@ -1,9 +1,9 @@
-"""Erasure of a merchant: batch by batch, then what else there is, then the objects, at last the merchant.
+"""Erase a merchant: first the batches, then all other rows, then the objects, and last the merchant's own row.
 
-From the beginning to the end nothing new of his comes in, and the merchant's own row, which says so, goes last:
-interrupted anywhere, the same call goes on. A worker that is in the middle of a chunk is waited for; one that has
-lost its lease finds no chunk to write for. What such a one puts into the store later no row names, and the sweep of
-orphans finds it.
+That row marks the merchant as being erased, so that nothing new is accepted until the end. After an
+interruption the same call continues. The erasure waits for workers that process a chunk; a worker that lost
+its lease finds no chunk to write for. No row names what such a worker puts into the store later, so the sweep
+of orphans deletes it.
 """
 
 from __future__ import annotations
@@ -36,27 +36,27 @@ ENDED = "merchant_id = :merchant AND state <> 'running'"
 
 @dataclass
 class Erased:
-    """How much has been removed so far."""
+    """Count what has been removed so far."""
 
     rows: int = 0
     objects: int = 0
 
 
-def erase(engine: Engine, store: ObjectStore, merchant: int, tell: Callable[[str], None]) -> Erased:
-    """Remove a merchant with all rows and objects; only the audit log keeps his number.
+def erase(engine: Engine, store: ObjectStore, merchant: int, report: Callable[[str], None]) -> Erased:
+    """Remove a merchant with all rows and objects; only the audit log keeps the merchant's id.
 
-    Raises Conflict while batches run: they must be cancelled before.
+    Raises Conflict while batches run: cancel them first.
     """
     begin(engine, merchant)
-    wait_for_workers(engine, merchant, tell)
+    wait_for_workers(engine, merchant, report)
     done = Erased()
     remove_batches(engine, merchant, done)
-    tell(f"{done.rows} rows removed")
+    report(f"{done.rows} rows removed")
     remove_objects(engine, store, merchant, done)
-    tell(f"{done.objects} objects removed")
-    for table, whose in reversed(belongings().items()):
+    report(f"{done.objects} objects removed")
+    for table, condition in reversed(belongings().items()):
         if table != "merchants":
-            done.rows += remove_rows(engine, table, whose, merchant)
+            done.rows += remove_rows(engine, table, condition, merchant)
     with transaction(engine) as connection:
         done.rows += connection.execute(text("DELETE FROM merchants WHERE id = :id"), {"id": merchant}).rowcount
         audit.record(connection, audit.operator(), "merchants erase", merchant, {"step": "done"} | done.__dict__)
@@ -64,9 +64,9 @@ def erase(engine: Engine, store: ObjectStore, merchant: int, tell: Callable[[str
 
 
 def begin(engine: Engine, merchant: int) -> None:
-    """Mark a merchant, after which nothing of his is accepted. Raises Conflict while batches run.
+    """Mark a merchant, so that nothing new is accepted. Raises Conflict while batches run.
 
-    Waits for whoever is just adding something of the merchant's: the lock conflicts with that of a foreign key.
+    Waits for transactions that add something of the merchant's: the lock conflicts with that of a foreign key.
     """
     with transaction(engine) as connection:
         begun = connection.execute(
@@ -76,7 +76,7 @@ def begin(engine: Engine, merchant: int) -> None:
             text("SELECT count(*) FROM batches WHERE merchant_id = :id AND state = 'running'"), {"id": merchant}
         ).scalar_one()
         if running:
-            raise Conflict(f"{running} batches of the merchant run: cancel them first (`atelier cancel`)")
+            raise Conflict(f"the merchant has {running} running batches: cancel them first (`atelier cancel`)")
         if begun is None:
             connection.execute(
                 text("UPDATE merchants SET erasing_at = clock_timestamp() WHERE id = :id"), {"id": merchant}
@@ -85,13 +85,13 @@ def begin(engine: Engine, merchant: int) -> None:
             audit.record(connection, audit.operator(), "merchants erase", merchant, {"step": "begun"})
 
 
-def wait_for_workers(engine: Engine, merchant: int, tell: Callable[[str], None]) -> None:
-    """Wait until no worker has a chunk of the merchant's in hand: until they notice, or their leases are over."""
-    told = False
+def wait_for_workers(engine: Engine, merchant: int, report: Callable[[str], None]) -> None:
+    """Wait until workers have released the merchant's chunks, or their leases have expired."""
+    reported = False
     while chunks := _leased(engine, merchant):
-        if not told:
-            tell(f"waiting for workers that have {chunks} of the merchant's chunks in hand")
-            told = True
+        if not reported:
+            report(f"waiting for workers that still process {chunks} of the merchant's chunks")
+            reported = True
         time.sleep(POLL_SECONDS)
 
 
@@ -107,23 +107,23 @@ def _leased(engine: Engine, merchant: int) -> int:
 def remove_batches(engine: Engine, merchant: int, done: Erased) -> None:
     """Remove the merchant's batches in slices, each a short transaction, as pruning does."""
     with transaction(engine) as connection:
-        found = connection.execute(
+        rows = connection.execute(
             text("SELECT id FROM batches WHERE merchant_id = :merchant ORDER BY id"), {"merchant": merchant}
         )
-        batches: list[UUID] = list(found.scalars())
+        batches: list[UUID] = list(rows.scalars())
     for batch_id in batches:
         ended = False
         while not ended:
             with transaction(engine) as connection:
                 removed, _ = remove_slice(connection, batch_id, ENDED, {"merchant": merchant})
             if removed == Pruned():
-                raise Conflict(f"batch {batch_id} runs again: cancel it and erase once more")
+                raise Conflict(f"batch {batch_id} is running again: cancel it and repeat the erasure")
             done.rows += removed.jobs + removed.renditions + removed.batches
             ended = removed.batches > 0
 
 
 def remove_objects(engine: Engine, store: ObjectStore, merchant: int, done: Erased) -> None:
-    """Remove the objects under the merchant's prefixes, those of his own styles, and contact sheets with his photos."""
+    """Delete the merchant's objects, those of own styles, and contact sheets with the merchant's photos."""
     with transaction(engine) as connection:
         sheets = forget_sheets(connection, merchant)
         forget_own_styles(connection, merchant)
@@ -136,7 +136,7 @@ def remove_objects(engine: Engine, store: ObjectStore, merchant: int, done: Eras
 
 
 def unshared(connection: Connection, merchant: int, keys: Sequence[str]) -> list[str]:
-    """Return those objects that are row or picture of no style of others."""
+    """Return the objects that are the vector or a picture of no other merchant's style."""
     rows = connection.execute(
         text("""
         SELECT key FROM unnest(CAST(:keys AS text[])) key WHERE key NOT IN (
@@ -154,9 +154,9 @@ def _delete(pool: ThreadPoolExecutor, store: ObjectStore, keys: Iterable[str]) -
     return sum(1 for _ in pool.map(store.delete, keys))
 
 
-def remove_rows(engine: Engine, table: str, whose: str, merchant: int) -> int:
-    """Remove a merchant's rows of a table, some in a transaction; return how many."""
-    some = text(f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {whose} LIMIT :most))")
+def remove_rows(engine: Engine, table: str, condition: str, merchant: int) -> int:
+    """Remove a merchant's rows of a table, a limited number per transaction; return how many."""
+    some = text(f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {condition} LIMIT :most))")
     total, removed = 0, SLICE_ROWS
     while removed == SLICE_ROWS:
         with transaction(engine) as connection:

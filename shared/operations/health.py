@@ -1,4 +1,4 @@
-"""Health: whether the worker or beat of this host does its work, for a supervisor that asks from outside."""
+"""Check from outside whether the worker or beat of this host works, as supervisors ask."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from shared.queue import fleet
 from shared.settings import ALIVE_SECONDS
 
 TICKS_MISSED = 3
-"""So many ticks of beat may be late or lost before it counts as ill."""
+"""Late or missing ticks of beat before it counts as unhealthy."""
 
 
 def check_worker(engine: Engine) -> None:
-    """Raise Unavailable unless a worker of this host has renewed its heartbeat of late."""
+    """Raise Unavailable unless a worker of this host renewed its heartbeat recently."""
     host = socket.gethostname()
     with transaction(engine) as connection:
         if not fleet.is_heard(connection, host):
-            raise Unavailable(f"no worker of {host} has been heard of for {ALIVE_SECONDS} s: look at its log")
+            raise Unavailable(f"no worker of {host} has sent a heartbeat for {ALIVE_SECONDS} s: look at its log")
 
 
 def note_tick(home: Path) -> None:
@@ -32,7 +32,7 @@ def note_tick(home: Path) -> None:
 
 
 def check_beat(home: Path, tick_seconds: float) -> None:
-    """Raise Unavailable unless the beat that has this home has sent a message of late."""
+    """Raise Unavailable unless the beat of this home sent a message recently."""
     try:
         age = time.time() - _mark(home).stat().st_mtime
     except FileNotFoundError:
@@ -42,5 +42,5 @@ def check_beat(home: Path, tick_seconds: float) -> None:
 
 
 def _mark(home: Path) -> Path:
-    """The file whose date is that of beat's last message."""
+    """Return the file whose modification time is that of beat's last message."""
     return home / "beat.tick"

@@ -1,7 +1,7 @@
-"""Renditions whose objects are gone: found by comparing the rows with the store's listing, and taken back.
+"""Find renditions whose objects are missing in the store, and fail the jobs that show them.
 
-Nothing of ours deletes an object that a row names, but people and lifecycle rules of buckets do. No result may name
-nothing: the jobs fail as ``rendition_lost`` and can be retried.
+Atelier deletes no object that a row names, but people and lifecycle rules of buckets do. No result may name a
+missing object, so the jobs fail as ``rendition_lost`` and can be retried.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from shared.store import ObjectStore
 
 PAGE = 500
 
-LOST = "the rendition's file is gone from the store: retry the batch"
+LOST = "the rendition's file is missing in the store: retry the batch"
 
-# Put before the listing began and not in it.
+# Created before the listing began, and not in it.
 GONE = """
 SELECT r.id, r.object_key FROM renditions r
 WHERE r.created_at < :began AND NOT EXISTS (SELECT FROM listed l WHERE l.key = r.object_key)
@@ -29,7 +29,7 @@ ORDER BY r.id
 def lost_renditions(engine: Engine, store: ObjectStore) -> list[int]:
     """Return the ids of renditions without an object.
 
-    The listing is compared in the database, so that memory does not grow with the store.
+    The database compares the listing, so that memory does not grow with the store.
     """
     with transaction(engine) as connection:
         began = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
@@ -37,26 +37,26 @@ def lost_renditions(engine: Engine, store: ObjectStore) -> list[int]:
         driver = connection.connection.driver_connection
         assert driver is not None
         with driver.cursor() as cursor, cursor.copy("COPY listed FROM STDIN") as copy:
-            for found in store.list("renditions/"):
-                copy.write_row((found.key,))
+            for entry in store.list("renditions/"):
+                copy.write_row((entry.key,))
         connection.execute(text("CREATE INDEX ON listed (key)"))
         connection.execute(text("ANALYZE listed"))
         return list(connection.execute(text(GONE), {"began": began}).scalars())
 
 
-def take_back(engine: Engine, lost: Sequence[int]) -> int:
-    """Fail the jobs that show these renditions, a page at a time; return how many. May be interrupted and repeated."""
+def fail_lost(engine: Engine, lost: Sequence[int]) -> int:
+    """Fail the jobs that show these renditions, a page at a time; return how many. Safe to interrupt and repeat."""
     failed = 0
     for first in range(0, len(lost), PAGE):
         with transaction(engine) as connection:
-            failed += fail_lost(connection, lost[first : first + PAGE])
+            failed += fail_lost_page(connection, lost[first : first + PAGE])
     return failed
 
 
-def fail_lost(connection: Connection, renditions: Sequence[int]) -> int:
-    """Forget renditions whose objects are gone, and fail the jobs that show them; return how many jobs.
+def fail_lost_page(connection: Connection, renditions: Sequence[int]) -> int:
+    """Delete renditions whose objects are missing, and fail the jobs that show them; return how many jobs.
 
-    Locks in the order that all obey: chunks, renditions, jobs, batches.
+    Locks in the common order: chunks, renditions, jobs, batches.
     """
     ids = {"ids": list(renditions)}
     connection.execute(

@@ -1,8 +1,8 @@
-"""Orphans: objects that nothing names, as a worker leaves them that died between put and commit.
+"""Delete orphans: objects that no row names, as a worker leaves them when it dies between put and commit.
 
-A slice of the store's listing is compared with the tables in one query. Whatever is put is young again, and named
-within hours; so what is old and has no name will get none. Should somebody put the very same again in the moment
-between the last look and the deletion, the rendition is found missing when it is next reused, and made anew.
+A slice of the store's listing is compared with the tables in one query. A put resets an object's age, and its
+key is recorded within hours; so an old object without a row will never get one. If somebody puts the same
+object between the last check and the deletion, its rendition is found missing at the next reuse and made again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from shared.queue.jobs import STORED
 from shared.store import ObjectStore
 
 GRACE = timedelta(days=1)
-"""So long after the last put an object may still get its name: a page of a large submission takes hours to store."""
+"""Time after the last put in which a row may still name the object: storing a page of a submission takes hours."""
 
 DELETIONS_AT_ONCE = 8
 SLICE_OBJECTS = 20_000
@@ -41,32 +41,32 @@ UNNAMED = {
     "verdicts/": "NOT EXISTS (SELECT FROM verdicts v WHERE v.sheet_key = key)",
     "pictures/": "NOT EXISTS (SELECT FROM styles s WHERE split_part(key, '/', 2) = ANY(s.pictures))",
 }
-"""Below which prefixes there may be orphans, and what is true of their keys."""
+"""Condition under which a key is an orphan, by prefix."""
 
 
 def orphans(engine: Engine, store: ObjectStore, grace: timedelta) -> Iterator[list[str]]:
-    """Yield the keys of orphans that were not put within the time of grace, slice by slice of the listing."""
+    """Yield the keys of orphans that were last put before the time of grace, one slice of the listing at a time."""
     before = store_time(store) - grace
     for prefix, unnamed in UNNAMED.items():
-        old = (one.key for one in store.list(prefix) if one.modified_at < before)
+        old = (entry.key for entry in store.list(prefix) if entry.modified_at < before)
         while keys := list(islice(old, SLICE_OBJECTS)):
             with transaction(engine) as connection:
                 rows = connection.execute(
                     text(f"SELECT key FROM unnest(CAST(:keys AS text[])) key WHERE {unnamed}"), {"keys": keys}
                 )
-                found = list(rows.scalars())
-            yield found
+                unnamed_keys = list(rows.scalars())
+            yield unnamed_keys
 
 
 def delete_old(store: ObjectStore, keys: Collection[str], grace: timedelta) -> int:
-    """Delete those objects that were not put within the time of grace; return how many."""
+    """Delete the objects that were last put before the time of grace; return how many."""
     if not keys:
         return 0
     before = store_time(store) - grace
 
     def delete(key: str) -> bool:
-        found = next((one for one in store.list(key) if one.key == key), None)
-        if found is None or found.modified_at >= before:
+        info = next((entry for entry in store.list(key) if entry.key == key), None)
+        if info is None or info.modified_at >= before:
             return False
         store.delete(key)
         return True
@@ -76,17 +76,17 @@ def delete_old(store: ObjectStore, keys: Collection[str], grace: timedelta) -> i
 
 
 def store_time(store: ObjectStore) -> datetime:
-    """Return the time by the clock that dates the objects; ours may be wrong by more than any time of grace."""
+    """Return the time by the store's clock, which dates the objects. The local clock may differ by days."""
     key = f"clock/{uuid4().hex}"
     store.put(key, b"")
     try:
-        return next(found.modified_at for found in store.list(key))
+        return next(info.modified_at for info in store.list(key))
     finally:
         store.delete(key)
 
 
 def forget_copies(engine: Engine, days: int) -> int:
-    """Forget what URLs gave so many days ago, a slice at a time; return how many. Their objects become orphans."""
+    """Forget copies fetched more than ``days`` ago, in slices; return how many. Their objects become orphans."""
     total, forgotten = 0, SLICE_COPIES
     while forgotten == SLICE_COPIES:
         with transaction(engine) as connection:

@@ -1,9 +1,9 @@
-"""Retention: what is over for long is removed, a slice at a time, while everything else goes on.
+"""Remove old batches, a slice at a time, while all other work goes on.
 
-A slice is one short transaction over some chunks of a finished batch, in the order of locks that all
-obey: chunks → renditions → jobs → batch. Renditions go with the last job that shows them; their objects
-go after the rows are gone, so that no row ever names a missing object. What an interruption in between leaves,
-and what else no row names, is swept last (``orphans.py``). What the catalogue shows stays, however old.
+A slice is one short transaction over some chunks of a finished batch, in the common order of locks:
+chunks → renditions → jobs → batch. A rendition is removed with the last job that shows it. Its object is
+deleted after the row, so that no row ever names a missing object. Last comes the sweep of orphans
+(``orphans.py``), which also finds what an interruption left. What the catalogue shows stays, however old.
 """
 
 from __future__ import annotations
@@ -26,17 +26,18 @@ SLICE_JOBS = 1000
 SLICE_PUBLICATIONS = 1000
 
 GRACE = timedelta(hours=1)
-"""An object put so short ago stays: a worker is about to record it."""
+"""Age below which an object stays, since a worker may be about to record it."""
 
-# A batch that is retried meanwhile is over no longer. Retrying locks the batch's chunks first, as a slice does.
+# A retried batch is no longer over. Retrying locks the batch's chunks first, as a slice does.
 OVER = "finished_at < clock_timestamp() - make_interval(days => :days)"
 
 
 @dataclass(frozen=True)
 class Pruned:
-    """How much was removed: ``copies`` are what is known of URLs, ``orphans`` objects that nothing named.
+    """Count what was removed.
 
-    ``publications`` are what the catalogue showed once.
+    ``copies`` are cached copies of URLs, ``orphans`` objects that no row named, ``publications`` images that the
+    catalogue once showed.
     """
 
     batches: int = 0
@@ -52,7 +53,7 @@ class Pruned:
 
 
 def due(connection: Connection, days: int) -> tuple[int, int]:
-    """Count the batches that are over for so many days, and the jobs they were accepted with."""
+    """Count the batches that ended more than ``days`` ago, and the jobs they were accepted with."""
     row = connection.execute(
         text(f"SELECT count(*) AS batches, coalesce(sum(total), 0) AS jobs FROM batches WHERE {OVER}"), {"days": days}
     ).one()
@@ -60,32 +61,31 @@ def due(connection: Connection, days: int) -> tuple[int, int]:
 
 
 def prune(engine: Engine, store: ObjectStore, days: int, progress: Callable[[Pruned], None]) -> Pruned:
-    """Remove the batches that are over for so many days, oldest first, then what else is as old, then orphans.
+    """Remove batches that ended more than ``days`` ago, oldest first, then other data as old, then orphans.
 
-    ``progress`` is told after each slice. May be interrupted at any moment and called again, also while another
-    does the same.
+    Calls ``progress`` after each slice. Safe to interrupt, to repeat, and to run twice at the same time.
     """
     with transaction(engine) as connection:
         batches = connection.execute(
             text(f"SELECT id, merchant_id FROM batches WHERE {OVER} ORDER BY finished_at"), {"days": days}
         ).all()
-    done = Pruned()
+    total = Pruned()
     for batch_id, merchant in batches:
         while (removed := prune_slice(engine, store, batch_id, merchant, days)) != Pruned():
-            done += removed
-            progress(done)
+            total += removed
+            progress(total)
     while (removed := prune_publications(engine, store, days)) != Pruned():
-        done += removed
-        progress(done)
-    done += Pruned(copies=orphans.forget_copies(engine, days))
+        total += removed
+        progress(total)
+    total += Pruned(copies=orphans.forget_copies(engine, days))
     for keys in orphans.orphans(engine, store, orphans.GRACE):
-        done += Pruned(orphans=orphans.delete_old(store, keys, orphans.GRACE))
-        progress(done)
-    return done
+        total += Pruned(orphans=orphans.delete_old(store, keys, orphans.GRACE))
+        progress(total)
+    return total
 
 
 def prune_slice(engine: Engine, store: ObjectStore, batch_id: UUID, merchant: int, days: int) -> Pruned:
-    """Remove some chunks of a batch with all that hangs on them, at last the batch; nothing if it is not over."""
+    """Remove some chunks of a batch with their rows and, after the last chunk, the batch; nothing if it is not over."""
     with transaction(engine) as connection:
         removed, objects = remove_slice(connection, batch_id, OVER, {"days": days})
         if removed.batches:
@@ -96,17 +96,17 @@ def prune_slice(engine: Engine, store: ObjectStore, batch_id: UUID, merchant: in
 def remove_slice(
     connection: Connection, batch_id: UUID, condition: str, values: Mapping[str, object]
 ) -> tuple[Pruned, list[str]]:
-    """Remove some chunks of a batch for which a condition holds; return also the keys of objects that nothing names."""
+    """Remove some chunks of a batch that meets a condition. Returns also the keys of objects that no row names."""
     chunks = connection.execute(
         text("""
         SELECT id, last_ordinal FROM chunks WHERE batch_id = :batch ORDER BY first_ordinal LIMIT :most FOR UPDATE
         """),
         {"batch": batch_id, "most": SLICE_CHUNKS},
     ).all()
-    found = connection.execute(
+    batch = connection.execute(
         text(f"SELECT 1 FROM batches WHERE id = :batch AND {condition}"), {"batch": batch_id, **values}
     )
-    if found.one_or_none() is None:
+    if batch.one_or_none() is None:
         return Pruned(), []
     if not chunks:
         return remove_rest(connection, batch_id), []
@@ -120,7 +120,7 @@ def remove_slice(
 
 
 def unlink(connection: Connection, batch_id: UUID, last: int) -> list[int]:
-    """Forget which renditions the jobs up to an ordinal have; return their ids."""
+    """Remove the links from jobs up to an ordinal to their renditions; return the renditions' ids."""
     rows = connection.execute(
         text("DELETE FROM job_renditions WHERE batch_id = :batch AND ordinal <= :last RETURNING rendition_id"),
         {"batch": batch_id, "last": last},
@@ -129,11 +129,11 @@ def unlink(connection: Connection, batch_id: UUID, last: int) -> list[int]:
 
 
 def remove_renditions(connection: Connection, ids: Collection[int]) -> list[str]:
-    """Remove those renditions that no job and no publication has any more; return the keys of their objects.
+    """Remove the renditions that no job and no publication uses; return the keys of their objects.
 
-    A publication names one rendition, and has those in other formats with it.
+    A publication names one rendition and keeps those in other formats with it.
 
-    Locked first and looked at afterwards: a job that reuses one holds it, and has its link when it lets go.
+    Locks first and checks afterwards: a job that reuses a rendition locks it until its link exists.
     """
     connection.execute(
         text(f"SELECT 1 FROM renditions WHERE id = ANY(:ids) ORDER BY {KEY_COLUMNS} FOR UPDATE"), {"ids": list(ids)}
@@ -155,7 +155,7 @@ def remove_renditions(connection: Connection, ids: Collection[int]) -> list[str]
 
 
 def prune_publications(engine: Engine, store: ObjectStore, days: int) -> Pruned:
-    """Forget some of what the catalogue showed so many days ago, and images that were removed as long ago."""
+    """Remove images that the catalogue last showed more than ``days`` ago, or that were removed as long ago."""
     old = "< clock_timestamp() - make_interval(days => :days)"
     with transaction(engine) as connection:
         forgotten = connection.execute(
@@ -190,7 +190,7 @@ def prune_publications(engine: Engine, store: ObjectStore, days: int) -> Pruned:
 
 
 def remove_rest(connection: Connection, batch_id: UUID) -> Pruned:
-    """Remove jobs that never had a chunk, since their rows were bad; when none is left, the batch."""
+    """Remove jobs without a chunk, whose rows were invalid. When none is left, remove the batch."""
     jobs = connection.execute(
         text("""
         DELETE FROM jobs WHERE (batch_id, ordinal) IN (
@@ -204,9 +204,9 @@ def remove_rest(connection: Connection, batch_id: UUID) -> Pruned:
 
 
 def delete_objects(engine: Engine, store: ObjectStore, keys: Collection[str]) -> int:
-    """Delete objects that no rendition names, unless they were put just now; return how many.
+    """Delete objects that no rendition names, except ones that were put just now; return how many.
 
-    Another look may have given the same bytes, and a worker may be making the same rendition anew.
+    Another look may have produced the same bytes, and a worker may be making the same rendition again.
     """
     with transaction(engine) as connection:
         rows = connection.execute(

@@ -1,1 +1,1 @@
-"""Proofs: a batch that is large, or in a look nobody has seen, waits paused until a sample of it was approved."""
+"""Approval of samples: a large batch, or one in a new look, stays paused until its sample is approved."""

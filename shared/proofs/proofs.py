@@ -1,4 +1,4 @@
-"""A proof and its verdict. The batch waits paused meanwhile, and nothing but the verdict lets it go on."""
+"""Create a proof, and record its decision. The batch stays paused until then."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from shared.queue.estimate import Estimate, Rate, estimate
 from shared.settings import Settings
 
 BY_RULE = "rule"
-"""Who approves a proof for which nobody came in time."""
+"""Actor of an approval that a rule gives after the waiting time."""
 
 
 class ProofState(StrEnum):
@@ -43,7 +43,7 @@ class ProofState(StrEnum):
 
 @dataclass(frozen=True)
 class Proof:
-    """A proof as it stands. ``price`` is an Estimate as plain data; ``until``: then it goes on by rule."""
+    """Proof as stored. ``price`` is an Estimate as plain data; at ``until`` a rule approves it."""
 
     id: int
     merchant_id: int
@@ -64,13 +64,13 @@ class Proof:
         return cls(**row._asdict() | {"state": ProofState(row.state)})
 
     def as_json(self) -> dict[str, object]:
-        """Return it for programs."""
+        """Return the proof as plain data for programs."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a batch is proved, what all of it takes, and when it goes on by itself, if ever."""
+    """Why a batch needs approval of its sample, what the whole batch costs, and when it continues by rule, if ever."""
 
     why: str
     price: Estimate
@@ -85,7 +85,7 @@ FROM proofs p JOIN batches b ON b.id = p.batch_id
 
 
 def wait_for_input(connection: Connection, batch: Batch, *, asked: bool) -> None:
-    """Pause a batch whose first row is still to come, until ``decide`` knows whether it is to be proved."""
+    """Pause a batch before its first row, until ``decide`` knows whether it needs approval of its sample."""
     batches.set_paused(connection, batch, paused=True)
     connection.execute(
         text("INSERT INTO proofs (merchant_id, batch_id, asked) VALUES (:merchant, :batch, :asked)"),
@@ -95,7 +95,7 @@ def wait_for_input(connection: Connection, batch: Batch, *, asked: bool) -> None
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What ``decide`` goes by: rules of now, the fleet's rate, prices, the column of categories, the moment."""
+    """Input of ``decide``: current rules, the fleet's rate, prices, the column of categories, and the time."""
 
     rules: ProofRules | None
     rate: Rate
@@ -104,30 +104,30 @@ class Circumstances:
     now: datetime
 
 
-def decide(connection: Connection, batch: Batch, given: Circumstances) -> Proof | None:
-    """Prove a sealed batch that waits for this, or let it go; return the proof if there is one."""
-    found = proof_of(connection, batch.id)
-    if found is None or found.state != ProofState.UNDECIDED:
-        return found
+def decide(connection: Connection, batch: Batch, circumstances: Circumstances) -> Proof | None:
+    """Create the proof of an undecided sealed batch, or let the batch run; return the proof if there is one."""
+    proof = proof_of(connection, batch.id)
+    if proof is None or proof.state != ProofState.UNDECIDED:
+        return proof
     images = batch.total - batch.done
-    why = _why(connection, batch, images, given.rules, asked=found.asked)
+    why = _why(connection, batch, images, circumstances.rules, asked=proof.asked)
     if why is None:
-        connection.execute(text("DELETE FROM proofs WHERE id = :id"), {"id": found.id})
+        connection.execute(text("DELETE FROM proofs WHERE id = :id"), {"id": proof.id})
         connection.execute(text("UPDATE batches SET paused = false WHERE id = :id"), {"id": batch.id})
         remember_looks(connection, batch.merchant_id, _looks(connection, batch.id))
         return None
-    minutes = given.rules.go_on_minutes if given.rules else None
-    until = None if minutes is None else given.now + timedelta(minutes=minutes)
-    reason = Reason(why, estimate(images, given.rate, given.settings), until)
-    return _begin(connection, batch, reason, given.settings, given.category)
+    minutes = circumstances.rules.go_on_minutes if circumstances.rules else None
+    until = None if minutes is None else circumstances.now + timedelta(minutes=minutes)
+    reason = Reason(why, estimate(images, circumstances.rate, circumstances.settings), until)
+    return _begin(connection, batch, reason, circumstances.settings, circumstances.category)
 
 
 def _why(connection: Connection, batch: Batch, images: int, rules: ProofRules | None, *, asked: bool) -> str | None:
-    """Say why an upload is proved first, or None."""
+    """Return why an upload needs approval of its sample, or None."""
     if batch.state != BatchState.RUNNING or images <= PROOF_IMAGES:
         return None
     if asked:
-        return "it was asked for"
+        return "it was requested"
     if rules is not None and rules.above is not None and images > rules.above:
         return f"there are more than {rules.above} images"
     if rules is not None and rules.new_looks and (new := _new_look(connection, batch)) is not None:
@@ -136,24 +136,24 @@ def _why(connection: Connection, batch: Batch, images: int, rules: ProofRules | 
 
 
 def _new_look(connection: Connection, batch: Batch) -> Look | None:
-    """Return a look of a batch's in which none of the merchant's batches went ahead yet, if there is one."""
-    found = connection.execute(
+    """Return a look of the batch that no earlier batch of the merchant ran in, or None."""
+    look = connection.execute(
         text("""
         SELECT look FROM (SELECT DISTINCT look FROM jobs WHERE batch_id = :batch AND state = 'queued') mine
         WHERE look NOT IN (SELECT look FROM known_looks WHERE merchant_id = :merchant) ORDER BY look LIMIT 1
         """),
         {"batch": batch.id, "merchant": batch.merchant_id},
     ).scalar_one_or_none()
-    return None if found is None else Look.from_json(found)
+    return None if look is None else Look.from_json(look)
 
 
 def _looks(connection: Connection, batch_id: UUID) -> list[Look]:
-    found = connection.execute(text("SELECT DISTINCT look FROM jobs WHERE batch_id = :batch"), {"batch": batch_id})
-    return [Look.from_json(look) for look in found.scalars()]
+    looks = connection.execute(text("SELECT DISTINCT look FROM jobs WHERE batch_id = :batch"), {"batch": batch_id})
+    return [Look.from_json(look) for look in looks.scalars()]
 
 
 def remember_looks(connection: Connection, merchant: int, looks: Iterable[Look]) -> None:
-    """Have looks in which a batch goes ahead be new no more."""
+    """Record looks that a batch runs in, so that they are no longer new."""
     connection.execute(
         text("""
         INSERT INTO known_looks
@@ -164,8 +164,10 @@ def remember_looks(connection: Connection, merchant: int, looks: Iterable[Look])
     )
 
 
-def hold(connection: Connection, batch: Batch, reason: Reason, settings: Settings, category: str | None) -> Proof:
-    """Pause a sealed batch, and have a sample of it styled. Call once in a transaction."""
+def require_approval(
+    connection: Connection, batch: Batch, reason: Reason, settings: Settings, category: str | None
+) -> Proof:
+    """Pause a sealed batch, and queue its sample. Call it once per transaction."""
     wait_for_input(connection, batch, asked=False)
     return _begin(connection, batch, reason, settings, category)
 
@@ -186,22 +188,22 @@ def _begin(connection: Connection, batch: Batch, reason: Reason, settings: Setti
             "until": reason.until,
         },
     )
-    found = proof_of(connection, batch.id)
-    assert found is not None
-    return found
+    proof = proof_of(connection, batch.id)
+    assert proof is not None
+    return proof
 
 
 def priced(proof: Proof, sample: Batch | None, rate: Rate, settings: Settings) -> Mapping[str, Any] | None:
-    """Return what a proof's batch takes; where no rate was known by then, as the sample went."""
+    """Return the price of a proof's batch. If no rate was known before, use that of the sample."""
     if proof.price is None or proof.price["seconds"] is not None or sample is None or sample.finished_at is None:
         return proof.price
     made = sample.succeeded - sample.reused
-    seen = Rate(made / sample.seconds, rate.devices) if made else rate
-    return asdict(estimate(proof.price["images"], seen, settings))
+    sample_rate = Rate(made / sample.seconds, rate.devices) if made else rate
+    return asdict(estimate(proof.price["images"], sample_rate, settings))
 
 
 def proof_of(connection: Connection, batch_id: UUID) -> Proof | None:
-    """Return the proof of a batch, if there is or was one."""
+    """Return the proof of a batch, or None."""
     row = connection.execute(text(f"{_SELECT} WHERE p.batch_id = :batch"), {"batch": batch_id}).one_or_none()
     return None if row is None else Proof.from_row(row)
 
@@ -217,7 +219,7 @@ def find_proof(connection: Connection, merchant: int, number: int) -> Proof:
 
 
 def waiting_proofs(connection: Connection, merchant: int, *, after: int = 0, limit: int | None = None) -> list[Proof]:
-    """Return a merchant's proofs that wait for somebody, oldest first, those ``after`` one; all without a ``limit``."""
+    """Return a merchant's waiting proofs, oldest first: all, at most ``limit``, or those after the proof ``after``."""
     waiting = "p.state = 'waiting' AND b.state <> 'cancelled'"
     rows = connection.execute(
         text(f"{_SELECT} WHERE p.merchant_id = :merchant AND p.id > :after AND {waiting} ORDER BY p.id LIMIT :limit"),
@@ -227,13 +229,13 @@ def waiting_proofs(connection: Connection, merchant: int, *, after: int = 0, lim
 
 
 def approve(connection: Connection, proof: Proof, who: str) -> None:
-    """Let a batch go on, and the looks of a night count as proved. Raises Conflict.
+    """Let a batch run, and mark the looks of a night as approved. Raises Conflict.
 
-    If a night's window is over meanwhile, its images are the first of the next, which then needs no proof of them.
+    If the night's window has ended, its images come first in the next night, which then needs no approval of them.
     """
-    # As everywhere: the batch before its proof.
+    # Lock the batch before its proof, as everywhere.
     connection.execute(text("SELECT 1 FROM batches WHERE id = :batch FOR UPDATE"), {"batch": proof.batch_id})
-    _judge(connection, proof, ProofState.APPROVED, who)
+    _record_decision(connection, proof, ProofState.APPROVED, who)
     remember_looks(connection, proof.merchant_id, _looks(connection, proof.batch_id))
     connection.execute(
         text("""
@@ -246,34 +248,34 @@ def approve(connection: Connection, proof: Proof, who: str) -> None:
 
 
 def reject(connection: Connection, proof: Proof, who: str) -> None:
-    """Cancel a batch; the new looks of a night are planned no more until they are changed. Raises Conflict."""
+    """Cancel a batch. New looks of a night are not planned again until they change. Raises Conflict."""
     chunks.cancel_batch(connection, proof.batch_id)
-    _judge(connection, proof, ProofState.REJECTED, who)
+    _record_decision(connection, proof, ProofState.REJECTED, who)
 
 
-def _judge(connection: Connection, proof: Proof, verdict: ProofState, who: str) -> None:
-    """Write a verdict, also on those of a night's looks that are new and the same since it was planned."""
-    done = connection.execute(
-        text("UPDATE proofs SET state = :verdict, judged_by = :who WHERE id = :id AND state = 'waiting'"),
-        {"id": proof.id, "verdict": verdict, "who": who},
+def _record_decision(connection: Connection, proof: Proof, state: ProofState, who: str) -> None:
+    """Record a decision, also on those of the night's looks that are new and unchanged since it was planned."""
+    updated = connection.execute(
+        text("UPDATE proofs SET state = :state, judged_by = :who WHERE id = :id AND state = 'waiting'"),
+        {"id": proof.id, "state": state, "who": who},
     )
-    if not done.rowcount:
-        raise Conflict(f"proof {proof.id} waits for nobody: it is {proof.state}")
+    if not updated.rowcount:
+        raise Conflict(f"proof {proof.id} is not waiting for approval: it is {proof.state}")
     connection.execute(
         text("""
-        UPDATE catalog_looks l SET state = :verdict
+        UPDATE catalog_looks l SET state = :state
         FROM batches b WHERE b.id = :batch AND l.merchant_id = b.merchant_id AND l.state = 'new'
           AND l.changed_at <= b.created_at AND l.id IN (SELECT look_id FROM night_images WHERE batch_id = b.id)
         """),
-        {"batch": proof.batch_id, "verdict": verdict},
+        {"batch": proof.batch_id, "state": state},
     )
-    audit.record(connection, who, f"proof {verdict}", proof.merchant_id, {"proof": proof.id, "batch": proof.batch_id})
+    audit.record(connection, who, f"proof {state}", proof.merchant_id, {"proof": proof.id, "batch": proof.batch_id})
 
 
 def approve_overdue(engine: Engine, now: datetime) -> int:
-    """Approve the proofs whose rule says so, once there is a picture to be seen; return how many.
+    """Approve the proofs whose waiting time is over, once their sample has a picture; return how many.
 
-    Each in a transaction of its own: somebody may judge one of them at this moment.
+    Each has a transaction of its own, since somebody may decide one of them at this moment.
     """
     with transaction(engine) as connection:
         rows = connection.execute(

@@ -1,4 +1,4 @@
-"""When a merchant's uploads are proved first. Nights have rules of their own, see NightRules."""
+"""Rules for which of a merchant's uploads need approval of a sample. Nights have their own: see NightRules."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from shared.errors import UsageError
 
 @dataclass(frozen=True)
 class ProofRules:
-    """Which uploads are proved first. None: no limit, or never.
+    """Which uploads need approval of a sample. None means no limit, or never.
 
-    ``above``          those of more images.
-    ``new_looks``      those with a look in which none of the merchant's batches went ahead, also of a single row.
-    ``go_on_minutes``  so long a proof waits for somebody before the batch goes on without.
+    ``above``          uploads with more images than this.
+    ``new_looks``      uploads with a look that no earlier batch of the merchant ran in, even in a single row.
+    ``go_on_minutes``  waiting time after which the batch continues without approval.
     """
 
     above: int | None = None
@@ -27,31 +27,31 @@ class ProofRules:
 
     def __post_init__(self) -> None:
         if self.above is None and not self.new_looks:
-            raise UsageError("which uploads are proved first? Say --above N, --new-looks, or both")
+            raise UsageError("choose which uploads need approval of a sample: --above N, --new-looks, or both")
         if self.above is not None and self.above < 0:
-            raise UsageError(f"proofs of uploads above {self.above} images: say 0 or more")
+            raise UsageError(f"the image limit of a proof rule is {self.above}: it must be 0 or more")
         if self.go_on_minutes is not None and not self.go_on_minutes > 0:
-            raise UsageError(f"a proof cannot wait for {self.go_on_minutes:g} minutes: say more than 0")
+            raise UsageError(f"the waiting time of a proof is {self.go_on_minutes:g} minutes: it must be above 0")
 
     @property
     def json(self) -> str:
-        """As stored."""
+        """Return the rules as stored."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read back what ``json`` gave."""
+        """Build from what ``json`` returned."""
         return cls(**data)
 
 
 def find_rules(connection: Connection, merchant: int) -> ProofRules | None:
-    """Return a merchant's rules, None where uploads are proved only if asked for."""
-    found = connection.execute(text("SELECT proof_rules FROM merchants WHERE id = :id"), {"id": merchant}).scalar_one()
-    return None if found is None else ProofRules.from_json(found)
+    """Return a merchant's rules; None means that samples are made only on request."""
+    rules = connection.execute(text("SELECT proof_rules FROM merchants WHERE id = :id"), {"id": merchant}).scalar_one()
+    return None if rules is None else ProofRules.from_json(rules)
 
 
 def set_rules(connection: Connection, merchant: int, rules: ProofRules | None) -> None:
-    """Give a merchant rules, or none: for batches that begin from now on."""
+    """Set or remove a merchant's rules, for batches that begin from now on."""
     connection.execute(
         text("UPDATE merchants SET proof_rules = CAST(:rules AS jsonb) WHERE id = :id"),
         {"id": merchant, "rules": None if rules is None else rules.json},

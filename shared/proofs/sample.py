@@ -1,4 +1,4 @@
-"""The sample of a proof: few skus that are as different as the batch is."""
+"""Choose the sample of a proof: a few skus that are as varied as the batch."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from shared.queue.queues import QueueName
 from shared.settings import Settings
 
 PROOF_IMAGES = 24
-"""As many as a preview has; a batch of no more is its own proof."""
+"""Number of images in a sample, as many as in a preview. A smaller batch is its own sample."""
 
 
 def add_sample(connection: Connection, batch: Batch, settings: Settings, category: str | None) -> UUID:
-    """Make the batch of a sample, ahead of all other work, since somebody waits; return its id.
+    """Create the batch of a sample, ahead of all other work, since somebody waits; return its id.
 
-    ``category`` is the column of the input that says it. Call once in a transaction.
+    ``category`` is the input's column of categories. Call it once per transaction.
     """
     _choose(connection, batch, category)
     new = NewBatch(
@@ -53,11 +53,11 @@ def add_sample(connection: Connection, batch: Batch, settings: Settings, categor
 
 
 def _choose(connection: Connection, batch: Batch, category: str | None) -> None:
-    """Fill the temporary table ``sample``: skus in turn from each look, category, size and lightness, by their hash.
+    """Fill the temporary table ``sample`` with skus in turn from each look, category, size and lightness.
 
-    By hash, so that the same batch gives the same sample, and neighbours in a range of products do not stand
-    together. How light a product is was measured when it was styled before, in whatever look; what never was is
-    a kind of its own. Only so many of each look, category and size are looked up as there will be in all.
+    Skus are ordered by hash, so that the same batch gives the same sample, and neighbours in a product range do not
+    come together. A product's lightness was measured when it was last styled, in any look; unmeasured products are a
+    group of their own. At most as many of each look, category and size are looked up as the sample has in all.
     """
     connection.execute(
         text("""

@@ -1,1 +1,1 @@
-"""What a merchant's renditions must be like, and the reviews of those that are not."""
+"""Quality gates on renditions, and reviews of the renditions that fail them."""

@@ -1,4 +1,4 @@
-"""Reviews: renditions that a gate holds back until somebody has looked at them."""
+"""Reviews: renditions that a gate holds back until somebody decides."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ReviewState(StrEnum):
 
 @dataclass(frozen=True)
 class Review:
-    """An image that is, or was, held back. ``source`` is where its photo lies, ``object_key`` its rendition."""
+    """An image that is or was held back. ``source`` is its photo's address, ``object_key`` its rendition."""
 
     batch_id: UUID
     ordinal: int
@@ -45,11 +45,11 @@ class Review:
 
 
 def hold_back(connection: Connection, batch_id: UUID, merchant: int, gate: Gate, ordinals: Collection[int]) -> int:
-    """Hold back those of a batch's finished images whose renditions do not keep the limits; return how many.
+    """Hold back those finished images of a batch whose renditions exceed the limits; return how many.
 
-    Goes by what is stored, so that a rendition that was made before and is used again is held back as well.
+    It examines the stored figures, so that a reused rendition is held back as well.
     """
-    done = connection.execute(
+    inserted = connection.execute(
         text("""
         INSERT INTO reviews (batch_id, ordinal, merchant_id)
         SELECT DISTINCT l.batch_id, l.ordinal, CAST(:merchant AS bigint)
@@ -69,27 +69,29 @@ def hold_back(connection: Connection, batch_id: UUID, merchant: int, gate: Gate,
             "white": gate.white,
         },
     )
-    return done.rowcount
+    return inserted.rowcount
 
 
 def judge(connection: Connection, batch_id: UUID, ordinal: int, state: ReviewState, who: str, reason: str) -> None:
-    """Approve or reject an image that waits. Raises NotFound, or Conflict if that was done already."""
-    done = connection.execute(
+    """Approve or reject an image that waits for review. Raises NotFound, or Conflict if it was decided already."""
+    updated = connection.execute(
         text("""
         UPDATE reviews SET state = :state, who = :who, reason = :reason, judged_at = clock_timestamp()
         WHERE batch_id = :batch AND ordinal = :ordinal AND state = 'waiting'
         """),
         {"batch": batch_id, "ordinal": ordinal, "state": state, "who": who, "reason": reason},
     )
-    if done.rowcount:
+    if updated.rowcount:
         return
-    found = connection.execute(
+    known = connection.execute(
         text("SELECT state FROM reviews WHERE batch_id = :batch AND ordinal = :ordinal"),
         {"batch": batch_id, "ordinal": ordinal},
     ).scalar_one_or_none()
-    if found is None:
-        raise NotFound(f"image {ordinal} of batch {batch_id} is not held back: `atelier reviews list` names those")
-    raise Conflict(f"image {ordinal} of batch {batch_id} is {found} already")
+    if known is None:
+        raise NotFound(
+            f"image {ordinal} of batch {batch_id} is not held back: `atelier reviews list` lists those that are"
+        )
+    raise Conflict(f"image {ordinal} of batch {batch_id} is already {known}")
 
 
 def list_reviews(

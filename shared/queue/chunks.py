@@ -62,7 +62,7 @@ class Claim:
     trunk_sha256: str
 
     @property
-    def hold(self) -> tuple[int, int]:
+    def lease_key(self) -> tuple[int, int]:
         """Names this claim among all."""
         return self.chunk_id, self.lease
 

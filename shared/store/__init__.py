@@ -1,4 +1,4 @@
-"""The object store: sources, renditions, weights. A folder or S3, chosen by the scheme of a URL."""
+"""Object store for sources, renditions and weights: a folder or S3, chosen by the scheme of a URL."""
 
 from shared.store.base import ObjectInfo, ObjectStore, ObjectTooLarge, StoreOptions
 from shared.store.url import open_store

@@ -1,7 +1,7 @@
-"""What every object store promises, and the rules for keys that all of them share.
+"""Define the interface of an object store, and the rules for keys that both stores share.
 
 Objects are immutable by convention: a key that ends in a hash always means the same bytes. The
-store itself does not insist; putting other bytes under a key replaces them, whole, at once.
+store does not enforce it: a put under an existing key replaces the whole object atomically.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from shared.errors import InvalidInput, SourceRefused
 
-MAX_KEY_BYTES = 1024  # the limit of S3, for the key together with the store's own prefix
+MAX_KEY_BYTES = 1024  # S3's limit, for the key together with the store's own prefix
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
 
 
@@ -31,10 +31,10 @@ class ObjectTooLarge(InvalidInput):
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """One line of a listing.
+    """Describe one object of a listing.
 
-    ``modified_at`` is never earlier than the last put of that key, so that its age can be trusted
-    when orphans are swept. ``etag`` is opaque: it differs when the bytes do.
+    ``modified_at`` is never earlier than the last put of that key, so the sweep of orphans can trust
+    it. ``etag`` is opaque: it differs when the bytes differ.
     """
 
     key: str
@@ -45,13 +45,13 @@ class ObjectInfo:
 
 @dataclass(frozen=True)
 class StoreOptions:
-    """How to reach an S3 store; the file store needs none of it.
+    """Configure access to an S3 store. The file store ignores all of it.
 
-    ``access_key_id``        unset: boto3's own chain (profile, instance role, …) finds credentials.
-    ``checksums``            ``when_supported`` adds checksum trailers, which some servers other than
-                             AWS refuse or once stored inside the objects.
-    ``public_endpoint_url``  the address merchants reach the store under: presigned URLs name it.
-    ``max_attempts``         tries of one request, the first included.
+    ``access_key_id``        when unset, boto3's own chain (profile, instance role, …) finds credentials.
+    ``checksums``            ``when_supported`` adds checksum trailers. Some servers other than AWS
+                             refuse them, and some used to store them inside the objects.
+    ``public_endpoint_url``  the address under which merchants reach the store; presigned URLs use it.
+    ``max_attempts``         tries of one request, including the first.
     """
 
     endpoint_url: str | None = None
@@ -68,19 +68,19 @@ class StoreOptions:
 
 
 class ObjectStore(ABC):
-    """A flat map from keys to bytes. One instance may be shared by all threads of a process.
+    """Map keys to bytes. All threads of a process may share one instance.
 
-    Every method raises only errors of ``shared.errors``: MissingObject for a key that is not there,
+    Every method raises only errors of ``shared.errors``: MissingObject for a missing key,
     StoreUnavailable when the store does not answer (retry later), NotAllowed with the code
-    ``store_denied`` when it refuses us, InvalidInput with the code ``invalid_key`` for a bad key.
+    ``store_denied`` when it denies access, InvalidInput with the code ``invalid_key`` for a bad key.
     """
 
-    url: str  # as shown to people: carries no secret
-    puts_at_once = 16  # threads that still gain from one another, for whoever has many objects to put
+    url: str  # shown in messages, so it contains no secret
+    concurrent_puts = 16  # threads that a caller with many objects should use
 
     @abstractmethod
     def put(self, key: str, data: bytes, *, content_type: str = DEFAULT_CONTENT_TYPE) -> None:
-        """Store the bytes. Readers see all of them or none; doing it twice is harmless."""
+        """Store the bytes. Readers see all of them or none; repeating a put is harmless."""
 
     @abstractmethod
     def put_file(self, key: str, path: Path, *, content_type: str = DEFAULT_CONTENT_TYPE) -> None:
@@ -88,7 +88,7 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def get(self, key: str, *, max_bytes: int | None = None) -> bytes:
-        """Return the bytes. Raises ObjectTooLarge, before reading them, when over ``max_bytes``."""
+        """Return the bytes. Raises ObjectTooLarge, before reading, when there are more than ``max_bytes``."""
 
     @abstractmethod
     def size(self, key: str) -> int | None:
@@ -96,47 +96,47 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def delete(self, key: str) -> None:
-        """Remove the object; a missing one is fine."""
+        """Delete the object. A missing object is not an error."""
 
     @abstractmethod
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Yield all objects whose key starts with the prefix, sorted by key, reading as it goes.
+        """Yield all objects whose key starts with the prefix, sorted by key, as the listing is read.
 
-        ``a/`` does not see ``ab/x``, ``a`` does.
+        The prefix ``a/`` does not match ``ab/x``; ``a`` does.
         """
 
     @abstractmethod
     def path(self, key: str) -> Path | None:
-        """Return where the object lies (or would) as a local file; None where there are no files.
+        """Return the local file of the object, whether it exists or not; None where the store has no files.
 
-        For reading and for hard links only: whoever writes into that file changes the object.
+        Use it for reading and hard links only: writing into that file changes the object.
         """
 
     @abstractmethod
     def presigned_url(self, key: str, *, expires_seconds: int = 3600, download_name: str | None = None) -> str | None:
-        """Return a URL that lets its bearer download the object; None where there is no such thing."""
+        """Return a URL with which anybody can download the object; None where the store has no such URLs."""
 
-    def hasty(self) -> ObjectStore:
-        """Return the same store, but what is put through it may need ``settle`` to outlast a power cut.
+    def deferred_sync(self) -> ObjectStore:
+        """Return the same store, whose puts survive a power cut only after ``sync``.
 
-        Whoever puts many objects before anything names them pays for that once instead of for each.
+        A caller that puts many objects before it records their keys pays for one sync instead of many.
         """
         return self
 
-    def settle(self) -> None:  # noqa: B027 (where puts last at once, nothing is to be done)
-        """Make last what was put so far. Raises StoreUnavailable: nothing may name those objects then."""
+    def sync(self) -> None:  # noqa: B027 (most stores make each put durable at once)
+        """Make all earlier puts durable. On StoreUnavailable the caller must not record their keys."""
 
     def missing(self, keys: Collection[str]) -> set[str]:
-        """Return those keys under which there is no object. Asks for several at once where that takes time."""
+        """Return the keys that have no object. Asks for several at once where each request takes time."""
         return {key for key in keys if not self.exists(key)}
 
     def exists(self, key: str) -> bool:
-        """Say whether there is such an object."""
+        """Return whether the object exists."""
         return self.size(key) is not None
 
 
 def check_key(key: str) -> None:
-    """Refuse a key that could leave the store, or that the two stores would read differently."""
+    """Refuse a key that could leave the store, or that the two stores would interpret differently."""
     if not key:
         raise _invalid_key(key, "is empty")
     if key.startswith("/"):
@@ -150,23 +150,23 @@ def check_key(key: str) -> None:
     except UnicodeEncodeError:
         raise _invalid_key(key, "cannot be written as UTF-8") from None
     if length > MAX_KEY_BYTES:
-        raise _invalid_key(key, f"has {length} bytes; at most {MAX_KEY_BYTES} are possible")
+        raise _invalid_key(key, f"has {length} bytes; the limit is {MAX_KEY_BYTES}")
 
 
 def check_prefix(prefix: str) -> None:
-    """Refuse a prefix with which no good key can start."""
+    """Refuse a prefix with which no valid key can start."""
     check_key(prefix + "x")
 
 
-def _invalid_key(key: str, what: str) -> InvalidInput:
+def _invalid_key(key: str, problem: str) -> InvalidInput:
     shown = key if len(key) <= 80 else key[:77] + "..."
-    return InvalidInput(f"object key {shown!r} {what}", code="invalid_key")
+    return InvalidInput(f"object key {shown!r} {problem}", code="invalid_key")
 
 
 def open_source(path: Path) -> BinaryIO:
-    """Open a local file that is about to be put, or raise SourceRefused naming it.
+    """Open a local file for a put. Raises SourceRefused, which names the file.
 
-    Anything but a regular file is refused unopened: opening a named pipe would wait for ever.
+    Only regular files are opened: opening a named pipe would block for ever.
     """
     try:
         if stat.S_ISREG(path.stat().st_mode):

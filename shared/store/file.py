@@ -1,4 +1,4 @@
-"""The object store as a folder: a key is a path below it."""
+"""Object store in a folder: each key is a path below it."""
 
 from __future__ import annotations
 
@@ -28,65 +28,65 @@ from shared.store.file_errors import translated_reading, translated_writing
 
 _TEMPORARY = ".atelier-tmp"  # no key may start with it
 _TEMPORARY_MAX_AGE_SECONDS = 24 * 3600
-_MAX_SEGMENT_BYTES = 255  # of a file name, on every usual file system
+_MAX_SEGMENT_BYTES = 255  # limit of a file name on all common file systems
 _COMPARE_BYTES = 1024 * 1024
-# What a file system answers when this file cannot be linked there, and a copy may still do.
+# Errors that mean the file cannot be linked; a copy may still work.
 _CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 class FileStore(ObjectStore):
-    """Objects as plain files, written aside, synced, then renamed into place.
+    """Store objects as plain files: written to a temporary name, synced, then renamed into place.
 
-    A rename replaces the name and never the bytes, so whoever has an object open, or a hard link to
-    it, keeps what he has. Directories are left standing when their last object goes: removing them
-    would race with a put. What a killed process left half-written is removed a day later.
+    A rename replaces the name and never the bytes, so a reader with an open object, or a hard link to
+    it, keeps the old bytes. Empty directories are not removed, since that would race with a put.
+    Temporary files of a killed process are removed after a day.
 
-    ``put_file`` links instead of copying where it can, which makes taking in a catalogue on the same
-    disk nearly free. The object then shares its bytes with the merchant's file: replacing that file
-    (as editors and exports do) leaves the object alone, writing into it in place changes the object.
-    Therefore whoever reads a source compares its hash with the one in its key; a mismatch is an
-    altered source, not a damaged store.
+    ``put_file`` creates a hard link where possible, so importing a catalogue from the same disk costs
+    almost nothing. The object then shares its bytes with the merchant's file: replacing that file (as
+    editors and exports do) leaves the object unchanged; writing into it in place changes the object.
+    Readers of a source therefore compare its hash with the one in its key. A mismatch means that the
+    source has changed, not that the store is damaged.
 
-    An object's bytes last before it has its name, and the name when the put returns; that of a
-    ``hasty`` store when it is settled, which syncs each folder once.
+    An object's bytes are durable before it has its name. The name is durable when the put returns or,
+    in a store with deferred sync, after ``sync``, which syncs each folder once.
     """
 
-    puts_at_once = 4  # on a quiet disk two are as good, on a busy one eight hardly better
+    concurrent_puts = 4  # 2 are as fast on an idle disk, 8 hardly faster on a busy one
 
-    def __init__(self, root: Path, *, hasty: bool = False) -> None:
+    def __init__(self, root: Path, *, deferred: bool = False) -> None:
         self._root = root
-        self._hasty = hasty
-        self._unsettled: set[Path] = set()  # folders; adding and popping need no lock
+        self._deferred = deferred
+        self._unsynced: set[Path] = set()  # folders; adding and popping need no lock
         self._swept = False
         self.url = root.as_uri()
 
     def put(self, key: str, data: bytes, *, content_type: str = DEFAULT_CONTENT_TYPE) -> None:
-        """Store the bytes; equal ones are not written again, only made young."""
+        """Store the bytes. Equal bytes are not written again; only the object's age is reset."""
         target = self.path(key)
         with translated_writing(key, target, self._root):
-            if not (_holds(target, data) and _touched(target)):
+            if not (_has_bytes(target, data) and _reset_age(target)):
                 with self._published(target) as temporary, open(temporary, "xb") as file:
                     file.write(data)
                     _sync(file)
-            self._keep_name(target)
+            self._persist_name(target)
 
     def put_file(self, key: str, path: Path, *, content_type: str = DEFAULT_CONTENT_TYPE) -> None:
-        """Store a local file as a hard link to it (see above), or as a copy where that cannot be."""
+        """Store a local file as a hard link to it, or as a copy where a link is not possible."""
         target = self.path(key)
         with open_source(path) as source, translated_writing(key, target, self._root):
-            if not (_holds_same(target, source) and _touched(target)):
+            if not (_has_same_bytes(target, source) and _reset_age(target)):
                 with self._published(target) as temporary:
                     _link_or_copy(path, source, temporary)
-            self._keep_name(target)
+            self._persist_name(target)
 
-    def hasty(self) -> FileStore:
-        """Return the same folder, whose new names last when they are settled."""
-        return FileStore(self._root, hasty=True)
+    def deferred_sync(self) -> FileStore:
+        """Return the same folder, whose new names are durable after ``sync``."""
+        return FileStore(self._root, deferred=True)
 
-    def settle(self) -> None:
+    def sync(self) -> None:
         """Sync each folder that has a new name, once."""
-        while self._unsettled:
-            folder = self._unsettled.pop()
+        while self._unsynced:
+            folder = self._unsynced.pop()
             with translated_writing(folder.name, folder, self._root):
                 _sync_folder(folder)
 
@@ -96,27 +96,27 @@ class FileStore(ObjectStore):
         with translated_reading(key, target), open(target, "rb") as file:
             data = file.read() if max_bytes is None else file.read(max_bytes + 1)
         if max_bytes is not None and len(data) > max_bytes:
-            raise ObjectTooLarge(f"object {key} has more than the {max_bytes} bytes that are allowed")
+            raise ObjectTooLarge(f"object {key} has more than {max_bytes} bytes, the limit here")
         return data
 
     def size(self, key: str) -> int | None:
-        """Return the size of a file; a directory is no object."""
+        """Return the size of a file; None for a directory, which is not an object."""
         target = self.path(key)
         try:
             with translated_reading(key, target):
-                found = target.stat()
+                status = target.stat()
         except MissingObject:
             return None
-        return None if stat.S_ISDIR(found.st_mode) else found.st_size
+        return None if stat.S_ISDIR(status.st_mode) else status.st_size
 
     def delete(self, key: str) -> None:
-        """Remove the file; links that others hold to it stay good."""
+        """Delete the file. Other hard links to it stay valid."""
         target = self.path(key)
         with suppress(MissingObject), translated_reading(key, target):
             target.unlink()
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Walk the folders in the order of the keys; a file that goes meanwhile is left out."""
+        """Walk the folders in the order of the keys. A file that disappears meanwhile is skipped."""
         check_prefix(prefix)
         folder, _, stem = prefix.rpartition("/")
         if folder.partition("/")[0] == _TEMPORARY:
@@ -124,7 +124,7 @@ class FileStore(ObjectStore):
         yield from self._walk(folder + "/" if folder else "", stem)
 
     def path(self, key: str) -> Path:
-        """Return where the object lies, or would."""
+        """Return the path of the object, whether it exists or not."""
         check_key(key)
         segments = key.split("/")
         if segments[0] == _TEMPORARY:
@@ -136,7 +136,7 @@ class FileStore(ObjectStore):
         return self._root.joinpath(*segments)
 
     def presigned_url(self, key: str, *, expires_seconds: int = 3600, download_name: str | None = None) -> str | None:
-        """Return None: a folder serves nothing by itself."""
+        """Return None: a folder has no server that could answer a URL."""
         return None
 
     def _walk(self, folder: str, stem: str) -> Iterator[ObjectInfo]:
@@ -149,32 +149,32 @@ class FileStore(ObjectStore):
                 yield info
 
     def _names(self, folder: str) -> Sequence[tuple[str, bool]]:
-        """Return the names in a folder, sorted as keys are: a folder counts with its slash."""
+        """Return the names in a folder, sorted like keys: a folder's name includes its slash."""
         directory = self._root / folder
         try:
             with translated_reading(folder, directory), os.scandir(directory) as entries:
-                found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+                children = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
         except MissingObject:
             return []
-        named = [pair for pair in found if _is_key(folder + pair[0]) and folder + pair[0] != _TEMPORARY]
+        named = [pair for pair in children if _is_key(folder + pair[0]) and folder + pair[0] != _TEMPORARY]
         return sorted(named, key=lambda pair: pair[0] + "/" if pair[1] else pair[0])
 
     def _info(self, key: str) -> ObjectInfo | None:
-        """Describe one file. Its age is that of the inode: a link keeps the old ``mtime`` of its source."""
+        """Describe one file. Its age is that of the inode, since a link keeps the old ``mtime`` of its source."""
         target = self._root / key
         try:
             with translated_reading(key, target):
-                found = target.stat()
+                status = target.stat()
         except MissingObject:
             return None
-        if not stat.S_ISREG(found.st_mode):  # not even through a symbolic link
+        if not stat.S_ISREG(status.st_mode):  # a symbolic link is not followed
             return None
-        modified_at = datetime.fromtimestamp(found.st_ctime, UTC)
-        etag = f"{found.st_ino:x}-{found.st_size:x}-{found.st_mtime_ns:x}"
-        return ObjectInfo(key, found.st_size, modified_at, etag)
+        modified_at = datetime.fromtimestamp(status.st_ctime, UTC)
+        etag = f"{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}"
+        return ObjectInfo(key, status.st_size, modified_at, etag)
 
     def _temporary(self) -> Path:
-        """Return a fresh name beside the objects, on their file system."""
+        """Return a new temporary path on the same file system as the objects."""
         folder = self._root / _TEMPORARY
         self._make_folder(folder)
         if not self._swept:
@@ -184,15 +184,15 @@ class FileStore(ObjectStore):
 
     @contextmanager
     def _published(self, target: Path) -> Iterator[Path]:
-        """Yield a name for a file to be made in the block, with bytes that last; at its end the file is the target."""
+        """Yield a temporary path for the block to write durably; then rename it to the target."""
         temporary = self._temporary()
         try:
             yield temporary
             self._make_folder(target.parent)
             os.replace(temporary, target)
         finally:
-            # After a rename there is nothing left, unless the target was this very file already: then renaming does
-            # nothing, by the rules of POSIX.
+            # Rename does nothing, by the rules of POSIX, when both names are the same file already: then
+            # the temporary name is still there.
             temporary.unlink(missing_ok=True)
 
     def _make_folder(self, folder: Path) -> None:
@@ -200,21 +200,21 @@ class FileStore(ObjectStore):
         if not folder.is_dir():
             self._make_folder(folder.parent)
             folder.mkdir(exist_ok=True)
-            self._keep_name(folder)
+            self._persist_name(folder)
 
-    def _keep_name(self, path: Path) -> None:
-        """Let a name last, now or when settled; one that was found there, too: who gave it may be about to."""
-        if self._hasty:
-            self._unsettled.add(path.parent)
+    def _persist_name(self, path: Path) -> None:
+        """Make a name durable, now or in ``sync``; also an existing name, whose writer may not have synced it yet."""
+        if self._deferred:
+            self._unsynced.add(path.parent)
         else:
             _sync_folder(path.parent)
 
 
 def _link_or_copy(path: Path, source: BinaryIO, temporary: Path) -> None:
     try:
-        # Before the link, which changes the file's inode: a photo that has lain there for a while costs nothing then.
+        # Sync before linking, which changes the inode: a photo that was written long ago then costs nothing.
         _sync_data(source.fileno())
-        # Resolved, because Linux would link to a symbolic link itself.
+        # Resolve first: Linux would link to the symbolic link itself.
         os.link(path.resolve(strict=True), temporary)
     except OSError as error:
         if error.errno not in _CANNOT_LINK:
@@ -225,44 +225,44 @@ def _link_or_copy(path: Path, source: BinaryIO, temporary: Path) -> None:
             _sync(file)
 
 
-def _holds(target: Path, data: bytes) -> bool:
-    """Say whether the file is there with exactly these bytes."""
+def _has_bytes(target: Path, data: bytes) -> bool:
+    """Return whether the file exists with exactly these bytes."""
     try:
         return target.stat().st_size == len(data) and target.read_bytes() == data
     except OSError:
-        return False  # whatever it is, writing will tell
+        return False  # writing will raise the error, if there is one
 
 
-def _holds_same(target: Path, source: BinaryIO) -> bool:
-    """Say whether the file is there with exactly the bytes of another."""
+def _has_same_bytes(target: Path, source: BinaryIO) -> bool:
+    """Return whether the file exists with exactly the bytes of ``source``."""
     try:
-        with open(target, "rb") as held:
-            if os.path.sameopenfile(held.fileno(), source.fileno()):
+        with open(target, "rb") as existing:
+            if os.path.sameopenfile(existing.fileno(), source.fileno()):
                 return True
-            if os.fstat(held.fileno()).st_size != os.fstat(source.fileno()).st_size:
+            if os.fstat(existing.fileno()).st_size != os.fstat(source.fileno()).st_size:
                 return False
             while block := source.read(_COMPARE_BYTES):
-                if held.read(_COMPARE_BYTES) != block:
+                if existing.read(_COMPARE_BYTES) != block:
                     return False
             return True
     except OSError:
         return False
 
 
-def _touched(target: Path) -> bool:
-    """Make an object young without changing it, so that no sweep takes what was just put again.
+def _reset_age(target: Path) -> bool:
+    """Reset the age of an object without changing it, so that the sweep of orphans leaves it alone.
 
-    Setting the times a file has already moves only its ``ctime``; False when the file is not ours.
+    Writing a file's own times again changes only its ``ctime``. Returns False when the file belongs to another user.
     """
     try:
-        found = target.stat()
-        os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
+        status = target.stat()
+        os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
     except OSError:
         return False
     return True
 
 
-_sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has only the latter
+_sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
 
 def _sync(file: BinaryIO) -> None:
@@ -279,7 +279,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _remove_stale(folder: Path) -> None:
-    """Remove what killed processes left; live ones finish long before a day."""
+    """Remove temporary files of killed processes; a live process finishes long before a day."""
     oldest = time.time() - _TEMPORARY_MAX_AGE_SECONDS
     for path in folder.iterdir():
         with suppress(OSError):  # gone already, or another user's
@@ -288,7 +288,7 @@ def _remove_stale(folder: Path) -> None:
 
 
 def _is_key(name: str) -> bool:
-    """Say whether a name found in the folder can be a key; some file names are not UTF-8."""
+    """Return whether a file name can be a key. Some file names are not UTF-8."""
     try:
         check_key(name)
     except InvalidInput:

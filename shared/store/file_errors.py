@@ -1,4 +1,4 @@
-"""What the operating system says about a folder store, in our own errors."""
+"""Translate errors of the operating system into the errors of the store."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NAME_TAKEN = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
 
 @contextmanager
 def translated_reading(key: str, target: Path) -> Iterator[None]:
-    """Turn what can go wrong in reading or removing a file into MissingObject or StoreUnavailable."""
+    """Translate errors of reading or deleting a file into MissingObject or StoreUnavailable."""
     try:
         yield
     except OSError as error:
@@ -28,14 +28,14 @@ def translated_reading(key: str, target: Path) -> Iterator[None]:
 
 @contextmanager
 def translated_writing(key: str, target: Path, root: Path) -> Iterator[None]:
-    """Turn what can go wrong in writing a file into InvalidInput or StoreUnavailable."""
+    """Translate errors of writing a file into InvalidInput or StoreUnavailable."""
     try:
         yield
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise InvalidInput(f"object key {key} is too long for {root}", code="invalid_key") from error
         if error.errno in _NAME_TAKEN and root.is_dir():
-            message = f"object key {key!r} would be a folder and a file at once in {root}: choose another"
+            message = f"object key {key!r} would be both a folder and a file in {root}: choose another key"
             raise InvalidInput(message, code="invalid_key") from error
         raise _unavailable(error, target) from error
 
@@ -43,8 +43,8 @@ def translated_writing(key: str, target: Path, root: Path) -> Iterator[None]:
 def _unavailable(error: OSError, target: Path) -> StoreUnavailable:
     place = error.filename or target
     if error.errno in _DISK_FULL:
-        return StoreUnavailable(f"the disk under the store is full (at {place}): make room")
+        return StoreUnavailable(f"the disk under the store is full (at {place}): free some space")
     if error.errno in (errno.EACCES, errno.EPERM):
-        return StoreUnavailable(f"no permission for {place}: the store needs to read and write there")
+        return StoreUnavailable(f"no permission for {place}: allow this user to read and write there")
     reason = os.strerror(error.errno) if error.errno else str(error)
     return StoreUnavailable(f"the store failed at {place}: {reason}")

@@ -1,4 +1,4 @@
-"""The object store on S3, or on any server that speaks its protocol."""
+"""Object store on S3 or an S3-compatible server."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ _MIN_PART_BYTES = 5 * 1024 * 1024  # S3 refuses smaller parts
 _MAX_CONNECTIONS = 32
 _HEADS_AT_ONCE = 8
 _MAX_EXPIRES_SECONDS = 7 * 24 * 3600  # the limit of signature version 4
-_OTHER_SERVERS_REGION = "us-east-1"  # what S3-compatible servers expect when they know no regions
+_OTHER_SERVERS_REGION = "us-east-1"  # what S3-compatible servers without regions expect
 
 
 class S3Store(ObjectStore):
-    """Objects in a bucket, below a prefix.
+    """Store objects in a bucket, below a prefix.
 
-    A put is one request, or a multipart upload from ``multipart_threshold_bytes`` on, and visible only
-    when it is complete. It always writes, also over an equal object: asking first would cost a round
-    trip, and the new date keeps a sweep of orphans from taking what was just put again. A process
-    killed within a multipart upload leaves invisible parts; a lifecycle rule of the bucket
+    A put is one request, or a multipart upload from ``multipart_threshold_bytes`` on. The object is
+    visible only when complete. A put always writes, even over an equal object: asking first would cost
+    a round trip, and the new date protects the object from the sweep of orphans. A process killed
+    during a multipart upload leaves invisible parts; a lifecycle rule of the bucket
     (AbortIncompleteMultipartUpload) removes them.
 
-    ``size`` and ``exists`` cannot tell a missing bucket from a missing object: a HEAD answers 404 to
-    both. All else says so.
+    ``size`` and ``exists`` cannot tell a missing bucket from a missing object, since a HEAD answers
+    404 to both. All other methods can.
     """
 
     def __init__(self, bucket: str, prefix: str, options: StoreOptions) -> None:
@@ -63,12 +63,12 @@ class S3Store(ObjectStore):
         self._transfer = TransferConfig(
             multipart_threshold=options.multipart_threshold_bytes,
             multipart_chunksize=min(_PART_BYTES, max(_MIN_PART_BYTES, options.multipart_threshold_bytes)),
-            use_threads=False,  # the workers' stages are threads already
+            use_threads=False,  # each stage of a worker has its own thread
         )
         self.url = f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}"
 
     def put(self, key: str, data: bytes, *, content_type: str = DEFAULT_CONTENT_TYPE) -> None:
-        """Store the bytes in one request, or in parts when they are many."""
+        """Store the bytes in one request, or in parts above the threshold."""
         name = self._name(key)
         if len(data) >= self._options.multipart_threshold_bytes:
             self._upload(name, io.BytesIO(data), content_type)
@@ -77,13 +77,13 @@ class S3Store(ObjectStore):
             self._client().put_object(Bucket=self._bucket, Key=name, Body=data, ContentType=content_type)
 
     def put_file(self, key: str, path: Path, *, content_type: str = DEFAULT_CONTENT_TYPE) -> None:
-        """Store a local file without holding all of it in memory."""
+        """Store a local file without reading all of it into memory."""
         name = self._name(key)
         with open_source(path) as source:
             self._upload(name, source, content_type)
 
     def get(self, key: str, *, max_bytes: int | None = None) -> bytes:
-        """Return the bytes; a body that breaks off is StoreUnavailable, never a short object."""
+        """Return the bytes. An incomplete body raises StoreUnavailable; a short object is never returned."""
         name = self._name(key)
         with translated(self._place(name)):
             answer = self._client().get_object(Bucket=self._bucket, Key=name)
@@ -97,7 +97,7 @@ class S3Store(ObjectStore):
         return data
 
     def size(self, key: str) -> int | None:
-        """Return the size the server states."""
+        """Return the size that the server reports."""
         name = self._name(key)
         try:
             with translated(self._place(name)):
@@ -107,7 +107,7 @@ class S3Store(ObjectStore):
             return None
 
     def missing(self, keys: Collection[str]) -> set[str]:
-        """Ask for several at once. A key that may not list is refused what is not there, and so may we."""
+        """Ask for several keys at once. An access key that may not list gets 403 for a missing object."""
 
         def is_missing(key: str) -> bool:
             try:
@@ -119,18 +119,18 @@ class S3Store(ObjectStore):
         try:
             return {key for key, gone in zip(keys, pool.map(is_missing, keys), strict=True) if gone}
         finally:
-            pool.shutdown(cancel_futures=True)  # where one fails, the others need not wait in vain
+            pool.shutdown(cancel_futures=True)  # after one error the others are not needed
 
     def delete(self, key: str) -> None:
-        """Remove the object; some servers mind a missing one, we do not."""
+        """Delete the object. Some servers answer 404 for a missing one, which is ignored."""
         name = self._name(key)
         with suppress(MissingObject), translated(self._place(name)):
             self._client().delete_object(Bucket=self._bucket, Key=name)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Ask page by page, in the server's order, which is that of UTF-8.
+        """Yield objects page by page, in the server's order, which is that of UTF-8.
 
-        The empty objects that consoles make to show a folder are left out.
+        The empty objects that consoles create to show a folder are left out.
         """
         check_prefix(prefix)
         place = self._place(self._prefix + prefix)
@@ -142,28 +142,30 @@ class S3Store(ObjectStore):
                 page = next(pages, None)
             if page is None:
                 return
-            for found in page.get("Contents", []):
-                key = found["Key"].removeprefix(self._prefix)
+            for entry in page.get("Contents", []):
+                key = entry["Key"].removeprefix(self._prefix)
                 if key and not key.endswith("/"):
-                    etag = found.get("ETag", "").strip('"')
-                    yield ObjectInfo(key, found["Size"], found["LastModified"], etag)
+                    etag = entry.get("ETag", "").strip('"')
+                    yield ObjectInfo(key, entry["Size"], entry["LastModified"], etag)
 
     def path(self, key: str) -> None:
-        """Return None: nothing of it lies here."""
+        """Return None: objects are not local files."""
         self._name(key)
 
     def presigned_url(self, key: str, *, expires_seconds: int = 3600, download_name: str | None = None) -> str | None:
-        """Sign a URL for the public endpoint; nothing is asked of the server."""
+        """Sign a URL for the public endpoint without asking the server."""
         name = self._name(key)
         if not 1 <= expires_seconds <= _MAX_EXPIRES_SECONDS:
-            raise UsageError(f"a signed URL can live from 1 to {_MAX_EXPIRES_SECONDS} seconds")
-        wanted = {"Bucket": self._bucket, "Key": name}
+            raise UsageError(f"a signed URL can be valid for 1 to {_MAX_EXPIRES_SECONDS} seconds")
+        parameters = {"Bucket": self._bucket, "Key": name}
         if download_name is not None:
             encoded = quote(download_name, safe="")
-            wanted["ResponseContentDisposition"] = f"attachment; filename*=UTF-8''{encoded}"
+            parameters["ResponseContentDisposition"] = f"attachment; filename*=UTF-8''{encoded}"
         endpoint = self._options.public_endpoint_url or self._options.endpoint_url
         with translated(self._place(name)):
-            return self._client(endpoint).generate_presigned_url("get_object", Params=wanted, ExpiresIn=expires_seconds)
+            return self._client(endpoint).generate_presigned_url(
+                "get_object", Params=parameters, ExpiresIn=expires_seconds
+            )
 
     def _upload(self, name: str, source: BinaryIO, content_type: str) -> None:
         with translated(self._place(name)):
@@ -176,7 +178,7 @@ class S3Store(ObjectStore):
             )
 
     def _name(self, key: str) -> str:
-        """Return the key within the bucket."""
+        """Return the full key within the bucket."""
         check_key(key)
         name = self._prefix + key
         if (length := len(name.encode())) > MAX_KEY_BYTES:
@@ -188,9 +190,9 @@ class S3Store(ObjectStore):
         return f"s3://{self._bucket}/{name}"
 
     def _client(self, endpoint_url: str | None = None) -> S3Client:
-        """Return the client of an endpoint, made when first needed: that takes a tenth of a second.
+        """Return the client of an endpoint. It is created on first use, which takes a tenth of a second.
 
-        Clients may be shared by threads, but sessions may not, hence the lock.
+        Threads may share clients but not sessions, hence the lock.
         """
         endpoint_url = endpoint_url or self._options.endpoint_url
         with self._lock:
@@ -200,7 +202,7 @@ class S3Store(ObjectStore):
 
 
 def _stated_length(answer: GetObjectOutputTypeDef | HeadObjectOutputTypeDef, place: str) -> int:
-    """Return the length an answer states; one without comes from a proxy or portal, not from S3."""
+    """Return the length that an answer states. One without a length comes from a proxy or portal, not from S3."""
     length = answer.get("ContentLength")
     if length is None:
         raise StoreUnavailable(f"the store's endpoint does not answer like S3: {place} has no length")

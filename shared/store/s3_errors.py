@@ -1,4 +1,4 @@
-"""What boto3 raises, in our own errors."""
+"""Translate what boto3 raises into the errors of the store."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from urllib3.exceptions import HTTPError
 
 from shared.errors import AtelierError, MissingObject, NotAllowed, StoreUnavailable, UsageError
 
-# A HEAD has no body to carry a code: botocore then says "404".
+# A HEAD has no body with an error code, so botocore reports "404".
 _MISSING = {"NoSuchKey", "NotFound", "404"}
-# The last three are outside botocore's own tree: from servers that do not speak S3, from connections
-# that break within a body, and from endpoints that redirect every request, which botocore follows
-# by calling itself.
+# The last three are outside botocore's own tree. They come from servers that do not speak S3, from
+# connections that break within a body, and from endpoints that redirect every request, which botocore
+# follows by recursion.
 _FAILURES = (BotoCoreError, Boto3Error, OSError, ResponseParserError, HTTPError, RecursionError)
-# Denials that do not come as 401 or 403.
+# Denials with a status other than 401 and 403.
 _DENIED = {"ExpiredToken", "InvalidToken", "TokenRefreshRequired", "AuthorizationHeaderMalformed"}
 
 
 @contextmanager
 def translated(place: str) -> Iterator[None]:
-    """Turn everything boto3 raises into our errors; ``place`` names the bucket or object."""
+    """Translate everything boto3 raises; ``place`` names the bucket or object."""
     try:
         yield
     except ClientError as error:
@@ -39,25 +39,25 @@ def translated(place: str) -> Iterator[None]:
         message = f"no usable credentials for {place}: set the store's access key ({error})"
         raise NotAllowed(message, code="store_denied") from error
     except ParamValidationError as error:
-        raise UsageError(f"{place} cannot be asked for: {error}") from error
+        raise UsageError(f"invalid request for {place}: {error}") from error
     except _FAILURES as error:
         raise StoreUnavailable(f"the store does not answer for {place}: {error}") from error
 
 
 def _from_answer(error: ClientError, place: str) -> AtelierError:
-    """Choose by the code and status of the server's answer."""
+    """Choose the error by the code and status of the server's answer."""
     answer = error.response.get("Error", {})
-    code, said = answer.get("Code", ""), answer.get("Message", "")
+    code, detail = answer.get("Code", ""), answer.get("Message", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in _MISSING:
         return MissingObject(f"the store has no object {place}")
     if code == "NoSuchBucket":
-        message = f"there is no such bucket: {place}; create it or mend the store URL"
+        message = f"there is no such bucket: {place}; create it or fix the store URL"
         return StoreUnavailable(message, code="no_such_bucket")
     if status in (401, 403) or code in _DENIED:
         message = (
-            f"the store refuses {place} ({code or status}: {said}); check the access key and its rights. "
-            "A key without the right to list is also told this of objects that do not exist"
+            f"the store refuses {place} ({code or status}: {detail}); check the access key and its rights. "
+            "Without the right to list, a missing object gives this error too"
         )
         return NotAllowed(message, code="store_denied")
-    return StoreUnavailable(f"the store failed for {place} ({code or status}: {said})")
+    return StoreUnavailable(f"the store failed for {place} ({code or status}: {detail})")

@@ -1,4 +1,4 @@
-"""Store URLs: ``s3://bucket/prefix`` and ``file:///dir``."""
+"""Open the store that a URL names: ``s3://bucket/prefix`` or ``file:///dir``."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 
 
 def open_store(url: str, options: StoreOptions | None = None) -> ObjectStore:
-    """Return the store a URL names; nothing is read, written or connected to yet.
+    """Return the store that a URL names. Nothing is read, written or connected to yet.
 
-    Raises UsageError saying what is wrong with the URL or the options. Messages repeat no part of a
-    URL in which a password could stand.
+    Raises UsageError when the URL or the options are wrong. Messages repeat no part of a URL that
+    could contain a password.
     """
     scheme, separator, rest = url.partition("://")
     match scheme.lower() if separator else "":
@@ -48,12 +48,14 @@ def _folder(rest: str) -> Path:
 
 
 def _open_s3(rest: str, options: StoreOptions) -> ObjectStore:
-    """Open the store of an S3 URL; as with AWS's own tools, nothing in it is percent-encoded."""
-    from shared.store.s3 import S3Store  # here, so that a folder store does not load boto3
+    """Open the store of an S3 URL. As in AWS's own tools, nothing in it is percent-encoded."""
+    from shared.store.s3 import S3Store  # imported here, so that a folder store does not load boto3
 
     bucket, _, prefix = rest.partition("/")
     if "@" in bucket:
-        raise UsageError("leave the credentials out of the store URL: they are settings of their own")
+        raise UsageError(
+            "leave the credentials out of the store URL: set ATELIER_S3_ACCESS_KEY_ID and its secret key instead"
+        )
     if not _BUCKET.fullmatch(bucket):
         raise UsageError(f"{bucket!r} is not a bucket name; write s3://bucket/prefix")
     prefix = prefix.removesuffix("/")
@@ -74,10 +76,12 @@ def _check_endpoint(name: str, url: str | None) -> None:
         return
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018 - reading it raises when it is no number
+        parts.port  # noqa: B018 - reading the port raises when it is not a number
     except ValueError:
-        raise UsageError(f"the store's {name} cannot be read") from None
+        raise UsageError(f"the store's {name} is not a valid URL") from None
     if parts.username is not None or parts.password is not None:
-        raise UsageError(f"leave the credentials out of the store's {name}: they are settings of their own")
+        raise UsageError(
+            f"leave the credentials out of the store's {name}: set ATELIER_S3_ACCESS_KEY_ID and its secret key instead"
+        )
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UsageError(f"the store's {name} must look like https://host:port")

@@ -1,4 +1,4 @@
-"""The tables, by subject. Migrations create them; a test proves that both say the same."""
+"""Database tables, by subject. Migrations create them; a test proves that both agree."""
 
 from shared.tables.catalog import catalog_images, catalog_looks, night_images, nights, pauses, publications, schedules
 from shared.tables.merchants import api_keys, audit, merchants, source_copies

@@ -1,4 +1,4 @@
-"""The catalogue, what is shown of it, and its nights."""
+"""Tables of the catalogue: images, looks, publications, schedules and nights."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ catalog_looks = Table(
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
-    # The narrowest counts: sku before collection before category before default, whose value is empty.
+    # The narrowest scope applies: sku before collection before category before default, whose value is empty.
     Column("scope", Text, nullable=False),
     Column("value", Text, nullable=False, server_default=text("''")),
     Column("look", JSONB, nullable=False),
-    # Whether a new trunk, or a style learnt anew, makes the renditions stale.
+    # Whether a new trunk or a relearnt style makes the renditions stale.
     Column("follows_model", Boolean, nullable=False, server_default=text("false")),
-    # A new look is proved before it floods the catalogue.
+    # A sample of a new look needs approval before it is used throughout the catalogue.
     Column("state", Text, nullable=False, server_default=text("'new'")),
     moment("changed_at", default=True, nullable=False),
     one_of("scope", "default", "category", "collection", "sku"),
@@ -43,8 +43,8 @@ catalog_looks = Table(
     UniqueConstraint("merchant_id", "scope", "value", name="uq_catalog_looks_scope"),
 )
 
-# What a merchant has for (sku, position). ``content``, ``styled_look`` and ``styled_model`` are digests; the styled
-# ones say of what the newest rendition was made, which is not always the one shown: a revert moves that pointer only.
+# Image that a merchant currently has for (sku, position). ``content``, ``styled_look`` and ``styled_model`` are
+# digests. The styled ones describe the newest rendition, which a revert may have replaced in the catalogue.
 catalog_images = Table(
     "catalog_images",
     metadata,
@@ -52,7 +52,7 @@ catalog_images = Table(
     Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
     Column("sku", Text, nullable=False),
     Column("position", Integer, nullable=False),
-    # As on a job: what the merchant named, where the worker reads it, and where the result goes.
+    # As on a job: the merchant's address, the address that the worker reads, and the place of the result.
     Column("image", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("output", Text, nullable=False),
@@ -60,22 +60,22 @@ catalog_images = Table(
     Column("collection", Text, nullable=False, server_default=text("''")),
     Column("pixels", BigInteger, nullable=False),
     Column("content", Uuid, nullable=False),
-    # What the feed says of the content, where a check has found since that its source gives another picture.
+    # The content that the feed named, where a check has since found that its source gives another picture.
     Column("feed_content", Uuid),
     Column("styled_content", Uuid),
     Column("styled_look", Uuid),
     Column("styled_model", Uuid),
     # The first 128 bits of the SHA-256 of the bytes that were styled.
     Column("styled_source", Uuid),
-    # The content that was refused, why and when: it is not tried again every night.
+    # Refused content, why and when: it is not tried again every night.
     Column("refused_content", Uuid),
     Column("refused_code", Text),
     moment("refused_at"),
-    # What is shown. No foreign key, since publications name images in turn.
+    # The publication shown. No foreign key, since publications refer to images, too.
     Column("publication_id", BigInteger),
     moment("changed_at", default=True, nullable=False),
     moment("removed_at"),
-    # When its host is asked next whether it gives another picture, and since when it gives none.
+    # Time of the next source check, and since when the source gives no picture.
     moment("check_at", default=True, nullable=False),
     moment("gone_at"),
     UniqueConstraint("merchant_id", "sku", "position", name="uq_catalog_images_sku"),
@@ -87,8 +87,8 @@ catalog_images = Table(
     Index("ix_catalog_images_gone_at", "merchant_id", postgresql_where=text("gone_at IS NOT NULL")),
 )  # fmt: skip
 
-# What was shown for a catalogue image, newest last. A publication names one rendition; those in other formats have
-# the same key. ``before_id`` is the one that a revert goes back to.
+# Renditions shown for a catalogue image, newest last. A publication names one rendition; those in other formats have
+# the same key. ``before_id`` is the publication that a revert returns to.
 publications = Table(
     "publications",
     metadata,
@@ -115,21 +115,21 @@ schedules = Table(
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
     Column("kind", Text, nullable=False, server_default=text("'nightly'")),
-    # The start of the window, in the zone's time; what has not begun by ``ends_at`` is left for the next night.
+    # Start of the window, in the zone's time; work that has not begun by ``ends_at`` is left for the next night.
     Column("crontab", Text, nullable=False),
     Column("zone", Text, nullable=False),
     Column("ends_at", Time),
     # See NightRules.
     Column("rules", JSONB, nullable=False),
-    # Slots up to here are dealt with.
+    # Slots up to here have been handled.
     moment("since", default=True, nullable=False),
-    # The budget of checks is spent up to here.
+    # The budget of source checks is spent up to here.
     moment("checks_until"),
     one_of("kind", "nightly"),
     UniqueConstraint("merchant_id", "kind", name="uq_schedules_kind"),
 )
 
-# Whose schedules rest; a row without merchant is everybody's.
+# Merchants whose schedules are paused; a row without merchant pauses all.
 pauses = Table(
     "pauses",
     metadata,
@@ -145,7 +145,7 @@ nights = Table(
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
-    # NULL: planned by hand.
+    # NULL: started by hand.
     Column("schedule_id", ForeignKey("schedules.id", ondelete="SET NULL")),
     moment("slot", nullable=False),
     moment("ends_at"),
@@ -153,10 +153,10 @@ nights = Table(
     Column("lease", Integer, nullable=False, server_default=text("0")),
     moment("lease_expires_at"),
     Column("rules", JSONB, nullable=False),
-    # The plan as it was made: counts by reason, what it takes and costs, warnings.
+    # The plan: counts by reason, duration and cost, warnings.
     Column("plan", JSONB),
     Column("batch_id", ForeignKey("batches.id", ondelete="SET NULL")),
-    # Written only by releases in which uploads had no proofs; now see ``proofs``.
+    # Written only by earlier releases; see ``proofs``.
     Column("proof", Text, nullable=False, server_default=text("'none'")),
     Column("proof_batch_id", ForeignKey("batches.id", ondelete="SET NULL")),
     moment("proof_until"),
@@ -172,7 +172,7 @@ nights = Table(
     Index("ix_nights_proof_batch_id", "proof_batch_id"),
 )
 
-# Which catalogue image a job of a night is for, why, and the digests it will have once it is styled.
+# Catalogue image of each job of a night, the reason, and the image's digests once it is styled.
 night_images = Table(
     "night_images",
     metadata,

@@ -1,4 +1,4 @@
-"""Merchants, their keys, and who did what."""
+"""Tables of merchants, API keys, source copies, and the audit log."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ merchants = Table(
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("name", Text, nullable=False, unique=True),
-    # Prefixes of s3:// URLs that may be read for the merchant with our own key.
+    # Prefixes of s3:// URLs that may be read for the merchant with the operator's access key.
     Column("allowed_sources", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     moment("created_at", default=True, nullable=False),
-    # What his renditions must be like, see Gate.
+    # The quality gate, see Gate.
     Column("gate", JSONB),
-    # Which of his uploads are proved first, see ProofRules.
+    # Which uploads need approval of a sample, see ProofRules.
     Column("proof_rules", JSONB),
-    # Since when everything of the merchant's is being removed, and nothing new accepted.
+    # Start of the merchant's erasure, after which nothing new is accepted.
     moment("erasing_at"),
-    # Whether everybody's model may learn from the merchant's catalogue images.
+    # Whether shared models may be trained on the merchant's catalogue images.
     Column("consents_to_training", Boolean, nullable=False, server_default=text("false")),
 )
 
-# Keys of the HTTP API, of merchants and, without one, of admins. The key itself is nowhere, only its hash.
+# Keys of the HTTP API, of merchants or, without one, of admins. Only the hash of a key is stored.
 api_keys = Table(
     "api_keys",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("merchant_id", ForeignKey("merchants.id")),
     Column("name", Text, nullable=False),
-    # The first characters, so that a key in hand can be told from others.
+    # The first characters, by which people recognise a key.
     Column("prefix", Text, nullable=False),
     Column("sha256", Text, nullable=False, unique=True),
     moment("created_at", default=True, nullable=False),
@@ -42,7 +42,7 @@ api_keys = Table(
     UniqueConstraint("merchant_id", "name", name="uq_api_keys_name", postgresql_nulls_not_distinct=True),
 )
 
-# What a URL of the web last gave; the object lies under the merchant's sources/.
+# Content that a URL last returned; the object is stored under the merchant's sources/.
 source_copies = Table(
     "source_copies",
     metadata,
@@ -54,7 +54,7 @@ source_copies = Table(
     moment("fetched_at", default=True, nullable=False),
 )
 
-# Append-only; a trigger sees to that. No foreign key: an entry outlives its merchant.
+# Append-only, enforced by a trigger. No foreign key, since an entry outlives its merchant.
 audit = Table(
     "audit",
     metadata,

@@ -1,4 +1,4 @@
-"""Model versions, how they came to their states, and styles with their rows."""
+"""Tables of model versions, verdicts, promotions, canaries, and styles with their vectors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ model_versions = Table(
     Index("uq_model_versions_champion", "state", unique=True, postgresql_where=text("state = 'champion'")),
 )
 
-# What was measured of a candidate beside a champion; see shared/models/promotion/verdicts.py.
+# Measured comparison of a candidate with a champion; see shared/models/promotion/verdicts.py.
 verdicts = Table(
     "verdicts",
     metadata,
@@ -47,7 +47,7 @@ verdicts = Table(
     moment("made_at", default=True, nullable=False),
 )
 
-# How versions came to their states: append-only, a trigger sees to that. ``previous_id`` was the champion until then.
+# History of the versions' states, append-only, enforced by a trigger. ``previous_id`` was the champion until then.
 promotions = Table(
     "promotions",
     metadata,
@@ -63,7 +63,7 @@ promotions = Table(
     Index("ix_promotions_version_id", "version_id"),
 )
 
-# A version that a share of the new batches is pinned to, beside the champion it is compared with.
+# Version that gets a share of the new batches, and the champion that it is compared with.
 canaries = Table(
     "canaries",
     metadata,
@@ -72,10 +72,10 @@ canaries = Table(
     Column("champion_id", ForeignKey("model_versions.id"), nullable=False),
     Column("share", Double, nullable=False),
     Column("state", Text, nullable=False, server_default=text("'running'")),
-    # Batches of the canary's that the last comparison saw, and what it found.
+    # Number of the canary's batches in the last comparison, and its result.
     count("seen"),
     Column("figures", JSONB),
-    # The most batches of the canary's that were in trouble at once.
+    # Highest number of the canary's batches in trouble at any comparison.
     count("troubled"),
     moment("started_at", default=True, nullable=False),
     moment("ended_at"),
@@ -88,20 +88,20 @@ styles = Table(
     "styles",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
-    # NULL: public, for every merchant.
+    # NULL: public.
     Column("merchant_id", ForeignKey("merchants.id")),
     Column("name", Text, nullable=False),
     Column("title", Text, nullable=False),
     Column("artist", Text, nullable=False),
     Column("year", Text, nullable=False),
     Column("licence", Text, nullable=False),
-    # Hashes of the pictures it is learnt from, as far as they are kept.
+    # Hashes of the stored pictures that the style is learnt from.
     Column("pictures", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     moment("created_at", default=True, nullable=False),
     UniqueConstraint("merchant_id", "name", name="uq_styles_name", postgresql_nulls_not_distinct=True),
 )
 
-# Rows are immutable; the newest of a style for a trunk is the current one.
+# Style vectors, immutable; the newest of a style for a trunk is current.
 style_rows = Table(
     "style_rows",
     metadata,

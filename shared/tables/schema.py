@@ -1,4 +1,4 @@
-"""What all tables hang together by: names of constraints, and columns that they share."""
+"""Naming of constraints, and kinds of columns that all tables share."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ metadata = MetaData(
 )
 
 QUEUES = ("preview", "bulk", "nightly")
-"""Classes of work, first come first. Training has a queue and a worker of its own."""
+"""Classes of work, in order of priority. Training has a queue and a worker of its own."""
 
 
 def moment(name: str, *, default: bool = False, nullable: bool = True) -> Column[object]:
-    """A column of a point in time, in UTC; by ``default`` when its row was inserted."""
+    """Return a column of a time in UTC; its ``default`` is the time of the insert."""
     server_default = text("clock_timestamp()") if default else None
     return Column(name, DateTime(timezone=True), nullable=nullable, server_default=server_default)
 
 
 def count(name: str) -> Column[int]:
-    """A column that counts from 0."""
+    """Return a column that counts from 0."""
     return Column(name, Integer, nullable=False, server_default=text("0"))
 
 
 def one_of(column: str, *values: str) -> CheckConstraint:
-    """What a column may say."""
+    """Return a constraint on the values of a column."""
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=column)

@@ -1,4 +1,4 @@
-"""Training runs."""
+"""Tables of training runs and their schedules."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from shared.tables.schema import count, metadata, moment, one_of
 
-# When runs begin by themselves: one schedule for each trigger.
+# Schedules of runs, one for each trigger.
 training_schedules = Table(
     "training_schedules",
     metadata,
@@ -29,9 +29,9 @@ training_schedules = Table(
     Column("trigger", Text, nullable=False, unique=True),
     Column("crontab", Text, nullable=False),
     Column("zone", Text, nullable=False),
-    # See Wanted.
+    # See RunSpec.
     Column("wanted", JSONB, nullable=False),
-    # Slots up to here are dealt with.
+    # Slots up to here have been handled.
     moment("since", default=True, nullable=False),
     one_of("trigger", "schedule", "drift"),
 )
@@ -40,44 +40,44 @@ training_runs = Table(
     "training_runs",
     metadata,
     Column("id", Uuid, primary_key=True, server_default=text("uuidv7()")),
-    # Whose own styles it learns, on their own images; NULL: everybody's.
+    # Merchant whose own styles it learns, on own images; NULL: the public styles.
     Column("merchant_id", ForeignKey("merchants.id")),
     Column("trigger", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("who", Text, nullable=False),
     Column("schedule_id", ForeignKey("training_schedules.id", ondelete="SET NULL")),
     moment("slot"),
-    # What whoever asked for it calls it: asked again by that name, it is the same run.
+    # Chosen by the client: a repeated request with the same key is the same run.
     Column("idempotency_key", Text, unique=True),
-    # Of all that was asked for by that name.
+    # Hash of the whole request with that key.
     Column("asked_sha256", Text),
     Column("state", Text, nullable=False, server_default=text("'queued'")),
     Column("depth", Text, nullable=False),
     Column("style_ids", ARRAY(BigInteger), nullable=False),
-    # The version it starts from.
+    # Version that training starts from.
     Column("start_id", ForeignKey("model_versions.id"), nullable=False),
-    # Before the photos are collected what was asked for, and afterwards the whole TrainConfig.
+    # The request until the photos are collected, then the complete TrainConfig.
     Column("config", JSONB, nullable=False),
     Column("data_sha256", Text),
-    # The photos' figures, and those of what the champion painted lately, to tell drift from.
+    # Figures of the photos and of the champion's recent renditions, to detect drift.
     Column("population", JSONB),
     Column("quality", JSONB),
     count("step"),
     Column("steps", Integer, nullable=False),
-    # The validations, oldest first.
+    # Validation curve, oldest point first.
     Column("curve", JSONB, nullable=False, server_default=text("'[]'")),
     # The last two saved states (key, sha256, step), newest last.
     Column("saved", JSONB, nullable=False, server_default=text("'[]'")),
     Column("candidate_id", ForeignKey("model_versions.id")),
-    # What became of the candidate: the rule that may promote it, by way of a canary or at once, and the verdict.
+    # The rule that may promote the candidate, through a canary or at once, and the verdict.
     Column("rule", Text, nullable=False, server_default=text("'never'")),
     Column("canary_share", Double),
     Column("verdict_id", ForeignKey("verdicts.id")),
     Column("lease", Integer, nullable=False, server_default=text("0")),
     moment("lease_expires_at"),
-    # Infinity from the comparison on: no trainer of a release that knows none takes it then.
+    # Infinite from the comparison on, so that no trainer of a release without comparisons claims it.
     moment("next_attempt_at", default=True, nullable=False),
-    # Claims since the last saved state: trainers that died with it.
+    # Claims since the last saved state, that is, trainers that died with it.
     Column("attempts", SmallInteger, nullable=False, server_default=text("0")),
     Column("code", Text),
     Column("message", Text),
@@ -92,7 +92,7 @@ training_runs = Table(
     Index("ix_training_runs_merchant_id", "merchant_id"),
 )
 
-# Of which photos a run learns. A photo goes with its merchant; a run that lacks one fails.
+# Photos that a run learns from. They are erased with their merchant; a run that lacks one fails.
 training_photos = Table(
     "training_photos",
     metadata,

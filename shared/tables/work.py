@@ -1,4 +1,4 @@
-"""Batches, chunks and jobs, what became of them, and who works on them."""
+"""Tables of batches, chunks, jobs, renditions, workers, proofs and reviews."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ batches = Table(
     Column("look", JSONB, nullable=False),
     Column("presets", ARRAY(Text), nullable=False),
     Column("model_version_id", ForeignKey("model_versions.id"), nullable=False),
-    # The style rows the batch started with, by name: a style relearnt in between changes nothing here.
+    # Style vectors at the start of the batch, by name: a style relearnt later does not change it.
     Column("style_rows", JSONB, nullable=False),
     Column("intake", Text, nullable=False, server_default=text("'receiving'")),
     Column("state", Text, nullable=False, server_default=text("'running'")),
     Column("paused", Boolean, nullable=False, server_default=text("false")),
     # Identifies the input, so that an interrupted submission resumes at its last row.
     Column("fingerprint", Text, nullable=False),
-    # The client's own name for the submission: sent again, however late, it is the same batch.
+    # Chosen by the client: a submission repeated with the same key, however late, is the same batch.
     Column("idempotency_key", Text),
     Column("input_columns", ARRAY(Text), nullable=False),
-    # The merchant's, when the batch began.
+    # The merchant's gate when the batch began.
     Column("gate", JSONB),
     count("rows_read"),
     count("total"),
@@ -87,7 +87,7 @@ chunks = Table(
     moment("lease_expires_at"),
     Column("worker_id", Uuid),
     # Workers that died with this chunk; after the first it is redone one image at a time,
-    # the ordinal in hand recorded before it is touched.
+    # and each ordinal is recorded before its image is touched.
     Column("deaths", SmallInteger, nullable=False, server_default=text("0")),
     Column("ordinal_in_hand", Integer),
     one_of("queue", *QUEUES),
@@ -107,13 +107,13 @@ jobs = Table(
     Column("merchant_id", BigInteger, nullable=False),
     Column("line", Integer, nullable=False),
     Column("sku", Text, nullable=False),
-    # What the merchant named, where the worker reads it (store: or s3:), and where the result goes.
+    # The merchant's address, the address that the worker reads (store: or s3:), and the place of the result.
     Column("image", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("output", Text, nullable=False),
     Column("look", JSONB, nullable=False),
     Column("input", JSONB, nullable=False),
-    # Of the source, as far as the producer saw it, else as many as usual.
+    # Size of the source if the producer saw it, else a typical size.
     Column("pixels", BigInteger, nullable=False, server_default=text("0")),
     Column("state", Text, nullable=False, server_default=text("'queued'")),
     Column("reused", Boolean, nullable=False, server_default=text("false")),
@@ -123,8 +123,8 @@ jobs = Table(
     Column("attempts", SmallInteger, nullable=False, server_default=text("0")),
     Column("deaths", SmallInteger, nullable=False, server_default=text("0")),
     moment("next_attempt_at"),
-    # One check for both: each costs more than the rest of the insert, and this one also says that the merchant
-    # is the batch's.
+    # One foreign key for both columns: each costs more than the rest of the insert, and this one also proves that
+    # the merchant is the batch's.
     ForeignKeyConstraint(["batch_id", "merchant_id"], ["batches.id", "batches.merchant_id"], name="fk_jobs_batch"),
     one_of("state", "queued", "succeeded", "failed", "cancelled"),
     Index("ix_jobs_failed", "batch_id", "ordinal", postgresql_where=text("state = 'failed'")),
@@ -166,7 +166,7 @@ job_renditions = Table(
     Index("ix_job_renditions_rendition_id", "rendition_id"),
 )
 
-# A batch that waits, paused, until a sample of it was judged; ``undecided`` while it is received.
+# Batch that stays paused until its sample is approved; ``undecided`` while the batch is received.
 proofs = Table(
     "proofs",
     metadata,
@@ -174,10 +174,10 @@ proofs = Table(
     Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
     Column("batch_id", Uuid, nullable=False),
     Column("sample_id", ForeignKey("batches.id", ondelete="SET NULL")),
-    # Whether the upload itself asked for it.
+    # Whether the upload requested it.
     Column("asked", Boolean, nullable=False, server_default=text("false")),
     Column("why", Text, nullable=False, server_default=text("''")),
-    # What all of the batch takes, see Estimate.
+    # Cost of the whole batch, see Estimate.
     Column("price", JSONB),
     Column("state", Text, nullable=False, server_default=text("'undecided'")),
     moment("until"),
@@ -192,7 +192,7 @@ proofs = Table(
     Index("ix_proofs_sample_id", "sample_id"),
 )
 
-# Looks in which a batch of the merchant's went ahead: others are new.
+# Looks that a batch of the merchant ran in; all others are new.
 known_looks = Table(
     "known_looks",
     metadata,
@@ -200,7 +200,7 @@ known_looks = Table(
     Column("look", JSONB, primary_key=True),
 )
 
-# Images whose renditions a gate holds back from the catalogue.
+# Images whose renditions a gate keeps out of the catalogue.
 reviews = Table(
     "reviews",
     metadata,
@@ -219,7 +219,7 @@ reviews = Table(
     Index("ix_reviews_merchant_id", "merchant_id", "state", "batch_id", "ordinal"),
 )
 
-# Virtual time of weighted fair queueing: who has had the least of a queue is served next.
+# Virtual time of weighted fair queueing: the merchant who has had least of a queue is served next.
 fair_shares = Table(
     "fair_shares",
     metadata,

@@ -25,7 +25,7 @@ from shared.merchants.actors import Actor, Role, operator
 from shared.merchants.merchants import merchant_id
 from shared.models.promotion import actions as versions
 from shared.models.training import actions as training
-from shared.models.training.runs import Wanted
+from shared.models.training.runs import RunSpec
 from shared.operations import actions as operations
 from shared.operations.dead_letters import Filter, heaps
 from shared.proofs import actions as proofs
@@ -48,10 +48,10 @@ FOR_ADMINS: dict[str, Act] = {
     "start a canary": lambda s, a: versions.set_canary(s.engine, s.store, a, 1, 0.1),
     "roll back": lambda s, a: versions.roll_back(s.engine, s.store, a),
     "retire": lambda s, a: versions.retire_version(s.engine, a, 1),
-    "queue a run": lambda s, a: training.queue_training(s.engine, s.broker, a, Wanted(), "why"),
+    "queue a run": lambda s, a: training.queue_training(s.engine, s.broker, a, RunSpec(), "why"),
     "cancel a run": lambda s, a: training.cancel_training(s.engine, a, "0"),
     "schedule runs": lambda s, a: training.set_training_schedule(
-        s.engine, a, "drift", Crontab("0 3 * * *", "UTC"), Wanted(), NOW
+        s.engine, a, "drift", Crontab("0 3 * * *", "UTC"), RunSpec(), NOW
     ),
     "unschedule runs": lambda s, a: training.remove_training_schedule(s.engine, a, "drift"),
     "keep pictures": lambda s, a: training.keep_style_pictures(s.engine, s.store, a, Path()),

@@ -29,9 +29,9 @@ from shared.crontab import Crontab
 from shared.database import transaction
 from shared.merchants import keys
 from shared.merchants.merchants import merchant_id, set_consent
-from shared.models.promotion.verdicts import Sheet, add_verdict, judge
+from shared.models.promotion.verdicts import ContactSheet, add_verdict, judge
 from shared.models.training import schedules
-from shared.models.training.runs import Wanted
+from shared.models.training.runs import RunSpec
 from shared.queue import fleet
 
 HOSTILE = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>&amp;"
@@ -147,17 +147,17 @@ def test_it_shows_models_training_nights_and_how_it_all_goes(session: Session, b
     run = add_run(session, "new photos", "training", curve)
     add_run(session, "last year's", "failed", [])
     with transaction(session.engine) as connection:
-        add_verdict(connection, (second, first), figures, Sheet("sheets/a.png"), "me@here")
+        add_verdict(connection, (second, first), figures, ContactSheet("sheets/a.png"), "me@here")
         add_catalog(connection, add_finished(connection, "shop", FAILED_IN))
         add_waiting(connection, "shop", 1234)
         fleet.register(connection, uuid4(), "cuda:0", 3)
-        schedules.set_schedule(connection, "drift", Crontab("0 3 * * 0", "UTC"), Wanted(), datetime.now(UTC))
+        schedules.set_schedule(connection, "drift", Crontab("0 3 * * 0", "UTC"), RunSpec(), datetime.now(UTC))
     session.store.put("sheets/a.png", b"picture")
     page = browser.read()
     for words in (
         "1 workers", "1,234 bulk images wait", "shop 100 photos unreadable_image 1",
-        f"Version {first} champion", f"Version {second} candidate", "the candidate has no row of: pastel",
-        "live, 9 catalogue images of now; combined 0.800, -0.200 ± 0.050 on the champion's",
+        f"Version {first} champion", f"Version {second} candidate", "the candidate lacks: pastel",
+        "live, 9 current catalogue images; combined 0.800, -0.200 ± 0.050 compared with the champion",
         "lost are 2 of 3 of shop",
         "poster +20.0 % 0.0 % worse", "udnie −10.0 %", "on 2 photos",
         "new photos", "step 20 of 40", "validation 0.900 → 0.400", "last year's failed", "drift 0 3 * * 0 UTC",
@@ -211,7 +211,7 @@ def test_models_are_promoted_rolled_back_and_retired_with_its_forms(session: Ses
     assert browser.send("/admin/models/rollback", reason="worse after all").status_code == 303
     again = browser.client.post("/admin/models/rollback", data=stale, headers=OWN)
     assert again.status_code == 409
-    assert "has become the champion meanwhile" in Reading(again.text).text
+    assert "replaced" in Reading(again.text).text
     assert champion_id(session) == first
     assert browser.send(f"/admin/models/{third}/retire", reason="no use").status_code == 303
     assert audited(session) == [f"models {what}" for what in ("promote", "promote", "promote", "rollback", "retire")]
@@ -331,7 +331,7 @@ def test_hostile_names_and_reasons_are_text(session: Session, browser: Browser) 
     add_run(session, HOSTILE, "failed", [{"step": 1, "validation": 1}])
     add_run(session, HOSTILE, "training", [{"step": 1, "validation": 1}])
     with transaction(session.engine) as connection:
-        add_verdict(connection, (second, first), verdict, Sheet(HOSTILE), HOSTILE)
+        add_verdict(connection, (second, first), verdict, ContactSheet(HOSTILE), HOSTILE)
         batch = add_finished(connection, "shop", FAILED_IN)
         add_catalog(connection, batch)
         fleet.register(connection, uuid4(), HOSTILE, 3)

@@ -31,7 +31,7 @@ from shared.context import Session
 from shared.database import make_engine, transaction
 from shared.merchants import keys
 from shared.merchants.merchants import merchant_id
-from shared.models.promotion.verdicts import Sheet, add_verdict, judge
+from shared.models.promotion.verdicts import ContactSheet, add_verdict, judge
 from shared.models.versions import champion
 
 
@@ -371,7 +371,7 @@ def test_a_request_has_an_id_a_count_and_no_path_in_its_figures(session: Session
 
 def test_it_is_ready_when_its_services_answer(session: Session) -> None:
     with client_of(session, None) as nobody:
-        assert nobody.get("/livez").text == "well\n"
+        assert nobody.get("/livez").text == "ok\n"
         assert nobody.get("/readyz").status_code == 200
         with transaction(session.engine) as connection:
             connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0009'")
@@ -408,7 +408,9 @@ def fuzzed(session: Session) -> Iterator[Fuzzed]:
         run = connection.exec_driver_sql("SELECT id::text FROM training_runs").scalar_one()
         figures = judge({}, {}).as_json()
         proof = add_proof(connection, add_waiting(connection, "shop", 3).id)
-        verdict = add_verdict(connection, (version, champion(connection).id), figures, Sheet("sheets/a.png"), "me@here")
+        verdict = add_verdict(
+            connection, (version, champion(connection).id), figures, ContactSheet("sheets/a.png"), "me@here"
+        )
         connection.execute(
             text("INSERT INTO reviews (batch_id, ordinal, merchant_id) SELECT batch_id, ordinal, merchant_id FROM jobs")
         )

@@ -24,16 +24,16 @@ from shared.merchants.actors import Actor, Role, operator
 from shared.models.promotion.canaries import (
     Canary,
     choose_pin,
+    default_pin,
     parse_share,
     running_canary,
     start_canary,
     stop_canary,
-    takes,
-    usual_pin,
+    takes_batch,
 )
-from shared.models.promotion.comparison import Counted
+from shared.models.promotion.comparison import TroubleCount
 from shared.models.promotion.history import history
-from shared.models.promotion.promotions import Wish, promote, retire, rollback
+from shared.models.promotion.promotions import PromotionRequest, promote, retire, rollback
 from shared.models.promotion.watch import count_troubled, watch_canary
 from shared.models.versions import Change, ChangeKind
 from shared.operations.actions import replay_failures
@@ -73,11 +73,11 @@ def test_a_share_of_the_batches_is_the_canarys_for_every_merchant(session: Sessi
     version = begun(session)
     taken: Counter[str] = Counter()
     with transaction(session.engine) as connection:
-        usual = usual_pin(connection, 1)
+        usual = default_pin(connection, 1)
         for number in range(1000):
             pin = choose_pin(connection, 1, ["pastel"], usual)
             assert pin.batch_id
-            assert (pin.version.id == version) is takes(version, 0.1, pin.batch_id)
+            assert (pin.version.id == version) is takes_batch(version, 0.1, pin.batch_id)
             taken[f"shop-{number % 4}"] += pin.version.id == version
     assert 70 <= taken.total() <= 130
     assert min(taken.values()) >= 10
@@ -85,10 +85,10 @@ def test_a_share_of_the_batches_is_the_canarys_for_every_merchant(session: Sessi
 
 def test_the_share_is_that_of_the_ids_and_another_version_takes_others() -> None:
     ids = [uuid4() for _ in range(20_000)]
-    first, second = ({one for one in ids if takes(version, 0.1, one)} for version in (1, 2))
+    first, second = ({one for one in ids if takes_batch(version, 0.1, one)} for version in (1, 2))
     assert 0.09 < len(first) / len(ids) < 0.11
     assert 0.005 < len(first & second) / len(ids) < 0.015
-    assert first < {one for one in ids if takes(1, 0.2, one)}
+    assert first < {one for one in ids if takes_batch(1, 0.2, one)}
 
 
 def test_no_batch_in_a_style_that_the_canary_lacks_and_no_preview_is_its(session: Session, tmp_path: Path) -> None:
@@ -109,17 +109,17 @@ def test_a_canary_is_begun_changed_and_ended_and_the_history_has_it(session: Ses
             start_canary(session.engine, session.store, wanted, 0.1, START)
         assert caught.value.code == code
     with pytest.raises(Conflict, match=f"models promote {version} --canary 0%"):
-        promote(session.engine, session.store, Wish(other, "me@here"))
+        promote(session.engine, session.store, PromotionRequest(other, "me@here"))
     start_canary(session.engine, session.store, version, 0.5, START)
     found = canary_of(session)
     assert found
     assert found.share == 0.5
     stop_canary(session.engine, version, Change(ChangeKind.RETURN, "me@here", "enough seen"))
     assert canary_of(session) is None
-    with pytest.raises(Conflict, match="is no canary"):
+    with pytest.raises(Conflict, match="is not a canary"):
         stop_canary(session.engine, version, START)
     start_canary(session.engine, session.store, version, 0.5, START)
-    promote(session.engine, session.store, Wish(version, "me@here"))
+    promote(session.engine, session.store, PromotionRequest(version, "me@here"))
     assert canary_of(session) is None
     with transaction(session.engine) as connection:
         kinds = [entry.kind for entry in history(connection, version)]
@@ -129,7 +129,7 @@ def test_a_canary_is_begun_changed_and_ended_and_the_history_has_it(session: Ses
 
 
 def test_a_rollback_and_a_retirement_end_it(session: Session) -> None:
-    promote(session.engine, session.store, Wish(add_version(session, "first"), "me@here"))
+    promote(session.engine, session.store, PromotionRequest(add_version(session, "first"), "me@here"))
     version = begun(session)
     rollback(session.engine, session.store, "me@here", "")
     assert canary_of(session) is None
@@ -244,7 +244,7 @@ def test_where_the_champions_batches_wait_as_long_or_are_held_up_the_canary_stay
     assert found.troubled == 5
     with transaction(session.engine) as connection:
         connection.execute(text("UPDATE batches SET paused = true"))
-        assert count_troubled(connection, found, version) == Counted(0, 0)
+        assert count_troubled(connection, found, version) == TroubleCount(0, 0)
 
 
 def test_both_are_asked_for_the_same_time_though_the_champion_has_more_batches_than_are_looked_at(
@@ -261,7 +261,7 @@ def test_both_are_asked_for_the_same_time_though_the_champion_has_more_batches_t
     assert found
     with transaction(session.engine) as connection:
         mine, others = (count_troubled(connection, found, one) for one in (version, first))
-    assert (mine, others.batches) == (Counted(20, 10), 30)
+    assert (mine, others.batches) == (TroubleCount(20, 10), 30)
     assert others.troubled >= 5
     assert not watch_canary(session.engine)
 
@@ -320,10 +320,10 @@ def test_one_that_somebody_held_up_is_not_late_when_it_goes_on(session: Session,
     found = canary_of(session)
     assert found
     with transaction(session.engine) as connection:
-        assert count_troubled(connection, found, version) == Counted(5, 5)
+        assert count_troubled(connection, found, version) == TroubleCount(5, 5)
     HELD_UP[how](session)
     with transaction(session.engine) as connection:
-        assert count_troubled(connection, found, version) == Counted(0, 0)
+        assert count_troubled(connection, found, version) == TroubleCount(0, 0)
     assert not watch_canary(session.engine)
 
 
@@ -367,7 +367,7 @@ def test_a_night_of_the_canarys_is_stale_for_the_looks_that_follow_only_once_it_
     start_canary(session.engine, session.store, version, 0.999999, START)
     shop.feed({"N0": "x", "N1": "1"})
     assert shop.live_a_night()["by_reason"] == {"source_changed": 1}
-    promote(session.engine, session.store, Wish(version, "me@here"))
+    promote(session.engine, session.store, PromotionRequest(version, "me@here"))
     assert shop.live_a_night()["images"] == 0
 
 
@@ -380,7 +380,7 @@ def test_after_a_promotion_only_looks_that_follow_are_stale_and_a_rollback_takes
     shop.schedule()
     shop.feed({"N0": "0", "N1": "1"})
     shop.live_a_night()
-    promote(session.engine, session.store, Wish(add_version(session, "second"), "me@here"))
+    promote(session.engine, session.store, PromotionRequest(add_version(session, "second"), "me@here"))
     assert shop.live_a_night()["by_reason"] == {"model_changed": 1}
     assert shop.live_a_night()["images"] == 0
     rollback(session.engine, session.store, "me@here", "")

@@ -106,7 +106,7 @@ def test_without_a_yes_it_says_what_there_is_and_erases_nothing(session: Session
 def test_running_batches_must_be_cancelled_before(session: Session) -> None:
     with transaction(session.engine) as connection:
         batch = add_waiting(connection, "shop", JOBS)
-    with pytest.raises(Conflict, match="1 batches of the merchant run"):
+    with pytest.raises(Conflict, match="has 1 running batches"):
         erase(session.engine, session.store, batch.merchant_id, lambda _: None)
     with transaction(session.engine) as connection:
         merchants.require_kept(connection, batch.merchant_id)
@@ -168,7 +168,7 @@ def test_a_submission_that_was_quicker_by_a_moment_is_seen(session: Session) -> 
         erasing.start()
         wait_for_a_lock(session)
     erasing.join()
-    assert "1 batches of the merchant run" in str(result[0])
+    assert "has 1 running batches" in str(result[0])
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ def test_a_worker_in_the_middle_of_a_chunk_is_waited_for(session: Session, claim
     erasing = threading.Thread(target=erase, args=[session.engine, session.store, claim.batch.merchant_id, tell])
     erasing.start()
     waits.wait()
-    assert told == ["waiting for workers that have 1 of the merchant's chunks in hand"]
+    assert told == ["waiting for workers that still process 1 of the merchant's chunks"]
     key = PREFIXES[0].format(claim.batch.merchant_id) + "late.jpg"
     session.store.put(key, b"put while it was waited for")
     with transaction(session.engine) as connection:

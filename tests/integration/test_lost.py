@@ -14,7 +14,7 @@ from sqlalchemy import text
 from shared.context import Session
 from shared.database import transaction
 from shared.merchants.merchants import LOCAL_MERCHANT
-from shared.operations.lost_renditions import lost_renditions, take_back
+from shared.operations.lost_renditions import fail_lost, lost_renditions
 from shared.queue import batches, chunks
 
 JOBS, FAILED = 100, 1
@@ -41,7 +41,7 @@ def test_jobs_whose_object_is_gone_fail_and_can_be_retried(session: Session) -> 
     for key in keys[:3]:
         session.store.delete(key)
     lost = lost_renditions(session.engine, session.store)
-    assert take_back(session.engine, lost) == len(lost) == 3
+    assert fail_lost(session.engine, lost) == len(lost) == 3
     assert lost_renditions(session.engine, session.store) == []
     assert assert_nothing_lost(session, batch.id) == {
         "succeeded": JOBS - FAILED - 3,

@@ -25,7 +25,7 @@ from shared.context import Session
 from shared.database import transaction
 from shared.errors import Conflict, UsageError
 from shared.look import Look
-from shared.models.promotion.promotions import Wish, promote, rollback
+from shared.models.promotion.promotions import PromotionRequest, promote, rollback
 from shared.models.promotion.verdicts import list_verdicts, verdict_of
 from shared.models.versions import champion, version_of
 from shared.queue import batches
@@ -61,7 +61,7 @@ def two(session: Session, tmp_path: Path) -> tuple[int, int]:
     with transaction(session.engine) as connection:
         connection.execute(text("TRUNCATE style_rows, styles"))
     first, second = (taken_in(session, tmp_path / f"checkpoint-{seed}", seed) for seed in (1, 2))
-    promote(session.engine, session.store, Wish(first, "me@here"))
+    promote(session.engine, session.store, PromotionRequest(first, "me@here"))
     return first, second
 
 
@@ -114,7 +114,7 @@ def test_one_worker_goes_through_batches_of_two_versions_without_a_restart(
     with open_worker_context(session.settings, session.engine, session.store, session.broker) as context:
         before = submitted(session, folder)
         stylize_chunk(context, chunk_ids(session, before)[0])
-        promote(session.engine, session.store, Wish(two[1], "me@here"))
+        promote(session.engine, session.store, PromotionRequest(two[1], "me@here"))
         after = submitted(session, pictures(tmp_path / "others", 6, px=64))
         rollback(session.engine, session.store, "me@here", "")
         mixed = chunk_ids(session, before, after)
@@ -139,7 +139,7 @@ def test_a_version_whose_file_is_damaged_holds_up_its_own_batches_alone_until_it
 ) -> None:
     session = replace(session, settings=session.settings.model_copy(update={"device": "cpu"}))
     before = submitted(session, pictures(tmp_path / "photos", 3))
-    promote(session.engine, session.store, Wish(two[1], "me@here"))
+    promote(session.engine, session.store, PromotionRequest(two[1], "me@here"))
     after = submitted(session, pictures(tmp_path / "others", 3, px=64))
     with transaction(session.engine) as connection:
         session.store.put(version_of(connection, two[1]).object_key, b"damaged")
@@ -241,9 +241,9 @@ def test_a_checkpoint_is_verified_and_tried_before_it_is_a_candidate(session: Se
         (damaged("format", edit(format="pickle")), BadCheckpoint, "no Atelier checkpoint"),
         (damaged("other", edit(architecture={"width": 8, "blocks": 1})), BadCheckpoint, "another architecture"),
         (damaged("name", edit(styles=escaping)), UsageError, "lower-case"),
-        (damaged("none", edit(styles=[])), BadCheckpoint, "knows no style"),
+        (damaged("none", edit(styles=[])), BadCheckpoint, "has no style"),
         (damaged("text", edit(provenance="mine")), BadCheckpoint, "provenance"),
-        (damaged("nan", diverged), BadCheckpoint, "nothing finite in plain"),
+        (damaged("nan", diverged), BadCheckpoint, "no finite values in plain"),
         (damaged("huge", claiming(width=10**9, blocks=1)), BadCheckpoint, "beyond all use"),
         (damaged("deep", claiming(width=4, blocks=10**9)), BadCheckpoint, "beyond all use"),
         (tmp_path / "nothing", UsageError, "RUN/checkpoint"),
@@ -262,10 +262,10 @@ def test_a_second_import_puts_back_what_is_damaged(session: Session, tmp_path: P
     first = import_checkpoint(session.engine, session.store, folder, "")
     session.store.put(first.version.object_key, b"damaged")
     with pytest.raises(Conflict, match="models import"):
-        promote(session.engine, session.store, Wish(first.version.id, "me@here"))
+        promote(session.engine, session.store, PromotionRequest(first.version.id, "me@here"))
     again = import_checkpoint(session.engine, session.store, folder, "")
     assert (first.is_new, again.is_new, again.version) == (True, False, first.version)
-    promote(session.engine, session.store, Wish(first.version.id, "me@here"))
+    promote(session.engine, session.store, PromotionRequest(first.version.id, "me@here"))
 
 
 def test_a_candidate_is_compared_on_the_panel_and_promoted_by_rule_or_not(

@@ -17,15 +17,15 @@ from shared.context import Session
 from shared.database import transaction
 from shared.errors import Conflict, DamagedVersion, NotFound
 from shared.models.promotion.history import history
-from shared.models.promotion.promotions import Promoted, Wish, promote, retire, rollback
+from shared.models.promotion.promotions import Promoted, PromotionRequest, promote, retire, rollback
 from shared.models.promotion.verdicts import add_verdict, judge
 from shared.models.styles import Style
 from shared.models.versions import NewStyle, champion, install_style, version_of
 from shared.store.file import FileStore
 
 
-def wish(version: int) -> Wish:
-    return Wish(version, "me@here", "it is better")
+def wish(version: int) -> PromotionRequest:
+    return PromotionRequest(version, "me@here", "it is better")
 
 
 def made_champion(session: Session, version: int) -> Promoted:
@@ -55,7 +55,7 @@ def test_the_pointer_moves_for_new_batches_and_a_running_one_keeps_its_version(
     assert (resumed, again.model_version_id) == (True, first)
     with transaction(session.engine) as connection:
         assert [version_of(connection, number).state for number in (first, second)] == ["retired", "champion"]
-    with pytest.raises(Conflict, match="is the champion already"):
+    with pytest.raises(Conflict, match="is already the champion"):
         made_champion(session, second)
     with pytest.raises(NotFound, match="models list"):
         made_champion(session, 99)
@@ -96,7 +96,7 @@ def test_rollbacks_lead_further_and_further_back(session: Session) -> None:
         made_champion(session, version)
     found = [rollback(session.engine, session.store, "me@here", "it is worse").version_id for _ in range(3)]
     assert found == [third, second, first]
-    with pytest.raises(Conflict, match="nothing to go back to") as caught:
+    with pytest.raises(Conflict, match="no earlier champion to roll back to") as caught:
         rollback(session.engine, session.store, "me@here", "")
     assert caught.value.code == "no_previous"
     made_champion(session, third)
@@ -117,7 +117,7 @@ def test_a_version_whose_file_is_damaged_is_refused(session: Session) -> None:
         with pytest.raises(DamagedVersion, match=f"version {second} cannot be used: its file {key} does not match"):
             made_champion(session, second)
         session.store.delete(key)
-        with pytest.raises(DamagedVersion, match=f"version {second} cannot be used: its file {key} is gone"):
+        with pytest.raises(DamagedVersion, match=f"version {second} cannot be used: its file {key} is missing"):
             made_champion(session, second)
         session.store.put(key, whole)
     assert champion_id(session) == first
@@ -129,11 +129,11 @@ def test_styles_that_would_be_lost_stand_against_it(session: Session) -> None:
     lacking, second = add_version(session, "lacking", without="pastel"), add_version(session, "second")
     for accepted in (False, True):
         with pytest.raises(Conflict, match="pastel") as caught:
-            promote(session.engine, session.store, Wish(lacking, "me@here", without_own_styles=accepted))
+            promote(session.engine, session.store, PromotionRequest(lacking, "me@here", without_own_styles=accepted))
         assert caught.value.code == "styles_missing"
     with pytest.raises(Conflict, match=r"shop/dots; .*--without-own-styles"):
         made_champion(session, second)
-    found = promote(session.engine, session.store, Wish(second, "me@here", without_own_styles=True))
+    found = promote(session.engine, session.store, PromotionRequest(second, "me@here", without_own_styles=True))
     assert found.lost_styles == ["shop/dots"]
     assert rollback(session.engine, session.store, "me@here", "").lost_styles == []
 
@@ -141,7 +141,7 @@ def test_styles_that_would_be_lost_stand_against_it(session: Session) -> None:
 def test_a_retired_candidate_keeps_its_files_and_can_be_promoted_by_whoever_insists(session: Session) -> None:
     second = add_version(session, "second")
     retire(session.engine, second, "me@here", "green blobs")
-    with pytest.raises(Conflict, match="retired already"):
+    with pytest.raises(Conflict, match="already retired"):
         retire(session.engine, second, "me@here", "")
     with pytest.raises(Conflict, match="promote another"):
         retire(session.engine, champion_id(session), "me@here", "")

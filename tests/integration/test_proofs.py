@@ -88,7 +88,7 @@ def test_without_a_rule_an_upload_is_proved_if_it_asks_for_it(shop: Shop) -> Non
     assert upload(shop, photos(30)).proof is None
     asked = upload(shop, photos(31), proof=True).proof
     assert asked is not None
-    assert asked.why == "it was asked for"
+    assert asked.why == "it was requested"
 
 
 def test_a_look_is_new_until_a_batch_goes_ahead_in_it(shop: Shop) -> None:
@@ -214,7 +214,7 @@ def test_only_a_verdict_lets_it_go_and_there_is_one(shop: Shop) -> None:
             batches.set_paused(connection, done.batch, paused=False)
         assert done.proof is not None
         approve(connection, done.proof, "admin")
-        with pytest.raises(Conflict, match="waits for nobody"):
+        with pytest.raises(Conflict, match="is not waiting for approval"):
             reject(connection, done.proof, "admin")
         connection.rollback()
 
@@ -266,7 +266,7 @@ def test_the_commands_tell_what_waits_and_why(shop: Shop, monkeypatch: pytest.Mo
     atelier("proofs", "approve", number, "-m", "shop")
     assert not printed(atelier("status", batch, "-m", "shop", "--json"))["paused"]
     rehearsed = atelier("submit", path, "-s", "udnie", "-m", "shop", "--dry-run")
-    assert "a sample of 24 skus would come first" in rehearsed.stderr
+    assert "a sample of 24 skus would be styled first" in rehearsed.stderr
     atelier("proofs", "off", "-m", "shop")
     path.with_name("few.csv").write_text("sku,image\nA,https://cdn.example/a.jpg\n")
     assert "their own proof" in atelier("submit", path.with_name("few.csv"), "-s", "udnie", "--proof").stderr

@@ -16,7 +16,7 @@ from shared.crontab import Crontab
 from shared.database import transaction
 from shared.models.training import schedules
 from shared.models.training.quality import LEAST_BATCHES, quality_of_batches
-from shared.models.training.runs import Wanted, list_runs
+from shared.models.training.runs import RunSpec, list_runs
 from shared.models.training.tick import tick
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -43,7 +43,7 @@ def test_a_run_that_looks_for_drift_goes_on_where_the_champions_renditions_are_w
     school = School.found(session, tmp_path, write_random_vgg(tmp_path / "vgg.safetensors"))
     school.merchant("shop", range(40))
     with transaction(school.session.engine) as connection:
-        wanted = Wanted("decoder", (), 2, 40, QUICK)
+        wanted = RunSpec("decoder", (), 2, 40, QUICK)
         schedules.set_schedule(connection, "drift", Crontab("0 1 * * *", "UTC"), wanted, MONDAY)
 
     def check(day: int) -> tuple[str, str | None]:

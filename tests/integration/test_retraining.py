@@ -22,7 +22,7 @@ from shared.errors import Conflict, UsageError
 from shared.models.styles import style_rows
 from shared.models.training import leases, schedules
 from shared.models.training.photos import fresh_photos
-from shared.models.training.runs import Wanted, cancel_run, list_runs
+from shared.models.training.runs import RunSpec, cancel_run, list_runs
 from shared.models.training.tick import publish_due, tick
 from shared.models.versions import champion, find_version
 from shared.operations.erasure import erase
@@ -238,7 +238,7 @@ def test_drift_is_looked_for_at_each_slot_and_only_other_photos_are_learnt_from(
         return done.state, done.code
 
     with transaction(school.session.engine) as connection:
-        wanted = Wanted("decoder", (), 4, 40, QUICK)
+        wanted = RunSpec("decoder", (), 4, 40, QUICK)
         schedules.set_schedule(connection, "drift", Crontab("0 1 * * *", "UTC"), wanted, monday)
     assert check(1) == ("cancelled", "no_drift")  # the first to be compared with
     assert check(2) == ("cancelled", "no_drift")
@@ -249,10 +249,10 @@ def test_drift_is_looked_for_at_each_slot_and_only_other_photos_are_learnt_from(
 def test_a_slot_that_cannot_be_served_is_on_record(school: School) -> None:
     monday = datetime(2026, 3, 2, tzinfo=UTC)
     with transaction(school.session.engine) as connection:
-        schedules.set_schedule(connection, "schedule", Crontab("0 1 * * *", "UTC"), Wanted(), monday)
+        schedules.set_schedule(connection, "schedule", Crontab("0 1 * * *", "UTC"), RunSpec(), monday)
         with pytest.raises(UsageError, match="take effect at once"):
             schedules.set_schedule(
-                connection, "schedule", Crontab("0 1 * * *", "UTC"), Wanted("style", ("plain",)), monday
+                connection, "schedule", Crontab("0 1 * * *", "UTC"), RunSpec("style", ("plain",)), monday
             )
     tick(school.session.engine, monday + timedelta(days=1))
     with transaction(school.session.engine) as connection:

@@ -25,9 +25,9 @@ from shared.merchants.merchants import merchant_id
 from shared.models.promotion.canaries import running_canary
 from shared.models.promotion.history import history
 from shared.models.promotion.rules import Rule, decide
-from shared.models.promotion.verdicts import Sheet, StoredVerdict, add_verdict, judge, list_verdicts
+from shared.models.promotion.verdicts import ContactSheet, StoredVerdict, add_verdict, judge, list_verdicts
 from shared.models.training import leases, schedules
-from shared.models.training.runs import TrainingRun, Wanted, cancel_run, list_runs
+from shared.models.training.runs import RunSpec, TrainingRun, cancel_run, list_runs
 from shared.models.training.tick import publish_due, tick
 from shared.models.versions import champion
 from shared.operations.erasure import erase
@@ -144,7 +144,7 @@ def test_by_rule_a_candidate_may_become_a_canary_first(school: School, atelier: 
     assert changes(school, run) == [("canary", "rule")]
     assert "waits for an admin" not in atelier("models", "show", run.candidate_id).stdout
     again = school.train(school.queue(rule=ANYHOW, steps=5))
-    assert "compared with the champion as a canary" in str(again.message)
+    assert "is running as a canary" in str(again.message)
 
 
 def test_a_trainer_that_ends_anywhere_in_the_comparison_leaves_one_verdict_and_one_promotion(
@@ -276,7 +276,10 @@ def test_contact_sheets_with_the_photos_of_a_merchant_who_leaves_are_gone(
         store.put(key, b"sheet")
     with transaction(school.session.engine) as connection:
         merchants = [merchant_id(connection, name) for name in ("shop", "other")]
-        for sheet in (Sheet("verdicts/theirs.png", merchants), Sheet("verdicts/others.png", merchants[:1])):
+        for sheet in (
+            ContactSheet("verdicts/theirs.png", merchants),
+            ContactSheet("verdicts/others.png", merchants[:1]),
+        ):
             add_verdict(connection, (candidate, champion(connection).id), judge({}, {}).as_json(), sheet, "me@here")
     if leaves == "consent":
         printed(atelier("merchants", "consent", "other", "no", "--json"))
@@ -326,15 +329,15 @@ def test_rule_and_canary_are_given_by_the_commands_and_by_schedules(
     for wrong, why in (
         (("--rule", "always"), "promotion rule 'always'"),
         (("--canary", "10%"), "a canary share is for a candidate that a rule promotes"),
-        (("--rule", "if-better", "--train", "style", "--styles", "plain"), "rows alone make no candidate"),
+        (("--rule", "if-better", "--train", "style", "--styles", "plain"), "makes no candidate to promote"),
     ):
         assert why in str(atelier("retrain", *common, *wrong).exception)
     monday = datetime(2026, 3, 2, tzinfo=UTC)
     with transaction(school.session.engine) as connection:
-        wanted = Wanted("decoder", (), 4, 40, QUICK, ANYHOW)
+        wanted = RunSpec("decoder", (), 4, 40, QUICK, ANYHOW)
         schedules.set_schedule(connection, "drift", Crontab("0 1 * * *", "UTC"), wanted, monday)
         with pytest.raises(UsageError):
-            Wanted(rule="sometimes")
+            RunSpec(rule="sometimes")
         change = "UPDATE training_schedules SET wanted = wanted - 'canary' || '{\"later\": 1}' WHERE trigger = 'drift'"
         connection.execute(text(change))  # as another release writes it
     assert tick(school.session.engine, monday + timedelta(days=1)) >= 1

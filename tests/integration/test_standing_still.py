@@ -15,12 +15,12 @@ from shared.queue import batches, chunks, fleet
 
 @pytest.mark.parametrize(
     ("paused", "worker", "reason"),
-    [(True, True, "the batch is paused"), (False, False, "no worker is alive"), (False, True, "others' work")],
+    [(True, True, "the batch is paused"), (False, False, "no worker is running"), (False, True, "other work")],
 )
 def test_why_nothing_is_done_is_told_once(
     session: Session, monkeypatch: pytest.MonkeyPatch, paused: bool, worker: bool, reason: str
 ) -> None:
-    monkeypatch.setattr(run, "STILL_SECONDS", 0.0)
+    monkeypatch.setattr(run, "STALLED_SECONDS", 0.0)
     monkeypatch.setattr(run, "POLL_SECONDS", 0.0)
     with transaction(session.engine) as connection:
         batch = add_waiting(connection, "shop", 3)

@@ -265,7 +265,7 @@ def test_key_cannot_be_folder_and_object_at_once(folder: ObjectStore) -> None:
     folder.put("a", b"x")
     folder.put("b/c", b"x")
     for key in ("a/b", "b"):
-        with pytest.raises(InvalidInput, match="at once") as caught:
+        with pytest.raises(InvalidInput, match="both a folder and a file") as caught:
             folder.put(key, b"x")
         assert caught.value.code == "invalid_key"
 

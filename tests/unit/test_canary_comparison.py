@@ -9,7 +9,7 @@ from scipy.stats import fisher_exact, mannwhitneyu
 from shared.models.promotion.comparison import (
     LEAST_BATCHES,
     WATCHED,
-    Counted,
+    TroubleCount,
     compare,
     compare_troubled,
     probability_of_chance,
@@ -84,13 +84,13 @@ def returned_for_trouble(dice: random.Random, share: float, usual: float) -> int
 
     Looked at whenever the canary has one more in trouble.
     """
-    mine = others = Counted(0, 0)
+    mine = others = TroubleCount(0, 0)
     for _ in range(1000):
         if dice.random() < 0.9:
-            others = Counted(others.batches + 1, others.troubled + (dice.random() < usual))
+            others = TroubleCount(others.batches + 1, others.troubled + (dice.random() < usual))
             continue
         worse = dice.random() < share
-        mine = Counted(mine.batches + 1, mine.troubled + worse)
+        mine = TroubleCount(mine.batches + 1, mine.troubled + worse)
         if worse and compare_troubled(mine, others).worse:
             return mine.batches
     return None
@@ -110,9 +110,9 @@ def test_one_that_gets_nowhere_is_returned_after_a_few_batches(usual: float) -> 
 
 def test_the_probability_of_so_many_in_trouble_is_that_of_fishers_test() -> None:
     for mine, others in (
-        (Counted(5, 3), Counted(45, 1)),
-        (Counted(10, 2), Counted(90, 0)),
-        (Counted(3, 3), Counted(9, 9)),
+        (TroubleCount(5, 3), TroubleCount(45, 1)),
+        (TroubleCount(10, 2), TroubleCount(90, 0)),
+        (TroubleCount(3, 3), TroubleCount(9, 9)),
     ):
         table = [[one.troubled, one.batches - one.troubled] for one in (mine, others)]
         assert probability_of_so_many(mine, others) == pytest.approx(fisher_exact(table, alternative="greater").pvalue)

@@ -111,7 +111,7 @@ def test_a_style_that_failed_keeps_its_place_and_points_to_the_reason(tmp_path: 
 
 def test_failed_jobs_are_listed_with_code_and_sentence(tmp_path: Path) -> None:
     seen = page(tmp_path, [failed(4, retryable=True, columns={"image": "4.jpg"})])
-    for words in ("SKU-4", "truncated_image", "it breaks off", "line 5", "trying again may help"):
+    for words in ("SKU-4", "truncated_image", "it breaks off", "line 5", "a retry may help"):
         assert words in seen.text
     assert seen.having("a", href="errors.csv")
 

@@ -67,7 +67,7 @@ def test_images_of_an_archive_are_a_listing(tmp_path: Path, store: ObjectStore) 
     rows = list(manifest.rows())
     assert [row.sku for row in rows] == ["b/Red", "a", "a!/#%?", "d/e"]
     assert [row.line for row in rows] == [1, 2, 3, 4]
-    assert manifest.notes == ("shöp!1.zip: 1 files that are no images of a kind read here: 1 .txt",)
+    assert manifest.notes == ("shöp!1.zip: 1 files ignored, since they are not in a supported image format: 1 .txt",)
     assert [outcome(store, row) for row in rows] == ["taken"] * 4
     assert Intake(store, 1, 10_000).take(rows[0].source).pixels == 48
     assert len(list(store.list(""))) == 1  # the same bytes are the same object

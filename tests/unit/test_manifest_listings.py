@@ -45,14 +45,18 @@ def test_folder_skips_hidden_files_and_counts_other_files(tmp_path: Path) -> Non
     manifest = open_manifest([str(tmp_path)])
     assert [row.output for row in manifest.rows()] == ["a"]
     assert manifest.ignored == 2
-    assert manifest.notes == (f"{tmp_path}: 2 files that are no images of a kind read here: 1 .txt, 1 .csv",)
+    assert manifest.notes == (
+        f"{tmp_path}: 2 files ignored, since they are not in a supported image format: 1 .txt, 1 .csv",
+    )
 
 
 def test_folder_names_what_it_leaves_out_by_extension(tmp_path: Path) -> None:
     """A merchant whose photos are HEIC must see it, and not 40 renditions of 90 photos."""
     touch(tmp_path, "a.jpg", "b.HEIC", "c.heic", "d.bmp", "odd.a b")
     (note,) = open_manifest([str(tmp_path)]).notes
-    assert note.endswith("4 files that are no images of a kind read here: 2 .heic, 1 .bmp, 1 without extension")
+    assert note.endswith(
+        "4 files ignored, since they are not in a supported image format: 2 .heic, 1 .bmp, 1 without extension"
+    )
 
 
 def test_listing_is_named_by_its_last_folder_and_refused_by_the_name_given(tmp_path: Path) -> None:
@@ -90,7 +94,7 @@ def test_folder_skips_links_that_leave_it_and_does_not_loop(tmp_path: Path) -> N
 
 def test_folder_without_images_is_refused(tmp_path: Path) -> None:
     touch(tmp_path, "notes.txt")
-    with pytest.raises(ManifestError, match="holds no images") as caught:
+    with pytest.raises(ManifestError, match="no images") as caught:
         open_manifest([str(tmp_path)])
     assert caught.value.code == "no_images"
 
@@ -132,7 +136,7 @@ def test_pattern_lists_relative_to_its_literal_folder(tmp_path: Path, pattern: s
 
 def test_pattern_without_matches_is_refused(tmp_path: Path) -> None:
     for pattern in ("*.jpg", "nowhere/*.jpg"):
-        with pytest.raises(ManifestError, match="holds no images"):
+        with pytest.raises(ManifestError, match="no images"):
             open_manifest([f"{tmp_path}/{pattern}"])
 
 
@@ -160,7 +164,7 @@ def test_prefix_that_is_one_image_needs_no_listing() -> None:
 
 
 def test_prefix_without_images_or_bucket_is_refused() -> None:
-    with pytest.raises(ManifestError, match="holds no images"):
+    with pytest.raises(ManifestError, match="no images"):
         open_manifest(["s3://shop/new"], list_prefix=lambda _: iter(()))
     with pytest.raises(SourceRefused):
         open_manifest(["s3://"], list_prefix=lambda _: iter(()))

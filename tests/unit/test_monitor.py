@@ -51,8 +51,8 @@ def test_a_process_tells_whether_it_lives_is_ready_and_what_it_has_done() -> Non
 
     address = free_address()
     with monitored(address, Monitor(registry, lambda: None, ready)):
-        assert get(address, "/livez") == (200, "well\n")
-        assert get(address, "/readyz") == (200, "well\n")
+        assert get(address, "/livez") == (200, "ok\n")
+        assert get(address, "/readyz") == (200, "ok\n")
         ill.append("the store is away")
         assert get(address, "/readyz") == (503, "the store is away\n")
         assert get(address, "/livez")[0] == 200

@@ -11,11 +11,11 @@ from shared.terminal import note, print_json, print_line
 
 
 def test_names_out_of_files_cannot_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    note("no column image; its columns are: \x1b[2Jé\udcff\x07🦊")
+    note("no image column; its columns are: \x1b[2Jé\udcff\x07🦊")
     print_line("a\nb\x9b31m")
     shown = capsys.readouterr()
     mark = "\N{REPLACEMENT CHARACTER}"
-    assert shown.err == f"no column image; its columns are: {mark}[2Jé{mark}{mark}🦊\n"
+    assert shown.err == f"no image column; its columns are: {mark}[2Jé{mark}{mark}🦊\n"
     assert shown.out == f"a{mark}b{mark}31m\n"
 
 

@@ -12,7 +12,7 @@ from shared.errors import UsageError
 from shared.logs import configure_logs
 from shared.merchants import audit
 from shared.models.promotion.promotions import promote_by_rule
-from shared.models.promotion.rules import Mandate, Rule
+from shared.models.promotion.rules import PromotionPolicy, Rule
 from shared.models.promotion.verdict_notes import notes
 from shared.models.promotion.verdicts import StoredVerdict
 from shared.settings import load_settings
@@ -70,7 +70,7 @@ def models_compare(
         raise UsageError("name the photos and the style images to measure with: --photos DIR --styles DIR")
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
-    mandate = Mandate(Rule.parse(rule), audit.operator()) if rule else None
+    mandate = PromotionPolicy(Rule.parse(rule), audit.operator()) if rule else None
     with open_session(settings, lasting=False) as session:
         from workers.tools.verdict_files import VerdictFiles, compare_on_files  # here: it loads torch
 

@@ -1,4 +1,4 @@
-"""Manners: how much one process asks of a host, and for how long it leaves one alone that said so."""
+"""Limit how much one process asks of a host, and leave a host alone that requests it."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _REMEMBERED = 1024
 
 
 class Manners:
-    """At most ``limit`` requests at once to a host, and none while it rests. Shared by all threads."""
+    """Allows ``limit`` requests at once to a host, and none while it rests. All threads share one instance."""
 
     def __init__(self, limit: int = REQUESTS_PER_HOST) -> None:
         self._limit = limit
         self._busy: Counter[str] = Counter()
-        self._resting: dict[str, tuple[float, bool]] = {}  # until when, and whether the host asked for it
+        self._resting: dict[str, tuple[float, bool]] = {}  # until when, and whether the host requested it
         self._changed = threading.Condition()
 
     @contextmanager
     def turn(self, host: str, seconds: float) -> Iterator[None]:
-        """Wait for one's turn, at most ``seconds``, and have it.
+        """Wait at most ``seconds`` for a turn, and hold it in the block.
 
-        Raises SourceUnavailable, with how long to wait, where the host rests or the turn does not come.
+        Raises SourceUnavailable, with the time to wait, if the host rests or no turn comes.
         """
         with self._changed:
             came = self._changed.wait_for(lambda: self._rests(host) or self._busy[host] < self._limit, seconds)
@@ -41,7 +41,7 @@ class Manners:
                     f"host {host} {what}", wait_seconds=max(0.0, until - time.monotonic()), counts=not told
                 )
             if not came:
-                raise SourceUnavailable(f"host {host} is busy with other requests of ours", counts=False)
+                raise SourceUnavailable(f"host {host} is busy with our other requests", counts=False)
             self._busy[host] += 1
         try:
             yield
@@ -53,7 +53,7 @@ class Manners:
                 self._changed.notify_all()
 
     def let_rest(self, host: str, seconds: float, *, told: bool) -> None:
-        """Ask nothing of a host for so long, because it said so (``told``) or is not there."""
+        """Send a host no requests for some time, because it said so (``told``) or cannot be reached."""
         with self._changed:
             now = time.monotonic()
             if len(self._resting) >= _REMEMBERED:
@@ -66,7 +66,7 @@ class Manners:
 
 
 def retry_after_seconds(header: str | None) -> float:
-    """Return what a ``Retry-After`` asks for (RFC 9110, 10.2.3: seconds, or a date), at most an hour; 0 if nothing."""
+    """Return the seconds of a ``Retry-After`` header (RFC 9110, 10.2.3: seconds or a date), at most an hour, else 0."""
     try:
         text = (header or "").strip()
         if text.isascii() and text.isdigit():

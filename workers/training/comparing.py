@@ -20,7 +20,7 @@ from shared.errors import AtelierError, LeaseLost, Unavailable
 from shared.merchants import audit
 from shared.models.promotion.history import history
 from shared.models.promotion.promotions import promote_by_rule, promote_command
-from shared.models.promotion.rules import BY_RULE, Decision, Mandate, Rule
+from shared.models.promotion.rules import BY_RULE, Decision, PromotionPolicy, Rule
 from shared.models.promotion.verdicts import StoredVerdict, add_verdict, verdict_of
 from shared.models.training import leases
 from shared.models.training.photos import all_agree
@@ -79,7 +79,7 @@ def _verdict(context: TrainerContext, run: TrainingRun) -> StoredVerdict:
         if not all_agree(connection, material.merchants):
             raise SliceOver  # somebody has just withdrawn his photos
         stored = add_verdict(connection, pair.ids, findings.figures, sheet, who)
-        leases.compared(connection, run, stored.id)
+        leases.record_verdict(connection, run, stored.id)
         audit.record(connection, who, "run compared", None, {"verdict": stored.id, "versions": pair.ids})
     return stored
 
@@ -98,7 +98,7 @@ def _decision(context: TrainerContext, run: TrainingRun, stored: StoredVerdict) 
         known = _decided(connection, stored)
     if known is not None:
         return known
-    mandate = Mandate(Rule.parse(run.rule), BY_RULE, f"training run {run.id}, ", run.canary_share or 0.0, hold)
+    mandate = PromotionPolicy(Rule.parse(run.rule), BY_RULE, f"training run {run.id}, ", run.canary_share or 0.0, hold)
     return promote_by_rule(context.engine, context.store, stored, mandate)
 
 
@@ -124,7 +124,7 @@ class _Pace:
     def report(self, where: str) -> None:
         """Raise SliceOver to compare later, or LeaseLost to stop at once."""
         now = time.monotonic()
-        self._workshop.watchdog.progress(self._run.hold)
+        self._workshop.watchdog.progress(self._run.lease_key)
         if now - self._noted > RENEW_SECONDS:
             with transaction(self._workshop.engine) as connection:
                 leases.progress(connection, self._run, self._workshop.settings.lease_seconds, self._run.step)

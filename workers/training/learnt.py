@@ -50,7 +50,7 @@ def install(context: TrainerContext, run: TrainingRun, step: int, checkpoint: Ch
         if rows_only:
             leases.finish(connection, run, step)
         else:
-            leases.installed(connection, run, step, add_candidate(connection, trunk, key, provenance))
+            leases.record_candidate(connection, run, step, add_candidate(connection, trunk, key, provenance))
         run = get_run(connection, run.id)
     log.info("training_run_installed", run=str(run.id), candidate=run.candidate_id)
     return run

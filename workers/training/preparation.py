@@ -19,7 +19,7 @@ from shared.models.styles import style_rows
 from shared.models.training import leases
 from shared.models.training.drift import Population, compare, farthest, population
 from shared.models.training.photos import LEAST_PHOTOS, data_hash, fresh_photos, own_photos, photos_of
-from shared.models.training.pictures import Pictured, picture_key, pictured
+from shared.models.training.pictures import StyleWithPictures, picture_key, styles_with_pictures
 from shared.models.training.quality import LEAST_BATCHES, quality_of_batches, reference_quality
 from shared.models.training.runs import Depth, RunState, TrainingRun, Trigger, get_run, reference_population
 from shared.models.versions import BUILT_IN, version_of
@@ -80,7 +80,7 @@ def prepare(context: TrainerContext, run: TrainingRun) -> Prepared:
     """Make ready for a slice; the first collects. Raises NothingToLearn, TooFewPhotos, PhotoGone, PictureGone."""
 
     def progress() -> None:
-        context.watchdog.progress(run.hold)
+        context.watchdog.progress(run.lease_key)
         with transaction(context.engine) as connection:
             leases.progress(connection, run, context.settings.lease_seconds, run.step)
 
@@ -98,7 +98,11 @@ def prepare(context: TrainerContext, run: TrainingRun) -> Prepared:
 
 
 def _begin(
-    context: TrainerContext, run: TrainingRun, styles: list[Pictured], start: Checkpoint, progress: Callable[[], None]
+    context: TrainerContext,
+    run: TrainingRun,
+    styles: list[StyleWithPictures],
+    start: Checkpoint,
+    progress: Callable[[], None],
 ) -> Prepared:
     """Collect, see whether the photos have drifted if that is the question, and settle the config."""
     config = retraining_config(
@@ -118,7 +122,7 @@ def _begin(
         config = suited(config, data, vgg)
     start = _with_nearest_rows(context, start, data, vgg)
     with transaction(context.engine) as connection:
-        leases.collected(connection, run, found.merchants, config.to_json(), photos.data_hash)
+        leases.record_photos(connection, run, found.merchants, config.to_json(), photos.data_hash)
         run = get_run(connection, run.id)
     return Prepared(run, config, start, data, vgg)
 
@@ -148,7 +152,7 @@ def _measure(context: TrainerContext, run: TrainingRun, found: Collected) -> Non
         painted = quality_of_batches(connection) if run.merchant_id is None else []
         enough = len(painted) >= LEAST_BATCHES
         now = population(painted).to_json() if enough else None
-        leases.measured(connection, run, population(found.figures).to_json(), now)
+        leases.record_figures(connection, run, population(found.figures).to_json(), now)
     if run.trigger != Trigger.DRIFT:
         return
     if reference is None:
@@ -161,15 +165,15 @@ def _measure(context: TrainerContext, run: TrainingRun, found: Collected) -> Non
     log.info("drift_found", run=str(run.id), farthest=str(farthest(shifts)))
 
 
-def _styles(context: TrainerContext, run: TrainingRun) -> list[Pictured]:
+def _styles(context: TrainerContext, run: TrainingRun) -> list[StyleWithPictures]:
     """Return the styles of a run, in its order."""
     with transaction(context.engine) as connection:
-        known = pictured(connection, run.merchant_id, run.start_trunk_sha256)
+        known = styles_with_pictures(connection, run.merchant_id, run.start_trunk_sha256)
     by_id = {style.id: style for style in known.values()}
     return [by_id[one] for one in run.style_ids]
 
 
-def _start(context: TrainerContext, run: TrainingRun, styles: list[Pictured]) -> Checkpoint:
+def _start(context: TrainerContext, run: TrainingRun, styles: list[StyleWithPictures]) -> Checkpoint:
     """Return the trunk that a run starts from, with all rows of it that the run may see."""
     with transaction(context.engine) as connection:
         version = version_of(connection, run.start_id)
@@ -191,7 +195,7 @@ def _with_nearest_rows(context: TrainerContext, start: Checkpoint, data: Trainin
     return replace(start, rows=rows)
 
 
-def _style_set(context: TrainerContext, styles: list[Pictured], config: TrainConfig, vgg: Vgg) -> StyleSet:
+def _style_set(context: TrainerContext, styles: list[StyleWithPictures], config: TrainConfig, vgg: Vgg) -> StyleSet:
     """Read the pictures of styles out of the store, and measure them."""
     images, hashes = [], {}
     for style in styles:

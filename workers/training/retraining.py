@@ -48,7 +48,7 @@ def train_slice(context: TrainerContext, run_id: UUID) -> None:
         run = leases.claim(connection, run_id, context.settings.lease_seconds)
     if run is None:
         return
-    with context.watchdog.watching(run.hold):
+    with context.watchdog.watching(run.lease_key):
         _contained(context, run)
     try:
         _tidy(context, run)
@@ -138,7 +138,7 @@ class _Pace:
     def report(self, progress: Progress) -> None:
         """Raise SliceOver to save and go on later, or LeaseLost to stop at once."""
         now = time.monotonic()
-        self._workshop.watchdog.progress(self._run.hold)
+        self._workshop.watchdog.progress(self._run.lease_key)
         if progress.logged is not None or now - self._noted > RENEW_SECONDS:
             _note(self._workshop, self._run, progress.step, progress.logged)
             self._noted = now

@@ -42,7 +42,7 @@ def resumed(context: TrainerContext, prepared: Prepared) -> Iterator[tuple[Run, 
         kept = [entry for entry in run.curve if entry["step"] <= learner.step]
         (folder / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in kept))
         with transaction(context.engine) as connection:
-            leases.go_back(connection, run, learner.step)
+            leases.reset_progress(connection, run, learner.step)
         yield learner, folder
 
 
@@ -74,7 +74,7 @@ def save(context: TrainerContext, run: TrainingRun, learner: Run, folder: Path) 
     saved = Saved(f"{prefix(run)}{learner.step:08}-{digest[:16]}.safetensors", digest, learner.step)
     context.store.put(saved.key, data)
     with transaction(context.engine) as connection:
-        old = leases.keep_state(connection, run, saved)
+        old = leases.record_state(connection, run, saved)
     for key in old:
         context.store.delete(key)
 

@@ -15,7 +15,7 @@ from shared.database import transaction
 from shared.errors import ImageError, InvalidInput, MissingObject
 from shared.models.training.look_photos import LookPhotoSource, live_photos, rejected_photos
 from shared.models.training.photos import SourcePhoto, agreed_photos
-from shared.models.training.pictures import Pictured, picture_key, pictured
+from shared.models.training.pictures import StyleWithPictures, picture_key, styles_with_pictures
 from shared.models.training.runs import TrainingRun
 from workers.model.dataset import side_of
 from workers.model.measures.evaluation import STYLE_PX
@@ -57,7 +57,7 @@ def material_of(context: TrainerContext, run: TrainingRun, pair: Pair, progress:
     """
     read = _Reader(context, progress)
     with transaction(context.engine) as connection:
-        known = pictured(connection, None, pair.candidate.version.trunk_sha256)
+        known = styles_with_pictures(connection, None, pair.candidate.version.trunk_sha256)
         held_out = [photo for photo in agreed_photos(connection, run.id) if _is_unseen(photo)]
         live = [one for one in live_photos(connection, LOOKED_AT * LOOK_PHOTOS) if _is_unseen(one.photo)]
         rejected = rejected_photos(connection, LOOKED_AT * LOOK_PHOTOS)
@@ -112,7 +112,7 @@ class _Reader:
         for number, (pixels, look) in enumerate(islice(readable, LOOK_PHOTOS), 1):
             yield LookPhoto(f"{part} {number}", pixels.permute(1, 2, 0).numpy(), look)
 
-    def images(self, style: Pictured) -> list[Tensor]:
+    def images(self, style: StyleWithPictures) -> list[Tensor]:
         """Return what can be read of a style's pictures, uint8 (3, H, W)."""
         found = []
         self._progress(f"the pictures of {style.name}")

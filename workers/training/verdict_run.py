@@ -19,7 +19,7 @@ from torch import Tensor
 from shared.database import transaction
 from shared.errors import Conflict, UsageError
 from shared.models.promotion.promotions import lost_styles, own_styles
-from shared.models.promotion.verdicts import Sheet, judge
+from shared.models.promotion.verdicts import ContactSheet, judge
 from shared.models.styles import list_styles, style_rows
 from shared.models.versions import ModelVersion, champion, version_of
 from shared.store import ObjectStore
@@ -199,8 +199,8 @@ def _png(rows: Sequence[Sequence[Cell | None]]) -> bytes:
     return data.getvalue()
 
 
-def put_sheet(store: ObjectStore, findings: Findings, merchants: Sequence[int] = ()) -> Sheet:
+def put_sheet(store: ObjectStore, findings: Findings, merchants: Sequence[int] = ()) -> ContactSheet:
     """Store a contact sheet under the hash of its bytes."""
     key = f"verdicts/{hashlib.sha256(findings.sheet).hexdigest()}.png"
     store.put(key, findings.sheet, content_type="image/png")
-    return Sheet(key, merchants)
+    return ContactSheet(key, merchants)

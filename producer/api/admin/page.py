@@ -24,7 +24,7 @@ from shared.catalog.nights import last_nights
 from shared.models.promotion.canaries import running_canary
 from shared.models.promotion.history import history
 from shared.models.promotion.overview import list_versions, show_version
-from shared.models.training.runs import MOST_PHOTOS, MOST_STEPS, Depth, Wanted, list_runs
+from shared.models.training.runs import MOST_PHOTOS, MOST_STEPS, Depth, RunSpec, list_runs
 from shared.models.training.schedules import list_schedules
 from shared.models.versions import VersionState, champion
 from shared.operations.backlog import queues
@@ -44,10 +44,10 @@ class NewRun(BaseModel):
     reason: Reason
     train: Depth = Depth.DECODER
     styles: Words = ""
-    steps: int = Field(Wanted.steps, ge=1, le=MOST_STEPS)
-    photos: int = Field(Wanted.photos, ge=1, le=MOST_PHOTOS)
-    rule: Words = Wanted.rule
-    canary_share: float = Field(Wanted.canary, ge=0, lt=1, allow_inf_nan=False)
+    steps: int = Field(RunSpec.steps, ge=1, le=MOST_STEPS)
+    photos: int = Field(RunSpec.photos, ge=1, le=MOST_PHOTOS)
+    rule: Words = RunSpec.rule
+    canary_share: float = Field(RunSpec.canary, ge=0, lt=1, allow_inf_nan=False)
 
 
 @router.get("", response_class=HTMLResponse)

@@ -19,8 +19,8 @@ from shared.models.training.runs import (
     MOST_PHOTOS,
     MOST_STEPS,
     Depth,
+    RunSpec,
     TrainingRun,
-    Wanted,
     find_run,
     list_runs,
 )
@@ -41,21 +41,21 @@ class NewTraining(BaseModel):
 
     train: Depth = Field(Depth.DECODER, description="What is trained; style: rows only.")
     styles: list[Words] = Field([], max_length=1000)
-    steps: int = Field(Wanted.steps, ge=1, le=MOST_STEPS)
-    photos: int = Field(Wanted.photos, ge=1, le=MOST_PHOTOS, description="Most photos to collect.")
+    steps: int = Field(RunSpec.steps, ge=1, le=MOST_STEPS)
+    photos: int = Field(RunSpec.photos, ge=1, le=MOST_PHOTOS, description="Most photos to collect.")
     config: dict[FieldName, Setting] = Field({}, max_length=100, description="Fields of its config to be others.")
     rule: Words = Field(
-        Wanted.rule, description="What promotes the candidate: never, if-better, or if-no-style-regresses-by X%."
+        RunSpec.rule, description="What promotes the candidate: never, if-better, or if-no-style-regresses-by X%."
     )
     canary_share: float = Field(
-        Wanted.canary, ge=0, lt=1, description="By rule it gets this share of the new batches first; 0: all at once."
+        RunSpec.canary, ge=0, lt=1, description="By rule it gets this share of the new batches first; 0: all at once."
     )
 
     @property
-    def wanted(self) -> Wanted:
+    def wanted(self) -> RunSpec:
         """What it is to do. Raises UsageError."""
         how = (self.steps, self.photos, self.config, self.rule, self.canary_share)
-        return Wanted(self.train, tuple(self.styles), *how)
+        return RunSpec(self.train, tuple(self.styles), *how)
 
 
 class NewRun(NewTraining):

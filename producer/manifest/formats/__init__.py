@@ -1,1 +1,1 @@
-"""The formats that manifests are read from, one file each."""
+"""Formats of manifests, one file each."""

@@ -1,7 +1,7 @@
-"""ZIP archives, read member by member within limits and never unpacked to a path they name.
+"""Read ZIP archives member by member, within limits. Nothing is unpacked to a path that an archive names.
 
-A member is its place in the archive's directory and nothing else: its name is no path on any disk.
-What an archive says of its sizes is believed where it is too much, and not exceeded where it is a lie.
+A member is identified by its place in the archive's directory; its name is no path on any disk. A declared size
+over the limit refuses the archive, and no more than the declared size is ever read.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ _MOST_MEMBERS = 250_000
 _DIRECTORY_BYTES = 24 << 20
 _RATIO = 100
 _ALWAYS_BYTES = 1 << 30
-"""What an archive may hold whatever its own size; above it, at most ``_RATIO`` times that."""
+"""Unpacked size that is always allowed; a larger one may be at most ``_RATIO`` times the archive's own size."""
 
 _READ = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
 _OUTSIDE = re.compile(r"/|[A-Za-z]:|(.*/)?\.\.(/.*)?\Z", re.DOTALL)
 _DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, ValueError, EOFError, NotImplementedError, RuntimeError)
-"""What the standard library raises for archives that are not whole, or that it cannot read."""
+"""Exceptions of the standard library for archives that are damaged or unsupported."""
 
 
 class Archive:
-    """An open archive. ``names`` are those of its files, in its own order, with ``/`` between folders."""
+    """Open archive. ``names`` are its files in archive order, with ``/`` between folders."""
 
     def __init__(self, path: Path) -> None:
-        """Read the directory. Raises ManifestError where it cannot be read, or the archive would explode."""
+        """Read the directory. Raises ManifestError if it cannot be read or declares too much."""
         self.path = path
         try:
             file = _Bounded(path)
@@ -54,7 +54,8 @@ class Archive:
             self._zip = zipfile.ZipFile(cast(IO[bytes], file))
         except (OSError, *_DAMAGE) as error:
             raise ManifestError(
-                f"{path.name} is no whole ZIP archive ({str(error)[:200]}): pack or send it again", code="bad_archive"
+                f"{path.name} is not a complete ZIP archive ({str(error)[:200]}): pack or send it again",
+                code="bad_archive",
             ) from error
         files = [info for info in self._zip.infolist() if not info.filename.endswith(("/", "\\"))]
         self._check_size(files)
@@ -67,24 +68,24 @@ class Archive:
 
     @property
     def contents(self) -> Iterator[tuple[str, int, int]]:
-        """Name, size and checksum of each file, as the directory says."""
+        """Yield name, size and checksum of each file, as the directory declares them."""
         return ((name, info.file_size, info.CRC) for name, info in self._members.items())
 
     def refusal(self, name: str) -> SourceRefused | None:
-        """Return what is wrong with a member as far as the directory tells, None if nothing is."""
+        """Return the problem of a member that the directory reveals, or None."""
         info = self._members.get(name)
         if info is None:
             return self._refused(name, "is not in it: correct the path", "image_not_found")
         if _OUTSIDE.match(name):
-            return self._refused(name, "leads out of it: pack it again without .. and absolute paths", "archive_path")
+            return self._refused(name, "points outside it: pack it again without .. and absolute paths", "archive_path")
         if stat.S_ISLNK(info.external_attr >> 16):
             return self._refused(name, "is a link: pack the file itself", "archive_link")
         if info.flag_bits & _ENCRYPTED:
             return self._refused(name, "is encrypted: pack it without a password", "archive_encrypted")
         if name in self._doubled:
-            return self._refused(name, "is in it more than once: which one is meant?", "archive_duplicate")
+            return self._refused(name, "is in it more than once: keep one of them", "archive_duplicate")
         if info.compress_type not in _READ:
-            return self._refused(name, "is packed in a way that is not read: use Deflate", "archive_method")
+            return self._refused(name, "uses an unsupported compression: use Deflate", "archive_method")
         return None
 
     def read(self, name: str, max_bytes: int) -> bytes:
@@ -101,23 +102,23 @@ class Archive:
             raise self._refused(name, f"cannot be read: {error.strerror}", "archive_damaged") from error
 
     def open(self, name: str) -> io.BufferedReader:
-        """Open a member without a refusal; never more is read than the directory says. Raises OSError."""
+        """Open a member that has no problem. At most its declared size is read. Raises OSError."""
         with _damage_as_oserror():
             return io.BufferedReader(_Member(self._zip.open(self._members[name])))
 
-    def _refused(self, name: str, what: str, code: str) -> SourceRefused:
+    def _refused(self, name: str, problem: str, code: str) -> SourceRefused:
         shown = name if len(name) <= 200 else name[:200] + "…"
-        return SourceRefused(f"{shown} of {self.path.name} {what}", code=code)
+        return SourceRefused(f"{shown} of {self.path.name} {problem}", code=code)
 
     def _check_size(self, files: list[zipfile.ZipInfo]) -> None:
         total, packed = sum(info.file_size for info in files), self.path.stat().st_size
         if len(files) > _MOST_MEMBERS:
-            what = f"{len(files)} files; at most {_MOST_MEMBERS} are read: split it"
+            problem = f"{len(files)} files; at most {_MOST_MEMBERS} are allowed: split it"
         elif total > max(_ALWAYS_BYTES, _RATIO * packed):
-            what = f"{total >> 20} MiB in {packed >> 10} KiB, more than images ever shrink: pack it again"
+            problem = f"{total >> 20} MiB in {packed >> 10} KiB, more than images can be compressed: pack it again"
         else:
             return
-        raise ManifestError(f"{self.path.name} holds {what}", code="archive_bomb")
+        raise ManifestError(f"{self.path.name} contains {problem}", code="archive_bomb")
 
 
 def member_source(path: Path, name: str) -> str:
@@ -126,7 +127,7 @@ def member_source(path: Path, name: str) -> str:
 
 
 def member_of(source: str) -> tuple[Path, str] | None:
-    """Return the archive and the name of the member that a URL names, None for other kinds of source."""
+    """Return the archive and the member that a URL names; None for other sources."""
     if not source.startswith(SCHEME + "///"):
         return None
     path, separator, name = source.removeprefix(SCHEME + "//").partition(_SEPARATOR)
@@ -136,7 +137,7 @@ def member_of(source: str) -> tuple[Path, str] | None:
 
 
 class _Bounded(io.FileIO):
-    """The archive's file. Its directory is read in one piece, as long as the archive says: that is bounded."""
+    """The archive's file, with a limit on one read: the directory is read at once, with the length it declares."""
 
     def read(self, size: int | None = -1) -> bytes:
         wanted = _DIRECTORY_BYTES + 1 if size is None or size < 0 else size
@@ -147,7 +148,7 @@ class _Bounded(io.FileIO):
 
 
 class _Member(io.RawIOBase):
-    """A member as a stream whose damage is an OSError, as that of other files is."""
+    """A member as a stream that raises OSError for damage, like other files."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -171,4 +172,4 @@ def _damage_as_oserror() -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
-        raise OSError(errno.EIO, f"the archive is damaged there ({str(error)[:200]})") from error
+        raise OSError(errno.EIO, f"the archive is damaged ({str(error)[:200]})") from error

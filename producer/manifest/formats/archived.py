@@ -1,4 +1,4 @@
-"""What is in a ZIP archive: the images of a listing, or those that the manifest in it names."""
+"""Read the contents of a ZIP archive as a manifest: its images, or the images that a manifest in it names."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ ReadManifest = Callable[[InputFile, Sources], Part]
 
 
 def open_archive(path: Path, read_manifest: ReadManifest, *, local: bool) -> Part:
-    """Open an archive: by the one manifest in it, else as a listing of its images.
+    """Open an archive, by the manifest in it if there is one, else as a listing of its images.
 
-    With ``local`` False (an archive sent to the service) results do not say where it lies. Raises ManifestError.
+    With ``local`` False (an archive sent to the service) results do not contain its path. Raises ManifestError.
     """
     archive = Archive(path)
     name = _manifest_in(archive)
@@ -38,25 +38,25 @@ def open_archive(path: Path, read_manifest: ReadManifest, *, local: bool) -> Par
 
 
 def _manifest_in(archive: Archive) -> str | None:
-    """Return the name of the manifest nearest the top. Raises ManifestError where there are several.
+    """Return the manifest nearest the top, or None. Raises ManifestError if there are several.
 
-    Of JSON files only a lone one counts: some cameras and shops write one beside each picture.
+    A JSON file counts only if it is alone, since some cameras and shops write one for each picture.
     """
-    found = [name for name in archive.names if name.lower().endswith((*_MANIFESTS, ".json")) and not _hidden(name)]
-    top = min((name.count("/") for name in found), default=0)
-    found = [name for name in found if name.count("/") == top]
-    sure = [name for name in found if not name.lower().endswith(".json")]
+    manifests = [name for name in archive.names if name.lower().endswith((*_MANIFESTS, ".json")) and not _hidden(name)]
+    top = min((name.count("/") for name in manifests), default=0)
+    manifests = [name for name in manifests if name.count("/") == top]
+    sure = [name for name in manifests if not name.lower().endswith(".json")]
     if len(sure) > 1:
         raise ManifestError(
-            f"{archive.path.name} holds several manifests: leave one of {shortened(', '.join(sure))}",
+            f"{archive.path.name} contains several manifests: keep only one of {shortened(', '.join(sure))}",
             code="several_manifests",
         )
-    found = sure or found
-    return found[0] if len(found) == 1 else None
+    manifests = sure or manifests
+    return manifests[0] if len(manifests) == 1 else None
 
 
 class ArchivedImages:
-    """The images of an archive, in its own order; hidden ones are left out."""
+    """Images of an archive, in archive order, without hidden ones."""
 
     columns = ()
 
@@ -67,7 +67,8 @@ class ArchivedImages:
         ignored = Counter(extension(name) for name in archive.names if not _hidden(name) and not is_image_name(name))
         if not any(self._images()):
             raise ManifestError(
-                f"{self.name} holds no images ({ignored.total()} other files); known are: {' '.join(IMAGE_EXTENSIONS)}",
+                f"{self.name} contains no images ({ignored.total()} other files); "
+                f"supported extensions: {' '.join(IMAGE_EXTENSIONS)}",
                 code="no_images",
             )
         self.ignored = ignored.total()
@@ -78,7 +79,7 @@ class ArchivedImages:
         self.digest = digest.hexdigest()
 
     def rows(self) -> Iterator[ManifestRow]:
-        """List the images, numbered from 1; one that its archive's directory spoils is a bad row."""
+        """Yield the images, numbered from 1. A member with a problem gives a bad row."""
         for number, name in enumerate(self._images(), 1):
             source, problem = member_source(self._archive.path, name), self._archive.refusal(name)
             row = listed_row(number, name, source if self._local else name)
@@ -90,7 +91,7 @@ class ArchivedImages:
 
 @dataclass(frozen=True)
 class MemberFile:
-    """A manifest that lies in an archive."""
+    """Manifest file in an archive."""
 
     archive: Archive
     path: str
@@ -100,12 +101,12 @@ class MemberFile:
 
     @property
     def name(self) -> str:
-        """The path's last part."""
+        """Return the last part of the path."""
         return posixpath.basename(self.path)
 
     @property
     def place(self) -> bytes:
-        """The archive's path and the file's in it."""
+        """Return the archive's path and the file's path in it."""
         return member_source(self.archive.path, self.path).encode()
 
     def open(self) -> BufferedReader:
@@ -115,17 +116,17 @@ class MemberFile:
 
 @dataclass(frozen=True)
 class MemberSources(Sources):
-    """How the images of a manifest in an archive are found: paths are the archive's own, and name nothing outside.
+    """Resolve the images of a manifest in an archive: paths refer to members, and to nothing outside.
 
     ``base``   the manifest's folder, where ``/`` is the archive.
-    ``local``  False if results must not say where the archive lies. ``allow_local`` is always False.
+    ``local``  False if results must not contain the archive's path. ``allow_local`` is always False.
     """
 
     archive: Archive
     local: bool
 
     def named(self, text: str) -> str:
-        """Return what results call an image."""
+        """Return the name of an image in results."""
         named = super().named(text)
         return named if self.local or not named.startswith("zip:") else shortened(text)
 
@@ -137,5 +138,5 @@ class MemberSources(Sources):
 
 
 def _hidden(name: str) -> bool:
-    """Whether a name is hidden, as the files are that Macs add (``__MACOSX/._red.jpg``)."""
+    """Return whether a name is hidden, like the files that macOS adds (``__MACOSX/._red.jpg``)."""
     return any(part.startswith(".") and part != ".." for part in name.split("/"))

@@ -1,7 +1,7 @@
-"""CSV records (RFC 4180) out of lines.
+"""Parse CSV records (RFC 4180) from lines.
 
-The standard library's reader is not used: its limit on fields is one for the whole process, it does
-not bound a record, and it cannot tell where a record began.
+The standard library's reader is not used: its field limit applies to the whole process, it does not limit a
+record, and it does not report the line where a record begins.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from shared.errors import InvalidInput, ManifestError
 
 
 class Record(NamedTuple):
-    """The fields of one record and the line it begins at; ``problem`` if it cannot be relied on."""
+    """Fields of one record, and the line where it begins. ``problem`` is set if the fields are not reliable."""
 
     line: int
     fields: list[str]
@@ -22,14 +22,14 @@ class Record(NamedTuple):
 
     @property
     def blank(self) -> bool:
-        """Whether nothing is written in it."""
+        """Return whether all fields are empty."""
         return self.problem is None and not any(map(str.strip, self.fields))
 
 
 def csv_records(name: str, lines: Iterator[Line], delimiter: str) -> Iterator[Record]:
-    """Split lines into records, leaving out blank ones. Memory: one record, at most 1 Mi characters.
+    """Yield records from lines, without blank ones. Keeps one record in memory, at most 1 Mi characters.
 
-    Raises ManifestError naming the file and the line whose quote is never closed.
+    Raises ManifestError, which names the file and the line, for a quote that is never closed.
     """
     for line in lines:
         record = _record(name, line, lines, delimiter)
@@ -48,7 +48,7 @@ def _record(name: str, first: Line, lines: Iterator[Line], delimiter: str) -> Re
 
 
 def _quoted(name: str, first: Line, lines: Iterator[Line], delimiter: str) -> tuple[list[str], bool]:
-    """Return the fields of a record with quotes, which may go on over several lines, and whether any is damaged."""
+    """Return the fields of a record with quotes, possibly over several lines, and whether any is damaged."""
     parser = _Parser(delimiter)
     whole = parser.feed(first.text)
     size, damaged = len(first.text), first.damaged
@@ -68,20 +68,20 @@ def _quoted(name: str, first: Line, lines: Iterator[Line], delimiter: str) -> tu
 def damaged_text() -> InvalidInput:
     """Return the problem of a row whose bytes are not text."""
     return InvalidInput(
-        "the row holds NUL or bytes that are not text in the file's encoding: save the file as UTF-8",
+        "the row contains NUL or bytes that are not text in the file's encoding: save the file as UTF-8",
         code="undecodable_row",
     )
 
 
 def _too_long() -> InvalidInput:
-    return InvalidInput("the row is longer than 1 MiB, the most one may have", code="row_too_long")
+    return InvalidInput("the row is longer than 1 MiB, the limit", code="row_too_long")
 
 
 class _Parser:
-    """Takes the lines of one record one after another, each character once.
+    """Parse the lines of one record in turn, looking at each character once.
 
-    As spreadsheets do, a quote opens only at the start of a field, and what stands between a closing
-    quote and the delimiter is kept.
+    As in spreadsheets, a quote opens only at the start of a field, and text between a closing quote and the
+    delimiter is kept.
     """
 
     def __init__(self, delimiter: str) -> None:
@@ -90,7 +90,7 @@ class _Parser:
         self._quoted: list[str] | None = None
 
     def feed(self, line: str) -> bool:
-        """Take a line; True once the record is whole."""
+        """Parse a line. Returns True when the record is complete."""
         position = 0
         while position >= 0:
             if self._quoted is None and line.startswith('"', position):
@@ -103,7 +103,7 @@ class _Parser:
         return self._quoted is None
 
     def _take_quoted(self, pieces: list[str], line: str, position: int) -> int:
-        """Take up to the closing quote, or the whole line; -1 where the line ends."""
+        """Consume up to the closing quote or the end of the line; return the position, or -1 at the end."""
         while (end := line.find('"', position)) >= 0:
             pieces.append(line[position:end])
             if not line.startswith('"', end + 1):
@@ -115,7 +115,7 @@ class _Parser:
         return -1
 
     def _take_rest(self, start: str, line: str, position: int) -> int:
-        """Take up to the delimiter and end the field; -1 where the line ends."""
+        """Consume up to the delimiter and end the field; return the position, or -1 at the end of the line."""
         end = line.find(self._delimiter, position)
         if end < 0:
             self.fields.append(start + line[position:].rstrip("\r\n"))

@@ -1,4 +1,4 @@
-"""Listings of local files: a folder, a pattern, or files named one by one."""
+"""List local files: a folder, a pattern, or files named one by one."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from shared.errors import ManifestError
 
 
 def listed_row(number: int, name: str, source: str) -> ManifestRow:
-    """Make the row of a listed image; ``name`` is its path relative to the listing."""
+    """Return the row of a listed image; ``name`` is its path relative to the listing."""
     sku = storable(without_extension(name))
     return ManifestRow(number, sku[-512:], source, source, sku, None, None, {}, None)
 
 
 class Folder:
-    """The images in and below a folder, sorted by path; with ``wanted``, only the paths it accepts.
+    """Images in and below a folder, sorted by path; with ``wanted``, only the paths that it accepts.
 
-    Hidden files and folders are left out. Links to folders are not followed (a folder inside is
-    listed at its own place, so nothing is lost and nothing loops), nor links to files outside.
+    Hidden files and folders are left out. Links to folders are not followed, which prevents loops and loses nothing,
+    since a folder inside is listed anyway. Links to files outside are not followed either.
     """
 
     columns = ()
@@ -40,18 +40,18 @@ class Folder:
         self._wanted = wanted or (lambda _: True)
         self._depth = depth
         ignored: Counter[str] = Counter()
-        self.digest = self._take_stock(ignored)
+        self.digest = self._scan(ignored)
         self.ignored = ignored.total()
         self.notes = ignored_note(name, ignored)
 
     def rows(self) -> Iterator[ManifestRow]:
-        """List the images again, numbered from 1."""
+        """Yield the images, numbered from 1. The folder is listed again."""
         images = (path for path in self._files() if is_image_name(path) and self._status(path))
         for number, path in enumerate(images, 1):
             yield listed_row(number, path, (self._root / path).as_uri())
 
-    def _take_stock(self, ignored: Counter[str]) -> str:
-        """Digest names, sizes and times, and count what is ignored, by extension."""
+    def _scan(self, ignored: Counter[str]) -> str:
+        """Return a digest of names, sizes and times, and count ignored files by extension."""
         digest = hashlib.sha256(b"folder\0" + os.fsencode(self._root) + b"\0" + self._given.encode(errors="replace"))
         empty = True
         for path in self._files():
@@ -64,13 +64,13 @@ class Folder:
         if empty:
             known = " ".join(IMAGE_EXTENSIONS)
             raise ManifestError(
-                f"{self._given} holds no images ({ignored.total()} other files); known are: {known}",
+                f"{self._given} contains no images ({ignored.total()} other files); supported extensions: {known}",
                 code="no_images",
             )
         return digest.hexdigest()
 
     def _files(self) -> Iterator[str]:
-        """Yield the paths of all files wanted, relative to the root and sorted as strings."""
+        """Yield the paths of all wanted files, relative to the root and sorted as strings."""
         pending = [""]
         while pending:
             path = pending.pop()
@@ -83,7 +83,7 @@ class Folder:
     def _children(self, folder: str) -> list[str]:
         try:
             with os.scandir(self._root / folder) as entries:
-                # The slash behind folders sorts them among files as whole paths would.
+                # The slash after a folder sorts it among files as complete paths would be.
                 return sorted(
                     folder + entry.name + "/" * entry.is_dir(follow_symlinks=False)
                     for entry in entries
@@ -95,7 +95,7 @@ class Folder:
             ) from error
 
     def _status(self, path: str) -> os.stat_result | None:
-        """Return the state of a regular file or of a link to one in the folder, else None."""
+        """Return the status of a regular file, or of a link to one in the folder; else None."""
         full = self._root / path
         try:
             status = full.lstat()
@@ -110,17 +110,17 @@ class Folder:
 
 
 def _short_name(name: str) -> str:
-    """Name a listing by its last folder: where it lies on the merchant's disk belongs in no gallery."""
+    """Return the last folder of a listing as its name: no gallery may show where it lies on the merchant's disk."""
     return os.path.basename(os.path.abspath(name)) or name
 
 
 def open_pattern(pattern: str) -> Folder:
-    """Open the images a pattern matches: ``*``, ``?``, ``[…]`` within a name, ``**`` for any folders."""
+    """Open the images that a pattern matches: ``*``, ``?``, ``[…]`` within a name, ``**`` for any folders."""
     segments = pattern.split("/")
     literal = next(index for index, segment in enumerate(segments) if is_pattern(segment))
     root, wanted = Path("/".join(segments[:literal]) or ("/" if literal else ".")), segments[literal:]
     if not root.is_dir():
-        raise ManifestError(f"pattern {pattern} holds no images: no folder {root}", code="no_images")
+        raise ManifestError(f"pattern {pattern} matches no images: there is no folder {root}", code="no_images")
     if wanted[-1] == "**":
         wanted.append("*")
     depth = None if "**" in wanted else len(wanted)
@@ -128,7 +128,7 @@ def open_pattern(pattern: str) -> Folder:
 
 
 def is_pattern(text: str) -> bool:
-    """Tell whether a text has a wildcard."""
+    """Return whether a text contains a wildcard."""
     return any(char in text for char in "*?[")
 
 
@@ -141,7 +141,7 @@ def _matches(path: Sequence[str], pattern: Sequence[str]) -> bool:
 
 
 class Files:
-    """Images named one by one, as a shell expands a pattern; sku and output are their bare names."""
+    """Images named one by one, as a shell expands a pattern. Sku and output are the file names."""
 
     columns = ()
     ignored = 0

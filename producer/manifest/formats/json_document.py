@@ -1,6 +1,6 @@
-"""A JSON document: a list of objects, alone or somewhere within objects, as shops export them.
+"""Read a JSON document: a list of objects, alone or inside objects, as shops export it.
 
-It is read as a stream: at most 1 Mi characters are held, whatever the file's size.
+It is read as a stream: at most 1 Mi characters are in memory, whatever the file's size.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 
 
 class JsonDocument(RecordFile):
-    """A manifest file whose rows are the elements of its first list of objects."""
+    """Manifest file whose rows are the elements of its first list of objects."""
 
     kind = "json_document"
 
@@ -42,13 +42,13 @@ class JsonDocument(RecordFile):
 
 
 def is_json_document(text: TextFile) -> bool:
-    """Tell a document from JSON Lines by its first line: a list, the start of an object, or a lone one with a list."""
+    """Tell a document from JSON Lines by its first line: a list, the start of an object, or an object with a list."""
     lines = (line for line in text.lines() if line.too_long or line.text.strip())
     first = next(lines, None)
     if first is None:
         return False
     if first.too_long:
-        return True  # as a line, it would be refused anyway
+        return True  # as a line it would be refused anyway
     start = first.text.strip()
     if not start.startswith("{"):
         return start.startswith("[") and _is_list(start, alone=next(lines, None) is None)
@@ -82,7 +82,7 @@ def _elements(scanner: _Scanner) -> Iterator[Entry]:
 
 
 def _enter_list(scanner: _Scanner) -> None:
-    """Pass over everything before the list's first element."""
+    """Skip everything before the list's first element."""
     depth = 0
     while True:
         if scanner.at_list_of_objects():
@@ -95,7 +95,7 @@ def _enter_list(scanner: _Scanner) -> None:
         else:
             scanner.value()
             opened = True
-        # Behind a value: go up while objects end, then on to the next key.
+        # After a value: leave the objects that end here, then go on to the next key.
         while opened:
             if depth == 0:
                 raise scanner.without_list()
@@ -106,11 +106,11 @@ def _enter_list(scanner: _Scanner) -> None:
 
 
 class _Scanner:
-    """Reads JSON values off a file, one after another."""
+    """Read JSON values from a file, one after another."""
 
     def __init__(self, name: str, file: TextIO) -> None:
         self.line = 1
-        """Of the next character."""
+        """Line of the next character."""
         self._name = name
         self._file = file
         self._held = ""
@@ -118,7 +118,7 @@ class _Scanner:
         self._ended = False
 
     def peek(self) -> str:
-        """Pass over white space and return the next character, empty at the end."""
+        """Skip white space and return the next character, or an empty string at the end."""
         while True:
             self._pass_to(_SPACE.match(self._held, self._at).end())  # type: ignore[union-attr]  # matches always
             if self._at < len(self._held):
@@ -127,16 +127,16 @@ class _Scanner:
                 return ""
 
     def take(self, wanted: str) -> str:
-        """Take the next character, which must be one of those wanted."""
-        found = self.peek()
-        if not found or found not in wanted:
-            what = f"{found!r} stands" if found else "the file ends"
-            raise self.broken(f"{what} where {' or '.join(wanted)} is expected")
+        """Take the next character, which must be one of ``wanted``."""
+        char = self.peek()
+        if not char or char not in wanted:
+            problem = f"found {char!r}" if char else "the file ends"
+            raise self.broken(f"{problem} where {' or '.join(wanted)} is expected")
         self._at += 1
-        return found
+        return char
 
     def at_list_of_objects(self) -> bool:
-        """Tell whether ``[`` and ``{`` come next; takes neither."""
+        """Return whether ``[`` and ``{`` come next, without taking them."""
         if self.peek() != "[":
             return False
         while not (after := self._held[self._at + 1 :].lstrip()) and len(self._held) - self._at <= RECORD_LIMIT:
@@ -145,41 +145,41 @@ class _Scanner:
         return after.startswith("{")
 
     def value(self) -> Any:
-        """Take a whole value as ``DECODER`` gives it. Raises ManifestError where none stands or it has no end."""
+        """Take a complete value, as ``DECODER`` returns it. Raises ManifestError if there is none or it has no end."""
         self.peek()
         while True:
             try:
                 value, end = DECODER.raw_decode(self._held, self._at)
             except json.JSONDecodeError as error:
-                # Perhaps it only has not been read to its end.
+                # Perhaps its end has only not been read yet.
                 if len(self._held) - self._at > RECORD_LIMIT or not self._more():
                     raise self.broken(f"{error.msg}, or an element is longer than 1 MiB") from None
             except RecursionError:
                 raise self.broken("values are nested too deeply") from None
             else:
-                # A number that ends where the characters held do may go on.
+                # A number at the end of the buffer may continue.
                 if end < len(self._held) or not self._more():
                     self._pass_to(end)
                     return value
 
     def without_list(self) -> ManifestError:
-        """Return what to say where the document is whole and no manifest."""
+        """Return the error for a complete document that is no manifest."""
         return ManifestError(
-            f'{self._name} holds no list of objects: write one, such as [{{"sku": "A1", "image": "a1.jpg"}}],'
+            f'{self._name} contains no list of objects: write one, such as [{{"sku": "A1", "image": "a1.jpg"}}],'
             " or JSON Lines, one object per line",
             code="not_json_document",
         )
 
-    def broken(self, what: str) -> ManifestError:
-        """Return what to say where the document breaks off."""
-        return ManifestError(f"{self._name} breaks off in line {self.line}: {what}", code="bad_json_document")
+    def broken(self, problem: str) -> ManifestError:
+        """Return the error for a document that is incomplete or malformed."""
+        return ManifestError(f"{self._name} breaks off in line {self.line}: {problem}", code="bad_json_document")
 
     def _pass_to(self, at: int) -> None:
         self.line += self._held.count("\n", self._at, at)
         self._at = at
 
     def _more(self) -> bool:
-        """Hold some more characters, and let go of those passed."""
+        """Read more characters into the buffer, and drop the ones that have been passed."""
         read = self._file.read(_CHUNK) if not self._ended else ""
         self._ended = not read
         self._held = self._held[self._at :] + read

@@ -1,4 +1,4 @@
-"""A JSON Lines file: one object per line."""
+"""Read a JSON Lines file: one object per line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.errors import InvalidInput, ManifestError
 
 
 class JsonLines(RecordFile):
-    """A manifest file of objects, each in a line; a line that is no object is a bad row."""
+    """Manifest file with one object per line. A line without an object is a bad row."""
 
     kind = "json_lines"
 
@@ -30,7 +30,7 @@ class JsonLines(RecordFile):
             if line.too_long or line.text.strip():
                 yield _entry(line)
 
-    def _senseless(self, first: ManifestRow) -> ManifestError:
+    def _no_records(self, first: ManifestRow) -> ManifestError:
         return ManifestError(
             f"{self.name} is not JSON Lines, one object per line; line {first.line}: {first.error}",
             code="not_json_lines",
@@ -39,14 +39,14 @@ class JsonLines(RecordFile):
 
 def _entry(line: Line) -> Entry:
     if line.too_long:
-        problem = InvalidInput("the line is longer than 1 MiB, the most one may have", code="row_too_long")
+        problem = InvalidInput("the line is longer than 1 MiB, the limit", code="row_too_long")
         return Entry(line.number, {}, problem)
     if line.damaged:
         return Entry(line.number, {}, damaged_text())
     try:
         data = DECODER.decode(line.text)
     except json.JSONDecodeError as error:
-        # Its own text would name the line within the line, which is always 1.
+        # The error's own text would name the line within the line, which is always 1.
         return Entry(line.number, {}, bad_json(f"{error.msg} at character {error.pos + 1}"))
     except RecursionError as error:
         return Entry(line.number, {}, bad_json(str(error)))
@@ -54,13 +54,13 @@ def _entry(line: Line) -> Entry:
 
 
 def object_entry(line: int, data: object) -> Entry:
-    """Make a record of a JSON value as ``DECODER`` gives it: one that is no object is a bad one."""
+    """Return the record of a JSON value from ``DECODER``. A value that is no object gives a bad row."""
     if not isinstance(data, dict):
         return Entry(line, {}, bad_json(f"a JSON object is expected, not {type(data).__name__}"))
     if isinstance(data, _Doubled):
-        return Entry(line, {}, bad_json("a key stands twice"))
+        return Entry(line, {}, bad_json("a key is repeated"))
     if len(data) > COLUMN_LIMIT:
-        return Entry(line, {}, bad_json(f"more than {COLUMN_LIMIT} keys"))
+        return Entry(line, {}, bad_json(f"it has more than {COLUMN_LIMIT} keys"))
     try:
         raw = {key: _text(value) for key, value in data.items()}
     except RecursionError as error:
@@ -75,7 +75,7 @@ def bad_json(reason: str) -> InvalidInput:
 
 
 class _Doubled(dict[str, Any]):
-    """An object that names a key twice: which of both is meant?"""
+    """Object that repeats a key, so that its value is ambiguous."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -84,11 +84,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=str, parse_float=str)
-"""Leaves numbers as they were written, and tells objects that name a key twice."""
+"""Keeps numbers as they are written, and recognises objects that repeat a key."""
 
 
 def _text(value: object) -> str:
-    """Return a value as a CSV cell would hold it (numbers arrive as they were written)."""
+    """Return a value as a CSV cell would contain it. Numbers are kept as they are written."""
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Listings of an object store: the images below an ``s3://bucket/prefix``."""
+"""List an object store: the images below an ``s3://bucket/prefix``."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ ListPrefix = Callable[[str], Iterator[str]]
 
 
 class Prefix:
-    """The images below a prefix, which is read as a folder: ``photos`` is not ``photos-old/red.jpg``.
+    """Images below a prefix, which counts as a folder: ``photos`` does not match ``photos-old/red.jpg``.
 
     ``list_prefix`` takes ``s3://bucket/`` or ``s3://bucket/folder/`` and yields the URLs of all objects
-    below it, always in the same order. An URL that ends like an image is that one object.
+    below it, always in the same order. A URL that ends like an image is that one object.
     """
 
     columns = ()
@@ -30,18 +30,18 @@ class Prefix:
         self._list_prefix = list_prefix
         s3_source(self._url if is_image_name(url) else self._url + "any")
         ignored: Counter[str] = Counter()
-        self.digest = self._take_stock(ignored)
+        self.digest = self._scan(ignored)
         self.ignored = ignored.total()
         self.notes = ignored_note(url, ignored)
 
     def rows(self) -> Iterator[ManifestRow]:
-        """List the images again, numbered from 1."""
+        """Yield the images, numbered from 1. The prefix is listed again."""
         images = (url for url in self._objects() if is_image_name(url))
         for number, url in enumerate(images, 1):
             folder = self._url if self._url.endswith("/") else url.rpartition("/")[0] + "/"
             yield listed_row(number, url.removeprefix(folder), url)
 
-    def _take_stock(self, ignored: Counter[str]) -> str:
+    def _scan(self, ignored: Counter[str]) -> str:
         digest = hashlib.sha256(b"prefix\0" + self._url.encode())
         empty = True
         for url in self._objects():
@@ -53,7 +53,7 @@ class Prefix:
         if empty:
             known = " ".join(IMAGE_EXTENSIONS)
             raise ManifestError(
-                f"{self.name} holds no images ({ignored.total()} other objects); known are: {known}",
+                f"{self.name} contains no images ({ignored.total()} other objects); supported extensions: {known}",
                 code="no_images",
             )
         return digest.hexdigest()
@@ -64,6 +64,6 @@ class Prefix:
             return
         for url in self._list_prefix(self._url):
             name = url.removeprefix(self._url)
-            # Markers that stand for folders, and hidden names, are no files of the merchant's.
+            # Objects that mark folders, and hidden names, are not files of the merchant.
             if name != url and name and not name.endswith("/") and "/." not in f"/{name}":
                 yield url

@@ -17,7 +17,7 @@ _HEAD_ROWS = 100
 
 
 class Entry(NamedTuple):
-    """A record: its fields by name, and the line it begins at; ``problem`` if it cannot be relied on."""
+    """Fields of a record by name, and the line where it begins. ``problem`` is set if the fields are not reliable."""
 
     line: int
     values: dict[str, str]
@@ -25,9 +25,9 @@ class Entry(NamedTuple):
 
 
 class RecordFile(ABC):
-    """A manifest file of records. Its columns are the fields of the first 100.
+    """Manifest file of records. Its columns are the fields of the first 100.
 
-    Opening reads those; ``rows`` reads one record at a time.
+    Opening reads these; ``rows`` reads one record at a time.
     """
 
     kind: str
@@ -45,23 +45,23 @@ class RecordFile(ABC):
             sound = sound or row.error is None
             columns |= dict.fromkeys(row.columns)
         if first is None:
-            raise ManifestError(f"{self.name} holds no images: it has no rows", code="no_images")
+            raise ManifestError(f"{self.name} contains no images: it has no rows", code="no_images")
         if not columns and not sound:
-            raise self._senseless(first)
+            raise self._no_records(first)
         self.columns = tuple(columns)[:COLUMN_LIMIT]
         require_image_column(self.name, self.columns)
         self.digest = file_digest(self.kind, file)
 
     @abstractmethod
     def _entries(self) -> Iterator[Entry]:
-        """Read the records. Raises ManifestError naming the line where the file breaks off."""
+        """Yield the records. Raises ManifestError, which names the line, where the file breaks off."""
 
-    def _senseless(self, first: ManifestRow) -> ManifestError:
-        """Return what to say where none of the first records is one."""
+    def _no_records(self, first: ManifestRow) -> ManifestError:
+        """Return the error for a file whose first records are all bad."""
         return ManifestError(f"{self.name}, line {first.line}: {first.error}", code=f"not_{self.kind}")
 
     def rows(self) -> Iterator[ManifestRow]:
-        """Read the rows. Raises ManifestError naming the line where the file breaks off."""
+        """Yield the rows. Raises ManifestError, which names the line, where the file breaks off."""
         keys: tuple[str, ...] = ()
         meanings = Columns.among(keys)
         for line, values, problem in self._entries():

@@ -1,4 +1,4 @@
-"""A CSV file: header and rows, in the delimiters and encodings that shops and spreadsheets write."""
+"""Read a CSV file with a header, in the delimiters and encodings that shops and spreadsheets write."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DELIMITERS = ",;\t"
 
 
 class Tabular:
-    """A manifest file with a header line. Opening reads the header and looks for a first row."""
+    """Manifest file with a header line. Opening reads the header and checks that there is a row."""
 
     ignored = 0
 
@@ -33,13 +33,13 @@ class Tabular:
         records = self._records()
         header = next(records, None)
         if header is None or next(records, None) is None:
-            raise ManifestError(f"{self.name} holds no images: it has no rows", code="no_images")
+            raise ManifestError(f"{self.name} contains no images: it has no rows", code="no_images")
         self.columns = self._checked_header(header)
         self._meanings = Columns.among(self.columns)
         self.digest = file_digest("csv", file)
 
     def rows(self) -> Iterator[ManifestRow]:
-        """Read the rows. Raises ManifestError naming the line where the file breaks off."""
+        """Yield the rows. Raises ManifestError, which names the line, where the file breaks off."""
         records = self._records()
         next(records, None)
         for record in records:
@@ -55,13 +55,13 @@ class Tabular:
         fields = [unguarded(field) for field in record.fields]
         if record.problem is not None:
             fields = [storable(field) for field in fields]
-        # Missing trailing columns are empty; spreadsheets also write needless delimiters.
+        # Missing trailing columns are empty. Spreadsheets also write unneeded delimiters.
         values = dict(zip_longest(self.columns, fields[: len(self.columns)], fillvalue=""))
         problem = record.problem
         if any(map(str.strip, fields[len(self.columns) :])):
             problem = problem or InvalidInput(
                 f"the row has {len(fields)} columns and the header {len(self.columns)}:"
-                ' put quotes (") around text with a delimiter in it',
+                ' put quotes (") around text that contains a delimiter',
                 code="too_many_columns",
             )
         if problem is not None:
@@ -73,9 +73,9 @@ class Tabular:
             raise ManifestError(f"{self.name}, header in line {header.line}: {header.problem}", code="bad_header")
         if len(header.fields) > COLUMN_LIMIT:
             raise ManifestError(
-                f"{self.name} has {len(header.fields)} columns: at most {COLUMN_LIMIT}", code="bad_header"
+                f"{self.name} has {len(header.fields)} columns; the limit is {COLUMN_LIMIT}", code="bad_header"
             )
-        # A column without a name is carried under its number.
+        # A column without a name is called by its number.
         names = tuple(unguarded(field.strip()) or f"column {number}" for number, field in enumerate(header.fields, 1))
         doubled = [name for name, count in Counter(name.casefold() for name in names).items() if count > 1]
         if doubled:
@@ -88,11 +88,11 @@ class Tabular:
 
 
 def _dialect(file: TextFile) -> tuple[int, str]:
-    """Return how many lines to pass over and the delimiter: Excel's ``sep=``, or the header's commonest."""
+    """Return how many lines to skip, and the delimiter: from Excel's ``sep=``, or the most frequent in the header."""
     first = next((line for line in file.lines() if line.too_long or line.text.strip()), None)
     text = first.text if first is not None else ""
-    told = re.fullmatch(r'"?sep=([,;\t|])"?', text.strip("\r\n "), re.IGNORECASE)
-    if first is not None and told:
-        return first.number, told[1]
+    declared = re.fullmatch(r'"?sep=([,;\t|])"?', text.strip("\r\n "), re.IGNORECASE)
+    if first is not None and declared:
+        return first.number, declared[1]
     bare = re.sub(r'"[^"]*"', "", text)
     return 0, max(_DELIMITERS, key=bare.count)

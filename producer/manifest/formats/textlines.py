@@ -1,4 +1,4 @@
-"""Lines of a text file in an encoding that is found out, none longer than a limit."""
+"""Read lines of a text file, detecting its encoding and limiting the length of a line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class Line(NamedTuple):
-    """A line with its end. ``damaged``: not text in the file's encoding; ``too_long``: left unread."""
+    """A line with its line end. ``damaged``: not text in the file's encoding; ``too_long``: not read."""
 
     number: int
     text: str
@@ -27,21 +27,21 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class TextFile:
-    """A text file and the encoding it is read in."""
+    """Text file and its encoding."""
 
     file: InputFile
     encoding: str
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Say so where the encoding is a guess."""
+        """Return a note if the encoding is a guess."""
         if self.encoding != "cp1252":
             return ()
         return (f"{self.file.name} is not UTF-8 and was read as Windows-1252: check names with accents",)
 
     def lines(self) -> Iterator[Line]:
-        """Read line by line. Raises ManifestError naming the line where the disk fails."""
-        # UTF-16 knows no escapes for damaged bytes, so a replacement character marks them there.
+        """Yield the lines. Raises ManifestError, which names the line, if the disk fails."""
+        # UTF-16 has no escapes for damaged bytes, so a replacement character marks them.
         utf16 = self.encoding == "utf-16"
         damage = re.compile("[\0\ufffd\ud800-\udfff]" if utf16 else "[\0\udc80-\udcff]")
         number = 0
@@ -58,16 +58,16 @@ class TextFile:
             raise unreadable(self.file, error, f" after line {number}" if number else " at all") from error
 
     def open(self) -> TextIO:
-        """Open the file as text. What is damaged comes as lone surrogates, or in UTF-16 as U+FFFD. Raises OSError."""
+        """Open the file as text. Damaged bytes become lone surrogates, in UTF-16 U+FFFD. Raises OSError."""
         errors = "replace" if self.encoding == "utf-16" else "surrogateescape"
         return io.TextIOWrapper(self.file.open(), encoding=self.encoding, errors=errors, newline="")
 
 
 def open_text(file: InputFile) -> TextFile:
-    """Find out a file's encoding from its first MiB: its byte order mark, UTF-8, or Windows-1252.
+    """Detect a file's encoding from its first MiB: by its byte order mark, else UTF-8 or Windows-1252.
 
-    A UTF-8 file with a few damaged bytes stays UTF-8, so that only the damaged rows are bad: what
-    counts is whether more of the non-ASCII bytes are UTF-8 or not.
+    A UTF-8 file with a few damaged bytes stays UTF-8, so that only the damaged rows are bad: it counts as UTF-8
+    if most of its non-ASCII bytes are.
     """
     try:
         with file.open() as stream:

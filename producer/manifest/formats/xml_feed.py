@@ -1,8 +1,8 @@
-"""An XML feed of products: RSS and Atom as Google Merchant Center and Meta read them, and plain lists of products.
+"""Read an XML feed of products: RSS and Atom for Google Merchant Center and Meta, and plain lists of products.
 
-Sources: https://support.google.com/merchants/answer/7052112 (``id``, ``image_link``, ``additional_image_link``).
-It is read as a stream. A feed with a document type is refused, so there are no entities that could grow
-or name files (billion laughs, XXE).
+Source: https://support.google.com/merchants/answer/7052112 (``id``, ``image_link``, ``additional_image_link``).
+The feed is read as a stream. A document type is refused, so no entity can grow or name a file (billion laughs,
+XXE).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _DEPTH_LIMIT = 64
 
 
 class XmlFeed(RecordFile):
-    """A manifest file whose rows are products; one with several images has several rows."""
+    """Manifest file whose rows are products. A product with several images gives several rows."""
 
     kind = "xml_feed"
 
@@ -47,13 +47,13 @@ class XmlFeed(RecordFile):
 
 
 class _Parser:
-    """Turns pieces of XML into records: what stands right below a product, and images a level deeper."""
+    """Convert pieces of XML into records of the elements of a product, and of images one level deeper."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._done: deque[Entry] = deque()
         self._depth = 0
-        self._record_depth = 0  # of the product that is open; 0: none is
+        self._record_depth = 0  # depth of the open product; 0 for none
         self._record_line = 0
         self._fields: list[tuple[str, str]] = []
         self._text: list[str] = []
@@ -68,19 +68,19 @@ class _Parser:
 
     @property
     def line(self) -> int:
-        """The line that is being read."""
+        """Return the line that is being read."""
         return self._expat.CurrentLineNumber
 
     def feed(self, data: bytes, *, last: bool = False) -> Iterator[Entry]:
-        """Take a piece; yield the records that end in it. Raises ManifestError where the feed breaks off."""
-        # A tag or comment is held until it ends, so one without an end would be held for ever.
+        """Parse a piece; yield the records that end in it. Raises ManifestError where the feed breaks off."""
+        # A tag or comment is kept until it ends, so one without an end would grow for ever.
         self._silent += len(data)
         try:
             self._expat.Parse(data, last)
         except expat.ExpatError as error:
             yield from self._taken()
             raise self._broken(expat.errors.messages[error.code], error.lineno) from None
-        except (ValueError, LookupError) as error:  # an encoding that is unknown, or that expat cannot read
+        except (ValueError, LookupError) as error:  # an encoding that is unknown or unsupported by expat
             yield from self._taken()
             raise self._broken(str(error), self.line) from None
         yield from self._taken()
@@ -124,20 +124,20 @@ class _Parser:
         self._silent = 0
 
     def _finish(self) -> None:
-        """Make the records of a product that has ended: one per image."""
+        """Make the records of a product that has ended, one per image."""
         line, self._record_depth = self._record_line, 0
         values: dict[str, str] = {}
         for name, text in self._fields:
             if text:
                 values.setdefault(storable(name), storable(text))
         if self._size > RECORD_LIMIT:
-            problem = InvalidInput("the product is longer than 1 MiB, the most one may have", code="row_too_long")
+            problem = InvalidInput("the product is longer than 1 MiB, the limit", code="row_too_long")
             self._done.append(Entry(line, {}, problem))
         elif len(values) > COLUMN_LIMIT:
             problem = InvalidInput(f"the product has more than {COLUMN_LIMIT} fields", code="too_many_columns")
             self._done.append(Entry(line, {}, problem))
         else:
-            self._done.extend(Entry(line, one) for one in self._per_image(values))
+            self._done.extend(Entry(line, record) for record in self._per_image(values))
 
     def _per_image(self, values: dict[str, str]) -> Iterator[dict[str, str]]:
         column = Columns.among(values).image
@@ -152,11 +152,12 @@ class _Parser:
 
     def _refuse_doctype(self, *_: object) -> NoReturn:
         raise ManifestError(
-            f"{self._name}, line {self.line}: a document type (<!DOCTYPE …>) is not read: remove it", code="xml_doctype"
+            f"{self._name}, line {self.line}: a document type (<!DOCTYPE …>) is not allowed: remove it",
+            code="xml_doctype",
         )
 
-    def _broken(self, what: str, line: int) -> ManifestError:
-        return ManifestError(f"{self._name} breaks off in line {line}: {what}", code="bad_xml")
+    def _broken(self, problem: str, line: int) -> ManifestError:
+        return ManifestError(f"{self._name} breaks off in line {line}: {problem}", code="bad_xml")
 
 
 def _local(tag: str) -> str:

@@ -9,7 +9,7 @@ from producer.pages.admin.chart import charts
 from producer.pages.admin.elements import REASON, SHARES, action, badge, moment, more, table
 from producer.pages.admin.view import View
 from shared.models.promotion.rules import NEVER
-from shared.models.training.runs import MOST_PHOTOS, MOST_STEPS, TrainingRun, Trigger, Wanted
+from shared.models.training.runs import MOST_PHOTOS, MOST_STEPS, RunSpec, TrainingRun, Trigger
 
 FIELDS = (
     f"{REASON}"
@@ -17,9 +17,9 @@ FIELDS = (
     '</option><option value="style">style: rows only, in effect at once</option></select></label>'
     '<label>Styles, with commas <input name="styles" maxlength="1000" placeholder="all public ones" '
     'autocomplete="off"></label>'
-    f'<label>Steps <input name="steps" type="number" min="1" max="{MOST_STEPS}" value="{Wanted.steps}"></label>'
+    f'<label>Steps <input name="steps" type="number" min="1" max="{MOST_STEPS}" value="{RunSpec.steps}"></label>'
     f'<label>Most photos <input name="photos" type="number" min="1" max="{MOST_PHOTOS}" '
-    f'value="{Wanted.photos}"></label>'
+    f'value="{RunSpec.photos}"></label>'
     f'<label>Rule that promotes it <input name="rule" maxlength="100" value="{NEVER}" list="rules" '
     f'autocomplete="off"></label><datalist id="rules"><option value="{NEVER}"></option>'
     '<option value="if-better"></option><option value="if-no-style-regresses-by 5%"></option></datalist>'

@@ -1,1 +1,1 @@
-"""The life of a model version: verdict, canary, promotion, rollback, retirement."""
+"""Life of a model version: verdict, canary, promotion, rollback, retirement."""

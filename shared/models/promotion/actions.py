@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from shared.merchants.actors import Actor
 from shared.models.promotion import canaries, promotions
-from shared.models.promotion.promotions import Promoted, Wish
+from shared.models.promotion.promotions import Promoted, PromotionRequest
 from shared.models.versions import Change, ChangeKind
 from shared.store import ObjectStore
 
@@ -25,7 +25,7 @@ def promote_version(
 ) -> Promoted:
     """Make a version the champion, for what is submitted from now on. Raises as ``promotions.promote``."""
     actor.require_admin()
-    return promotions.promote(engine, store, Wish(version, actor.name, reason, without_own_styles))
+    return promotions.promote(engine, store, PromotionRequest(version, actor.name, reason, without_own_styles))
 
 
 def set_canary(engine: Engine, store: ObjectStore, actor: Actor, version: int, share: float, reason: str = "") -> None:

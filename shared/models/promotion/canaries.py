@@ -1,7 +1,7 @@
-"""Canaries: a candidate that a share of the new batches is pinned to, before it is promoted or returned.
+"""Run canaries: pin a share of the new batches to a candidate before it is promoted or returned.
 
-Which batches those are depends on their ids alone, so every merchant has his share of them. Previews stay with the
-champion: what somebody looks at is what the batch that follows will look like.
+A batch's id alone decides whether the canary gets it, so every merchant has the same share of such batches.
+Previews stay with the champion: they show what the batch that follows will look like.
 """
 
 from __future__ import annotations
@@ -40,9 +40,10 @@ class CanaryState(StrEnum):
 
 @dataclass(frozen=True)
 class Canary:
-    """A running canary. ``seen`` of its batches were in the last comparison, whose ``figures`` are kept.
+    """A running canary.
 
-    ``troubled`` is the most of its batches that were in trouble at once.
+    ``seen`` is the number of its ended batches at the last comparison, ``figures`` the result of that one.
+    ``troubled`` is the highest number of its batches in trouble at any comparison.
     """
 
     id: int
@@ -56,7 +57,7 @@ class Canary:
 
 
 def running_canary(connection: Connection) -> Canary | None:
-    """Return the canary there is, or None."""
+    """Return the running canary, or None."""
     row = connection.execute(
         text("""
         SELECT id, version_id, champion_id, share, seen, figures, started_at, troubled FROM canaries
@@ -66,14 +67,16 @@ def running_canary(connection: Connection) -> Canary | None:
     return None if row is None else Canary(*row)
 
 
-def parse_share(wanted: str) -> float:
-    """Read a share of the batches, as 10% or 0.1; 0 ends a canary. Raises UsageError."""
+def parse_share(text: str) -> float:
+    """Parse a share of the batches, as 10% or 0.1; 0 ends a canary. Raises UsageError."""
     try:
-        share = float(wanted.removesuffix("%")) / (100 if wanted.endswith("%") else 1)
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
         share = -1.0
     if not 0 <= share < 1:
-        raise UsageError(f"--canary {wanted}: give a share of the new batches below all of them, as 10%, or 0% to stop")
+        raise UsageError(
+            f"--canary {text}: give a share of the new batches below 100%, as 10%, or 0% to stop the canary"
+        )
     return share
 
 
@@ -83,12 +86,12 @@ def start_canary(
     version_id: int,
     share: float,
     change: Change,
-    hold: Callable[[Connection], object] | None = None,
+    guard: Callable[[Connection], object] | None = None,
 ) -> None:
-    """Pin a share of the new batches to a version from now on; one that is a canary already gets the new share.
+    """Pin a share of the new batches to a version from now on. A running canary gets the new share.
 
-    ``hold`` is called in the transaction that does it, and may raise.
-    Raises NotFound, DamagedVersion, or Conflict: ``is_champion``, ``canary_running`` (another version).
+    ``guard`` is called in the same transaction, and may raise to prevent the change.
+    Raises NotFound, DamagedVersion, or Conflict: ``is_champion``, ``canary_running`` (of another version).
     """
     with transaction(engine) as connection:
         version = version_of(connection, version_id)
@@ -96,14 +99,14 @@ def start_canary(
     check_files(store, version, files)
     with transaction(engine) as connection:
         lock(connection, Lock.INSTALL)
-        if hold:
-            hold(connection)
+        if guard:
+            guard(connection)
         current, known = champion(connection), running_canary(connection)
         if current.id == version_id:
-            raise Conflict(f"model version {version_id} is the champion already", code="is_champion")
+            raise Conflict(f"model version {version_id} is already the champion", code="is_champion")
         if known is not None and known.version_id != version_id:
             raise Conflict(
-                f"model version {known.version_id} is a canary already: stop it first", code="canary_running"
+                f"model version {known.version_id} is already a canary: stop it first", code="canary_running"
             )
         if known is not None:
             end_canary(connection, known, CanaryState.STOPPED)
@@ -119,12 +122,12 @@ def start_canary(
 
 
 def stop_canary(engine: Engine, version_id: int, change: Change) -> None:
-    """Pin no more batches to a version; those that are go on. Raises Conflict if it is no canary."""
+    """Pin no more batches to a version; batches already pinned to it continue. Raises Conflict if it is no canary."""
     with transaction(engine) as connection:
         lock(connection, Lock.INSTALL)
         canary = running_canary(connection)
         if canary is None or canary.version_id != version_id:
-            raise Conflict(f"model version {version_id} is no canary", code="no_canary")
+            raise Conflict(f"model version {version_id} is not a canary", code="no_canary")
         end_canary(connection, canary, CanaryState.STOPPED)
         note_change(connection, version_id, canary.champion_id, change)
         audit.record(
@@ -134,40 +137,40 @@ def stop_canary(engine: Engine, version_id: int, change: Change) -> None:
 
 
 def end_canary(connection: Connection, canary: Canary, state: CanaryState) -> None:
-    """End a canary. Hold ``Lock.INSTALL``."""
+    """End a canary. The caller holds ``Lock.INSTALL``."""
     connection.execute(
         text("UPDATE canaries SET state = :state, ended_at = clock_timestamp() WHERE id = :id"),
         {"id": canary.id, "state": state},
     )
 
 
-def takes(version_id: int, share: float, batch_id: UUID) -> bool:
-    """Say whether a batch is among those that a canary has: by the hash of both, evenly spread over [0, 1)."""
-    found = hashlib.sha256(f"{version_id}:{batch_id}".encode()).digest()
-    return int.from_bytes(found[:8], "big") < share * 2**64
+def takes_batch(version_id: int, share: float, batch_id: UUID) -> bool:
+    """Return whether a canary gets a batch, by a hash of both ids that is uniform over [0, 1)."""
+    digest = hashlib.sha256(f"{version_id}:{batch_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
 @dataclass(frozen=True)
 class Pin:
-    """What a new batch is pinned to. ``batch_id`` is the id it must have then; None: any."""
+    """Model version of a new batch. ``batch_id`` is the id that the batch must get; None allows any."""
 
     version: ModelVersion
     style_rows: dict[str, StyleRow]
     batch_id: UUID | None = None
 
     def knows(self, styles: Iterable[str]) -> bool:
-        """Whether the merchant may use all these styles with it."""
+        """Return whether the merchant may use all these styles with this version."""
         return self.style_rows.keys() >= set(styles)
 
 
-def usual_pin(connection: Connection, merchant: int) -> Pin:
-    """Return what a merchant's batch is pinned to where no canary takes it: the champion."""
+def default_pin(connection: Connection, merchant: int) -> Pin:
+    """Return the pin to the champion, which applies unless a canary takes the batch."""
     version = champion(connection)
     return Pin(version, style_rows(connection, merchant, version.trunk_sha256))
 
 
 def canary_pin(connection: Connection, merchant: int) -> tuple[Pin, float] | None:
-    """Return the canary there is, with what the merchant may use of it and its share; or None."""
+    """Return the pin to the running canary and its share of batches, or None."""
     row = connection.execute(text("SELECT version_id, share FROM canaries WHERE state = 'running'")).one_or_none()
     if row is None:
         return None
@@ -175,16 +178,16 @@ def canary_pin(connection: Connection, merchant: int) -> tuple[Pin, float] | Non
     return Pin(version, style_rows(connection, merchant, version.trunk_sha256)), row.share
 
 
-def choose_pin(connection: Connection, merchant: int, styles: Iterable[str], usual: Pin) -> Pin:
-    """Return what a new batch in these styles is pinned to: as usual, or the canary that takes it.
+def choose_pin(connection: Connection, merchant: int, styles: Iterable[str], default: Pin) -> Pin:
+    """Return the pin of a new batch in these styles: ``default``, or the canary that takes the batch.
 
     A canary takes no batch in a style that it does not know.
     """
-    found = canary_pin(connection, merchant)
-    if found is None:
-        return usual
-    pin, share = found
+    canary = canary_pin(connection, merchant)
+    if canary is None:
+        return default
+    pin, share = canary
     batch_id = connection.execute(text("SELECT uuidv7()")).scalar_one()
-    if takes(pin.version.id, share, batch_id) and pin.knows(styles):
+    if takes_batch(pin.version.id, share, batch_id) and pin.knows(styles):
         return Pin(pin.version, pin.style_rows, batch_id)
-    return Pin(usual.version, usual.style_rows, batch_id)
+    return Pin(default.version, default.style_rows, batch_id)

@@ -1,12 +1,12 @@
-"""Whether a canary does worse than the champion: a rule over two samples of figures, one of each for a batch.
+"""Decide whether a canary does worse than the champion, from one sample of figures per batch of each.
 
-A batch is one observation, however many images it has: they share a merchant, a look and a kind of photo. What
-merchants send differs so much, and is so far from normal, that ranks are compared (Mann and Whitney 1947), the
-canary's shifted by what does not matter (``margin``). The samples are looked at again with each batch of the
-canary's, which would find something sooner or later by chance alone: the n-th look may err with α / n(n + 1), which
-all together is no more than α (Bonferroni, as is the division among the figures).
+A batch is one observation, however many images it has, since they share a merchant, a look and a kind of photo.
+The figures vary widely and are far from normal, so ranks are compared (Mann and Whitney 1947), with the canary's
+figures shifted by the tolerated ``margin``. The samples are compared again after each batch of the canary's, and
+repeated tests would find a difference by chance. So the n-th comparison uses the level α / n(n + 1); these add
+up to at most α (Bonferroni; the division among the figures is the same).
 
-Batches that get nowhere have no figures. Those are counted, of both (Fisher's exact test), whenever the canary has one
+Stalled batches have no figures. They are counted on both sides (Fisher's exact test) whenever the canary has one
 more of them.
 """
 
@@ -20,15 +20,15 @@ from statistics import NormalDist, fmean
 from typing import Any
 
 LEAST_BATCHES = 5
-"""Of each; before that nothing is said."""
+"""Smallest number of batches of each version for a comparison."""
 
 ALPHA = 0.05
-"""Chance that a canary no worse than the champion is ever returned."""
+"""Probability that a canary no worse than the champion is ever returned."""
 
 
 @dataclass(frozen=True)
 class Watched:
-    """A figure that is watched: which way is better, and by how much it may be worse."""
+    """Watched figure: whether higher is better, and how much worse a canary may be."""
 
     higher_is_better: bool
     margin: float
@@ -40,18 +40,18 @@ WATCHED = {
     "product_delta_e": Watched(higher_is_better=False, margin=0.5),
     "white_kept": Watched(higher_is_better=True, margin=0.005),
 }
-"""By name: ``failed``, the share of images that failed by our own fault, and quality figures of renditions."""
+"""By name: ``failed``, the share of images that failed through no fault of image or source, and quality figures."""
 
 FIGURES = len(WATCHED) + 1
-"""With that of batches in trouble."""
+"""The watched figures and the count of batches in trouble."""
 
 Sample = Sequence[Mapping[str, float]]
-"""Figures of batches, in the order in which they ended."""
+"""Figures of batches, in the order in which the batches ended."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """A figure of both, as means over the batches; ``p``: how likely so much worse a canary is by chance alone."""
+class Comparison:
+    """Means of one figure over the batches. ``p`` is the probability of so much worse a canary by chance alone."""
 
     figure: str
     canary: float
@@ -61,60 +61,61 @@ class Found:
 
     @property
     def worse(self) -> bool:
-        """Whether that is too unlikely to be chance."""
+        """Return whether the canary is worse by more than chance explains."""
         return self.p < self.allowed
 
     def __str__(self) -> str:
         return f"{self.figure} is {self.canary:.4g} and the champion's {self.champion:.4g} (p = {self.p:.2g})"
 
 
-def compare(canary: Sample, champion: Sample, ended: int) -> list[Found]:
-    """Compare every watched figure that enough batches of both have; ``ended`` of the canary's there were by now."""
+def compare(canary: Sample, champion: Sample, ended: int) -> list[Comparison]:
+    """Compare each watched figure that both have for enough batches; ``ended`` counts the canary's ended batches."""
     looks = max(1, ended - LEAST_BATCHES + 1)
-    found = []
+    comparisons = []
     for name, watched in WATCHED.items():
-        mine = [one[name] for one in canary if name in one]
-        others = [one[name] for one in champion if name in one]
-        if min(len(mine), len(others)) < LEAST_BATCHES:
+        canary_values = [batch[name] for batch in canary if name in batch]
+        champion_values = [batch[name] for batch in champion if name in batch]
+        if min(len(canary_values), len(champion_values)) < LEAST_BATCHES:
             continue
         sign = -1.0 if watched.higher_is_better else 1.0
-        p = probability_of_chance([sign * one - watched.margin for one in mine], [sign * one for one in others])
+        shifted = [sign * value - watched.margin for value in canary_values]
+        p = probability_of_chance(shifted, [sign * value for value in champion_values])
         allowed = _allowed(looks)
-        found.append(Found(name, fmean(mine), fmean(others), p, allowed))
-    return found
+        comparisons.append(Comparison(name, fmean(canary_values), fmean(champion_values), p, allowed))
+    return comparisons
 
 
 @dataclass(frozen=True)
-class Counted:
-    """Batches of a version: how many there are, and how many of them are in trouble."""
+class TroubleCount:
+    """Number of a version's batches, and how many of them are in trouble."""
 
     batches: int
     troubled: int
 
     @property
     def share(self) -> float:
-        """Those in trouble, as a share."""
+        """Return the share of batches in trouble."""
         return self.troubled / self.batches if self.batches else 0.0
 
 
-def compare_troubled(canary: Counted, champion: Counted) -> Found:
-    """Compare how many batches are in trouble, when the canary has one more of them than ever before."""
+def compare_troubled(canary: TroubleCount, champion: TroubleCount) -> Comparison:
+    """Compare how many batches are in trouble. Call it when the canary's number has a new maximum."""
     p = probability_of_so_many(canary, champion)
-    return Found("troubled", canary.share, champion.share, p, _allowed(max(1, canary.troubled)))
+    return Comparison("troubled", canary.share, champion.share, p, _allowed(max(1, canary.troubled)))
 
 
 def _allowed(looks: int) -> float:
-    """How unlikely it must be, at a look of that number, to be no chance."""
+    """Return the significance level of the n-th comparison, ``looks``."""
     return ALPHA / FIGURES / (looks * (looks + 1))
 
 
-def as_json(found: Sequence[Found]) -> dict[str, Any]:
-    """Return it as plain data, by figure."""
-    return {one.figure: asdict(one) | {"worse": one.worse} for one in found}
+def as_json(comparisons: Sequence[Comparison]) -> dict[str, Any]:
+    """Return comparisons as plain data, by figure."""
+    return {comparison.figure: asdict(comparison) | {"worse": comparison.worse} for comparison in comparisons}
 
 
 def probability_of_chance(larger: Sequence[float], smaller: Sequence[float]) -> float:
-    """Return how likely the first sample is so much larger if both are of one distribution.
+    """Return the probability that the first sample is this much larger if both have the same distribution.
 
     One-sided Mann-Whitney test by the normal approximation, with corrections for ties and continuity.
     """
@@ -132,10 +133,10 @@ def probability_of_chance(larger: Sequence[float], smaller: Sequence[float]) -> 
     return 1 - NormalDist().cdf((u - n * m / 2 - 0.5) / math.sqrt(variance))
 
 
-def probability_of_so_many(canary: Counted, champion: Counted) -> float:
-    """Return how likely the canary has so many in trouble, or more, if its batches are as the champion's.
+def probability_of_so_many(canary: TroubleCount, champion: TroubleCount) -> float:
+    """Return the probability that the canary has at least as many in trouble if its batches are like the champion's.
 
-    One-sided exact test of Fisher (1935): all ways to deal those in trouble among the batches are equally likely.
+    One-sided exact test of Fisher (1935): every distribution of the trouble over the batches is equally likely.
     """
     batches, troubled = canary.batches + champion.batches, canary.troubled + champion.troubled
     most = min(canary.batches, troubled)

@@ -1,4 +1,4 @@
-"""The files of a model version, checked before anything is made to depend on them."""
+"""Check the stored files of a model version before it is used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.store import ObjectStore
 
 
 def version_files(connection: Connection, version: ModelVersion) -> dict[str, str]:
-    """Return the objects of a version and their hashes: the trunk, and the current row of each style."""
+    """Return the keys and hashes of a version's objects: the trunk, and the current vector of each style."""
     rows = connection.execute(
         text("""
         SELECT DISTINCT ON (style_id) object_key, sha256 FROM style_rows WHERE trunk_sha256 = :trunk
@@ -24,15 +24,15 @@ def version_files(connection: Connection, version: ModelVersion) -> dict[str, st
 
 
 def check_files(store: ObjectStore, version: ModelVersion, files: dict[str, str]) -> None:
-    """Read all files of a version. Raises DamagedVersion for one that is gone or damaged."""
+    """Read all files of a version. Raises DamagedVersion for one that is missing or damaged."""
     for key, sha256 in files.items():
         try:
             whole = hashlib.sha256(store.get(key)).hexdigest() == sha256
-            what = "does not match its hash"
+            problem = "does not match its hash"
         except MissingObject:
-            whole, what = False, "is gone from the store"
+            whole, problem = False, "is missing in the store"
         if not whole:
             raise DamagedVersion(
-                f"model version {version.id} cannot be used: its file {key} {what}; `atelier models import` of the "
-                "same checkpoint puts it back"
+                f"model version {version.id} cannot be used: its file {key} {problem}; restore it with "
+                "`atelier models import` of the same checkpoint"
             )

@@ -1,4 +1,4 @@
-"""The history of promotions: how each version came to its state, by whom and why. Only ever appended to."""
+"""Read the history of promotions: how each version got its state, by whom and why. It is append-only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.models.versions import ChangeKind
 
 @dataclass(frozen=True)
 class Promotion:
-    """An entry: what happened to a version, and which one was the champion until then."""
+    """Entry of the history: what happened to a version, and which version was the champion until then."""
 
     id: int
     kind: ChangeKind
@@ -26,7 +26,7 @@ class Promotion:
 
 
 def history(connection: Connection, version_id: int | None = None) -> list[Promotion]:
-    """Return the entries, oldest first: all, or those of one version."""
+    """Return the entries of all versions or of one, oldest first."""
     rows = connection.execute(
         text("""
         SELECT id, kind, version_id, previous_id, verdict_id, who, reason, at FROM promotions
@@ -38,10 +38,10 @@ def history(connection: Connection, version_id: int | None = None) -> list[Promo
 
 
 def previous_champion(entries: Iterable[Promotion]) -> int | None:
-    """Return whom a rollback makes the champion, None where there was nobody before.
+    """Return the version that a rollback makes the champion, or None.
 
-    Each promotion goes on a pile and each rollback takes one off, so that rollbacks in a row lead further and further
-    back, and never to and fro.
+    Each promotion pushes a version on a stack and each rollback pops one, so repeated rollbacks go further and
+    further back and never alternate.
     """
     pile: list[int] = []
     for entry in entries:

@@ -1,4 +1,4 @@
-"""Model versions as an admin sees them: what each knows, what depends on it, and what became of it."""
+"""Describe model versions to an admin: what each knows, what depends on it, and its history."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.models.versions import VersionState, champion, version_of
 
 @dataclass(frozen=True)
 class Overview:
-    """A version: how many public and own styles it has rows of, its share as a canary, batches that run on it."""
+    """A version with its numbers of public and own styles, its share as a canary, and the batches that run on it."""
 
     id: int
     state: VersionState
@@ -42,7 +42,7 @@ FROM model_versions v CROSS JOIN LATERAL (
 
 
 def list_versions(connection: Connection, *, before: int | None = None, limit: int | None = None) -> list[Overview]:
-    """Return the newest versions, or the newest of those ``before`` one, newest first; all without a ``limit``."""
+    """Return versions, newest first: all, at most ``limit``, or those older than the version ``before``."""
     rows = connection.execute(
         text(f"{SELECT} WHERE CAST(:before AS bigint) IS NULL OR v.id < :before ORDER BY v.id DESC LIMIT :limit"),
         {"before": before, "limit": limit},
@@ -58,10 +58,10 @@ def show_version(connection: Connection, version_id: int) -> dict[str, Any]:
         text("SELECT provenance FROM model_versions WHERE id = :id"), {"id": version_id}
     ).scalar_one()
     canary = running_canary(connection)
-    mine = canary is not None and canary.version_id == version_id
+    is_canary = canary is not None and canary.version_id == version_id
     return asdict(_overview(row)) | {
         "history": [asdict(entry) for entry in history(connection, version_id)],
-        "canary": asdict(canary) if canary is not None and mine else None,
+        "canary": asdict(canary) if canary is not None and is_canary else None,
         "verdicts": [asdict(verdict) for verdict in list_verdicts(connection, version_id)],
         "lost_styles": lost_styles(connection, champion(connection), version),
         "provenance": provenance,

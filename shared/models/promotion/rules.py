@@ -1,4 +1,4 @@
-"""Rules of promotion: whether a verdict is enough to promote a candidate, or an admin must look."""
+"""Apply the rules of promotion: whether a verdict is enough to promote a candidate, or an admin must decide."""
 
 from __future__ import annotations
 
@@ -28,85 +28,85 @@ class RuleKind(StrEnum):
 NEVER = RuleKind.NEVER
 
 BY_RULE = "rule"
-"""Who promotes, or returns a canary, by rule."""
+"""Actor of promotions, and of returned canaries, that a rule decides."""
 
 SURE = 1.645
-"""Standard errors that an improvement must be away from none: chance alone gets so far once in twenty verdicts."""
+"""Smallest improvement, in standard errors, that counts: chance alone reaches it once in twenty verdicts."""
 
 LEAST_PHOTOS = 8
-"""Of fewer photos no rule believes anything."""
+"""Smallest number of photos on which a rule decides."""
 
 WRITTEN = re.compile(r"never|if-better|if-no-style-regresses-by (?P<most>\d+(?:\.\d+)?)(?P<percent>%?)")
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule of promotion; ``most`` is the share that goes with ``if-no-style-regresses-by``."""
+    """``never``, ``if-better`` (significantly, over all), or ``if-no-style-regresses-by X``, where X is ``most``."""
 
     kind: RuleKind
     most: float = 0.0
 
     @classmethod
-    def parse(cls, wanted: str) -> Rule:
-        """Read a rule as it is written. Raises UsageError."""
-        found = WRITTEN.fullmatch(" ".join(wanted.split()))
-        most = float(found["most"]) / (100 if found["percent"] else 1) if found and found["most"] else 0.0
-        if not found or most >= 1:
+    def parse(cls, text: str) -> Rule:
+        """Parse a rule. Raises UsageError."""
+        match = WRITTEN.fullmatch(" ".join(text.split()))
+        most = float(match["most"]) / (100 if match["percent"] else 1) if match and match["most"] else 0.0
+        if not match or most >= 1:
             raise UsageError(
-                f"promotion rule {wanted!r}: choose never, if-better, or if-no-style-regresses-by X, as in "
+                f"promotion rule {text!r}: choose never, if-better, or if-no-style-regresses-by X, as in "
                 "if-no-style-regresses-by 5%"
             )
-        return cls(RuleKind(wanted.split()[0]), most)
+        return cls(RuleKind(text.split()[0]), most)
 
     def __str__(self) -> str:
         return f"{self.kind} {100 * self.most:g}%" if self.kind == RuleKind.IF_NO_STYLE_REGRESSES_BY else self.kind
 
 
 @dataclass(frozen=True)
-class Mandate:
-    """A rule, in whose name it is applied, and the share of the new batches that a candidate gets first, if any.
+class PromotionPolicy:
+    """Rule of promotion, who applies it, and the share of the new batches that a candidate gets first, if any.
 
-    ``whose`` is said before the reason, as which training run it is the rule of. ``hold`` is called in the transaction
-    that promotes, and raises LeaseLost where the mandate is over.
+    ``label`` precedes the reason, for example to name the training run whose rule it is. ``guard`` is called in
+    the promoting transaction, and raises LeaseLost when the policy no longer applies.
     """
 
     rule: Rule
     who: str = BY_RULE
-    whose: str = ""
+    label: str = ""
     canary: float = 0.0
-    hold: Callable[[Connection], object] | None = None
+    guard: Callable[[Connection], object] | None = None
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether to promote, and why or why not."""
+    """Whether to promote, and why."""
 
     promote: bool
     reason: str
 
 
 def decide(verdict: Verdict, rule: Rule) -> Decision:
-    """Apply a rule. What a verdict does not know of is never promoted by rule: a style missing or unmeasured."""
+    """Apply a rule. No rule promotes a candidate that lacks a style or has an unmeasured one."""
     if rule.kind == NEVER:
-        return Decision(False, "its rule is to promote never by itself")
-    for what, names in (("has no row of", verdict.missing), ("was not measured in", verdict.unmeasured)):
+        return Decision(False, "its rule is never")
+    for problem, names in (("lacks", verdict.missing), ("was not measured in", verdict.unmeasured)):
         if names:
-            return Decision(False, f"the candidate {what} {_named(names)}")
+            return Decision(False, f"the candidate {problem} {_named(names)}")
     if verdict.photos < LEAST_PHOTOS or not math.isfinite(verdict.error):
-        return Decision(False, f"{verdict.photos} photos say too little: at least {LEAST_PHOTOS} are needed")
+        return Decision(False, f"{verdict.photos} photos are too few: a rule needs at least {LEAST_PHOTOS}")
     if rule.kind == RuleKind.IF_BETTER:
         sure = verdict.change + SURE * verdict.error < 0
-        return Decision(sure, f"{_change(verdict)}: {'surely better' if sure else 'not surely better'}")
+        return Decision(sure, f"{_change(verdict)}: {'significantly better' if sure else 'not significantly better'}")
     worst = max(verdict.styles, key=lambda style: style.regression, default=None)
     if worst is None:
         return Decision(False, "no style was measured")
     fits = worst.regression <= rule.most
-    what = f"the worst style, {worst.style}, is {100 * worst.regression:+.1f} % worse"
-    return Decision(fits, f"{what}, {'within' if fits else 'beyond'} {100 * rule.most:g} %")
+    reason = f"the worst style, {worst.style}, is {100 * worst.regression:+.1f} % worse"
+    return Decision(fits, f"{reason}, {'within' if fits else 'beyond'} {100 * rule.most:g} %")
 
 
 def _named(styles: Sequence[str]) -> str:
-    """Name public styles and count merchants' own: what is decided outlasts the merchants."""
+    """Name public styles and count own ones, since the text outlasts the merchants."""
     public = [name for name in styles if "/" not in name]
     own = len(styles) - len(public)
     return ", ".join([*public, *([f"{own} own styles of merchants"] if own else [])])

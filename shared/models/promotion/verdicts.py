@@ -1,4 +1,4 @@
-"""Verdicts: a candidate beside a champion, photo by photo on the frozen panel and on others, style by style."""
+"""Compare a candidate with a champion, photo by photo and style by style, on the frozen panel and on other photos."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from sqlalchemy import Connection, text
 from shared.errors import NotFound
 
 Figures = Mapping[str, float | None]
-"""What was measured of a rendition, by name; ``combined`` (lower is better) and ``white_kept`` (higher) count."""
+"""Measured figures of a rendition, by name; ``combined`` (lower is better) and ``white_kept`` (higher) decide."""
 
 
 @dataclass(frozen=True)
 class StyleVerdict:
-    """A style by both.
+    """Result of one style.
 
-    ``change``      of the combined figure, as a share: 0.02 is 2 % worse; the geometric mean over the photos.
-    ``white_lost``  share of the white background that the champion keeps and the candidate does not; None: no such
-                    photo.
+    ``change``      of the combined figure, as a share: 0.02 is 2 % worse. It is the geometric mean over the photos.
+    ``white_lost``  share of the white background that the champion keeps and the candidate does not; None without
+                    such a photo.
     """
 
     style: str
@@ -33,18 +33,18 @@ class StyleVerdict:
 
     @property
     def regression(self) -> float:
-        """How much worse the candidate is, as a share, by the worse of both; above 0 it is."""
+        """Return how much worse the candidate is, as a share, by the worse of both figures; negative if better."""
         return max(self.change, self.white_lost or 0.0)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a comparison found.
+    """Result of a comparison.
 
     ``change`` and its standard ``error`` are over all styles, on the scale of the logarithm of the combined figure
-    (near 0 the same as a share); photos are independent of one another, the styles of one photo are not.
-    ``missing``: styles that the champion knows and the candidate does not. ``unmeasured``: those both know and no
-    style image was there of.
+    (near 0 this equals a share). Photos are independent of one another; the styles of one photo are not.
+    ``missing`` are styles that the champion knows and the candidate does not, ``unmeasured`` those that both know
+    but that have no style image.
     """
 
     styles: Sequence[StyleVerdict]
@@ -56,12 +56,12 @@ class Verdict:
 
     @property
     def regressions(self) -> list[StyleVerdict]:
-        """The styles that the candidate does worse, the worst first."""
+        """Return the styles in which the candidate is worse, the worst first."""
         worse = [style for style in self.styles if style.regression > 0]
         return sorted(worse, key=lambda style: -style.regression)
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as plain data, as printed and stored; what is not finite is None."""
+        """Return the verdict as plain data, as printed and stored. Infinite figures become None."""
         return {
             "styles": [
                 style.__dict__ | {"change": _finite(style.change), "regression": _finite(style.regression)}
@@ -77,8 +77,10 @@ class Verdict:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Verdict:
-        """Build from what ``as_json`` gave."""
-        styles = [StyleVerdict(one["style"], _infinite(one["change"]), one["white_lost"]) for one in data["styles"]]
+        """Build from the plain data that ``as_json`` returned."""
+        styles = [
+            StyleVerdict(style["style"], _infinite(style["change"]), style["white_lost"]) for style in data["styles"]
+        ]
         rest = (data[name] for name in ("photos", "missing", "unmeasured"))
         return cls(styles, _infinite(data["change"]), _infinite(data["error"]), *rest)
 
@@ -98,9 +100,9 @@ def judge(
     missing: Sequence[str] = (),
     unmeasured: Sequence[str] = (),
 ) -> Verdict:
-    """Compare what was measured of renditions of the same photos in the same order, by style.
+    """Compare measured figures of renditions of the same photos in the same order, by style.
 
-    With one photo, or one figure that is not finite, nothing is sure: the error is infinite then.
+    With a single photo, or one figure that is not finite, the error is infinite.
     """
     ratios = {name: _log_ratios(candidate[name], champion[name]) for name in candidate if name in champion}
     styles = [
@@ -126,7 +128,7 @@ def _log_ratios(candidate: Sequence[Figures], champion: Sequence[Figures]) -> li
 
 
 def _log(figure: float | None) -> float:
-    """The logarithm of a combined figure; what could not be measured is as bad as can be."""
+    """Return the logarithm of a combined figure; infinity where it could not be measured."""
     return math.log(figure) if figure is not None and 0 < figure < math.inf else math.inf
 
 
@@ -142,26 +144,26 @@ def _white_lost(candidate: Sequence[Figures], champion: Sequence[Figures]) -> fl
 
 
 def paired(candidate: Sequence[Mapping[str, float]], champion: Sequence[Mapping[str, float]]) -> dict[str, Any]:
-    """Compare figures of renditions of the same photos in the same order: the means of both, and of their difference.
+    """Compare figures of renditions of the same photos in the same order: both means, and that of the difference.
 
-    ``error`` is the standard error of that; None with a single photo. Returns plain data by figure.
+    ``error`` is the standard error of the latter; None with a single photo. Returns plain data by figure.
     """
-    found = {}
+    results = {}
     for name in candidate[0] if candidate else ():
         mine, others = ([one[name] for one in measured] for measured in (candidate, champion))
         changes = [one - other for one, other in zip(mine, others, strict=True)]
-        found[name] = {
+        results[name] = {
             "candidate": fmean(mine),
             "champion": fmean(others),
             "change": fmean(changes),
             "error": stdev(changes) / math.sqrt(len(changes)) if len(changes) > 1 else None,
         }
-    return found
+    return results
 
 
 @dataclass(frozen=True)
 class StoredVerdict:
-    """A verdict that was kept. ``figures`` also say of which photos, and everything that was measured."""
+    """Stored verdict. ``figures`` also contain the photos, and everything that was measured."""
 
     id: int
     candidate_id: int
@@ -173,7 +175,7 @@ class StoredVerdict:
 
     @property
     def verdict(self) -> Verdict:
-        """What was found."""
+        """Return the result of the comparison."""
         return Verdict.from_json(self.figures)
 
 
@@ -181,17 +183,17 @@ COLUMNS = "id, candidate_id, champion_id, figures, sheet_key, made_by, made_at"
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """A stored contact sheet, and the merchants whose photos it shows: it is there as long as all agree."""
+class ContactSheet:
+    """Stored contact sheet, and the merchants whose photos it shows. It is kept as long as all of them consent."""
 
     key: str
     merchants: Sequence[int] = ()
 
 
 def add_verdict(
-    connection: Connection, pair: tuple[int, int], figures: Mapping[str, Any], sheet: Sheet | None, who: str
+    connection: Connection, pair: tuple[int, int], figures: Mapping[str, Any], sheet: ContactSheet | None, actor: str
 ) -> StoredVerdict:
-    """Keep a verdict on ``pair``, the ids of candidate and champion; ``figures`` holds what ``as_json`` gave."""
+    """Store a verdict on ``pair``, the ids of candidate and champion; ``figures`` contain what ``as_json`` returned."""
     row = connection.execute(
         text(f"""
         INSERT INTO verdicts (candidate_id, champion_id, figures, sheet_key, merchants, made_by)
@@ -203,14 +205,14 @@ def add_verdict(
             "figures": json.dumps(figures),
             "sheet": sheet.key if sheet else None,
             "merchants": list(sheet.merchants) if sheet else [],
-            "who": who,
+            "who": actor,
         },
     )
     return StoredVerdict(*row.one())
 
 
 def forget_own_styles(connection: Connection, merchant: int) -> None:
-    """Let no verdict name a merchant's own styles any more."""
+    """Remove the names of a merchant's own styles from all verdicts."""
     connection.execute(
         text("""
         UPDATE verdicts v SET figures = figures #- ARRAY['own_styles', m.name] || jsonb_build_object('missing', (
@@ -225,7 +227,7 @@ def forget_own_styles(connection: Connection, merchant: int) -> None:
 
 
 def forget_sheets(connection: Connection, merchant: int) -> list[str]:
-    """Let no verdict show a merchant's photos any more; return the keys of the contact sheets, to be deleted."""
+    """Remove contact sheets with a merchant's photos from all verdicts; return their keys, to be deleted."""
     rows = connection.execute(
         text("""
         UPDATE verdicts v SET sheet_key = NULL, merchants = '{}' FROM verdicts before
@@ -252,7 +254,7 @@ def verdict_of(connection: Connection, verdict_id: int) -> StoredVerdict:
     """Return a verdict by its id. Raises NotFound."""
     row = connection.execute(text(f"SELECT {COLUMNS} FROM verdicts WHERE id = :id"), {"id": verdict_id}).one_or_none()
     if row is None:
-        raise NotFound(f"no verdict {verdict_id}: `atelier models show` lists those on a version")
+        raise NotFound(f"no verdict {verdict_id}: `atelier models show` lists the verdicts on a version")
     return StoredVerdict(*row)
 
 

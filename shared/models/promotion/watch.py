@@ -1,4 +1,4 @@
-"""Watching a canary: it is returned when its batches are worse than the champion's. Part of every sweep."""
+"""Watch the canary, and return it when its batches are worse than the champion's. Every sweep does so."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from shared.database import Lock, lock, transaction
 from shared.merchants import audit
 from shared.models.promotion import comparison
 from shared.models.promotion.canaries import Canary, CanaryState, end_canary, running_canary
-from shared.models.promotion.comparison import Counted, Found
+from shared.models.promotion.comparison import Comparison, TroubleCount
 from shared.models.promotion.rules import BY_RULE
 from shared.models.versions import Change, ChangeKind, note_change
 
 OUR_FAULT = ("internal_error", "crashed_worker")
-"""Codes of failures that no image and no source is to blame for."""
+"""Codes of failures that are no fault of image or source."""
 
 MOST_BATCHES = 500
-"""Of each that are looked at."""
+"""Largest number of batches of each version that are compared."""
 
 MEASURED = 1000
-"""Images of a batch, the first, whose figures stand for all."""
+"""Number of images of a batch, the first ones, whose figures stand for all."""
 
 LATE = timedelta(hours=1)
-"""So old a batch of which nothing is done is in trouble, unless the champion's wait as long."""
+"""Age from which a batch without results is in trouble, unless the champion's wait as long."""
 
 SPAN = timedelta(days=1)
-"""In which batches of both began that are asked for trouble: what is younger than ``LATE`` cannot be late."""
+"""Period in which the batches began that are checked for trouble; younger ones than ``LATE`` cannot be late."""
 
 log = structlog.get_logger()
 
 
 def watch_canary(engine: Engine) -> bool:
-    """Compare the canary with the champion when there is something new to see; say whether it was returned.
+    """Compare the canary with the champion when there is something new; return whether the canary was returned.
 
-    That is a batch of the canary's that has ended, or one more that is in trouble.
+    New is one more of the canary's batches that has ended, or that is in trouble.
     """
     with transaction(engine) as connection:
         canary = running_canary(connection)
@@ -65,30 +65,35 @@ def _is_in_trouble(connection: Connection, canary: Canary) -> bool:
     return count_troubled(connection, canary, canary.version_id).troubled > canary.troubled
 
 
-def _judge(connection: Connection, canary: Canary) -> list[Found]:
+def _judge(connection: Connection, canary: Canary) -> list[Comparison]:
     seen = _ended(connection, canary)
-    mine = sample(connection, canary, canary.version_id)
-    # Only what had ended by then, so that each look is at one more batch of the canary's, and no more than one.
-    until = max((moment for moment, _ in mine), default=canary.started_at)
-    others = [figures for moment, figures in sample(connection, canary, canary.champion_id) if moment <= until]
-    found = comparison.compare([figures for _, figures in mine], others, seen)
+    canary_batches = sample(connection, canary, canary.version_id)
+    # Count only what had ended by then, so that each comparison sees exactly one more batch of the canary's.
+    until = max((moment for moment, _ in canary_batches), default=canary.started_at)
+    champion_figures = [
+        figures for moment, figures in sample(connection, canary, canary.champion_id) if moment <= until
+    ]
+    comparisons = comparison.compare([figures for _, figures in canary_batches], champion_figures, seen)
     connection.execute(
         text("UPDATE canaries SET seen = :seen, figures = CAST(:figures AS jsonb) WHERE id = :id"),
-        {"id": canary.id, "seen": seen, "figures": json.dumps(comparison.as_json(found))},
+        {"id": canary.id, "seen": seen, "figures": json.dumps(comparison.as_json(comparisons))},
     )
-    return [one for one in found if one.worse]
+    return [result for result in comparisons if result.worse]
 
 
-def _judge_troubled(connection: Connection, canary: Canary) -> list[Found]:
-    mine, others = (count_troubled(connection, canary, one) for one in (canary.version_id, canary.champion_id))
+def _judge_troubled(connection: Connection, canary: Canary) -> list[Comparison]:
+    canary_count, champion_count = (
+        count_troubled(connection, canary, version) for version in (canary.version_id, canary.champion_id)
+    )
     connection.execute(
-        text("UPDATE canaries SET troubled = :troubled WHERE id = :id"), {"id": canary.id, "troubled": mine.troubled}
+        text("UPDATE canaries SET troubled = :troubled WHERE id = :id"),
+        {"id": canary.id, "troubled": canary_count.troubled},
     )
-    found = comparison.compare_troubled(mine, others)
-    return [found] if found.worse else []
+    result = comparison.compare_troubled(canary_count, champion_count)
+    return [result] if result.worse else []
 
 
-def _return(connection: Connection, canary: Canary, worse: Sequence[Found]) -> None:
+def _return(connection: Connection, canary: Canary, worse: Sequence[Comparison]) -> None:
     reason = f"after {_ended(connection, canary)} batches " + ", ".join(map(str, worse))
     end_canary(connection, canary, CanaryState.RETURNED)
     note_change(connection, canary.version_id, canary.champion_id, Change(ChangeKind.RETURN, BY_RULE, reason))
@@ -100,24 +105,25 @@ COUNTED = """
 b.model_version_id = :version AND b.state = 'finished' AND b.queue <> 'preview' AND b.finished_at >= :since
 AND b.created_at >= :since AND b.succeeded + b.failed > 0
 """
-"""Which batches count: those of both that began and ended since the canary runs. Nobody's previews."""
+"""Condition on the batches that count: those that began and ended since the canary runs, without previews."""
 
 
 def _ended(connection: Connection, canary: Canary) -> int:
-    found = connection.execute(
+    count = connection.execute(
         text(f"SELECT count(*) FROM batches b WHERE {COUNTED}"),
         {"version": canary.version_id, "since": canary.started_at},
     )
-    return int(found.scalar_one())
+    return int(count.scalar_one())
 
 
-def count_troubled(connection: Connection, canary: Canary, version_id: int) -> Counted:
-    """Count the batches of a version that began lately since the canary runs, and those of them that are in trouble.
+def count_troubled(connection: Connection, canary: Canary, version_id: int) -> TroubleCount:
+    """Count the batches of a version that began recently and since the canary runs, and those of them in trouble.
 
-    That is: a worker died with one of its images alone in hand, since what else the worker had is not to blame; or it
-    is ``LATE`` old and nothing of it is done, while nobody holds it up or did: it has no proof, and was neither resumed
-    nor tried again. What is young and has not ended counts only if a worker died of it. Of more than ``MOST_BATCHES``
-    those are counted whose ids hash lowest, not the newest: both are asked for the same time, however many each has.
+    A batch is in trouble when a worker died while it processed one of its images alone, since only then the image is
+    to blame; or when it is ``LATE`` old without any result, and nobody holds or held it up: it has no proof, and was
+    neither resumed nor retried. A young batch that has not ended counts only if a worker died of it. Of more than
+    ``MOST_BATCHES`` those with the lowest hash of their ids count, not the newest, so that the same period is compared
+    however many batches each version has.
     """
     row = connection.execute(
         text("""
@@ -144,13 +150,13 @@ def count_troubled(connection: Connection, canary: Canary, version_id: int) -> C
             **{"late": LATE, "span": SPAN},
         },
     ).one()
-    return Counted(int(row.batches), int(row.troubled))
+    return TroubleCount(int(row.batches), int(row.troubled))
 
 
 def sample(connection: Connection, canary: Canary, version_id: int) -> list[tuple[datetime, dict[str, float]]]:
-    """Return when each batch of a version ended, and its figures: those of its renditions in the mean, and ``failed``.
+    """Return when each batch of a version ended, and its figures: the means over its renditions, and ``failed``.
 
-    The figures of a rendition are the numbers in its ``quality``, as far as there are any.
+    The figures of a rendition are the numbers in its ``quality``, if there are any.
     """
     rows = connection.execute(
         text(f"""

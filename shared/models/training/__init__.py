@@ -1,1 +1,1 @@
-"""Retraining: which runs there are and why, of whose photos they learn, and when they begin by themselves."""
+"""Training runs: why they begin, which photos they learn from, and their schedules."""

@@ -21,8 +21,8 @@ from shared.merchants.actors import Actor, administering, unconfined
 from shared.models.promotion.verdicts import forget_sheets
 from shared.models.training import runs, schedules
 from shared.models.training.photos import withdraw
-from shared.models.training.pictures import find_pictures, keep_pictures, pictured, put_pictures
-from shared.models.training.runs import Order, TrainingRun, Trigger, Wanted
+from shared.models.training.pictures import find_pictures, keep_pictures, put_pictures, styles_with_pictures
+from shared.models.training.runs import RunRequest, RunSpec, TrainingRun, Trigger
 from shared.models.training.schedules import TrainingSchedule
 from shared.models.training.tick import publish_due
 from shared.models.versions import champion
@@ -41,13 +41,13 @@ class Queued:
 
 
 def queue_training(
-    engine: Engine, broker: Broker, actor: Actor, wanted: Wanted, reason: str, *, key: str | None = None
+    engine: Engine, broker: Broker, actor: Actor, wanted: RunSpec, reason: str, *, key: str | None = None
 ) -> Queued:
     """Queue a run from the champion and tell trainers of it; under the same ``key`` it is the same run.
 
     Raises UsageError where it cannot be trained, and Conflict where the key is that of another run.
     """
-    order = Order(wanted, Trigger.ADMIN, reason, actor.name, idempotency_key=key)
+    order = RunRequest(wanted, Trigger.ADMIN, reason, actor.name, idempotency_key=key)
     with administering(engine, actor) as connection:
         run, is_new = runs.queue_once(connection, order)
         if not is_new:
@@ -67,7 +67,7 @@ def cancel_training(engine: Engine, actor: Actor, run: str) -> TrainingRun:
 
 
 def set_training_schedule(
-    engine: Engine, actor: Actor, trigger: str, crontab: Crontab, wanted: Wanted, now: datetime
+    engine: Engine, actor: Actor, trigger: str, crontab: Crontab, wanted: RunSpec, now: datetime
 ) -> TrainingSchedule:
     """Let runs begin by themselves: one schedule for all slots, one for drift. Raises UsageError."""
     with administering(engine, actor) as connection:
@@ -89,7 +89,7 @@ def keep_style_pictures(engine: Engine, store: ObjectStore, actor: Actor, folder
     Raises UsageError where it holds none.
     """
     with administering(engine, actor) as connection:
-        known = pictured(connection, None, champion(connection).trunk_sha256)
+        known = styles_with_pictures(connection, None, champion(connection).trunk_sha256)
     hashes = {name: put_pictures(store, paths) for name, paths in find_pictures(folder, list(known)).items()}
     with administering(engine, actor) as connection:
         for name, pictures in hashes.items():

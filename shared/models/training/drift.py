@@ -1,12 +1,12 @@
-"""Drift: whether the photos that come now are others than those that were learnt from, or are painted worse.
+"""Detect drift: whether current photos differ from those of training, or are painted worse.
 
-Each photo is a few figures (``workers.model.measures.figures``), and so is each batch of renditions
-(``quality`` beside this file); a population is their distribution. Two populations are compared figure by figure with
-the population stability index over the deciles of the first, PSI = Σ (p − q) ln(p / q). Its usual reading: below .1
-nothing, from .25 on a shift (Siddiqi 2006, "Credit Risk Scorecards"). Of samples of n and m of one population it is
-about (1/n + 1/m) χ² with bins − 1 degrees of freedom (Yurdakul and Naranjo 2020, "Statistical properties of the
-population stability index"), so that small samples must pass more than .25: what one figure in a thousand would by
-chance.
+Each photo is described by a few figures (``workers.model.measures.figures``), and so is each batch of renditions
+(``quality`` beside this file). A population is the distribution of these figures. Two populations are compared
+figure by figure with the population stability index over the deciles of the first, PSI = Σ (p − q) ln(p / q).
+Usually an index below 0.1 counts as none and one from 0.25 on as a shift (Siddiqi 2006, "Credit Risk Scorecards").
+For samples of n and m from one population it is about (1/n + 1/m) χ² with bins − 1 degrees of freedom (Yurdakul and
+Naranjo 2020, "Statistical properties of the population stability index"). So small samples must exceed a higher
+limit, which chance exceeds for one figure in a thousand.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from typing import Any
 BINS = 10
 SHIFTED = 0.25
 
-# The .999 quantile of χ² with BINS - 1 degrees of freedom.
+# 0.999 quantile of χ² with BINS - 1 degrees of freedom.
 _BY_CHANCE = 27.877
 
 EVEN = 0.05
-"""Share of an even distribution mixed into each, so that an empty bin is no infinite surprise."""
+"""Weight of a uniform distribution mixed into each one, so that an empty bin does not make the index infinite."""
 
 _DIGITS = 6
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """How one figure is distributed: ``shares`` of the bins between ``edges``, ascending."""
+    """Distribution of one figure: ``shares`` of the bins between ``edges``, ascending."""
 
     mean: float
     deviation: float
@@ -43,28 +43,33 @@ class Distribution:
 
 @dataclass(frozen=True)
 class Population:
-    """Figures of a number of photos, by name."""
+    """Distributions of the figures of a number of photos, by name."""
 
     count: int
     figures: Mapping[str, Distribution]
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return the population as plain data."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Population:
-        """Read back what ``to_json`` returned."""
+        """Build from the plain data that ``to_json`` returned."""
         figures = {
-            name: Distribution(one["mean"], one["deviation"], tuple(one["edges"]), tuple(one["shares"]))
-            for name, one in data["figures"].items()
+            name: Distribution(
+                distribution["mean"],
+                distribution["deviation"],
+                tuple(distribution["edges"]),
+                tuple(distribution["shares"]),
+            )
+            for name, distribution in data["figures"].items()
         }
         return cls(data["count"], figures)
 
 
 @dataclass(frozen=True)
 class Shift:
-    """How far a figure has moved: the index, what it had to pass, and the means' distance in deviations of before."""
+    """Change of a figure: the index, its limit, and the distance of the means in standard deviations of the first."""
 
     figure: str
     index: float
@@ -73,7 +78,7 @@ class Shift:
 
     @property
     def beyond(self) -> bool:
-        """Whether that is more than chance and more than matters."""
+        """Return whether the change exceeds both chance and what matters."""
         return self.index > self.limit
 
     def __str__(self) -> str:
@@ -81,7 +86,7 @@ class Shift:
 
 
 def population(photos: Sequence[Mapping[str, float]]) -> Population:
-    """Describe photos (at least two) by their figures, all of which have the same names."""
+    """Describe at least two photos by their figures, which have the same names for all."""
     figures = {}
     for name in photos[0]:
         values = [photo[name] for photo in photos]
@@ -92,12 +97,12 @@ def population(photos: Sequence[Mapping[str, float]]) -> Population:
 
 
 def compare(before: Population, photos: Sequence[Mapping[str, float]]) -> list[Shift]:
-    """Return how far the figures of photos have moved from a population, the farthest first."""
+    """Return how much the figures of photos differ from a population, the largest change first."""
     limit = max(SHIFTED, _BY_CHANCE * (1 / before.count + 1 / len(photos)))
     shifts = []
     for name, known in before.figures.items():
         values = [photo[name] for photo in photos if name in photo]
-        if not values:  # a figure of another release
+        if not values:  # a figure that only another release has
             continue
         shares = _shares(values, known.edges)
         index = sum((now - then) * math.log(now / then) for now, then in zip(shares, known.shares, strict=True))
@@ -107,7 +112,7 @@ def compare(before: Population, photos: Sequence[Mapping[str, float]]) -> list[S
 
 
 def farthest(shifts: Sequence[Shift]) -> Shift:
-    """Return the shift that is the farthest, as its limit goes."""
+    """Return the shift that is largest in relation to its limit."""
     return max(shifts, key=_distance)
 
 
@@ -116,14 +121,14 @@ def _distance(shift: Shift) -> float:
 
 
 def _edges(values: Sequence[float]) -> tuple[float, ...]:
-    """The deciles. Where several are one value, as in many photos without any white, it gets a bin of its own."""
+    """Return the deciles. A value that spans several, as in many photos without any white, gets a bin of its own."""
     deciles = [round(edge, _DIGITS) for edge in statistics.quantiles(values, n=BINS, method="inclusive")]
     above = {round(edge + 10**-_DIGITS, _DIGITS) for edge, next_ in pairwise(deciles) if edge == next_}
     return tuple(sorted({*deciles, *above}))
 
 
 def _shares(values: Sequence[float], edges: Sequence[float]) -> tuple[float, ...]:
-    """The share of each bin; what lies on an edge is in the bin above."""
+    """Return the share of each bin. A value on an edge belongs to the bin above."""
     counts = [0] * (len(edges) + 1)
     for value in values:
         counts[bisect_right(edges, round(value, _DIGITS))] += 1

@@ -1,6 +1,6 @@
-"""Runs in hand: claimed by a trainer, moved on, saved, ended. Every write names the lease's integer.
+"""Claim training runs, renew their leases, and record their progress. Every write is conditional on the lease.
 
-Trainers take the oldest run that nobody has, so a run goes on, slice after slice, before the next begins. Time is
+Trainers take the oldest free run, so a run continues slice after slice before the next begins. All times are
 the database's.
 """
 
@@ -18,20 +18,20 @@ from shared.errors import LeaseLost
 from shared.models.training.runs import COLUMNS, RunState, Saved, TrainingRun
 
 MOST_ATTEMPTS = 5
-"""So many trainers may die with a run, between two saved states, before it fails as ``crashed_trainer``."""
+"""Number of trainers that may die with a run, between two saved states, before it fails as ``crashed_trainer``."""
 
 SAVED_KEPT = 2
-"""Should the newest saved state be damaged, the one before it serves."""
+"""If the newest saved state is damaged, the previous one is used."""
 
 _FREE = """(lease_expires_at IS NULL OR lease_expires_at < clock_timestamp())
             AND (state = 'comparing' OR next_attempt_at <= clock_timestamp())"""
-"""A run that is compared waits by its lease: its ``next_attempt_at`` never comes, so that no trainer of a release
-without comparisons takes it, trains its last slice again and drops its rule."""
+"""A run that is being compared waits by its lease alone. Its ``next_attempt_at`` is infinite, so that no trainer of a
+release without comparisons takes it, trains its last slice again and drops its rule."""
 _MINE = "id = :id AND lease = :lease AND lease_expires_at IS NOT NULL"
 
 
 def claim(connection: Connection, run_id: UUID, seconds: float) -> TrainingRun | None:
-    """Take a run that nobody has; None if it is taken, over, not yet due, or not the first in line."""
+    """Claim a free run. Returns None if it is taken, over, not yet due, or not the first in line."""
     row = connection.execute(
         text(f"""
         WITH r AS (
@@ -51,7 +51,7 @@ def claim(connection: Connection, run_id: UUID, seconds: float) -> TrainingRun |
 
 
 def due(connection: Connection, most: int) -> list[UUID]:
-    """Return the runs that trainers could take now, oldest first."""
+    """Return the runs that trainers could claim now, oldest first."""
     rows = connection.execute(
         text(f"SELECT id FROM training_runs WHERE finished_at IS NULL AND {_FREE} ORDER BY id LIMIT :most"),
         {"most": most},
@@ -60,26 +60,26 @@ def due(connection: Connection, most: int) -> list[UUID]:
 
 
 def give_up(connection: Connection) -> int:
-    """Fail the runs that have killed their trainers time and again, or leave their candidate without a verdict.
+    """Fail the runs that killed too many trainers. One with a candidate is finished without a verdict.
 
     Returns how many.
     """
-    done = connection.execute(
+    failed = connection.execute(
         text(f"""
         UPDATE training_runs SET lease_expires_at = NULL, finished_at = clock_timestamp(), code = 'crashed_trainer',
             state = CASE state WHEN 'comparing' THEN 'finished' ELSE 'failed' END,
-            message = attempts || ' trainers died with this run: look at their log, and at the memory they have'
+            message = attempts || ' trainers died with this run: check their logs and their memory'
         WHERE finished_at IS NULL AND attempts >= :most AND {_FREE}
         """),
         {"most": MOST_ATTEMPTS},
     )
-    return done.rowcount
+    return failed.rowcount
 
 
 def progress(
     connection: Connection, run: TrainingRun, seconds: float, step: int, logged: Mapping[str, float] | None = None
 ) -> None:
-    """Renew the lease, because there was progress; ``logged`` is a validation. Raises LeaseLost."""
+    """Renew the lease after progress. ``logged`` is a point of the validation curve. Raises LeaseLost."""
     _write(
         connection,
         run,
@@ -93,10 +93,10 @@ def progress(
     )
 
 
-def collected(
+def record_photos(
     connection: Connection, run: TrainingRun, photos: Mapping[str, int], config: Mapping[str, Any], data_sha256: str
 ) -> None:
-    """Record of which photos a run learns (sha256 → merchant), and its whole config. Raises LeaseLost."""
+    """Record which photos a run learns from (sha256 → merchant), and its complete config. Raises LeaseLost."""
     _write(
         connection,
         run,
@@ -113,24 +113,24 @@ def collected(
     )
 
 
-def keep_state(connection: Connection, run: TrainingRun, saved: Saved) -> list[str]:
+def record_state(connection: Connection, run: TrainingRun, saved: Saved) -> list[str]:
     """Record a saved state, and release the run for its next slice; return the keys of states no longer needed.
 
     Raises LeaseLost.
     """
-    kept: Sequence[Saved] = [*(one for one in run.saved[1 - SAVED_KEPT :] if one.step < saved.step), saved]
+    kept: Sequence[Saved] = [*(state for state in run.saved[1 - SAVED_KEPT :] if state.step < saved.step), saved]
     _write(
         connection,
         run,
         "step = :step, saved = CAST(:saved AS jsonb), attempts = 0, lease_expires_at = NULL",
         step=saved.step,
-        saved=json.dumps([asdict(one) for one in kept]),
+        saved=json.dumps([asdict(state) for state in kept]),
     )
-    return [one.key for one in run.saved if one not in kept and one.key != saved.key]
+    return [state.key for state in run.saved if state not in kept and state.key != saved.key]
 
 
-def go_back(connection: Connection, run: TrainingRun, step: int) -> None:
-    """Forget what a dead trainer did after the state that is gone on from. Raises LeaseLost."""
+def reset_progress(connection: Connection, run: TrainingRun, step: int) -> None:
+    """Discard what a dead trainer recorded after the saved state that the run resumes from. Raises LeaseLost."""
     _write(
         connection,
         run,
@@ -144,7 +144,7 @@ def go_back(connection: Connection, run: TrainingRun, step: int) -> None:
 def release(
     connection: Connection, run: TrainingRun, message: str | None, delay_seconds: float, *, counts: bool = False
 ) -> None:
-    """Give a run back that cannot go on at present; ``counts`` where it may be its own fault. Raises LeaseLost."""
+    """Release a run that cannot continue now. ``counts`` marks a failed attempt. Raises LeaseLost."""
     _write(
         connection,
         run,
@@ -170,10 +170,10 @@ def end(connection: Connection, run: TrainingRun, state: RunState, code: str, me
     )
 
 
-def measured(
+def record_figures(
     connection: Connection, run: TrainingRun, population: Mapping[str, Any], quality: Mapping[str, Any] | None
 ) -> None:
-    """Record how the figures are distributed of the photos that were found, and of what was painted lately.
+    """Record the distributions of the photos' figures and of the champion's recent quality.
 
     Raises LeaseLost.
     """
@@ -186,8 +186,8 @@ def measured(
     )
 
 
-def installed(connection: Connection, run: TrainingRun, step: int, candidate_id: int) -> None:
-    """Record the candidate, installed in the same transaction, that is to be compared. Raises LeaseLost."""
+def record_candidate(connection: Connection, run: TrainingRun, step: int, candidate_id: int) -> None:
+    """Record the candidate, installed in the same transaction, and begin its comparison. Raises LeaseLost."""
     _write(
         connection,
         run,
@@ -198,15 +198,15 @@ def installed(connection: Connection, run: TrainingRun, step: int, candidate_id:
     )
 
 
-def compared(connection: Connection, run: TrainingRun, verdict_id: int) -> None:
-    """Record the verdict on the candidate, which waits for its rule now. Raises LeaseLost."""
+def record_verdict(connection: Connection, run: TrainingRun, verdict_id: int) -> None:
+    """Record the verdict on the candidate. Its rule is applied next. Raises LeaseLost."""
     _write(connection, run, "verdict_id = :verdict", verdict=verdict_id)
 
 
 def finish(
     connection: Connection, run: TrainingRun, step: int, message: str | None = None, code: str | None = None
 ) -> None:
-    """End a run whose result is installed; ``message`` says what became of it, ``code`` why no more did.
+    """End a run whose result is installed. ``message`` says what became of it, ``code`` what is missing.
 
     Raises LeaseLost.
     """
@@ -222,8 +222,8 @@ def finish(
 
 
 def _write(connection: Connection, run: TrainingRun, changes: str, **values: object) -> None:
-    done = connection.execute(
+    updated = connection.execute(
         text(f"UPDATE training_runs SET {changes} WHERE {_MINE}"), {"id": run.id, "lease": run.lease} | values
     )
-    if done.rowcount != 1:
+    if updated.rowcount != 1:
         raise LeaseLost(f"training run {run.id} was cancelled or given to another trainer (lease {run.lease} is over)")

@@ -1,7 +1,7 @@
-"""Photos in the looks that they have, for a verdict: those of the catalogue now, and those that were rejected.
+"""Find photos for a verdict in their own looks: current catalogue images, and photos with rejected renditions.
 
-Only of merchants who agreed to training: their photos may be looked at by whoever looks after the model. That a look
-follows the model says what a merchant wants of it, not who may see the photos.
+Only merchants who consent to training are included, since the person in charge of the model may see their photos.
+A look that follows the model says what a merchant wants of it, not who may see the photos.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from shared.models.training.photos import FRESH, POOL, SourcePhoto
 
 @dataclass(frozen=True)
 class LookPhotoSource:
-    """A photo in the object store, and the look it has."""
+    """Photo in the object store, and its look."""
 
     photo: SourcePhoto
     look: Look
 
 
 def live_photos(connection: Connection, most: int) -> list[LookPhotoSource]:
-    """Return the newest catalogue images in the looks assigned to them, merchants and their looks taking turns."""
+    """Return the newest catalogue images in their assigned looks, alternating between merchants and their looks."""
     rows = connection.execute(
         text(f"""
         SELECT merchant_id, sha256, look
@@ -44,7 +44,7 @@ def live_photos(connection: Connection, most: int) -> list[LookPhotoSource]:
 
 
 def rejected_photos(connection: Connection, most: int) -> list[LookPhotoSource]:
-    """Return the photos whose renditions were rejected last, newest first, each once in each look."""
+    """Return photos with recently rejected renditions, newest first, each photo once per look."""
     rows = connection.execute(
         text("""
         SELECT merchant_id, source_sha256, look FROM (

@@ -1,7 +1,7 @@
-"""The photos that runs learn from: fresh catalogue images of merchants who consent, each content once.
+"""Choose the photos that runs learn from: new catalogue images of consenting merchants, each content once.
 
-They are read where styling left them, in the merchant's own ``sources/``; no copy is kept. What a run has learnt
-from is on record by hash, and goes with its merchant.
+They are read from the merchant's own ``sources/``, where styling stored them; no copy is made. The photos of a
+run are recorded by hash. The record is erased with the merchant.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from shared.source_copies import source_key
 from shared.store import ObjectStore
 
 LEAST_PHOTOS = 12
-"""Fewer have nothing to learn from, or nothing held out."""
+"""Smallest number of photos for training with a held-out part."""
 
 POOL = 10
-"""So many times as many images as wanted are looked at, of each merchant, since their contents may repeat."""
+"""Images examined per wanted photo and merchant, since several images may have the same content."""
 
 
 @dataclass(frozen=True)
 class SourcePhoto:
-    """A photo in the object store, under its merchant's sources."""
+    """Photo in the object store, under its merchant's sources."""
 
     merchant_id: int
     sha256: str
 
     @property
     def key(self) -> str:
-        """The object's key."""
+        """Return the object's key."""
         return source_key(self.merchant_id, self.sha256)
 
 
-# An image that was never fetched has no object yet; one in a bucket of the merchant's has none of ours.
+# An image that was never fetched has no object yet; one in a merchant's bucket has no object in the store.
 FRESH = """
 SELECT DISTINCT ON (i.sha256) i.* FROM merchants m CROSS JOIN LATERAL (
     SELECT n.merchant_id, n.changed_at, n.id, n.sku, n.category, n.collection,
@@ -54,7 +54,7 @@ ORDER BY i.sha256, i.changed_at DESC, i.id DESC
 
 
 def fresh_photos(connection: Connection, most: int) -> list[SourcePhoto]:
-    """Return the newest photos of each merchant who consents, taking turns, each content once."""
+    """Return the newest photos of consenting merchants, alternating between merchants, each content once."""
     rows = connection.execute(
         text(f"""
         SELECT merchant_id, sha256
@@ -68,18 +68,18 @@ def fresh_photos(connection: Connection, most: int) -> list[SourcePhoto]:
 
 
 def count_photos(connection: Connection, most: int) -> int:
-    """Count what ``fresh_photos`` would return."""
+    """Count the photos that ``fresh_photos`` would return."""
     return len(fresh_photos(connection, most))
 
 
 def own_photos(store: ObjectStore, merchant: int, most: int) -> list[SourcePhoto]:
-    """Return some of what a merchant sent, for styles of his own. Keys are hashes: the first are a fair sample."""
+    """Return some of a merchant's photos, for own styles. Keys are hashes, so the first are a fair sample."""
     listed = islice(store.list(f"sources/{merchant}/"), most)
     return [SourcePhoto(merchant, info.key.rpartition("/")[2]) for info in listed]
 
 
 def photos_of(connection: Connection, run_id: UUID) -> list[SourcePhoto]:
-    """Return the photos that a run learns from, by hash, as far as their merchants are still there."""
+    """Return the photos that a run learns from, by hash, except those of erased merchants."""
     rows = connection.execute(
         text("SELECT merchant_id, sha256 FROM training_photos WHERE run_id = :run ORDER BY sha256"), {"run": run_id}
     )
@@ -87,7 +87,7 @@ def photos_of(connection: Connection, run_id: UUID) -> list[SourcePhoto]:
 
 
 def agreed_photos(connection: Connection, run_id: UUID) -> list[SourcePhoto]:
-    """Return the photos that a run learns from, by hash, of merchants who agree still."""
+    """Return the photos that a run learns from, by hash, of merchants who still consent."""
     rows = connection.execute(
         text("""
         SELECT p.merchant_id, p.sha256 FROM training_photos p JOIN merchants m ON m.id = p.merchant_id
@@ -99,7 +99,7 @@ def agreed_photos(connection: Connection, run_id: UUID) -> list[SourcePhoto]:
 
 
 def all_agree(connection: Connection, merchants: Sequence[int]) -> bool:
-    """Say whether all these merchants let their photos be learnt from; nobody withdraws before the transaction ends."""
+    """Return whether all these merchants consent to training. None can withdraw before the transaction ends."""
     rows = connection.execute(
         text("SELECT consents_to_training AND erasing_at IS NULL FROM merchants WHERE id = ANY(:ids) FOR SHARE"),
         {"ids": list(merchants)},
@@ -109,23 +109,23 @@ def all_agree(connection: Connection, merchants: Sequence[int]) -> bool:
 
 
 def data_hash(hashes: Iterable[str]) -> str:
-    """Name a set of photos by their hashes, in whatever order."""
+    """Return the hash of a set of photos, given by their hashes in any order."""
     return hashlib.sha256("".join(sorted(hashes)).encode()).hexdigest()
 
 
 def withdraw(connection: Connection, merchant: int) -> int:
-    """Fail everybody's runs that are under way and learn from a merchant's photos; return how many.
+    """Fail the shared runs in progress that learn from a merchant's photos; return how many.
 
-    One that has its candidate is finished without them.
+    A run with a candidate finishes without these photos.
     """
-    done = connection.execute(
+    failed = connection.execute(
         text("""
         UPDATE training_runs r SET state = 'failed', code = 'consent_withdrawn', lease_expires_at = NULL,
-            message = 'a merchant whose photos were learnt from withdrew them: queue another run',
+            message = 'a merchant withdrew consent to training on photos of this run: queue another run',
             finished_at = clock_timestamp()
         WHERE finished_at IS NULL AND r.merchant_id IS NULL AND state <> 'comparing'
           AND EXISTS (SELECT FROM training_photos p WHERE p.run_id = r.id AND p.merchant_id = :merchant)
         """),
         {"merchant": merchant},
     )
-    return done.rowcount
+    return failed.rowcount

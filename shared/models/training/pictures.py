@@ -1,4 +1,4 @@
-"""The pictures that styles are learnt from, kept so that a style can be learnt anew for another trunk."""
+"""Store the pictures that styles are learnt from, so that a style can be learnt again for another trunk."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ MAX_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
-class Pictured:
-    """A style that may be trained. ``pictures`` are hashes; ``has_row``: for the trunk asked about."""
+class StyleWithPictures:
+    """Style that may be trained. ``pictures`` are hashes; ``has_row`` is true if it has a vector for the trunk."""
 
     id: int
     name: str
@@ -36,7 +36,9 @@ def picture_key(sha256: str) -> str:
     return f"pictures/{sha256}"
 
 
-def pictured(connection: Connection, merchant: int | None, trunk_sha256: str) -> dict[str, Pictured]:
+def styles_with_pictures(
+    connection: Connection, merchant: int | None, trunk_sha256: str
+) -> dict[str, StyleWithPictures]:
     """Return a merchant's own styles, or the public ones (None), by name."""
     rows = connection.execute(
         text("""
@@ -46,11 +48,11 @@ def pictured(connection: Connection, merchant: int | None, trunk_sha256: str) ->
         """),
         {"merchant": merchant, "trunk": trunk_sha256},
     )
-    return {row.name: Pictured(**row._asdict() | {"pictures": tuple(row.pictures)}) for row in rows}
+    return {row.name: StyleWithPictures(**row._asdict() | {"pictures": tuple(row.pictures)}) for row in rows}
 
 
 def put_pictures(store: ObjectStore, paths: Sequence[Path]) -> list[str]:
-    """Put pictures by their content; return the hashes. Raises UsageError for what cannot be read."""
+    """Store pictures under their hashes; return the hashes. Raises UsageError for an unreadable picture."""
     hashes = []
     for path in paths:
         try:
@@ -66,7 +68,7 @@ def put_pictures(store: ObjectStore, paths: Sequence[Path]) -> list[str]:
 
 
 def keep_pictures(connection: Connection, style_id: int, hashes: Sequence[str]) -> None:
-    """Note from which pictures a style is learnt; they replace those before."""
+    """Record the pictures that a style is learnt from, replacing earlier ones."""
     connection.execute(
         text("UPDATE styles SET pictures = :hashes WHERE id = :id"), {"id": style_id, "hashes": list(hashes)}
     )
@@ -75,18 +77,20 @@ def keep_pictures(connection: Connection, style_id: int, hashes: Sequence[str]) 
 def find_pictures(folder: Path, names: Sequence[str]) -> Mapping[str, list[Path]]:
     """Find pictures of styles in a folder: ``NAME.jpg``, or ``NAME/`` with several; hyphens may be underscores.
 
-    Raises UsageError where the folder is none, or names no style.
+    Raises UsageError if the folder is missing or has no pictures of the named styles.
     """
     if not folder.is_dir():
-        raise UsageError(f"no folder {folder}: --pictures names one with pictures of styles")
-    found: dict[str, list[Path]] = {}
+        raise UsageError(f"no folder {folder}: give --pictures a folder with pictures of styles")
+    pictures: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
         name = (path.name if path.is_dir() else path.stem).replace("_", "-").lower()
         if name not in names:
             continue
-        own = sorted(path.iterdir()) if path.is_dir() else [path]
-        if own := [one for one in own if one.suffix.lower() in SUFFIXES][:MOST_PICTURES]:
-            found[name] = own
-    if not found:
-        raise UsageError(f"{folder} holds no picture of a style to train: name them NAME.jpg, or NAME/ for several")
-    return found
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        if files := [file for file in files if file.suffix.lower() in SUFFIXES][:MOST_PICTURES]:
+            pictures[name] = files
+    if not pictures:
+        raise UsageError(
+            f"{folder} has no picture of a style to train: name pictures NAME.jpg, or put several into NAME/"
+        )
+    return pictures

@@ -1,7 +1,7 @@
-"""The quality of what the champion paints, to tell drift from: a batch is one observation, as with canaries.
+"""Measure the quality of the champion's renditions, to detect drift. A batch is one observation, as with canaries.
 
-The images of a batch share merchant, look and kind of photo; counted one by one, a single large batch would look like
-a shift of everything.
+The images of a batch share merchant, look and kind of photo. Counted one by one, a single large batch would look
+like a shift of everything.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 FIGURES = ("content_distance", "product_delta_e", "white_kept")
-"""Of a rendition: see ``shared.quality.gate.Quality``."""
+"""Figures of a rendition that count: see ``shared.quality.gate.Quality``."""
 
 MOST_BATCHES = 400
-"""The newest that are looked at."""
+"""Largest number of batches, the newest, that are examined."""
 
 LEAST_BATCHES = 30
-"""Of fewer nothing is said."""
+"""Smallest number of batches for a comparison."""
 
 MEASURED = 50
-"""Images of a batch, the first, whose figures stand for all."""
+"""Number of images of a batch, the first ones, whose figures stand for all."""
 
 
 def quality_of_batches(connection: Connection) -> list[dict[str, float]]:
-    """Return the mean figures of the champion's newest batches that are finished, previews left out."""
+    """Return the mean figures of the champion's newest finished batches, without previews."""
     rows = connection.execute(
         text("""
         SELECT q.* FROM (
@@ -45,11 +45,11 @@ def quality_of_batches(connection: Connection) -> list[dict[str, float]]:
 
 
 def reference_quality(connection: Connection) -> Mapping[str, Any] | None:
-    """Return how the figures were distributed when a run first looked at them since the champion came; or None."""
-    found = connection.execute(
+    """Return the first distribution of quality figures that a run recorded for this champion, or None."""
+    row = connection.execute(
         text("""
         SELECT r.quality FROM training_runs r JOIN model_versions v ON v.id = r.start_id AND v.state = 'champion'
         WHERE r.quality IS NOT NULL ORDER BY r.id LIMIT 1
         """)
     )
-    return found.scalar_one_or_none()
+    return row.scalar_one_or_none()

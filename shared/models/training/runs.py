@@ -1,7 +1,7 @@
 """Training runs, one row each. A run goes through the states of ``RunState``.
 
-A run that trains more than rows has a candidate from ``comparing`` on, and does not fail any more: without a verdict
-it is finished with a code and a message that say why.
+A run that trains more than vectors has a candidate from ``comparing`` on, and no longer fails: without a verdict it
+finishes with a code and a message that say why.
 
 Postgres is the truth and the message a nudge, as with chunks: see ``shared.models.training.leases``.
 """
@@ -23,7 +23,7 @@ from shared.errors import Conflict, NotFound, UsageError
 from shared.merchants.merchants import require_kept
 from shared.models.promotion.rules import NEVER, Rule
 from shared.models.training.photos import LEAST_PHOTOS, count_photos
-from shared.models.training.pictures import Pictured, pictured
+from shared.models.training.pictures import StyleWithPictures, styles_with_pictures
 from shared.models.versions import champion
 
 
@@ -75,20 +75,20 @@ class Trigger(StrEnum):
 
 MOST_STEPS = 1_000_000
 MOST_PHOTOS = 2000
-"""They are held in memory, scaled down: some 0.4 MB each."""
+"""Photos are held in memory, scaled down, about 0.4 MB each."""
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a run is to do.
+class RunSpec:
+    """What a run trains, and what becomes of its candidate.
 
     ``depth``      what is trained: see ``Depth``.
-    ``styles``     names; none: all public ones that the champion has a row for.
+    ``styles``     names; none means all public styles that the champion knows.
     ``steps``      optimiser steps.
-    ``photos``     most photos collected.
-    ``overrides``  fields of TrainConfig that are to be others than usual.
-    ``rule``       what promotes the candidate: see ``shared.models.promotion.rules``.
-    ``canary``     share of the new batches that it gets then; 0: it becomes the champion at once.
+    ``photos``     largest number of photos collected.
+    ``overrides``  fields of TrainConfig that differ from the defaults.
+    ``rule``       rule that promotes the candidate: see ``shared.models.promotion.rules``.
+    ``canary``     share of the new batches that the candidate gets first; 0 makes it the champion at once.
     """
 
     depth: str = Depth.DECODER
@@ -101,39 +101,41 @@ class Wanted:
 
     def __post_init__(self) -> None:
         if self.depth not in list(Depth):
-            raise UsageError(f"what is trained is {self.depth!r}; choose one of {', '.join(Depth)}")
+            raise UsageError(f"--train {self.depth!r} is unknown; choose one of {', '.join(Depth)}")
         if self.depth == Depth.STYLE and not self.styles:
-            raise UsageError("name the styles whose rows are to be trained, with --styles")
+            raise UsageError("name the styles to train with --styles")
         for name, most in (("steps", MOST_STEPS), ("photos", MOST_PHOTOS)):
             if not 1 <= getattr(self, name) <= most:
                 raise UsageError(f"{name} of a run must be from 1 to {most}, not {getattr(self, name)}")
         promotes = Rule.parse(self.rule).kind != NEVER
         if promotes and self.depth == Depth.STYLE:
-            raise UsageError("rows alone make no candidate, so no rule promotes them: leave --rule out")
+            raise UsageError("training of style vectors makes no candidate to promote: leave --rule out")
         if self.canary and not promotes:
-            raise UsageError("a canary share is for a candidate that a rule promotes: add --rule, as in if-better")
+            raise UsageError(
+                "a canary share is for a candidate that a rule promotes: add --rule, for example if-better"
+            )
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Wanted:
-        """Build from what ``json`` gave, perhaps in another release."""
-        known = {one.name: data[one.name] for one in fields(cls) if one.name in data}
+    def from_json(cls, data: Mapping[str, Any]) -> RunSpec:
+        """Build from what ``json`` returned, possibly in another release."""
+        known = {field.name: data[field.name] for field in fields(cls) if field.name in data}
         return cls(**known | {"styles": tuple(known.get("styles", cls.styles))})
 
     @property
     def json(self) -> str:
-        """This as JSON text."""
+        """Return the specification as JSON text."""
         return json.dumps(asdict(self))
 
 
 @dataclass(frozen=True)
-class Order:
-    """A run to be queued: what, why, and who says so. ``merchant``: whose own styles, None for everybody's.
+class RunRequest:
+    """Request for a run. ``merchant`` owns the styles; None means the public ones.
 
-    ``schedule`` and ``slot`` are those of a run that begins by itself; there is one for each slot.
-    ``idempotency_key`` is what whoever asks calls it; there is one by each name.
+    ``schedule`` and ``slot`` are those of a scheduled run; there is one run per slot.
+    ``idempotency_key`` is chosen by the client; there is one run per key.
     """
 
-    wanted: Wanted
+    wanted: RunSpec
     trigger: str
     reason: str
     who: str
@@ -144,16 +146,16 @@ class Order:
 
     @property
     def asked_sha256(self) -> str:
-        """Stands for all that is asked for. What is as usual is left out: a later release knows more of that."""
-        usual = asdict(Wanted())
-        wanted = {name: value for name, value in asdict(self.wanted).items() if value != usual[name]}
+        """Hash of the request. Default values are left out, since a later release has more of them."""
+        defaults = asdict(RunSpec())
+        wanted = {name: value for name, value in asdict(self.wanted).items() if value != defaults[name]}
         asked = json.dumps([self.reason, self.merchant, wanted], sort_keys=True)
         return sha256(asked.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Saved:
-    """A saved state of a run in the object store."""
+    """Saved state of a run in the object store."""
 
     key: str
     sha256: str
@@ -162,7 +164,7 @@ class Saved:
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """A training run as it stands. ``lease`` names the claim of whoever has it in hand."""
+    """Training run as stored. ``lease`` identifies the claim of the trainer that has it."""
 
     id: UUID
     merchant_id: int | None
@@ -198,20 +200,20 @@ class TrainingRun:
         """Build from a row of ``COLUMNS``."""
         lists = {name: tuple(getattr(row, name)) for name in ("style_ids", "styles", "curve")}
         kinds = {"state": RunState(row.state), "trigger": Trigger(row.trigger), "depth": Depth(row.depth)}
-        return cls(**row._asdict() | lists | kinds | {"saved": tuple(Saved(**one) for one in row.saved)})
+        return cls(**row._asdict() | lists | kinds | {"saved": tuple(Saved(**state) for state in row.saved)})
 
     @property
-    def hold(self) -> tuple[UUID, int]:
-        """Names this claim among all."""
+    def lease_key(self) -> tuple[UUID, int]:
+        """Identify this claim of the run."""
         return self.id, self.lease
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will become of it."""
+        """Return whether the run is finished, failed or cancelled."""
         return self.state in OVER
 
     def as_json(self) -> dict[str, object]:
-        """Return it for programs."""
+        """Return the run as plain data for programs."""
         left_out = ("style_ids", "saved", "lease", "start_id", "config", "population")
         return {name: value for name, value in asdict(self).items() if name not in left_out}
 
@@ -224,64 +226,65 @@ COLUMNS = """r.id, r.merchant_id, r.trigger, r.reason, r.who, r.state, r.depth, 
     r.canary_share, r.verdict_id, r.lease, r.code, r.message, r.created_at, r.started_at, r.finished_at"""
 
 
-def queue_run(connection: Connection, order: Order) -> UUID:
+def queue_run(connection: Connection, request: RunRequest) -> UUID:
     """Queue a run from the champion; return its id.
 
-    Raises UsageError where a style is unknown or its pictures are not kept, or where there are too few photos.
+    Raises UsageError if a style is unknown or its pictures are not stored, or if there are too few photos.
     """
-    styles = _styles_of(connection, order)
-    if order.merchant is None:
-        found = count_photos(connection, LEAST_PHOTOS)
-        if found < LEAST_PHOTOS:
+    styles = _styles_of(connection, request)
+    if request.merchant is None:
+        photos = count_photos(connection, LEAST_PHOTOS)
+        if photos < LEAST_PHOTOS:
             raise UsageError(
-                f"{found} photos of merchants who consent to training can be had and at least {LEAST_PHOTOS} are "
-                "needed: `atelier merchants consent M yes` gives a merchant's consent to learn from the catalogue's "
-                "images that were styled before",
+                f"{photos} photos of merchants who consent to training are available; at least {LEAST_PHOTOS} are "
+                "needed: with `atelier merchants consent M yes` a merchant consents to training on catalogue images "
+                "that were styled before",
                 code="too_few_photos",
             )
     else:
-        require_kept(connection, order.merchant)
-    run = _insert(connection, order, [style.id for style in styles])
+        require_kept(connection, request.merchant)
+    run = _insert(connection, request, [style.id for style in styles])
     if run is None:
-        raise Conflict("there is a run of that slot, or by that name, already", code="already_queued")
+        raise Conflict("there is already a run for this slot or idempotency key", code="already_queued")
     return run
 
 
-def queue_once(connection: Connection, order: Order) -> tuple[TrainingRun, bool]:
-    """Queue a run unless there is one by an order's name, even from a moment ago; say whether it is new.
+def queue_once(connection: Connection, request: RunRequest) -> tuple[TrainingRun, bool]:
+    """Queue a run unless its idempotency key has one, even from a moment ago. Returns the run and whether it is new.
 
-    Raises as ``queue_run`` and ``named_run`` do.
+    Raises the errors of ``queue_run`` and ``named_run``.
     """
-    known = named_run(connection, order)
+    known = named_run(connection, request)
     try:
-        return (known, False) if known else (get_run(connection, queue_run(connection, order)), True)
+        return (known, False) if known else (get_run(connection, queue_run(connection, request)), True)
     except Conflict:
-        if known := named_run(connection, order):  # somebody else's transaction, which ended before our row was in
+        if known := named_run(connection, request):  # another transaction inserted it a moment ago
             return known, False
         raise
 
 
-def named_run(connection: Connection, order: Order) -> TrainingRun | None:
-    """Return the run that was queued by an order's name before, None where it has none or was not.
+def named_run(connection: Connection, request: RunRequest) -> TrainingRun | None:
+    """Return the run with a request's idempotency key, or None.
 
-    Raises Conflict where something else was asked for by that name; of a run of an earlier release that is not known.
+    Raises Conflict if that run was a different request. Runs of earlier releases cannot be compared.
     """
     row = connection.execute(
-        text("SELECT id, asked_sha256 FROM training_runs WHERE idempotency_key = :key"), {"key": order.idempotency_key}
+        text("SELECT id, asked_sha256 FROM training_runs WHERE idempotency_key = :key"),
+        {"key": request.idempotency_key},
     ).first()
     if row is None:
         return None
-    if row.asked_sha256 not in (None, order.asked_sha256):
+    if row.asked_sha256 not in (None, request.asked_sha256):
         raise Conflict(
-            f"training run {row.id} was asked for by that idempotency key, and it is another: take a new key",
+            f"training run {row.id} has this idempotency key and was another request: use a new key",
             code="idempotency_key_reused",
         )
     return get_run(connection, row.id)
 
 
-def refuse_run(connection: Connection, order: Order, error: UsageError) -> None:
-    """Put a run on record that could not be queued when its time came, so that nobody waits for it in vain."""
-    run = _insert(connection, order, [])
+def refuse_run(connection: Connection, request: RunRequest, error: UsageError) -> None:
+    """Record a run that could not be queued when its time came, so that nobody waits for it in vain."""
+    run = _insert(connection, request, [])
     connection.execute(
         text("""
         UPDATE training_runs SET state = 'failed', code = :code, message = :message, finished_at = clock_timestamp()
@@ -291,24 +294,26 @@ def refuse_run(connection: Connection, order: Order, error: UsageError) -> None:
     )
 
 
-def _styles_of(connection: Connection, order: Order) -> list[Pictured]:
-    """Return the styles to train, each of which has pictures. Without names: all public ones of the champion."""
-    known = pictured(connection, order.merchant, champion(connection).trunk_sha256)
-    names = order.wanted.styles or tuple(name for name, style in known.items() if style.has_row)
+def _styles_of(connection: Connection, request: RunRequest) -> list[StyleWithPictures]:
+    """Return the styles to train, each with pictures. Without names: all public styles of the champion."""
+    known = styles_with_pictures(connection, request.merchant, champion(connection).trunk_sha256)
+    names = request.wanted.styles or tuple(name for name, style in known.items() if style.has_row)
     if missing := [name for name in names if name not in known]:
-        raise UsageError(f"unknown style {missing[0]!r}; known are {', '.join(known) or 'none'}", code="unknown_style")
+        raise UsageError(
+            f"unknown style {missing[0]!r}; choose one of {', '.join(known) or 'none'}", code="unknown_style"
+        )
     if lacking := [name for name in names if not known[name].pictures]:
         raise UsageError(
-            f"the pictures of {', '.join(lacking)} are not kept: name a folder with them (NAME.jpg, or NAME/ with "
-            "several) once, by `atelier retrain --pictures DIR`, or name other styles",
+            f"the pictures of {', '.join(lacking)} are not stored: give a folder with them (NAME.jpg, or NAME/ with "
+            "several) once, by `atelier retrain --pictures DIR`, or choose other styles",
             code="no_pictures",
         )
     return [known[name] for name in names]
 
 
-def _insert(connection: Connection, order: Order, style_ids: list[int]) -> UUID | None:
-    wanted = order.wanted
-    found = connection.execute(
+def _insert(connection: Connection, request: RunRequest, style_ids: list[int]) -> UUID | None:
+    wanted = request.wanted
+    row = connection.execute(
         text("""
         INSERT INTO training_runs (merchant_id, trigger, reason, who, schedule_id, slot, depth, style_ids, start_id,
                                    config, steps, rule, canary_share, idempotency_key, asked_sha256)
@@ -317,12 +322,12 @@ def _insert(connection: Connection, order: Order, style_ids: list[int]) -> UUID 
         ON CONFLICT DO NOTHING RETURNING id
         """),
         {
-            "merchant": order.merchant,
-            "trigger": order.trigger,
-            "reason": order.reason,
-            "who": order.who,
-            "schedule": order.schedule,
-            "slot": order.slot,
+            "merchant": request.merchant,
+            "trigger": request.trigger,
+            "reason": request.reason,
+            "who": request.who,
+            "schedule": request.schedule,
+            "slot": request.slot,
             "depth": wanted.depth,
             "styles": style_ids,
             "start": champion(connection).id,
@@ -330,11 +335,11 @@ def _insert(connection: Connection, order: Order, style_ids: list[int]) -> UUID 
             "steps": wanted.steps,
             "rule": wanted.rule,
             "canary": wanted.canary or None,
-            "key": order.idempotency_key,
-            "asked": order.asked_sha256,
+            "key": request.idempotency_key,
+            "asked": request.asked_sha256,
         },
     )
-    return found.scalar_one_or_none()
+    return row.scalar_one_or_none()
 
 
 def get_run(connection: Connection, run_id: UUID) -> TrainingRun:
@@ -346,13 +351,13 @@ def get_run(connection: Connection, run_id: UUID) -> TrainingRun:
 
 
 def is_over(connection: Connection, run_id: UUID) -> bool:
-    """Say whether nothing more will become of a run, or there is none of it left."""
+    """Return whether a run has ended or been erased."""
     active = text("SELECT EXISTS (SELECT FROM training_runs WHERE id = :id AND finished_at IS NULL)")
     return not connection.execute(active, {"id": run_id}).scalar_one()
 
 
 def find_run(connection: Connection, beginning: str) -> TrainingRun:
-    """Return the run whose id begins so. Raises NotFound, or UsageError where several do."""
+    """Return the run whose id begins with ``beginning``. Raises NotFound, or UsageError where several do."""
     rows = connection.execute(
         text(f"SELECT {COLUMNS} FROM training_runs r WHERE starts_with(CAST(r.id AS text), :beginning) LIMIT 2"),
         {"beginning": beginning.lower()},
@@ -360,12 +365,12 @@ def find_run(connection: Connection, beginning: str) -> TrainingRun:
     if not rows or not beginning:
         raise NotFound(f"no training run {beginning!r}: `atelier runs list` lists them")
     if len(rows) > 1:
-        raise UsageError(f"several training runs begin with {beginning!r}: write more of the id")
+        raise UsageError(f"several training runs begin with {beginning!r}: give more of the id")
     return TrainingRun.from_row(rows[0])
 
 
 def list_runs(connection: Connection, limit: int, before: UUID | None = None) -> list[TrainingRun]:
-    """Return the newest runs, or the newest of those ``before`` one, newest first: ids grow with time."""
+    """Return runs, newest first, optionally those older than ``before``. Ids grow with time."""
     rows = connection.execute(
         text(f"""
         SELECT {COLUMNS} FROM training_runs r WHERE CAST(:before AS uuid) IS NULL OR r.id < :before
@@ -377,23 +382,23 @@ def list_runs(connection: Connection, limit: int, before: UUID | None = None) ->
 
 
 def reference_population(connection: Connection) -> dict[str, Any] | None:
-    """Return how the figures of the photos are distributed that the champion learnt from.
+    """Return the distribution of figures of the photos that the champion learnt from.
 
-    Where it learnt elsewhere: those that were first seen here since it came. None before any were.
+    For a champion trained elsewhere: the distribution first recorded here for it. None before any was.
     """
-    found = connection.execute(
+    row = connection.execute(
         text("""
         SELECT r.population FROM training_runs r CROSS JOIN (SELECT * FROM model_versions WHERE state = 'champion') c
         WHERE r.population IS NOT NULL AND r.merchant_id IS NULL AND (r.candidate_id = c.id OR r.start_id = c.id)
         ORDER BY coalesce(r.candidate_id = c.id, false) DESC, r.id LIMIT 1
         """)
     )
-    return found.scalar_one_or_none()
+    return row.scalar_one_or_none()
 
 
 def cancel_run(connection: Connection, run_id: UUID, message: str) -> None:
-    """Cancel a run; whoever has it in hand notices at the next step. Raises Conflict if it is over."""
-    done = connection.execute(
+    """Cancel a run. Its trainer notices at the next step. Raises Conflict if the run is over."""
+    updated = connection.execute(
         text("""
         UPDATE training_runs SET state = 'cancelled', message = :message, lease_expires_at = NULL,
             finished_at = clock_timestamp()
@@ -401,5 +406,5 @@ def cancel_run(connection: Connection, run_id: UUID, message: str) -> None:
         """),
         {"id": run_id, "message": message},
     )
-    if not done.rowcount:
+    if not updated.rowcount:
         raise Conflict(f"training run {run_id} is over: there is nothing to cancel")

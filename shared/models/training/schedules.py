@@ -1,4 +1,4 @@
-"""When runs begin by themselves: every slot of a crontab, or every slot at which the photos have drifted."""
+"""Schedule training runs: at every slot of a crontab, or at every slot at which the photos have drifted."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from sqlalchemy import Connection, Row, text
 
 from shared.crontab import Crontab
 from shared.errors import NotFound, UsageError
-from shared.models.training.runs import Depth, Trigger, Wanted
+from shared.models.training.runs import Depth, RunSpec, Trigger
 
 TRIGGERS = (Trigger.SCHEDULE, Trigger.DRIFT)
 
 
 @dataclass(frozen=True)
 class TrainingSchedule:
-    """A schedule. With the trigger ``drift`` a run looks at the photos first, and goes on only if they are others.
+    """A schedule. With the trigger ``drift`` a run examines the photos first, and trains only if they have changed.
 
-    Slots up to ``since`` are dealt with.
+    Slots up to ``since`` have been handled.
     """
 
     id: int
     trigger: str
     crontab: Crontab
-    wanted: Wanted
+    wanted: RunSpec
     since: datetime
 
     @classmethod
     def from_row(cls, row: Row[Any]) -> TrainingSchedule:
         """Build from a row of ``SELECT``."""
-        return cls(row.id, row.trigger, Crontab(row.crontab, row.zone), Wanted.from_json(row.wanted), row.since)
+        return cls(row.id, row.trigger, Crontab(row.crontab, row.zone), RunSpec.from_json(row.wanted), row.since)
 
     def as_json(self, now: datetime) -> dict[str, object]:
-        """Return it for programs, with the slots to come."""
+        """Return the schedule as plain data for programs, with its next slots."""
         return {
             "trigger": self.trigger,
             "crontab": self.crontab.text,
@@ -52,16 +52,16 @@ SELECT = "SELECT id, trigger, crontab, zone, wanted, since FROM training_schedul
 
 
 def set_schedule(
-    connection: Connection, trigger: str, crontab: Crontab, wanted: Wanted, now: datetime
+    connection: Connection, trigger: str, crontab: Crontab, wanted: RunSpec, now: datetime
 ) -> TrainingSchedule:
-    """Create or change the schedule of a trigger; slots before ``now`` are not caught up.
+    """Create or change the schedule of a trigger. Slots before ``now`` are not made up for.
 
-    Raises UsageError where it never fires, or where it would change rows of the champion behind everybody's back.
+    Raises UsageError if it never fires, or if it would change vectors of the champion unattended.
     """
     crontab.following(now, 1)
     if wanted.depth == Depth.STYLE:
         raise UsageError(
-            "rows alone take effect at once, so they are trained when somebody says so: schedule --train decoder or all"
+            "style vectors take effect at once, so only a person may train them: schedule --train decoder or all"
         )
     row = connection.execute(
         text("""
@@ -82,16 +82,16 @@ def list_schedules(connection: Connection) -> list[TrainingSchedule]:
 
 
 def remove_schedule(connection: Connection, trigger: str) -> None:
-    """Let no more runs begin by that trigger. Raises NotFound."""
-    done = connection.execute(text("DELETE FROM training_schedules WHERE trigger = :trigger"), {"trigger": trigger})
-    if not done.rowcount:
+    """Remove the schedule of a trigger. Raises NotFound."""
+    deleted = connection.execute(text("DELETE FROM training_schedules WHERE trigger = :trigger"), {"trigger": trigger})
+    if not deleted.rowcount:
         raise NotFound(f"there is no training schedule {trigger!r}: `atelier runs schedules` lists them")
 
 
 def open_slots(connection: Connection, now: datetime) -> list[tuple[TrainingSchedule, datetime]]:
-    """Take the newest slot that has come of each schedule; those before it are over.
+    """Take the newest slot that has come for each schedule. Earlier ones are skipped.
 
-    The schedules stay locked to the end of the transaction: two ticks take no slot twice.
+    The schedules stay locked until the transaction ends, so that no slot is taken twice.
     """
     rows = connection.execute(text(f"{SELECT} ORDER BY id FOR UPDATE SKIP LOCKED")).all()
     opened = []

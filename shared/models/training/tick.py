@@ -1,6 +1,6 @@
-"""The tick of training: runs whose time has come, styles that the champion does not know, runs that wait for trainers.
+"""Queue training runs that are due, for schedules and for styles that the champion does not know, and nudge trainers.
 
-Done by any worker, harmless when doubled or late; the moment comes from the caller.
+Any worker may run it; running it twice or late is harmless. The caller passes the time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from shared.broker import Broker
 from shared.database import Lock, transaction, try_lock
 from shared.errors import UsageError
 from shared.models.training.leases import due, give_up
-from shared.models.training.runs import Depth, Order, Trigger, Wanted, queue_run, refuse_run
+from shared.models.training.runs import Depth, RunRequest, RunSpec, Trigger, queue_run, refuse_run
 from shared.models.training.schedules import open_slots
 from shared.models.versions import champion
 
@@ -22,36 +22,42 @@ MOST_PUBLISHED = 4
 
 
 def tick(engine: Engine, now: datetime) -> int:
-    """Queue what schedules and new styles ask for; return how many runs.
+    """Queue the runs that schedules and new styles require; return how many.
 
-    A slot that cannot be served is put on record as a failed run.
+    A slot whose run cannot be queued is recorded as a failed run.
     """
     with transaction(engine) as connection:
         if not try_lock(connection, Lock.TRAINING):
             return 0
-        orders = [
-            Order(schedule.wanted, schedule.trigger, f"{schedule.trigger} of {slot:%Y-%m-%d %H:%M} UTC", "schedule",
-                  schedule=schedule.id, slot=slot)
+        requests = [
+            RunRequest(
+                schedule.wanted,
+                schedule.trigger,
+                f"{schedule.trigger} of {slot:%Y-%m-%d %H:%M} UTC",
+                "schedule",
+                schedule=schedule.id,
+                slot=slot,
+            )
             for schedule, slot in open_slots(connection, now)
-        ]  # fmt: skip
-        orders += new_styles(connection)
-        for order in orders:
-            queue_or_refuse(connection, order)
-    return len(orders)
+        ]
+        requests += new_styles(connection)
+        for request in requests:
+            queue_or_refuse(connection, request)
+    return len(requests)
 
 
-def queue_or_refuse(connection: Connection, order: Order) -> None:
-    """Queue a run; one that cannot be is put on record with the reason."""
+def queue_or_refuse(connection: Connection, request: RunRequest) -> None:
+    """Queue a run, or record it as failed with the reason."""
     try:
-        queue_run(connection, order)
+        queue_run(connection, request)
     except UsageError as error:
-        refuse_run(connection, order, error)
+        refuse_run(connection, request, error)
 
 
-def new_styles(connection: Connection) -> list[Order]:
-    """Return orders for styles that have pictures but no row for the champion, public ones and each merchant's own.
+def new_styles(connection: Connection) -> list[RunRequest]:
+    """Return requests for styles with pictures but without a vector for the champion: public ones and own ones.
 
-    Once for each champion: what failed or was cancelled is not tried again by itself.
+    Each is requested once per champion: a failed or cancelled run is not repeated automatically.
     """
     rows = connection.execute(
         text("""
@@ -66,10 +72,10 @@ def new_styles(connection: Connection) -> list[Order]:
         {"trunk": (version := champion(connection)).trunk_sha256, "champion": version.id},
     )
     return [
-        Order(
-            Wanted(Depth.STYLE, tuple(row.names), NEW_STYLE_STEPS * len(row.names)),
+        RunRequest(
+            RunSpec(Depth.STYLE, tuple(row.names), NEW_STYLE_STEPS * len(row.names)),
             Trigger.NEW_STYLE,
-            f"no row for the champion: {', '.join(row.names)}",
+            f"no vector for the champion: {', '.join(row.names)}",
             "tick",
             merchant=row.merchant_id,
         )
@@ -78,9 +84,9 @@ def new_styles(connection: Connection) -> list[Order]:
 
 
 def publish_due(engine: Engine, broker: Broker) -> int:
-    """Tell trainers of the runs they could take, unless messages wait already; return how many.
+    """Notify trainers of the runs that they could claim, unless messages are waiting; return how many.
 
-    Raises BrokerUnavailable. A message that comes twice finds its run taken and is dropped.
+    Raises BrokerUnavailable. A message that arrives twice finds its run claimed and is dropped.
     """
     with transaction(engine) as connection:
         give_up(connection)
