@@ -18,7 +18,7 @@ from shared.database import transaction
 from shared.errors import Conflict, DamagedVersion, NotFound
 from shared.models.promotion.history import history
 from shared.models.promotion.promotions import Promoted, PromotionRequest, promote, retire, rollback
-from shared.models.promotion.verdicts import add_verdict, judge
+from shared.models.promotion.verdicts import VerdictFigures, add_verdict, judge
 from shared.models.styles import Style
 from shared.models.versions import NewStyle, champion, install_style, version_of
 from shared.store.file import FileStore
@@ -152,7 +152,7 @@ def test_a_retired_candidate_keeps_its_files_and_can_be_promoted_by_whoever_insi
 def test_the_history_is_kept_whatever_happens_and_names_the_verdict(session: Session) -> None:
     first, second = champion_id(session), add_version(session, "second")
     with transaction(session.engine) as connection:
-        stored = add_verdict(connection, (second, first), judge({}, {}).as_json(), None, "me@here")
+        stored = add_verdict(connection, (second, first), VerdictFigures(judge({}, {})), None, "me@here")
     made_champion(session, second)
     with transaction(session.engine) as connection:
         entry = history(connection)[-1]

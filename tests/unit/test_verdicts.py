@@ -9,7 +9,15 @@ import pytest
 
 from shared.errors import UsageError
 from shared.models.promotion.rules import Rule, RuleKind, decide
-from shared.models.promotion.verdicts import Verdict, judge
+from shared.models.promotion.verdict_details import (
+    OwnStyles,
+    PairedFigure,
+    PanelPhotos,
+    Part,
+    StyleSummary,
+    VerdictDetails,
+)
+from shared.models.promotion.verdicts import Verdict, VerdictFigures, judge
 
 Measured = Mapping[str, Sequence[Mapping[str, float | None]]]
 
@@ -105,3 +113,16 @@ def test_a_rule_that_is_none_is_refused(wanted: str) -> None:
     with pytest.raises(UsageError, match="if-no-style-regresses-by 5%"):
         Rule.parse(wanted)
     assert str(Rule.parse(str(Rule.parse("if-no-style-regresses-by  5%")))) == "if-no-style-regresses-by 5%"
+
+
+def test_all_figures_of_a_verdict_are_stored_and_read_and_what_was_not_measured_is_left_out() -> None:
+    details = VerdictDetails(
+        panel=PanelPhotos("sha", 384, ("a.jpg",)),
+        style_px=384,
+        measured={"wave": StyleSummary({"combined": 1.0}, {"combined": None})},
+        own_styles={"shop": OwnStyles(kept=1, lost=2)},
+        parts={"live": Part(9, 1, {"combined": PairedFigure(0.8, 1.0, -0.2, None)})},
+    )
+    for figures in (VerdictFigures(judge({}, {}), details), VerdictFigures(judge({}, {}))):
+        assert VerdictFigures.from_json(json.loads(json.dumps(figures.as_json(), allow_nan=False))) == figures
+    assert VerdictFigures(judge({}, {})).as_json() == judge({}, {}).as_json()

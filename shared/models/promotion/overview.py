@@ -62,7 +62,7 @@ def show_version(connection: Connection, version_id: int) -> dict[str, Any]:
     return asdict(_overview(row)) | {
         "history": [asdict(entry) for entry in history(connection, version_id)],
         "canary": asdict(canary) if canary is not None and is_canary else None,
-        "verdicts": [asdict(verdict) for verdict in list_verdicts(connection, version_id)],
+        "verdicts": [verdict.as_json() for verdict in list_verdicts(connection, version_id)],
         "lost_styles": lost_styles(connection, champion(connection), version),
         "provenance": provenance,
     }

@@ -19,6 +19,7 @@ from shared.models.promotion.canaries import CanaryState, end_canary, running_ca
 from shared.models.promotion.files import check_files, version_files
 from shared.models.promotion.history import history, previous_champion
 from shared.models.promotion.rules import Decision, PromotionPolicy, decide
+from shared.models.promotion.verdict_details import OwnStyles
 from shared.models.promotion.verdicts import StoredVerdict, latest_verdict
 from shared.models.versions import (
     Change,
@@ -197,7 +198,7 @@ def lost_styles(connection: Connection, before: ModelVersion, version: ModelVers
     return list(rows.scalars())
 
 
-def own_styles(connection: Connection, before: ModelVersion, version: ModelVersion) -> dict[str, dict[str, int]]:
+def own_styles(connection: Connection, before: ModelVersion, version: ModelVersion) -> dict[str, OwnStyles]:
     """Count each merchant's own styles that ``before`` knows: ``kept`` or ``lost`` with ``version``."""
     rows = connection.execute(
         text("""
@@ -212,7 +213,7 @@ def own_styles(connection: Connection, before: ModelVersion, version: ModelVersi
         """),
         {"before": before.trunk_sha256, "trunk": version.trunk_sha256},
     )
-    return {row.name: {"kept": row.kept, "lost": row.lost} for row in rows}
+    return {row.name: OwnStyles(row.kept, row.lost) for row in rows}
 
 
 def promote_command(version_id: int, lost: Sequence[str]) -> str:
