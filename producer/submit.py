@@ -35,11 +35,12 @@ from shared.proofs.proofs import Circumstances, Proof, decide, proof_of, remembe
 from shared.proofs.rules import find_rules
 from shared.proofs.sample import PROOF_IMAGES
 from shared.queue import batches
-from shared.queue.batches import Batch, NewBatch
+from shared.queue.batches import Batch, IntakeState, NewBatch
 from shared.queue.chunks import add_chunks, cut_chunks
 from shared.queue.dispatch import dispatch_or_warn
 from shared.queue.estimate import measure_rate
 from shared.queue.jobs import add_jobs
+from shared.queue.queues import QueueName
 
 PREVIEW_IMAGES = PROOF_IMAGES
 
@@ -58,7 +59,7 @@ class Order:
     manifest: Manifest
     looks: tuple[Look, ...]
     presets: tuple[str, ...] = DEFAULT_PRESETS
-    queue: str = "bulk"
+    queue: str = QueueName.BULK
     who: str = field(default_factory=audit.operator)
     identity: str | None = None
     idempotency_key: str | None = None
@@ -97,10 +98,10 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
     Raises UnknownStyle, ManifestError (no row at all) or UsageError (a preview that is too large) before
     anything is stored.
     """
-    if order.queue == "preview":
+    if order.queue == QueueName.PREVIEW:
         require_few(order)
     batch, resumed = open_batch(session, order)
-    if batch.intake == "sealed":
+    if batch.intake == IntakeState.SEALED:
         with transaction(session.engine, merchant=batch.merchant_id) as connection:
             return Submission(batch, resumed, proof=proof_of(connection, batch.id))
     warnings: list[str] = []
@@ -131,7 +132,7 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
     else:
         with transaction(session.engine, merchant=batch.merchant_id) as connection:
             batch = batches.seal(connection, batch.id)
-            if order.queue != "preview":
+            if order.queue != QueueName.PREVIEW:
                 remember_looks(connection, batch.merchant_id, set(seen.values()))
     return Submission(batch, resumed, tuple(dict.fromkeys(warnings)), proof)
 
@@ -157,7 +158,7 @@ def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
         require_styles(sorted(styles), pin.style_rows)
         if known := _known_batch(connection, merchant, order):
             return known, True
-        if order.queue != "preview":
+        if order.queue != QueueName.PREVIEW:
             pin = choose_pin(connection, merchant, styles, pin)
         new = NewBatch(
             id=pin.batch_id,
@@ -173,7 +174,7 @@ def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
             idempotency_key=order.idempotency_key,
         )
         batch = batches.create_batch(connection, new)
-        if order.queue != "preview" and (order.proof or find_rules(connection, merchant) is not None):
+        if order.queue != QueueName.PREVIEW and (order.proof or find_rules(connection, merchant) is not None):
             wait_for_input(connection, batch, asked=order.proof)
         require_kept(connection, merchant)
         audit.record(connection, order.who, "submit", merchant, {"batch": batch.id, "queue": batch.queue})

@@ -21,6 +21,7 @@ from shared.errors import NotFound
 from shared.queue import actions, batches, jobs
 from shared.queue.batches import Batch
 from shared.queue.job_pages import job_page
+from shared.queue.jobs import JobState
 
 UPLOADS = "/batches/manifest"
 
@@ -162,7 +163,7 @@ def steer(asking: Asking, batch: str, action: Literal["cancel", "pause", "resume
 def images(
     asking: Asking,
     batch: str,
-    state: Literal["queued", "succeeded", "failed", "cancelled"] | None = None,
+    state: JobState | None = None,
     after: Annotated[int, Query(ge=-1, le=2**31 - 2)] = -1,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Jobs:

@@ -19,6 +19,7 @@ from producer.output.gallery_html import Product, failure_section, filters, numb
 from producer.output.results import RESULTS_CSV, Result
 from producer.output.summary import Summary
 from shared.errors import UsageError
+from shared.queue.jobs import JobState
 
 GALLERY_HTML = "gallery.html"
 PALETTE_CSS = "palette.css"
@@ -73,7 +74,7 @@ def _select(results: Iterable[Result], limit: int) -> _Selection:
     for result in results:
         if len(selection.styles) < _STYLES_LIMIT:
             selection.styles.add(result.style)
-        if result.state != "succeeded":
+        if result.state != JobState.SUCCEEDED:
             selection.unfinished_total += 1
             if len(selection.unfinished) < limit:
                 selection.unfinished.append(result)
@@ -98,9 +99,9 @@ def _fill(selection: _Selection, groups: Iterable[list[Result]], limit: int) -> 
         room = limit - selection.renditions_shown
         if room <= 0:
             return
-        renditions = [job for job in group if job.state == "succeeded"][:room]
+        renditions = [job for job in group if job.state == JobState.SUCCEEDED][:room]
         selection.renditions_shown += len(renditions)
-        others = [job for job in group if job.state != "succeeded"]
+        others = [job for job in group if job.state != JobState.SUCCEEDED]
         jobs = sorted([*renditions, *others], key=lambda job: job.ordinal)
         selection.products.append(Product(renditions[0].sku, renditions[0].source, jobs))
 

@@ -17,7 +17,7 @@ from shared.merchants import audit
 from shared.merchants.actors import Actor
 from shared.operations.dead_letters import Heap
 from shared.queue import batches, chunks
-from shared.queue.batches import Batch
+from shared.queue.batches import Batch, BatchState
 from shared.queue.dispatch import dispatch_or_warn
 
 
@@ -53,7 +53,7 @@ def _for_each_batch(engine: Engine, actor: Actor, heaps: Sequence[Heap], what: s
     for (batch_id, merchant), names in codes.items():
         with transaction(engine, merchant=merchant) as connection:
             batch = batches.get_batch(connection, batch_id)
-            if batch.state == "cancelled":  # since it was counted
+            if batch.state == BatchState.CANCELLED:  # since it was counted
                 continue
             images = change(connection, batch, names)
             details = {"batch": batch_id, "codes": names, "images": images}

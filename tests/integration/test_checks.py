@@ -502,7 +502,7 @@ def test_what_is_found_for_a_merchant_who_is_being_erased_is_not_kept(open_shop:
     pictures.put("/a", b"another")
     erasure.begin(shop.session.engine, mine)
     with pytest.raises(Conflict):
-        shop.sources.see(mine, url)
+        shop.sources.check(mine, url)
 
 
 def test_an_image_of_one_merchant_says_nothing_of_anothers(open_shop: Open, pictures: Pictures) -> None:

@@ -61,7 +61,7 @@ def _stylize(context: WorkerContext, claim: Claim, queued: Sequence[Job]) -> Non
     """Style a claimed chunk, whatever becomes of it; each line of the log says which it is."""
     log.info("chunk_claimed", jobs=len(queued), lease=claim.lease, careful=claim.careful)
     try:
-        with context.watchdog.watching(claim.hold):
+        with context.watchdog.watching(claim.lease_key):
             _work(context, claim, queued)
         with transaction(context.engine) as connection:
             chunks.release(connection, claim)

@@ -11,6 +11,7 @@ from producer.pages.admin.elements import REASON, SHARES, action, badge, moment,
 from producer.pages.admin.view import View
 from shared.models.promotion.history import Promotion
 from shared.models.promotion.verdict_notes import notes
+from shared.models.promotion.verdicts import VerdictFigures
 
 Version = Mapping[str, Any]
 
@@ -76,7 +77,7 @@ def _verdict(one: Mapping[str, Any]) -> str:
     styles = sorted(found["styles"], key=lambda style: -_regression(style))
     rows = [(escape(style["style"]), share(style["change"]), _white(style), _word(style)) for style in styles]
     columns = ("style", "combined", "white lost", "")
-    told = [f'<p class="soft"><bdi>{escape(line)}</bdi></p>' for line in notes(found)]
+    told = [f'<p class="soft"><bdi>{escape(line)}</bdi></p>' for line in notes(VerdictFigures.from_json(found))]
     marked = [_regression(style) > 0 for style in styles]
     return (
         f'<section class="verdict"><div>{_line(one)}'

@@ -9,7 +9,7 @@ from producer.pages.admin.chart import charts
 from producer.pages.admin.elements import REASON, SHARES, action, badge, moment, more, table
 from producer.pages.admin.view import View
 from shared.models.promotion.rules import NEVER
-from shared.models.training.runs import MOST_PHOTOS, MOST_STEPS, RunSpec, TrainingRun
+from shared.models.training.runs import MOST_PHOTOS, MOST_STEPS, RunSpec, TrainingRun, Trigger
 
 FIELDS = (
     f"{REASON}"
@@ -69,7 +69,7 @@ def _row(run: TrainingRun) -> str:
 
 def _facts(run: TrainingRun) -> str:
     styles = f"{len(run.styles)} styles" if len(run.styles) > 3 else escape(", ".join(run.styles))
-    whence = escape(run.who if run.trigger == "admin" else run.trigger)
+    whence = escape(run.who if run.trigger == Trigger.ADMIN else run.trigger)
     promoted = "" if run.rule == NEVER else f" · {_promoted(run.rule, run.canary_share)}"
     return f"{moment(run.created_at)} · {whence} · {escape(run.depth)} of {styles}{promoted}"
 
