@@ -12,7 +12,7 @@ from pathlib import Path
 from producer.output.gallery_view import Product, card_of, failure_of, figures_of, filters_of
 from producer.output.results import Result
 from producer.output.summary import Summary
-from producer.pages.environment import PALETTE, environment, inline, policy_source
+from producer.pages.environment import PALETTE, inline, make_environment, policy_source
 from shared.errors import UsageError
 
 GALLERY_HTML = "gallery.html"
@@ -106,7 +106,7 @@ def _rendered(selection: _Selection, title: str, summary: Summary, out: Path) ->
     script = inline("gallery.js")
     with ThreadPoolExecutor(_THREADS) as pool:
         yield from (
-            environment()
+            make_environment()
             .get_template(GALLERY_HTML)
             .generate(
                 title=title or "Renditions",
