@@ -181,7 +181,7 @@ def images(
 
 @router.get("/batches/{batch}/{table}.csv", response_class=FileResponse)
 def table(asking: Asking, batch: str, table: Literal["results", "errors"], later: BackgroundTasks) -> FileResponse:
-    """Give results.csv or errors.csv, which can be mended and handed in again."""
+    """Give results.csv or errors.csv, which can be corrected and submitted again."""
     found = _find(asking, batch)
     folder = tempfile.TemporaryDirectory(prefix="atelier-table-")
     later.add_task(folder.cleanup)
