@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from shared.errors import Conflict
 from shared.look import Look
+from shared.plain_text import storable
 from shared.recordset import int_array, recordset
 
 STORED = "store:"
@@ -213,7 +214,7 @@ def fail_jobs(connection: Connection, batch_id: UUID, failed: Collection[Failed]
             "ordinals": int_array(one.ordinal for one in failed),
             "failed": recordset(
                 ("ordinal", "code", "message", "retryable"),
-                ((one.ordinal, one.code, one.message, one.retryable) for one in failed),
+                ((one.ordinal, one.code, storable(one.message), one.retryable) for one in failed),
             ),
         },
     )
