@@ -41,7 +41,7 @@ SMALLEST_PX = 32
 
 
 @dataclass(frozen=True)
-class Sight:
+class PicturePair:
     """Photo and rendition at the size at which the generator works.
 
     ``photo`` and ``rendition`` are uint8 (H, W, 3), ``painted`` is bool (H, W), false on a white background.
@@ -52,7 +52,7 @@ class Sight:
     painted: Tensor
 
     @classmethod
-    def of(cls, photo: Path, rendition: Path, limits: Limits, working_px: int) -> Sight:
+    def of(cls, photo: Path, rendition: Path, limits: Limits, working_px: int) -> PicturePair:
         """Read both files. Raises UsageError, or ImageError, which names the file."""
         source, made = _read(photo, limits), _read(rendition, limits)
         # Sizes are rounded to pixels, so equal shapes may differ slightly.
@@ -69,7 +69,7 @@ class Sight:
         return cls(small, shrink(made.rgb, size), torch.from_numpy(paint_weight(small)) > 127)
 
 
-def explain(sight: Sight, style_image: Path | None, vgg: Vgg | None, out: Path) -> dict[str, Any]:
+def explain(sight: PicturePair, style_image: Path | None, vgg: Vgg | None, out: Path) -> dict[str, Any]:
     """Explain a rendition; write ``changes.png``, ``resemblance.png`` and ``explanation.json`` to ``out``.
 
     Without VGG-19 it only describes the change, without a style image nothing of the style. Returns the content
