@@ -254,7 +254,7 @@ def test_the_commands_tell_what_waits_and_why(shop: Shop, monkeypatch: pytest.Mo
     batch = submitted.stdout.strip()
     assert "a sample of 24 skus comes first, since there are more than 25 images" in submitted.stderr
     status = atelier("status", batch, "-m", "shop")
-    assert "it waits for its proof" in status.stderr
+    assert "a sample needs your approval" in status.stderr
     assert "paused" in status.stdout
     number = printed(atelier("proofs", "list", "-m", "shop", "--json"))[0]["id"]
     assert "no proof" in str(atelier("proofs", "show", number, "-m", "other").exception)
@@ -269,7 +269,7 @@ def test_the_commands_tell_what_waits_and_why(shop: Shop, monkeypatch: pytest.Mo
     assert "a sample of 24 skus would be styled first" in rehearsed.stderr
     atelier("proofs", "off", "-m", "shop")
     path.with_name("few.csv").write_text("sku,image\nA,https://cdn.example/a.jpg\n")
-    assert "their own proof" in atelier("submit", path.with_name("few.csv"), "-s", "udnie", "--proof").stderr
+    assert "needs no sample" in atelier("submit", path.with_name("few.csv"), "-s", "udnie", "--proof").stderr
     assert atelier("submit", path, "-s", "pastel", "-m", "shop").stderr.count("sample") == 0
 
 
