@@ -35,10 +35,10 @@ class Manners:
         with self._changed:
             came = self._changed.wait_for(lambda: self._rests(host) or self._busy[host] < self._limit, seconds)
             if self._rests(host):
-                until, told = self._resting[host]
-                what = "asked to be left alone" if told else "could not be reached a moment ago"
+                until, requested = self._resting[host]
+                what = "asked to be left alone" if requested else "could not be reached a moment ago"
                 raise SourceUnavailable(
-                    f"host {host} {what}", wait_seconds=max(0.0, until - time.monotonic()), counts=not told
+                    f"host {host} {what}", wait_seconds=max(0.0, until - time.monotonic()), counts=not requested
                 )
             if not came:
                 raise SourceUnavailable(f"host {host} is busy with our other requests", counts=False)
@@ -52,13 +52,13 @@ class Manners:
                     del self._busy[host]
                 self._changed.notify_all()
 
-    def let_rest(self, host: str, seconds: float, *, told: bool) -> None:
-        """Send a host no requests for some time, because it said so (``told``) or cannot be reached."""
+    def let_rest(self, host: str, seconds: float, *, requested: bool) -> None:
+        """Send a host no requests for some time, because it said so (``requested``) or cannot be reached."""
         with self._changed:
             now = time.monotonic()
             if len(self._resting) >= _REMEMBERED:
                 self._resting = {name: rest for name, rest in self._resting.items() if rest[0] > now}
-            self._resting[host] = (now + seconds, told)
+            self._resting[host] = (now + seconds, requested)
             self._changed.notify_all()
 
     def _rests(self, host: str) -> bool:

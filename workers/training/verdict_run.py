@@ -103,14 +103,16 @@ def load_pair(engine: Engine, store: ObjectStore, candidate_id: int, champion_id
     Raises NotFound, Conflict (``is_champion``), or ModelUnavailable.
     """
     with transaction(engine) as connection:
-        other = champion(connection) if champion_id is None else version_of(connection, champion_id)
-        if other.id == candidate_id:
+        champion_version = champion(connection) if champion_id is None else version_of(connection, champion_id)
+        if champion_version.id == candidate_id:
             raise Conflict(
-                f"model version {other.id} would be compared with itself: choose another version", code="is_champion"
+                f"model version {candidate_id} would be compared with itself: choose another version",
+                code="is_champion",
             )
-        mine = version_of(connection, candidate_id)
-        pair = _load(connection, store, mine), _load(connection, store, other)
-        return Pair(*pair, lost_styles(connection, other, mine), own_styles(connection, other, mine))
+        candidate_version = version_of(connection, candidate_id)
+        measured = _load(connection, store, candidate_version), _load(connection, store, champion_version)
+        lost = lost_styles(connection, champion_version, candidate_version)
+        return Pair(*measured, lost, own_styles(connection, champion_version, candidate_version))
 
 
 def _load(connection: Connection, store: ObjectStore, version: ModelVersion) -> Measured:
@@ -153,17 +155,17 @@ def measure_pair(pair: Pair, material: Material, vgg: Vgg, progress: Callable[[s
     progress("the images of the styles")
     targets = StyleTargets.of(list(material.styles.values()), vgg, device)
     # The champion comes first on the sheet.
-    other, mine = (
-        Candidate(f"model version {one.version.id}", one.checkpoint, material.styles, targets, device)
-        for one in (pair.champion, pair.candidate)
+    champion, candidate = (
+        Candidate(f"model version {measured.version.id}", measured.checkpoint, material.styles, targets, device)
+        for measured in (pair.champion, pair.candidate)
     )
     for number, (name, photo) in enumerate(material.panel, 1):
         panel_photo = PanelPhoto.of(name, photo.to(device), vgg)
-        for candidate in (other, mine):
-            where = f"photo {number} of {len(material.panel)}, {name}, by {candidate.name}"
-            candidate.evaluate(panel_photo, vgg, partial(progress, where))
+        for version in (champion, candidate):
+            where = f"photo {number} of {len(material.panel)}, {name}, by {version.name}"
+            version.evaluate(panel_photo, vgg, partial(progress, where))
     unmeasured = sorted({style.name for style in pair.styles} - material.styles.keys())
-    verdict = judge(mine.figures, other.figures, missing=pair.lost, unmeasured=unmeasured)
+    verdict = judge(candidate.figures, champion.figures, missing=pair.lost, unmeasured=unmeasured)
     figures = verdict.as_json() | {
         "panel": {
             "data_sha256": material.data_sha256,
@@ -173,24 +175,31 @@ def measure_pair(pair: Pair, material: Material, vgg: Vgg, progress: Callable[[s
         "style_px": STYLE_PX,
         "own_styles": pair.own,
         "measured": {
-            style.name: {"candidate": summary(mine.figures[style.name]), "champion": summary(other.figures[style.name])}
-            for style in mine.styles
+            style.name: {
+                "candidate": summary(candidate.figures[style.name]),
+                "champion": summary(champion.figures[style.name]),
+            }
+            for style in candidate.styles
         },
     }
     parts, rows = _measure_parts(pair, material, LookFeatures.of(vgg, list(material.styles), targets), progress)
-    return Findings(figures | {"parts": parts}, _png([*side_by_side([other.sheet, mine.sheet]), *rows]))
+    return Findings(figures | {"parts": parts}, _png([*side_by_side([champion.sheet, candidate.sheet]), *rows]))
 
 
 def _measure_parts(
     pair: Pair, material: Material, features: LookFeatures, progress: Callable[[str], None]
 ) -> tuple[dict[str, Any], list[list[Cell | None]]]:
     """Measure the photos that have a look; return the figures of each part, and rows for the contact sheet."""
-    trunks = {one.checkpoint.trunk_sha256: one.checkpoint.trunk for one in (pair.candidate, pair.champion)}
+    trunks = {
+        measured.checkpoint.trunk_sha256: measured.checkpoint.trunk for measured in (pair.candidate, pair.champion)
+    }
     painter = Painter(next(features.vgg.parameters()).device, trunks.__getitem__)
-    mine, other = (LookPainter(one.checkpoint, painter, material.working_px) for one in (pair.candidate, pair.champion))
+    candidate, champion = (
+        LookPainter(measured.checkpoint, painter, material.working_px) for measured in (pair.candidate, pair.champion)
+    )
     parts, rows = {}, []
     for part, photos in material.look_photos.items():
-        parts[part], more = measure_looks(photos, mine, other, features, progress)
+        parts[part], more = measure_looks(photos, candidate, champion, features, progress)
         rows += more
     return parts, rows
 
