@@ -6,7 +6,7 @@ STYLE ?= starry-night great-wave composition-vii
 OUT ?= demo-out
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos check audit bench pictures
+.PHONY: help install demo test chaos check audit bench docs pictures
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -45,6 +45,9 @@ bench: install ## measure the worker, its queue and its rivals side by side, hal
 	$(BIN)/python -m tests.bench.queues --jobs 5000
 	$(BIN)/python -m tests.bench.preview_latency --waiting 1000
 	$(BIN)/python -m tests.bench.memory
+
+docs: install ## write the tables of settings and error codes in docs/ anew
+	$(BIN)/python -m docs.generate
 
 pictures: install ## make the README's pictures and the styles' thumbnails anew
 	$(BIN)/python -m docs.pictures

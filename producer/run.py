@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from producer.intake import local_path
+from producer.job_rows import folder_of, looks_of_row
 from producer.local_worker import local_worker
-from producer.output.export import export_batch, prepare_folder
+from producer.manifest import ManifestRow
+from producer.output.export import export_batch
+from producer.output.out_folder import OutFolder, Target, prepare_folder
 from producer.output.progress import Show
 from producer.submit import Order, Submission, submit_batch
 from shared.context import Session
 from shared.database import transaction
-from shared.errors import AtelierError, DatabaseUnavailable
+from shared.errors import AtelierError, DatabaseUnavailable, InvalidInput, ManifestError
+from shared.presets import EXTENSIONS
 from shared.queue import batches
-from shared.queue.batches import Batch
+from shared.queue.batches import Batch, BatchState
 from shared.queue.fleet import is_any_alive
 
 POLL_SECONDS = 0.2
@@ -34,6 +39,9 @@ def run_batch(
     KeyboardInterrupt is raised again; the same call continues with the same batch later.
     """
     prepare_folder(out)
+    folder = OutFolder(out)
+    if not folder.is_empty:
+        folder.require_free(expected_targets(order))
     with local_worker(session.settings.home / "log" / "worker.log") as worker:
         submission = submit_batch(session, order, accepted=show)
         announce(submission)
@@ -44,6 +52,30 @@ def run_batch(
             _export_partly(session, submission.batch, out)
             raise
     return batch, export_batch(session, batch, out)
+
+
+def expected_targets(order: Order) -> Iterator[Target]:
+    """Yield the renditions that an order will be written as, as far as its manifest can be read."""
+    try:
+        for row in order.manifest.rows():
+            yield from _targets_of_row(order, row)
+    except ManifestError:  # where it breaks off: the submission says so, and takes what came before
+        return
+
+
+def _targets_of_row(order: Order, row: ManifestRow) -> Iterator[Target]:
+    """Yield the renditions of a row: none where it is bad."""
+    if row.error is not None:
+        return
+    try:
+        looks = looks_of_row(row.style, row.strength, order.looks)
+    except InvalidInput:
+        return
+    source = local_path(row.source)
+    for look in looks:
+        folder = "" if len(order.looks) == 1 else f"{folder_of(look)}/"
+        for preset in order.presets:
+            yield Target(folder + row.output + EXTENSIONS[preset], source=source)
 
 
 def wait_for_batch(
@@ -60,7 +92,7 @@ def wait_for_batch(
     """
     answered = progressed = time.monotonic()
     done, reported = batch.done, set[str]()
-    while batch.state == "running":
+    while batch.state == BatchState.RUNNING:
         check()
         time.sleep(POLL_SECONDS)
         try:

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 
-import structlog
 from sqlalchemy import Connection
 
 from producer.intake import Intake
@@ -24,24 +23,24 @@ from producer.manifest import Manifest
 from producer.manifest.columns import CATEGORY_COLUMNS, named_columns
 from shared.context import Session
 from shared.database import transaction
-from shared.errors import BrokerUnavailable, ManifestError, UsageError
+from shared.errors import ManifestError, UsageError
 from shared.look import Look
 from shared.merchants import audit
 from shared.merchants.merchants import allowed_sources, require_kept
 from shared.merchants.scope import scope
 from shared.models.promotion.canaries import choose_pin, default_pin
 from shared.models.styles import require_styles
+from shared.presets import DEFAULT_PRESETS, require_presets
 from shared.proofs.proofs import Circumstances, Proof, decide, proof_of, remember_looks, wait_for_input
 from shared.proofs.rules import find_rules
 from shared.proofs.sample import PROOF_IMAGES
 from shared.queue import batches
-from shared.queue.batches import Batch, NewBatch
+from shared.queue.batches import Batch, IntakeState, NewBatch
 from shared.queue.chunks import add_chunks, cut_chunks
-from shared.queue.dispatch import dispatch
+from shared.queue.dispatch import dispatch_or_warn
 from shared.queue.estimate import measure_rate
 from shared.queue.jobs import add_jobs
-
-log = structlog.get_logger()
+from shared.queue.queues import QueueName
 
 PREVIEW_IMAGES = PROOF_IMAGES
 
@@ -59,12 +58,15 @@ class Order:
     merchant: str
     manifest: Manifest
     looks: tuple[Look, ...]
-    presets: tuple[str, ...] = ("jpeg",)
-    queue: str = "bulk"
+    presets: tuple[str, ...] = DEFAULT_PRESETS
+    queue: str = QueueName.BULK
     who: str = field(default_factory=audit.operator)
     identity: str | None = None
     idempotency_key: str | None = None
     proof: bool = False
+
+    def __post_init__(self) -> None:
+        require_presets(self.presets)
 
     @property
     def fingerprint(self) -> str:
@@ -96,10 +98,10 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
     Raises UnknownStyle, ManifestError (no row at all) or UsageError (a preview that is too large) before
     anything is stored.
     """
-    if order.queue == "preview":
+    if order.queue == QueueName.PREVIEW:
         require_few(order)
     batch, resumed = open_batch(session, order)
-    if batch.intake == "sealed":
+    if batch.intake == IntakeState.SEALED:
         with transaction(session.engine, merchant=batch.merchant_id) as connection:
             return Submission(batch, resumed, proof=proof_of(connection, batch.id))
     warnings: list[str] = []
@@ -116,7 +118,7 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
                 batch = _commit(session, batch, page)
                 seen |= {id(job.look): job.look for job in page.jobs}
                 accepted(batch)
-                warnings += nudge(session)
+                warnings += dispatch_or_warn(session.engine, session.broker)
     except ManifestError as error:
         with transaction(session.engine, merchant=batch.merchant_id) as connection:
             batch = batches.get_batch(connection, batch.id)
@@ -126,11 +128,11 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
     proof = None
     if batch.paused:
         batch, proof = _seal_waiting(session, batch, order)
-        warnings += nudge(session)
+        warnings += dispatch_or_warn(session.engine, session.broker)
     else:
         with transaction(session.engine, merchant=batch.merchant_id) as connection:
             batch = batches.seal(connection, batch.id)
-            if order.queue != "preview":
+            if order.queue != QueueName.PREVIEW:
                 remember_looks(connection, batch.merchant_id, set(seen.values()))
     return Submission(batch, resumed, tuple(dict.fromkeys(warnings)), proof)
 
@@ -156,7 +158,7 @@ def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
         require_styles(sorted(styles), pin.style_rows)
         if known := _known_batch(connection, merchant, order):
             return known, True
-        if order.queue != "preview":
+        if order.queue != QueueName.PREVIEW:
             pin = choose_pin(connection, merchant, styles, pin)
         new = NewBatch(
             id=pin.batch_id,
@@ -172,7 +174,7 @@ def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
             idempotency_key=order.idempotency_key,
         )
         batch = batches.create_batch(connection, new)
-        if order.queue != "preview" and (order.proof or find_rules(connection, merchant) is not None):
+        if order.queue != QueueName.PREVIEW and (order.proof or find_rules(connection, merchant) is not None):
             wait_for_input(connection, batch, asked=order.proof)
         require_kept(connection, merchant)
         audit.record(connection, order.who, "submit", merchant, {"batch": batch.id, "queue": batch.queue})
@@ -209,13 +211,3 @@ def _commit(session: Session, batch: Batch, page: Page) -> Batch:
             ),
         )
         return batches.extend(connection, batch, rows=page.rows, jobs=len(page.jobs), failed=failed)
-
-
-def nudge(session: Session) -> list[str]:
-    """Dispatch; return a warning where Redis is down: the work is safe in Postgres, and the sweep sends it later."""
-    try:
-        dispatch(session.engine, session.broker)
-    except BrokerUnavailable as error:
-        log.warning("not_dispatched", error=str(error))  # which names the server, and is not for merchants
-        return ["accepted, but the workers are told later: Redis does not answer at present"]
-    return []

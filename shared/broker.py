@@ -1,19 +1,23 @@
-"""Publish messages through a Celery app over Redis, the one place that does so, and count the waiting ones."""
+"""Publish messages through a Celery app over Redis, the one place that does so, and count the waiting ones.
+
+Celery, Kombu and Redis are imported by what uses them: most commands publish nothing.
+"""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from celery import Celery
-from kombu import Exchange, Queue  # type: ignore[attr-defined]
-from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
-
 from shared.errors import BrokerUnavailable, UsageError
+
+if TYPE_CHECKING:
+    from celery import Celery
+    from kombu import Queue  # type: ignore[attr-defined]
 
 STYLE_CHUNK = "style_chunk"
 SWEEP = "sweep"
@@ -36,17 +40,15 @@ STYLING_QUEUES = tuple(dict.fromkeys(ROUTES.values()))
 KEEPALIVE = {socket.TCP_KEEPIDLE: 15, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
 """Seconds, and a count: half a minute of silence ends a connection."""
 
-FOREIGN = (OperationalError, RedisError, OSError)
-
 
 def make_celery(broker_url: str) -> Celery:
     """Return the Celery app that producer and workers share; tasks are known by name.
 
     Messages are acknowledged early: leases in Postgres decide what is redone, so no visibility
-    timeout matters. Queues are listed in order of priority, which BRPOP obeys. Raises UsageError for
-    a URL of another kind.
+    timeout matters. Queues are listed in order of priority, which BRPOP obeys.
     """
-    _check_url(broker_url)
+    from celery import Celery
+
     app = Celery("atelier", broker=_verifying(broker_url), set_as_current=False)
     app.conf.update(
         accept_content=["json"],
@@ -98,22 +100,36 @@ def _verifying(url: str) -> str:
 
 def _queue(name: str) -> Queue:
     """Return a queue with an exchange of its own. A shared exchange would send each message to all its queues."""
+    from kombu import Exchange, Queue  # type: ignore[attr-defined]
+
     return Queue(name, Exchange(name), routing_key=name)  # type: ignore[no-untyped-call]
 
 
 @contextmanager
 def _translated() -> Iterator[None]:
+    from kombu.exceptions import OperationalError
+    from redis.exceptions import RedisError
+
     try:
         yield
-    except FOREIGN as error:
+    except (OperationalError, RedisError, OSError) as error:
         raise BrokerUnavailable(f"Redis cannot be reached: {error}") from error
 
 
 class Broker:
-    """Publishes ids of chunks and training runs, and counts the messages that wait in Redis."""
+    """Publishes ids of chunks and training runs, and counts the messages that wait in Redis.
 
-    def __init__(self, app: Celery) -> None:
-        self.app = app
+    It connects, and loads Celery, when it is first used.
+    """
+
+    def __init__(self, url: str) -> None:
+        _check_url(url)
+        self._url = url
+
+    @cached_property
+    def app(self) -> Celery:
+        """The Celery app, which workers run and messages are published through."""
+        return make_celery(self._url)
 
     def publish(self, chunks: Iterable[tuple[int, str]]) -> None:
         """Send (chunk id, queue) pairs. On BrokerUnavailable some may already have been sent."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from shared.broker import Broker, make_celery
+from shared.broker import Broker
 from shared.database import make_engine, needs_upgrade, upgrade
 from shared.embedded import attached
 from shared.errors import UsageError
@@ -66,10 +66,9 @@ def _connect(settings: Settings) -> Session:
     assert settings.database_url is not None
     assert settings.broker_url is not None
     store_url = settings.store_url or f"file://{(settings.home / 'objects').absolute()}"
-    app = make_celery(settings.broker_url.get_secret_value())
     return Session(
         settings=settings,
         engine=make_engine(settings.database_url.get_secret_value(), pool_size=settings.slots + 3),
         store=open_store(store_url, settings.store_options),
-        broker=Broker(app),
+        broker=Broker(settings.broker_url.get_secret_value()),
     )

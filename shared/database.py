@@ -9,10 +9,6 @@ from enum import IntEnum
 from pathlib import Path
 
 import psycopg
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -174,6 +170,11 @@ def upgrade(engine: Engine) -> list[str]:
     Each revision has a transaction of its own, so that no table is locked while another one changes. After a
     failure the earlier revisions stay, and the next call continues. Concurrent calls take revisions in turn.
     """
+    from alembic import command  # here, so that whoever upgrades nothing does not load it
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     script = ScriptDirectory.from_config(config)
@@ -193,9 +194,14 @@ def upgrade(engine: Engine) -> list[str]:
 
 
 def needs_upgrade(engine: Engine) -> bool:
-    """Return whether the tables are older than this code."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    """Return whether the tables are of another revision than this code's newest."""
     with transaction(engine) as connection:
-        heads = MigrationContext.configure(connection).get_current_heads()
-    return set(heads) != set(ScriptDirectory.from_config(config).get_heads())
+        if connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
+            return True
+        installed = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
+    return installed != [newest_revision()]
+
+
+def newest_revision() -> str:
+    """Return the newest revision by the names of the migrations' files, without loading Alembic and all of them."""
+    return max(path.stem.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))

@@ -22,7 +22,7 @@ def _listed(value: object) -> object:
 
 
 class Settings(BaseSettings):
-    """Environment variables with the prefix ``ATELIER_``; see the table in the README."""
+    """Environment variables with the prefix ``ATELIER_``; see docs/settings.md."""
 
     model_config = SettingsConfigDict(env_prefix="ATELIER_", frozen=True, extra="ignore")
 
@@ -91,6 +91,12 @@ class Settings(BaseSettings):
     image_price: float = Field(0.0, ge=0, description="Price of an image besides, for the cost of a night.")
     max_upload_mib: int = Field(
         1024, ge=1, le=65_536, description="Largest manifest or archive that the API accepts, in MiB."
+    )
+    api_requests_per_second: float = Field(
+        100.0, gt=0, le=1e6, description="Requests a second that one key may send to an API process."
+    )
+    api_requests_at_once: int = Field(
+        8, ge=1, le=10_000, description="Requests that one key may have open at an API process at once."
     )
     monitor_address: str | None = Field(
         None,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -15,6 +17,27 @@ STYLES_HELP = "The styles that merchants may use, and new ones."
 """Help of the group ``styles``, whose commands come from two packages, as do those of ``models``."""
 
 MODELS_HELP = "Model versions: compare, promote, roll back."
+
+
+class Panel(StrEnum):
+    """Groups of commands in `atelier --help`, in the order of the producer's index."""
+
+    WORK = "Work"
+    CATALOGUE = "Catalogue"
+    MODELS = "Models"
+    ADMINISTRATION = "Administration"
+    RUNNING = "Running it"
+
+
+@dataclass(frozen=True)
+class CommandEntry:
+    """A line of `atelier --help`, and the module whose ``register`` adds that command or group of commands."""
+
+    name: str
+    help: str
+    panel: Panel
+    module: str
+
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 

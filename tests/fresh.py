@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from sqlalchemy import URL, Engine, text
 from sqlalchemy.engine import make_url
 
-from shared.broker import Broker, make_celery
+from shared.broker import Broker
 from shared.context import Session
 from shared.database import make_engine, upgrade
 from shared.embedded import Services
@@ -77,14 +77,14 @@ def _template(server: URL, admin: Engine) -> str:
 
 def _session(own: str, services: Services, home: Path) -> Iterator[Session]:
     engine = make_engine(own)
-    app = make_celery(services.broker_url)
-    with app.connection_for_write() as connection:
+    broker = Broker(services.broker_url)
+    with broker.app.connection_for_write() as connection:
         connection.default_channel.client.flushall()
     settings = Settings(home=home, database_url=SecretStr(own), broker_url=SecretStr(services.broker_url))
     shutil.copytree(_objects(), home / "objects", dirs_exist_ok=True)
     store = open_store(f"file://{home / 'objects'}")
     try:
-        yield Session(settings, engine, store, Broker(app))
+        yield Session(settings, engine, store, broker)
     finally:
         engine.dispose()
-        app.close()
+        broker.app.close()

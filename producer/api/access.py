@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from shared.context import Session
 from shared.database import transaction
 from shared.errors import NotAllowed, Unauthenticated
+from shared.merchants.actors import Actor, Role
 from shared.merchants.keys import ApiKey, find_key
 
 bearer = HTTPBearer(auto_error=False, description="Key from `atelier keys create`.")
@@ -32,6 +33,11 @@ class Caller:
     merchant: str
     who: str
 
+    @property
+    def actor(self) -> Actor:
+        """The key's holder, in the name of its merchant."""
+        return Actor(Role.MERCHANT, self.who, self.merchant_id)
+
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Open a transaction confined to the merchant's rows."""
@@ -45,6 +51,11 @@ class Admin:
 
     session: Session
     who: str
+
+    @property
+    def actor(self) -> Actor:
+        """The key's holder, for all merchants."""
+        return Actor(Role.ADMIN, self.who)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -70,6 +81,8 @@ class Keyed(APIRoute):
             key = await run_in_threadpool(self.authenticate, session_of(request), request)
             # Here, since context bound in a thread is lost with the thread.
             structlog.contextvars.bind_contextvars(merchant=key.merchant_id, key=key.prefix)
+            # Ended by the middleware once the answer is sent, which may be long after this function.
+            request.scope["leave"] = request.app.state.limits.enter(key.prefix)
             request.state.asking = self.admit(session_of(request), key)
             return await handle(request)
 

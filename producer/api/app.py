@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from producer.api import batches, catalog, gates, health, problems, proofs, renditions, reviews, schedules, styles
 from producer.api.admin import fleet, models, nights, page, runs
+from producer.api.limits import Limits
 from producer.api.requests import Requests
 from shared.context import Session
 
@@ -24,9 +25,11 @@ def make_app(session: Session, registry: CollectorRegistry | None = None) -> Fas
         description=ABOUT,
         docs_url=None,  # would load scripts from another site; use /openapi.json
         redoc_url=None,
+        redirect_slashes=False,  # a redirect would name whatever host the caller claims to have asked
         responses={"default": {"model": problems.Problem, "description": "Problem"}},
     )
     app.state.session = session
+    app.state.limits = Limits(session.settings.api_requests_per_second, session.settings.api_requests_at_once)
     problems.install(app)
     app.include_router(health.router)
     for one in (

@@ -16,12 +16,12 @@ from producer.api.words import KEY
 from producer.output.export import batch_results
 from producer.output.results import ERRORS_CSV, RESULTS_CSV, write_results
 from producer.output.summary import as_json
-from producer.submit import Order, nudge, submit_batch
+from producer.submit import Order, submit_batch
 from shared.errors import NotFound
-from shared.merchants import audit
-from shared.queue import batches, chunks, jobs
+from shared.queue import actions, batches, jobs
 from shared.queue.batches import Batch
 from shared.queue.job_pages import job_page
+from shared.queue.jobs import JobState
 
 UPLOADS = "/batches/manifest"
 
@@ -146,30 +146,24 @@ def status(asking: Asking, batch: str) -> BatchOut:
 @router.post("/batches/{batch}/{action}")
 def steer(asking: Asking, batch: str, action: Literal["cancel", "pause", "resume", "retry"]) -> BatchOut:
     """Cancel, pause or resume a batch, or retry its failed images."""
-    with asking.transaction() as connection:
-        found = batches.find_batch(connection, asking.merchant_id, batch)
-        match action:
-            case "cancel":
-                chunks.cancel_batch(connection, found.id)
-            case "pause":
-                batches.set_paused(connection, found, paused=True)
-                chunks.withdraw_paused(connection)
-            case "resume":
-                batches.set_paused(connection, found, paused=False)
-            case "retry":
-                chunks.retry_batch(connection, found)
-        audit.record(connection, asking.who, action, asking.merchant_id, {"batch": found.id})
-        found = batches.get_batch(connection, found.id)
-    if action in ("resume", "retry"):
-        nudge(asking.session)
-    return BatchOut(**as_json(found))
+    engine, broker, actor = asking.session.engine, asking.session.broker, asking.actor
+    match action:
+        case "cancel":
+            changed = actions.cancel_batch(engine, actor, batch)
+        case "pause":
+            changed = actions.pause_batch(engine, actor, batch)
+        case "resume":
+            changed = actions.resume_batch(engine, broker, actor, batch).batch
+        case "retry":
+            changed = actions.retry_batch(engine, broker, actor, batch).batch
+    return BatchOut(**as_json(changed))
 
 
 @router.get("/batches/{batch}/jobs")
 def images(
     asking: Asking,
     batch: str,
-    state: Literal["queued", "succeeded", "failed", "cancelled"] | None = None,
+    state: JobState | None = None,
     after: Annotated[int, Query(ge=-1, le=2**31 - 2)] = -1,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Jobs:
@@ -187,7 +181,7 @@ def images(
 
 @router.get("/batches/{batch}/{table}.csv", response_class=FileResponse)
 def table(asking: Asking, batch: str, table: Literal["results", "errors"], later: BackgroundTasks) -> FileResponse:
-    """Return results.csv, or errors.csv, which can be fixed and submitted again."""
+    """Give results.csv or errors.csv, which can be corrected and submitted again."""
     found = _find(asking, batch)
     folder = tempfile.TemporaryDirectory(prefix="atelier-table-")
     later.add_task(folder.cleanup)

@@ -11,12 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from producer.api.access import Asking, ForCallers
 from producer.api.words import Words
-from shared.catalog import looks, publishing
+from shared.catalog import actions, looks, publishing
+from shared.catalog.actions import Target
 from shared.catalog.images import CatalogImage, list_images
-from shared.catalog.publishing import Publication, Which
+from shared.catalog.publishing import Publication
 from shared.catalog.source_checks import Round, find_round
-from shared.merchants import audit
-from shared.queue import batches
 
 router = APIRouter(prefix="/v1", tags=["catalogue"], route_class=ForCallers)
 
@@ -105,21 +104,11 @@ def assigned(asking: Asking) -> list[LookOut]:
 @router.post("/catalog/publish/{batch}")
 def publish(asking: Asking, batch: str) -> Moved:
     """Publish a night's renditions."""
-    with asking.transaction() as connection:
-        found = batches.find_batch(connection, asking.merchant_id, batch)
-        moved = publishing.publish(connection, asking.merchant_id, found.id, asking.who)
-        details = {"batch": found.id, "images": moved}
-        audit.record(connection, asking.who, "catalog publish", asking.merchant_id, details)
-    return Moved(moved=moved)
+    return Moved(moved=actions.publish_night(asking.session.engine, asking.actor, batch))
 
 
 @router.post("/catalog/revert")
 def revert(asking: Asking, what: Revert) -> Moved:
     """Show the previous renditions again."""
-    with asking.transaction() as connection:
-        night = batches.find_batch(connection, asking.merchant_id, what.batch).id if what.batch is not None else None
-        which = Which(what.sku, what.position, what.collection, night)
-        moved = publishing.revert(connection, asking.merchant_id, which, asking.who)
-        details = {"batch": night, "images": moved}
-        audit.record(connection, asking.who, "catalog revert", asking.merchant_id, details)
-    return Moved(moved=moved)
+    target = Target(what.sku, what.position, what.collection, what.batch)
+    return Moved(moved=actions.revert(asking.session.engine, asking.actor, target))

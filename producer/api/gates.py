@@ -7,11 +7,10 @@ from dataclasses import asdict
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from producer.api.access import Asking, Caller, ForCallers
-from shared.database import transaction
+from producer.api.access import Asking, ForCallers
 from shared.errors import NotFound
-from shared.merchants import audit
-from shared.quality.gate import Gate, GateRule, find_gate, set_gate
+from shared.quality import actions
+from shared.quality.gate import Gate, GateRule, find_gate
 
 router = APIRouter(prefix="/v1", tags=["gate"], route_class=ForCallers)
 
@@ -28,7 +27,7 @@ class Limits(BaseModel):
     white: float | None = Field(
         None, ge=0, le=1, description="Lower limit of the share of a white background that stays white."
     )
-    rule: GateRule = Field("hold", description="Reduce the strength (blend), or hold for review (hold).")
+    rule: GateRule = Field(GateRule.HOLD, description="Reduce the strength (blend), or hold for review (hold).")
 
 
 @router.get("/gate")
@@ -45,22 +44,14 @@ def show(asking: Asking) -> Limits:
 def replace(asking: Asking, limits: Limits) -> Limits:
     """Set the limits for batches that begin from now on."""
     gate = Gate(**limits.model_dump())
-    _set(asking, gate)
+    actions.set_gate(asking.session.engine, asking.actor, gate)
     return _out(gate)
 
 
 @router.delete("/gate", status_code=204)
 def remove(asking: Asking) -> None:
     """Remove the limits for batches that begin from now on."""
-    _set(asking, None)
-
-
-def _set(asking: Caller, gate: Gate | None) -> None:
-    # In a transaction of the service: the merchants' database role may not change merchants.
-    with transaction(asking.session.engine) as connection:
-        set_gate(connection, asking.merchant_id, gate)
-        details = {"gate": None if gate is None else gate.json}
-        audit.record(connection, asking.who, "gate set" if gate else "gate off", asking.merchant_id, details)
+    actions.remove_gate(asking.session.engine, asking.actor)
 
 
 def _out(gate: Gate) -> Limits:

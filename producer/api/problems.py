@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from producer.api.limits import TooManyRequests
 from shared.errors import (
     AtelierError,
     Conflict,
@@ -58,6 +59,8 @@ def status_of(error: AtelierError) -> int:
             return 401
         case NotAllowed():
             return 403
+        case TooManyRequests():
+            return 429
         case Unavailable():
             return 503
     return 500
@@ -86,6 +89,7 @@ TITLES = {
     409: "Conflict",
     413: "Too large",
     422: "Not valid",
+    429: "Too many requests",
     500: "Internal error",
     503: "Unavailable",
 }
@@ -127,7 +131,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(AtelierError)
     @app.exception_handler(RequestValidationError)
     def ours(_: Request, error: AtelierError | RequestValidationError) -> JSONResponse:
-        return answer(problem_of(error))
+        response = answer(problem_of(error))
+        if isinstance(error, TooManyRequests):
+            response.headers["Retry-After"] = str(error.retry_after_seconds)
+        return response
 
     @app.exception_handler(HTTPException)
     def http(_: Request, error: HTTPException) -> JSONResponse:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Annotated
@@ -10,17 +9,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Connection
 
-from producer.api.access import Asking, Caller, ForCallers
+from producer.api.access import Asking, ForCallers
 from producer.api.words import MOST
-from producer.submit import nudge
 from shared.database import transaction
 from shared.errors import NotFound
-from shared.merchants import audit
-from shared.proofs import proofs
+from shared.proofs import actions, proofs
 from shared.proofs.proofs import Proof
-from shared.proofs.rules import ProofRules, find_rules, set_rules
+from shared.proofs.rules import ProofRules, find_rules
 from shared.queue import batches
 from shared.queue.estimate import Estimate, measure_rate
 
@@ -89,15 +85,14 @@ def show(asking: Asking, proof: ProofId) -> ProofOut:
 @router.post("/proofs/{proof}/approve")
 def approve(asking: Asking, proof: ProofId) -> ProofOut:
     """Approve a sample, so that its batch runs."""
-    done = _judge(asking, proof, proofs.approve)
-    nudge(asking.session)
-    return done
+    session = asking.session
+    return _out(actions.approve_proof(session.engine, session.broker, asking.actor, proof).proof)
 
 
 @router.post("/proofs/{proof}/reject")
 def reject(asking: Asking, proof: ProofId) -> ProofOut:
     """Reject a sample and cancel its batch. New looks of a night are not planned again until they change."""
-    return _judge(asking, proof, proofs.reject)
+    return _out(actions.reject_proof(asking.session.engine, asking.actor, proof))
 
 
 @router.get("/proof-rules")
@@ -113,28 +108,14 @@ def rules(asking: Asking) -> Rules:
 @router.put("/proof-rules")
 def replace_rules(asking: Asking, new: Rules) -> Rules:
     """Set which uploads need approval of a sample. Nights have their own rules."""
-    _set(asking, ProofRules(**new.model_dump()))
+    actions.set_proof_rules(asking.session.engine, asking.actor, ProofRules(**new.model_dump()))
     return new
 
 
 @router.delete("/proof-rules", status_code=204)
 def remove_rules(asking: Asking) -> None:
     """Require approval only for uploads that request it."""
-    _set(asking, None)
-
-
-def _judge(asking: Caller, number: int, verdict: Callable[[Connection, Proof, str], None]) -> ProofOut:
-    with asking.transaction() as connection:
-        verdict(connection, proofs.find_proof(connection, asking.merchant_id, number), asking.who)
-        return _out(proofs.find_proof(connection, asking.merchant_id, number))
-
-
-def _set(asking: Caller, new: ProofRules | None) -> None:
-    # In a transaction of the service: the merchants' database role may not change merchants.
-    with transaction(asking.session.engine) as connection:
-        set_rules(connection, asking.merchant_id, new)
-        details = {"rules": None if new is None else asdict(new)}
-        audit.record(connection, asking.who, "proofs set" if new else "proofs off", asking.merchant_id, details)
+    actions.remove_proof_rules(asking.session.engine, asking.actor)
 
 
 def _out(found: Proof) -> ProofOut:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from producer.api.problems import TooLarge, bug, problem
 
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 BODY_LIMIT = 4 * 2**20
 """Limit of a body in memory, in bytes. Files are spooled to a disk and have their own limit."""
@@ -61,14 +62,14 @@ class Requests:
                     raise
                 await bug()(scope, receive, exchange.answer)
             finally:
+                scope.get("leave", lambda: None)()
                 seconds = time.perf_counter() - began
+                method = scope["method"] if scope["method"] in METHODS else "other"  # callers may invent any number
                 route = getattr(
                     scope.get("route"), "path", "none"
                 )  # not the path itself, which callers can choose freely
-                self._seconds.labels(scope["method"], route, str(exchange.status)).observe(seconds)
-                log.info(
-                    "request", method=scope["method"], route=route, status=exchange.status, seconds=round(seconds, 4)
-                )
+                self._seconds.labels(method, route, str(exchange.status)).observe(seconds)
+                log.info("request", method=method, route=route, status=exchange.status, seconds=round(seconds, 4))
 
 
 class _Exchange:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
@@ -11,15 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from producer.api.access import Asking, ForCallers
 from producer.api.words import Reason, Words
-from shared.catalog.judging import Judgement, judge
+from shared.catalog.actions import approve_review, reject_review
 from shared.quality import reviews
+from shared.quality.reviews import ReviewState
 from shared.queue import batches
 
 router = APIRouter(prefix="/v1", tags=["reviews"], route_class=ForCallers)
 
 PLACE = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:[0-9]{1,9}$"
 
-State = Literal["waiting", "approved", "rejected"]
 Ordinal = Annotated[int, Path(ge=0, le=2**31 - 1, description="Number of the image in its batch.")]
 
 
@@ -70,7 +70,7 @@ class Judged(BaseModel):
 @router.get("/reviews")
 def listed(
     asking: Asking,
-    state: State = "waiting",
+    state: ReviewState = ReviewState.WAITING,
     batch: Annotated[str | None, Query(description="Only renditions of this batch.")] = None,
     after: Annotated[str | None, Query(pattern=PLACE)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
@@ -88,19 +88,16 @@ def listed(
 @router.post("/reviews/{batch}/{ordinal}/approve")
 def approve(asking: Asking, batch: str, ordinal: Ordinal, remark: Remark | None = None) -> Judged:
     """Approve a rendition. If its night was published, it is shown at once."""
-    return _judge(asking, batch, ordinal, Judgement("approved", asking.who, remark.reason if remark else ""))
+    reason = remark.reason if remark else ""
+    shown = approve_review(asking.session.engine, asking.actor, batch, ordinal, reason)
+    return Judged(state=ReviewState.APPROVED, shown=shown)
 
 
 @router.post("/reviews/{batch}/{ordinal}/reject")
 def reject(asking: Asking, batch: str, ordinal: Ordinal, rejection: Rejection) -> Judged:
     """Reject a rendition. The catalogue keeps showing the previous one."""
-    return _judge(asking, batch, ordinal, Judgement("rejected", asking.who, rejection.reason))
-
-
-def _judge(asking: Asking, batch: str, ordinal: int, said: Judgement) -> Judged:
-    with asking.transaction() as connection:
-        shown = judge(connection, batches.find_batch(connection, asking.merchant_id, batch), ordinal, said)
-    return Judged(state=said.state, shown=shown)
+    reject_review(asking.session.engine, asking.actor, batch, ordinal, rejection.reason)
+    return Judged(state=ReviewState.REJECTED, shown=False)
 
 
 def _place(cursor: str | None) -> tuple[UUID, int] | None:

@@ -8,11 +8,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from producer.api.access import Asking, ForCallers
-from shared.catalog import schedules
+from shared.catalog import night_actions, schedules
 from shared.catalog.schedules import NightRules, Schedule, Timing
 from shared.crontab import Crontab
 from shared.errors import NotFound
-from shared.merchants import audit
 
 router = APIRouter(prefix="/v1", tags=["schedules"], route_class=ForCallers)
 
@@ -81,18 +80,13 @@ def show(asking: Asking) -> ScheduleOut:
 def replace(asking: Asking, new: NewSchedule) -> ScheduleOut:
     """Set the schedule with immediate effect. Missed nights are not made up for."""
     now = datetime.now(UTC)
-    with asking.transaction() as connection:
-        found = schedules.set_schedule(connection, asking.merchant_id, new.timing, new.rules, now)
-        audit.record(connection, asking.who, "schedules set", asking.merchant_id, found.as_json(now))
-    return _out(found, now)
+    return _out(night_actions.set_schedule(asking.session.engine, asking.actor, new.timing, new.rules, now), now)
 
 
 @router.delete(AT, status_code=204)
 def remove(asking: Asking) -> None:
     """Remove the schedule."""
-    with asking.transaction() as connection:
-        schedules.remove_schedule(connection, asking.merchant_id)
-        audit.record(connection, asking.who, "schedules remove", asking.merchant_id, {})
+    night_actions.remove_schedule(asking.session.engine, asking.actor)
 
 
 def _out(schedule: Schedule, now: datetime) -> ScheduleOut:

@@ -19,6 +19,7 @@ from producer.manifest.extensions import is_image_name
 from producer.submit import Order
 from shared.errors import ManifestError
 from shared.look import Look, parse_mix
+from shared.queue.queues import QueueName
 
 ROWS = 10_000
 """Images of a batch sent as JSON. A larger batch is sent as a file, which is read as a stream."""
@@ -101,7 +102,7 @@ def _order(caller: Caller, options: BatchOptions, path: Path, identity: str, key
         manifest=open_manifest([str(path)], allow_local=False),
         looks=options.looks,
         presets=(options.format,),
-        queue="preview" if options.preview else "bulk",
+        queue=QueueName.PREVIEW if options.preview else QueueName.BULK,
         who=caller.who,
         identity=identity,
         idempotency_key=key,

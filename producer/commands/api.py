@@ -6,15 +6,15 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from sqlalchemy import Connection
 
 from producer.commands.batches import configured
 from shared.context import open_session
 from shared.database import transaction
 from shared.errors import UsageError
-from shared.merchants import audit, keys
+from shared.merchants import actions, keys
+from shared.merchants.actors import Actor, operator
 from shared.merchants.keys import ApiKey
-from shared.merchants.merchants import find_merchant, merchant_id, require_kept
+from shared.merchants.merchants import find_merchant
 from shared.terminal import JsonOption, group, note, print_json, print_line
 
 Merchant = Annotated[str | None, typer.Option("--merchant", "-m", help="Merchant that the key acts for.")]
@@ -51,12 +51,8 @@ def create(
     as_json: JsonOption = False,
 ) -> None:
     """Create a key and print it. It cannot be shown again."""
-    with open_session(configured(), lasting=False) as session, transaction(session.engine) as connection:
-        mine = None if _admins(merchant, admin) else merchant_id(connection, str(merchant))
-        key, secret = keys.create_key(connection, mine, name, days=days)
-        if mine is not None:
-            require_kept(connection, mine)
-        audit.record(connection, audit.operator(), "key create", mine, {"name": name, "prefix": key.prefix})
+    with open_session(configured(), lasting=False) as session:
+        key, secret = actions.create_key(session.engine, _owner(merchant, admin), name, days=days)
     if as_json:
         print_json(asdict(key) | {"key": secret})
     else:
@@ -74,7 +70,8 @@ def list_command(
         if merchant is None and not admin:
             found = keys.list_keys(connection)
         else:
-            found = keys.keys_of(connection, _owner(connection, merchant, admin))
+            owner = _owner(merchant, admin).merchant
+            found = keys.keys_of(connection, None if owner is None else find_merchant(connection, str(owner)))
     if as_json:
         print_json([asdict(one) for one in found])
         return
@@ -86,25 +83,19 @@ def list_command(
 
 def revoke(name: Name, merchant: Merchant = None, admin: Admin = False, as_json: JsonOption = False) -> None:
     """Revoke a key with immediate effect."""
-    with open_session(configured(), lasting=False) as session, transaction(session.engine) as connection:
-        mine = _owner(connection, merchant, admin)
-        key = keys.revoke_key(connection, mine, name)
-        audit.record(connection, audit.operator(), "key revoke", mine, {"name": name, "prefix": key.prefix})
+    with open_session(configured(), lasting=False) as session:
+        key = actions.revoke_key(session.engine, _owner(merchant, admin), name)
     if as_json:
         print_json(asdict(key))
     else:
         note("revoked")
 
 
-def _owner(connection: Connection, merchant: str | None, admin: bool) -> int | None:
-    return None if _admins(merchant, admin) else find_merchant(connection, str(merchant))
-
-
-def _admins(merchant: str | None, admin: bool) -> bool:
-    """Return whether a key is an admin's. Raises UsageError unless exactly one of both is given."""
+def _owner(merchant: str | None, admin: bool) -> Actor:
+    """Return the operator, for a merchant or for admins. Raises UsageError unless exactly one of both is said."""
     if admin == (merchant is not None):
         raise UsageError("give either --merchant M or --admin")
-    return admin
+    return operator(merchant)
 
 
 def _state(key: ApiKey) -> str:

@@ -17,6 +17,11 @@ from shared.settings import load_settings
 from shared.terminal import JsonOption, note, print_json, print_line
 
 
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("audit")(audit_command)
+
+
 def audit_command(
     merchant: Annotated[str | None, typer.Option("--merchant", "-m", help="Only entries about this merchant.")] = None,
     since: Annotated[datetime | None, typer.Option(help="Only entries since this time, in UTC.")] = None,

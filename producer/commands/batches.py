@@ -8,26 +8,25 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy import Connection
 
-from producer.output.export import export_batch, prepare_folder
+from producer.output.out_folder import out_path, prepare_folder
 from producer.output.summary import as_json as batch_json
 from producer.output.summary import as_line, exit_status
-from producer.submit import nudge
 from shared.context import open_session
 from shared.logs import configure_logs
-from shared.merchants import audit
+from shared.merchants.actors import operator
 from shared.merchants.merchants import LOCAL_MERCHANT
 from shared.merchants.scope import scope
-from shared.proofs.proofs import proof_of
-from shared.queue import batches, chunks, jobs
-from shared.queue.batches import Batch
+from shared.proofs.proofs import ProofState, proof_of
+from shared.queue import actions, batches, jobs
+from shared.queue.batches import Batch, BatchState, IntakeState
 from shared.settings import Settings, load_settings
 from shared.terminal import JsonOption, note, print_json, print_line
 
 BATCHES_LISTED = 20
 
 Merchant = Annotated[str, typer.Option("--merchant", "-m", help="Merchant that owns the batch.")]
+Out = Annotated[Path, typer.Option("--out", "-o", parser=out_path, metavar="FOLDER", help="Folder to write to.")]
 BatchId = Annotated[str, typer.Argument(help="Id of the batch, or its first characters.")]
 
 
@@ -59,9 +58,9 @@ def status(
             print_line(f"{one.id}  {_state(one):<9}  {as_line(one)}  {one.name}")
         if batch is None and len(found) == BATCHES_LISTED:
             note(f"older batches: atelier status --before {found[-1].id}")
-        if proof is not None and proof.state == "waiting":
+        if proof is not None and proof.state == ProofState.WAITING:
             note(f"a sample needs your approval, since {proof.why}: atelier proofs show {proof.id}")
-        elif proof is not None and proof.state == "undecided":
+        elif proof is not None and proof.state == ProofState.UNDECIDED:
             note(
                 "waiting for the upload to finish; a sample may need your approval. If the upload broke off, repeat it"
             )
@@ -72,46 +71,35 @@ def status(
 
 def cancel(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Cancel a batch. Finished images are kept."""
-    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        found = batches.find_batch(connection, mine, batch)
-        chunks.cancel_batch(connection, found.id)
-        _record(connection, found, "cancel")
-        found = batches.get_batch(connection, found.id)
-    _show(found, as_json=as_json)
+    with open_session(configured(), lasting=False) as session:
+        cancelled = actions.cancel_batch(session.engine, operator(merchant), batch)
+    _show(cancelled, as_json=as_json)
 
 
 def pause(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Pause a batch. Chunks in progress are finished."""
-    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        found = batches.find_batch(connection, mine, batch)
-        found = batches.set_paused(connection, found, paused=True)
-        _record(connection, found, "pause")
-        chunks.withdraw_paused(connection)
-    _show(found, as_json=as_json)
+    with open_session(configured(), lasting=False) as session:
+        paused = actions.pause_batch(session.engine, operator(merchant), batch)
+    _show(paused, as_json=as_json)
 
 
 def resume(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Resume a paused batch."""
+
     with open_session(configured(), lasting=False) as session:
-        with scope(session.engine, merchant) as (connection, mine):
-            found = batches.find_batch(connection, mine, batch)
-            found = batches.set_paused(connection, found, paused=False)
-            _record(connection, found, "resume")
-        warn(nudge(session))
-    _show(found, as_json=as_json)
+        resumed = actions.resume_batch(session.engine, session.broker, operator(merchant), batch)
+    warn(resumed.warnings)
+    _show(resumed.batch, as_json=as_json)
 
 
 def retry(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Retry the failed images of a batch."""
+
     with open_session(configured()) as session:
-        with scope(session.engine, merchant) as (connection, mine):
-            found = batches.find_batch(connection, mine, batch)
-            requeued = chunks.retry_batch(connection, found)
-            _record(connection, found, "retry", images=requeued)
-            found = batches.get_batch(connection, found.id)
-        warn(nudge(session))
-    note(f"{requeued} images queued again")
-    _show(found, as_json=as_json)
+        retried = actions.retry_batch(session.engine, session.broker, operator(merchant), batch)
+    warn(retried.warnings)
+    note(f"{retried.images} images queued again")
+    _show(retried.batch, as_json=as_json)
 
 
 def failures(
@@ -139,11 +127,13 @@ def failures(
 
 def download(
     batch: BatchId,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")],
+    out: Out,
     merchant: Merchant = LOCAL_MERCHANT,
     as_json: JsonOption = False,
 ) -> None:
     """Download a batch to a folder: renditions, results, errors and a gallery."""
+    from producer.output.export import export_batch  # here, so that `status` does not load it
+
     prepare_folder(out)
     with open_session(configured(), lasting=False) as session:
         with scope(session.engine, merchant) as (connection, mine):
@@ -154,10 +144,6 @@ def download(
     else:
         print_line(f"gallery: {gallery.resolve()}")
     raise typer.Exit(exit_status(found))
-
-
-def _record(connection: Connection, batch: Batch, what: str, **details: int) -> None:
-    audit.record(connection, audit.operator(), what, batch.merchant_id, {"batch": batch.id, **details})
 
 
 def configured() -> Settings:
@@ -174,9 +160,9 @@ def warn(warnings: Iterable[str]) -> None:
 
 
 def _state(batch: Batch) -> str:
-    if batch.state == "running" and batch.paused:
+    if batch.state == BatchState.RUNNING and batch.paused:
         return "paused"
-    return batch.state if batch.intake == "sealed" else batch.intake
+    return batch.state if batch.intake == IntakeState.SEALED else batch.intake
 
 
 def _show(batch: Batch, *, as_json: bool) -> None:

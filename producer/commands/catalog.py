@@ -12,17 +12,16 @@ from producer.catalog_import import import_catalog
 from producer.commands.batches import Merchant, configured
 from producer.listing import list_s3
 from producer.manifest import ManifestRow, open_manifest
-from shared.catalog import looks, publishing
+from shared.catalog import actions, looks, publishing
+from shared.catalog.actions import LookScope, Target
 from shared.catalog.images import list_images
-from shared.catalog.publishing import Which
 from shared.catalog.source_checks import find_round
 from shared.context import open_session
-from shared.errors import InvalidInput, UsageError
+from shared.errors import InvalidInput
 from shared.look import Look, parse_mix
-from shared.merchants import audit
+from shared.merchants.actors import operator
 from shared.merchants.merchants import LOCAL_MERCHANT
 from shared.merchants.scope import scope
-from shared.queue import batches
 from shared.terminal import JsonOption, group, note, print_json, print_line
 
 BAD_ROWS_SHOWN = 100
@@ -137,10 +136,8 @@ def catalog_publish(
     as_json: JsonOption = False,
 ) -> None:
     """Publish a night's renditions, if its schedule does not do so, or after a revert."""
-    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        found = batches.find_batch(connection, mine, batch)
-        moved = publishing.publish(connection, mine, found.id, audit.operator())
-        audit.record(connection, audit.operator(), "catalog publish", mine, {"batch": found.id, "images": moved})
+    with open_session(configured(), lasting=False) as session:
+        moved = actions.publish_night(session.engine, operator(merchant), batch)
     _moved(moved, as_json)
 
 
@@ -155,15 +152,9 @@ def catalog_revert(
     as_json: JsonOption = False,
 ) -> None:
     """Show the previous renditions again, of a sku, a collection or a night."""
-    if sum(one is not None for one in (sku, collection, night_batch)) != 1:
-        raise UsageError("give one of --sku, --collection and --batch")
-    if position is not None and sku is None:
-        raise UsageError("--position needs --sku")
-    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        batch_id = batches.find_batch(connection, mine, night_batch).id if night_batch is not None else None
-        which = Which(sku, position, collection, batch_id)
-        moved = publishing.revert(connection, mine, which, audit.operator())
-        audit.record(connection, audit.operator(), "catalog revert", mine, {"batch": batch_id, "images": moved})
+    target = Target(sku, position, collection, night_batch)
+    with open_session(configured(), lasting=False) as session:
+        moved = actions.revert(session.engine, operator(merchant), target)
     _moved(moved, as_json)
 
 
@@ -180,12 +171,9 @@ def look_set(
     as_json: JsonOption = False,
 ) -> None:
     """Assign a look to images. A sample of a new look needs approval before it is used throughout the catalogue."""
-    kind, _, value = of.partition("=")
     look = Look(parse_mix(style), strength, texture_scale, white)
-    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        found = looks.set_look(connection, mine, kind, value, look, follows_model=follow)
-        details = {"scope": kind, "look": look.to_json(), "follows_model": follow}
-        audit.record(connection, audit.operator(), "catalog look set", mine, details)
+    with open_session(configured(), lasting=False) as session:
+        found = actions.set_look(session.engine, operator(merchant), LookScope.parse(of), look, follows_model=follow)
     if as_json:
         print_json(asdict(found) | {"look": look.to_json()})
     else:
@@ -206,10 +194,8 @@ def look_list(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) 
 
 def look_remove(of: Of, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Remove a look. The next wider scope applies."""
-    kind, _, value = of.partition("=")
-    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        looks.remove_look(connection, mine, kind, value)
-        audit.record(connection, audit.operator(), "catalog look remove", mine, {"scope": kind})
+    with open_session(configured(), lasting=False) as session:
+        actions.remove_look(session.engine, operator(merchant), LookScope.parse(of))
     if as_json:
         print_json({"removed": of})
     else:

@@ -10,13 +10,14 @@ from typing import Annotated
 import typer
 
 from producer.commands.batches import BatchId, Merchant, configured, warn
-from producer.submit import nudge
 from shared.context import Session, open_session
 from shared.database import transaction
 from shared.errors import UsageError
+from shared.merchants.actors import operator
 from shared.merchants.merchants import LOCAL_MERCHANT
 from shared.merchants.scope import scope
-from shared.operations import dead_letters
+from shared.operations import actions, dead_letters
+from shared.operations.actions import Replayed
 from shared.operations.dead_letters import Filter, Heap
 from shared.queue import batches
 from shared.terminal import JsonOption, group, note, print_json, print_line
@@ -83,10 +84,9 @@ def replay(
     """Retry failed images. Shows how many there are; --yes applies it."""
     with open_session(configured()) as session:
         found = _found(session, merchant, batch, code, older_than)
-        done = dead_letters.replay(session.engine, found) if yes else 0
-        if done:
-            warn(nudge(session))
-    _tell(found, done, "queued again", yes=yes, as_json=as_json)
+        done = actions.replay_failures(session.engine, session.broker, operator(), found) if yes else Replayed(0)
+    warn(done.warnings)
+    _tell(found, done.images, "queued again", yes=yes, as_json=as_json)
 
 
 def discard(
@@ -100,7 +100,7 @@ def discard(
     """Give up failed images, which then count as cancelled. Shows how many there are; --yes applies it."""
     with open_session(configured(), lasting=False) as session:
         found = _found(session, merchant, batch, code, older_than)
-        done = dead_letters.discard(session.engine, found) if yes else 0
+        done = actions.discard_failures(session.engine, operator(), found) if yes else 0
     _tell(found, done, "given up", yes=yes, as_json=as_json)
 
 

@@ -1,36 +1,77 @@
-"""The ``atelier`` command. Each package registers its own commands through an entry-point group."""
+"""The ``atelier`` command: help and completion know each command from its package's index alone.
+
+Each package that is installed names its index through an entry-point group. The module of a command, and what that
+imports, is loaded when the command is run or its own help is asked for.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Iterable
+from importlib import import_module
 from importlib.metadata import entry_points
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
+from typer.main import get_group
 
 from shared.errors import AtelierError, exit_code
-from shared.terminal import EXIT_INTERRUPTED, EXIT_USAGE, note
+from shared.terminal import EXIT_INTERRUPTED, EXIT_USAGE, CommandEntry, note
+
+
+class LazyGroup(TyperGroup):
+    """A group that lists the entries of all indexes and loads a command when it is resolved."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self._modules: dict[str, list[str]] = {}
+        for entry in installed_commands():
+            self._modules.setdefault(entry.name, []).append(entry.module)
+            line = TyperCommand(entry.name, help=entry.help, callback=None, rich_help_panel=entry.panel)
+            self.commands.setdefault(entry.name, line)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Return the loaded command that the first argument names, and the arguments after it."""
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, None if name is None else self._load(name, rest), rest
+
+    def _load(self, name: str, following: list[str]) -> Any:
+        """Load a command's modules, of a group only as many as it takes to find the subcommand that follows."""
+        app = typer.Typer()
+        for module in self._modules[name]:
+            import_module(module).register(app)
+            command = get_group(app).commands[name]
+            if isinstance(command, TyperGroup) and following and following[0] in command.commands:
+                break
+        return command
+
+
+def installed_commands() -> Iterable[CommandEntry]:
+    """Yield the entries of every package that is installed here: the producer's image has no workers."""
+    for found in sorted(entry_points(group="atelier.commands"), key=lambda entry: entry.name):
+        try:
+            yield from found.load()
+        except ModuleNotFoundError as error:
+            if not _belongs_elsewhere(error):
+                raise
 
 
 def make_app() -> typer.Typer:
     """Build the command from whichever packages are installed here."""
     app = typer.Typer(
+        cls=LazyGroup,
         name="atelier",
-        help="Atelier restyles product photographs at catalogue scale.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for entry in sorted(entry_points(group="atelier.commands"), key=lambda one: one.name):
-        try:
-            register: Callable[[typer.Typer], None] = entry.load()
-        except ModuleNotFoundError as error:
-            if not _belongs_elsewhere(error):
-                raise
-            continue
-        register(app)
+
+    @app.callback(help="Atelier restyles product photographs at catalogue scale.")
+    def _root() -> None:
+        """Make a group of an app that has no command of its own."""
+
     return app
 
 

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from sqlalchemy import Connection
 
 from shared.context import Session, open_session
 from shared.database import transaction
 from shared.errors import UsageError
-from shared.merchants import audit, merchants
-from shared.models.promotion.verdicts import forget_sheets
-from shared.models.training.photos import withdraw
+from shared.merchants import actions, merchants
+from shared.merchants.actors import operator
+from shared.models.training.actions import set_consent
 from shared.operations.belongings import count_rows, own_objects
 from shared.operations.erasure import erase
 from shared.operations.merchant_export import export_merchant
@@ -40,29 +39,25 @@ def register(app: typer.Typer) -> None:
 def merchants_show(merchant: Name, as_json: JsonOption = False) -> None:
     """Show the buckets that a merchant may name as sources. They are read with the operator's access key."""
     with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
-        _show_merchant(connection, merchant, as_json)
+        allowed = merchants.allowed_sources(connection, merchants.merchant_id(connection, merchant))
+    _print_sources(merchant, allowed, as_json)
 
 
 def merchants_allow(merchant: Name, prefix: Prefix, as_json: JsonOption = False) -> None:
     """Allow a merchant to name objects below s3://bucket/ or s3://bucket/folder/ as sources."""
-    with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
-        number = merchants.merchant_id(connection, merchant)
-        merchants.allow_source(connection, number, prefix)
-        audit.record(connection, audit.operator(), "merchants allow", number, {"prefix": prefix})
-        _show_merchant(connection, merchant, as_json)
+    with open_session(load_settings(), lasting=False) as session:
+        allowed = actions.allow_source(session.engine, operator(merchant), prefix)
+    _print_sources(merchant, allowed, as_json)
 
 
 def merchants_withdraw(merchant: Name, prefix: Prefix, as_json: JsonOption = False) -> None:
     """Undo `merchants allow`, for waiting images, too."""
-    with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
-        number = merchants.merchant_id(connection, merchant)
-        merchants.withdraw_source(connection, number, prefix)
-        audit.record(connection, audit.operator(), "merchants withdraw", number, {"prefix": prefix})
-        _show_merchant(connection, merchant, as_json)
+    with open_session(load_settings(), lasting=False) as session:
+        allowed = actions.withdraw_source(session.engine, operator(merchant), prefix)
+    _print_sources(merchant, allowed, as_json)
 
 
-def _show_merchant(connection: Connection, name: str, as_json: bool) -> None:
-    allowed = merchants.allowed_sources(connection, merchants.merchant_id(connection, name))
+def _print_sources(name: str, allowed: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         print_json({"name": name, "allowed_sources": allowed})
         return
@@ -81,16 +76,9 @@ def merchants_consent(
 
     With `no`, the merchant's photos are also removed from contact sheets.
     """
-    consents, stopped, sheets = answer == "yes", 0, list[str]()
+    consents = answer == "yes"
     with open_session(load_settings(), lasting=False) as session:
-        with transaction(session.engine) as connection:
-            number = merchants.merchant_id(connection, merchant)
-            merchants.set_consent(connection, number, consents=consents)
-            if not consents:
-                stopped, sheets = withdraw(connection, number), forget_sheets(connection, number)
-            audit.record(connection, audit.operator(), "merchants consent", number, {"training": consents})
-        for key in sheets:
-            session.store.delete(key)
+        stopped = set_consent(session.engine, session.store, operator(merchant), consents=consents)
     if as_json:
         print_json({"name": merchant, "consents_to_training": consents, "runs_stopped": stopped})
     else:

@@ -8,14 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from shared.context import Session, open_session
+from shared.context import open_session
 from shared.database import transaction
-from shared.merchants import audit
-from shared.models.promotion.canaries import parse_share, start_canary, stop_canary
+from shared.merchants.actors import operator
+from shared.models.promotion import actions
+from shared.models.promotion.canaries import parse_share
 from shared.models.promotion.overview import Overview, list_versions, show_version
-from shared.models.promotion.promotions import Promoted, PromotionRequest, promote, promote_command, retire, rollback
+from shared.models.promotion.promotions import Promoted, promote_command
 from shared.models.promotion.verdict_notes import notes
-from shared.models.versions import Change
+from shared.models.promotion.verdicts import VerdictFigures
 from shared.settings import load_settings
 from shared.terminal import MODELS_HELP, JsonOption, group, note, print_json, print_line
 
@@ -57,7 +58,7 @@ def models_show(version: Version, as_json: JsonOption = False) -> None:
         print_line(f"{entry['at'].astimezone(UTC):%Y-%m-%d %H:%M}  {entry['kind']} by {entry['who']}{why}")
     for verdict in found["verdicts"]:
         print_line(_verdict_line(verdict))
-        for line in notes(verdict["figures"]):
+        for line in notes(VerdictFigures.from_json(verdict["figures"])):
             print_line(f"  {line}")
     if found["canary"]:
         for line in _canary_lines(found["canary"]):
@@ -81,35 +82,33 @@ def models_promote(
     """Make a version the champion for all new batches. Running batches keep their version."""
     share = None if canary is None else parse_share(canary)
     with open_session(load_settings(), lasting=False) as session:
-        if share is None:
-            wish = PromotionRequest(version, audit.operator(), reason, without_own_styles)
-            _say(promote(session.engine, session.store, wish), as_json)
-        else:
-            _promote_share(session, version, share, reason, as_json)
+        engine, store, actor = session.engine, session.store, operator()
+        if share is not None:
+            actions.set_canary(engine, store, actor, version, share, reason)
+            _say_share(version, share, as_json)
+            return
+        promoted = actions.promote_version(engine, store, actor, version, reason, without_own_styles=without_own_styles)
+    _say(promoted, as_json)
 
 
 def models_rollback(reason: Reason = "", as_json: JsonOption = False) -> None:
     """Make the previous champion the champion again. Repeat to go further back."""
     with open_session(load_settings(), lasting=False) as session:
-        _say(rollback(session.engine, session.store, audit.operator(), reason), as_json)
+        promoted = actions.roll_back(session.engine, session.store, operator(), reason)
+    _say(promoted, as_json)
 
 
 def models_retire(version: Version, reason: Reason = "", as_json: JsonOption = False) -> None:
     """Retire a candidate. Batches that are pinned to it can still use it."""
     with open_session(load_settings(), lasting=False) as session:
-        retire(session.engine, version, audit.operator(), reason)
+        actions.retire_version(session.engine, operator(), version, reason)
     if as_json:
         print_json({"version": version, "state": "retired"})
     else:
         print_line(f"model version {version} has been retired")
 
 
-def _promote_share(session: Session, version: int, share: float, reason: str, as_json: bool) -> None:
-    who = audit.operator()
-    if share:
-        start_canary(session.engine, session.store, version, share, Change("canary", who, reason))
-    else:
-        stop_canary(session.engine, version, Change("return", who, reason))
+def _say_share(version: int, share: float, as_json: bool) -> None:
     if as_json:
         print_json({"version": version, "canary_share": share})
     elif share:

@@ -8,18 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-from producer.commands.batches import Merchant, configured
-from shared.catalog import nights, schedules
+from producer.commands.batches import Merchant, configured, warn
+from shared.catalog import night_actions, nights, schedules
 from shared.catalog.planning import Window, make_plan
 from shared.catalog.schedules import NightRules, Timing
-from shared.catalog.tick import plan_waiting, tell_workers
 from shared.context import Session, open_session
 from shared.crontab import Crontab
 from shared.database import transaction
 from shared.errors import Conflict, InvalidInput, UsageError
-from shared.merchants import audit
+from shared.merchants.actors import operator
 from shared.merchants.merchants import LOCAL_MERCHANT
 from shared.merchants.scope import scope
+from shared.queue.dispatch import dispatch_or_warn
 from shared.queue.estimate import measure_rate
 from shared.terminal import JsonOption, group, note, print_json, print_line
 
@@ -57,7 +57,7 @@ def nightly(
         else:
             plans = [begin(session, merchant or LOCAL_MERCHANT, now)]
         if not dry_run:
-            tell_workers(session.engine, session.broker)
+            warn(dispatch_or_warn(session.engine, session.broker))
     if as_json:
         print_json(plans if everybody else plans[0])
         return
@@ -95,13 +95,7 @@ def _rehearse(session: Session, merchant: str, now: datetime) -> dict[str, Any]:
 
 
 def _plan(session: Session, merchant: str, now: datetime) -> dict[str, Any]:
-    with scope(session.engine, merchant) as (connection, mine):
-        schedule = schedules.find_schedule(connection, mine)
-        night_id = nights.begin_now(connection, mine, schedule.rules if schedule else NightRules(), now)
-        audit.record(connection, audit.operator(), "nightly", mine, {"night": night_id})
-    plan_waiting(session.engine, session.settings, now, only=night_id)
-    with scope(session.engine, merchant) as (connection, mine):
-        night = nights.get_night(connection, mine, night_id)
+    night = night_actions.begin_night(session.engine, session.settings, operator(merchant), now)
     found = {"night": night.id, "state": night.state, "batch": night.batch_id}
     return (night.plan or {}) | found | {"proof_id": night.proof_id, "proof_batch": night.proof_batch_id}
 
@@ -160,9 +154,8 @@ def schedules_set(
     presets = tuple(format or NightRules.presets)
     rules = NightRules(presets, images, gpu_minutes, publish, proof_above, go_on_minutes, checks)
     timing = Timing(Crontab(crontab, zone), _time(until))
-    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        found = schedules.set_schedule(connection, mine, timing, rules, now).as_json(now)
-        audit.record(connection, audit.operator(), "schedules set", mine, found)
+    with open_session(configured(), lasting=False) as session:
+        found = night_actions.set_schedule(session.engine, operator(merchant), timing, rules, now).as_json(now)
     if as_json:
         print_json(found)
     else:
@@ -190,23 +183,15 @@ def _print_schedule(one: dict[str, Any]) -> None:
 
 def schedules_remove(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Remove a merchant's schedule."""
-    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        schedules.remove_schedule(connection, mine)
-        audit.record(connection, audit.operator(), "schedules remove", mine, {})
+    with open_session(configured(), lasting=False) as session:
+        night_actions.remove_schedule(session.engine, operator(merchant))
     _done({"removed": merchant}, as_json)
 
 
 def schedules_pause(merchant: Merchant = LOCAL_MERCHANT, everybody: All = False, as_json: JsonOption = False) -> None:
     """Pause a merchant's nights, or all. Work in progress waits."""
     with open_session(configured(), lasting=False) as session:
-        if everybody:
-            with transaction(session.engine) as connection:
-                schedules.pause(connection, None, audit.operator())
-                audit.record(connection, audit.operator(), "schedules pause", None, {})
-        else:
-            with scope(session.engine, merchant) as (connection, mine):
-                schedules.pause(connection, mine, audit.operator())
-                audit.record(connection, audit.operator(), "schedules pause", mine, {})
+        night_actions.pause_nights(session.engine, operator(None if everybody else merchant))
     _done({"paused": "all" if everybody else merchant}, as_json)
 
 
@@ -214,15 +199,8 @@ def schedules_resume(merchant: Merchant = LOCAL_MERCHANT, everybody: All = False
     """Resume paused nights. Missed ones are not made up for."""
     now = datetime.now(UTC)
     with open_session(configured(), lasting=False) as session:
-        if everybody:
-            with transaction(session.engine) as connection:
-                schedules.resume(connection, None, now)
-                audit.record(connection, audit.operator(), "schedules resume", None, {})
-        else:
-            with scope(session.engine, merchant) as (connection, mine):
-                schedules.resume(connection, mine, now)
-                audit.record(connection, audit.operator(), "schedules resume", mine, {})
-        tell_workers(session.engine, session.broker)
+        actor = operator(None if everybody else merchant)
+        warn(night_actions.resume_nights(session.engine, session.broker, actor, now))
         with scope(session.engine, merchant) as (connection, mine):
             schedule = schedules.find_schedule(connection, mine)
     _done({"resumed": "all" if everybody else merchant}, as_json)

@@ -9,14 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from producer.commands.batches import Merchant, configured, warn
-from producer.submit import nudge
 from shared.context import open_session
 from shared.database import transaction
-from shared.merchants import audit
-from shared.merchants.merchants import LOCAL_MERCHANT, merchant_id
+from shared.merchants.actors import operator
+from shared.merchants.merchants import LOCAL_MERCHANT
 from shared.merchants.scope import scope
-from shared.proofs import proofs
-from shared.proofs.rules import ProofRules, find_rules, set_rules
+from shared.proofs import actions, proofs
+from shared.proofs.rules import ProofRules
 from shared.queue import batches
 from shared.queue.estimate import measure_rate
 from shared.terminal import JsonOption, group, note, print_json, print_line
@@ -74,16 +73,15 @@ def proofs_show(proof: ProofId, merchant: Merchant = LOCAL_MERCHANT, as_json: Js
 def proofs_approve(proof: ProofId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Approve a sample, so that its batch runs."""
     with open_session(configured(), lasting=False) as session:
-        with scope(session.engine, merchant) as (connection, mine):
-            proofs.approve(connection, proofs.find_proof(connection, mine, proof), audit.operator())
-        warn(nudge(session))
+        approved = actions.approve_proof(session.engine, session.broker, operator(merchant), proof)
+    warn(approved.warnings)
     _done({"proof": proof, "state": "approved"}, as_json)
 
 
 def proofs_reject(proof: ProofId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Reject a sample and cancel its batch. New looks of a night are not planned again until they change."""
-    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        proofs.reject(connection, proofs.find_proof(connection, mine, proof), audit.operator())
+    with open_session(configured(), lasting=False) as session:
+        actions.reject_proof(session.engine, operator(merchant), proof)
     _done({"proof": proof, "state": "rejected"}, as_json)
 
 
@@ -99,12 +97,27 @@ def proofs_set(
     as_json: JsonOption = False,
 ) -> None:
     """Set which uploads need approval of a sample. Nights have their own rules: see `schedules set`."""
-    _change(merchant, ProofRules(above, new_looks, go_on_minutes), as_json)
+    rules = ProofRules(above, new_looks, go_on_minutes)
+    with open_session(configured(), lasting=False) as session:
+        actions.set_proof_rules(session.engine, operator(merchant), rules)
+    if as_json:
+        print_json(asdict(rules))
+    else:
+        said = {name.replace("_", " "): value for name, value in asdict(rules).items() if value}
+        note(
+            "need approval of a sample: "
+            + ", ".join(name if value is True else f"{name} {value}" for name, value in said.items())
+        )
 
 
 def proofs_off(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Require approval only for uploads that request it with `submit --proof`."""
-    _change(merchant, None, as_json)
+    with open_session(configured(), lasting=False) as session:
+        actions.remove_proof_rules(session.engine, operator(merchant))
+    if as_json:
+        print_json(None)
+    else:
+        note("only uploads with --proof need approval of a sample")
 
 
 def price_line(price: Mapping[str, Any] | None) -> str:
@@ -120,25 +133,6 @@ def tell_of_proof(proof: proofs.Proof) -> None:
     """Print why a batch waits, and what to do."""
     note(f"a sample of 24 skus comes first, since {proof.why}; the whole batch: {price_line(proof.price)}")
     note(f"see, approve or reject it: atelier proofs show {proof.id}")
-
-
-def _change(merchant: str, rules: ProofRules | None, as_json: bool) -> None:
-    with open_session(configured(), lasting=False) as session, transaction(session.engine) as connection:
-        mine = merchant_id(connection, merchant)
-        set_rules(connection, mine, rules)
-        found = find_rules(connection, mine)
-        details = {"rules": None if found is None else asdict(found)}
-        audit.record(connection, audit.operator(), "proofs set" if rules else "proofs off", mine, details)
-    if as_json:
-        print_json(details["rules"])
-    elif found is None:
-        note("only uploads with --proof need approval of a sample")
-    else:
-        said = {name.replace("_", " "): value for name, value in asdict(found).items() if value}
-        note(
-            "need approval of a sample: "
-            + ", ".join(name if value is True else f"{name} {value}" for name, value in said.items())
-        )
 
 
 def _done(document: dict[str, object], as_json: bool) -> None:

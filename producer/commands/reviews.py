@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from producer.commands.batches import BatchId, Merchant, configured
-from shared.catalog.judging import Judgement, judge
+from shared.catalog.actions import approve_review, reject_review
 from shared.context import open_session
-from shared.database import transaction
-from shared.merchants import audit
-from shared.merchants.merchants import LOCAL_MERCHANT, merchant_id
+from shared.merchants.actors import operator
+from shared.merchants.merchants import LOCAL_MERCHANT
 from shared.merchants.scope import scope
-from shared.quality import reviews
-from shared.quality.gate import Gate, GateRule, find_gate, set_gate
+from shared.quality import actions, reviews
+from shared.quality.gate import Gate, GateRule, find_gate
+from shared.quality.reviews import ReviewState
 from shared.queue import batches
 from shared.terminal import JsonOption, group, note, print_json, print_line
 
@@ -44,17 +44,23 @@ def gate_set(
     white: Annotated[
         float | None, typer.Option(help="Lower limit of the share of a white background that stays white.")
     ] = None,
-    rule: Annotated[GateRule, typer.Option(help="Reduce the strength (blend), or hold for review (hold).")] = "hold",
+    rule: Annotated[
+        GateRule, typer.Option(help="Reduce the strength (blend), or hold for review (hold).")
+    ] = GateRule.HOLD,
     as_json: JsonOption = False,
 ) -> None:
     """Set the limits for batches that begin from now on."""
     gate = Gate(content, delta_e, white, rule)
-    _change(merchant, gate, as_json)
+    with open_session(configured(), lasting=False) as session:
+        actions.set_gate(session.engine, operator(merchant), gate)
+    _show(gate, as_json)
 
 
 def gate_off(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Remove the limits for batches that begin from now on."""
-    _change(merchant, None, as_json)
+    with open_session(configured(), lasting=False) as session:
+        actions.remove_gate(session.engine, operator(merchant))
+    _show(None, as_json)
 
 
 def gate_show(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
@@ -67,9 +73,7 @@ def gate_show(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) 
 def reviews_list(
     batch: Annotated[str | None, typer.Argument(help="Only renditions of this batch.")] = None,
     merchant: Merchant = LOCAL_MERCHANT,
-    state: Annotated[
-        Literal["waiting", "approved", "rejected"], typer.Option(help="State of the reviews.")
-    ] = "waiting",
+    state: Annotated[ReviewState, typer.Option(help="State of the reviews.")] = ReviewState.WAITING,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Largest number of renditions.")] = 100,
     as_json: JsonOption = False,
 ) -> None:
@@ -91,9 +95,8 @@ def reviews_approve(
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
     """Approve a rendition. If its night was published, it is shown at once."""
-    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        said = Judgement("approved", audit.operator(), reason)
-        shown = judge(connection, batches.find_batch(connection, mine, batch), ordinal, said)
+    with open_session(configured(), lasting=False) as session:
+        shown = approve_review(session.engine, operator(merchant), batch, ordinal, reason)
     if as_json:
         print_json({"state": "approved", "shown": int(shown)})
     else:
@@ -105,22 +108,12 @@ def reviews_reject(
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
     """Reject a rendition. The catalogue keeps showing the previous one."""
-    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        said = Judgement("rejected", audit.operator(), reason)
-        judge(connection, batches.find_batch(connection, mine, batch), ordinal, said)
+    with open_session(configured(), lasting=False) as session:
+        reject_review(session.engine, operator(merchant), batch, ordinal, reason)
     if as_json:
         print_json({"state": "rejected"})
     else:
         print_line("rejected")
-
-
-def _change(merchant: str, gate: Gate | None, as_json: bool) -> None:
-    with open_session(configured(), lasting=False) as session, transaction(session.engine) as connection:
-        mine = merchant_id(connection, merchant)
-        set_gate(connection, mine, gate)
-        details = {"gate": None if gate is None else gate.json}
-        audit.record(connection, audit.operator(), "gate set" if gate else "gate off", mine, details)
-    _show(gate, as_json)
 
 
 def _show(gate: Gate | None, as_json: bool) -> None:

@@ -7,10 +7,6 @@ from typing import Annotated
 
 import typer
 
-from producer.commands import audit as audit_command
-from producer.commands import merchants as merchant_commands
-from producer.commands import models as model_commands
-from producer.commands import training as training_commands
 from shared import embedded
 from shared.context import open_session
 from shared.database import transaction
@@ -23,7 +19,7 @@ from shared.terminal import JsonOption, group, note, print_json, print_line
 
 
 def register(app: typer.Typer) -> None:
-    """Register the commands of this package."""
+    """Add the commands."""
     services = group(app, "services", "Embedded Postgres and Redis of this machine.")
     services.command("start")(start)
     services.command("stop")(stop)
@@ -34,10 +30,6 @@ def register(app: typer.Typer) -> None:
     checks.command("beat")(health_beat)
     app.command("prune")(prune_command)
     app.command("check-renditions")(check_renditions)
-    app.command("audit")(audit_command.audit_command)
-    merchant_commands.register(app)
-    model_commands.register(app)
-    training_commands.register(app)
 
 
 def start(as_json: JsonOption = False) -> None:

@@ -1,4 +1,4 @@
-"""Commands ``run``, ``submit`` and ``styles list``."""
+"""Commands ``run`` and ``submit``."""
 
 from __future__ import annotations
 
@@ -11,36 +11,26 @@ from typing import Annotated
 
 import typer
 
-from producer.commands import api as api_commands
-from producer.commands import batches as batch_commands
-from producer.commands import catalog as catalog_commands
-from producer.commands import dead_letters as dead_letter_commands
-from producer.commands import nights as nightly_commands
-from producer.commands import proofs as proof_commands
-from producer.commands import reviews as review_commands
-from producer.commands.batches import Merchant, configured, warn
+from producer.commands.batches import Merchant, Out, configured, warn
 from producer.commands.proofs import tell_of_proof
 from producer.dry_run import rehearse
 from producer.listing import list_s3
 from producer.manifest import open_manifest
-from producer.output.export import prepare_folder
+from producer.output.out_folder import prepare_folder
 from producer.output.progress import show_progress
 from producer.output.summary import as_json as batch_json
 from producer.output.summary import as_line, exit_status
 from producer.run import run_batch, wait_for_batch
 from producer.submit import Order, Submission, submit_batch
 from shared.context import open_session
-from shared.errors import UsageError
 from shared.look import Look, parse_mix
 from shared.merchants.merchants import LOCAL_MERCHANT
-from shared.merchants.scope import scope
-from shared.models.styles import list_styles
-from shared.models.versions import champion
+from shared.presets import require_presets
+from shared.proofs.proofs import ProofState
 from shared.proofs.sample import PROOF_IMAGES
+from shared.queue.queues import QueueName
 from shared.settings import Settings
-from shared.terminal import EXIT_INTERRUPTED, STYLES_HELP, JsonOption, group, note, print_json, print_line
-
-FORMATS = ("jpeg", "png", "webp")
+from shared.terminal import EXIT_INTERRUPTED, JsonOption, note, print_json, print_line
 
 Styles = Annotated[
     list[str],
@@ -57,23 +47,15 @@ Inputs = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Register the commands of this package."""
+    """Add the commands."""
     for command in (run, submit):
         app.command()(command)
-    batch_commands.register(app)
-    dead_letter_commands.register(app)
-    api_commands.register(app)
-    review_commands.register(app)
-    catalog_commands.register(app)
-    nightly_commands.register(app)
-    proof_commands.register(app)
-    group(app, "styles", STYLES_HELP).command("list")(styles_list)
 
 
 def run(
     inputs: Inputs,
     style: Styles,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")] = Path("atelier-out"),
+    out: Out = Path("atelier-out"),
     merchant: Merchant = LOCAL_MERCHANT,
     strength: Strength = 1.0,
     texture_scale: TextureScale = 1.0,
@@ -84,8 +66,8 @@ def run(
     """Style images on this machine, into a folder with a gallery."""
     settings = configured()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    prepare_folder(out, tuple(inputs))
     order = _order(settings, inputs, merchant, _looks(style, strength, texture_scale, white), format)
+    prepare_folder(out, inputs)
     with open_session(settings, lasting=False) as session:
         try:
             with show_progress(quiet=as_json) as show:
@@ -122,7 +104,7 @@ def submit(
     """Queue images for styling by workers, and print the batch's id."""
     settings = configured()
     order = _order(settings, inputs, merchant, _looks(style, strength, texture_scale, white), format)
-    order = replace(order, queue="preview" if preview else order.queue, proof=proof)
+    order = replace(order, queue=QueueName.PREVIEW if preview else order.queue, proof=proof)
     with open_session(settings, lasting=not dry_run) as session:
         if dry_run:
             return rehearse(session, order, as_json=as_json)
@@ -144,26 +126,13 @@ def submit(
     raise typer.Exit(exit_status(batch) if wait else 0)
 
 
-def styles_list(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
-    """List the styles that a merchant may use."""
-    with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        found = list_styles(connection, mine, champion(connection).trunk_sha256)
-    if as_json:
-        print_json([style.__dict__ for style in found])
-    else:
-        width = max((len(style.name) for style in found), default=0)
-        for style in found:
-            print_line(f"{style.name:<{width}}  {style.title}, {style.artist}, {style.year}")
-
-
 def _looks(styles: list[str], strength: float, texture_scale: float, white: str) -> tuple[Look, ...]:
     looks = tuple(Look(parse_mix(style), strength, texture_scale, white) for style in styles)
     return tuple(dict.fromkeys(looks))
 
 
 def _order(settings: Settings, inputs: list[str], merchant: str, looks: tuple[Look, ...], format: str) -> Order:
-    if format not in FORMATS:
-        raise UsageError(f"format {format!r} is unknown: choose {', '.join(FORMATS)}")
+    require_presets((format,))
     manifest = open_manifest(inputs, list_prefix=list_s3(settings))
     for sentence in manifest.notes:
         note(sentence)
@@ -180,7 +149,7 @@ def _announce(submission: Submission, *, asked: bool, as_json: bool) -> None:
 def _announce_quietly(submission: Submission, *, asked: bool = False) -> None:
     if submission.resumed:
         note(f"continuing batch {submission.batch.id}")
-    if submission.proof is not None and submission.proof.state == "waiting":
+    if submission.proof is not None and submission.proof.state == ProofState.WAITING:
         tell_of_proof(submission.proof)
     elif asked and submission.proof is None:
         note(f"a batch of up to {PROOF_IMAGES} images needs no sample: it is styled at once")

@@ -11,26 +11,15 @@ from uuid import UUID
 
 import typer
 
+from producer.commands.batches import warn
 from shared.context import Session, open_session
 from shared.crontab import Crontab
 from shared.database import transaction
-from shared.errors import BrokerUnavailable, Conflict, UsageError
-from shared.merchants import audit
+from shared.errors import Conflict, UsageError
+from shared.merchants.actors import operator
 from shared.models.promotion.canaries import parse_share
-from shared.models.training import runs, schedules
-from shared.models.training.pictures import find_pictures, keep_pictures, put_pictures, styles_with_pictures
-from shared.models.training.runs import (
-    RunRequest,
-    RunSpec,
-    TrainingRun,
-    cancel_run,
-    find_run,
-    get_run,
-    list_runs,
-    queue_run,
-)
-from shared.models.training.tick import publish_due
-from shared.models.versions import champion
+from shared.models.training import actions, runs, schedules
+from shared.models.training.runs import RunSpec, RunState, TrainingRun, Trigger, find_run, get_run, list_runs
 from shared.settings import load_settings
 from shared.terminal import EXIT_INTERRUPTED, JsonOption, group, note, print_json, print_line
 
@@ -94,28 +83,14 @@ def retrain(
     wanted = RunSpec(train, _names(styles), steps, photos, _overrides(config), rule, _share(canary))
     with open_session(load_settings()) as session:
         if pictures is not None:
-            _take_pictures(session, pictures)
-        with transaction(session.engine) as connection:
-            run = queue_run(connection, RunRequest(wanted, "admin", reason, audit.operator()))
-            audit.record(connection, audit.operator(), "retrain", None, {"run": run, "reason": reason, "train": train})
-        try:
-            publish_due(session.engine, session.broker)
-        except BrokerUnavailable as error:
-            note(f"warning: {error}; the run is queued and begins when Redis answers again")
-        found = _watch(session, run) if wait else _now(session, run)
+            styles_kept = actions.keep_style_pictures(session.engine, session.store, operator(), pictures)
+            note(f"pictures of {len(styles_kept)} styles have been stored")
+        queued = actions.queue_training(session.engine, session.broker, operator(), wanted, reason)
+        warn(queued.warnings)
+        found = _watch(session, queued.run.id) if wait else queued.run
     _print_run(found, as_json)
-    if wait and found.state != "finished":
+    if wait and found.state != RunState.FINISHED:
         raise Conflict(f"training run {found.id} was {found.state}: {found.message}", code=found.code or found.state)
-
-
-def _take_pictures(session: Session, folder: Path) -> None:
-    with transaction(session.engine) as connection:
-        known = styles_with_pictures(connection, None, champion(connection).trunk_sha256)
-    found = {name: put_pictures(session.store, paths) for name, paths in find_pictures(folder, list(known)).items()}
-    with transaction(session.engine) as connection:
-        for name, hashes in found.items():
-            keep_pictures(connection, known[name].id, hashes)
-    note(f"pictures of {len(found)} styles have been stored")
 
 
 def _watch(session: Session, run_id: UUID) -> TrainingRun:
@@ -162,12 +137,9 @@ def runs_show(run: RunId, as_json: JsonOption = False) -> None:
 
 def runs_cancel(run: RunId, as_json: JsonOption = False) -> None:
     """Cancel a training run. Its trainer stops at the next step."""
-    with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
-        found = find_run(connection, run)
-        cancel_run(connection, found.id, f"cancelled by {audit.operator()}")
-        audit.record(connection, audit.operator(), "runs cancel", found.merchant_id, {"run": found.id})
-        found = get_run(connection, found.id)
-    _print_run(found, as_json)
+    with open_session(load_settings(), lasting=False) as session:
+        cancelled = actions.cancel_training(session.engine, operator(), run)
+    _print_run(cancelled, as_json)
 
 
 def runs_schedule(
@@ -186,11 +158,13 @@ def runs_schedule(
     as_json: JsonOption = False,
 ) -> None:
     """Schedule training runs. There may be one schedule for every slot, and one for drift."""
-    now, trigger = datetime.now(UTC), "drift" if on_drift else "schedule"
+    now, trigger = datetime.now(UTC), Trigger.DRIFT if on_drift else Trigger.SCHEDULE
     wanted = RunSpec(train, _names(styles), steps, photos, _overrides(config), rule, _share(canary))
-    with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
-        found = schedules.set_schedule(connection, trigger, Crontab(crontab, zone), wanted, now).as_json(now)
-        audit.record(connection, audit.operator(), "runs schedule", None, found)
+    with open_session(load_settings(), lasting=False) as session:
+        schedule = actions.set_training_schedule(
+            session.engine, operator(), trigger, Crontab(crontab, zone), wanted, now
+        )
+    found = schedule.as_json(now)
     if as_json:
         print_json(found)
     else:
@@ -213,9 +187,8 @@ def runs_unschedule(
     trigger: Annotated[str, typer.Argument(help="schedule or drift.")], as_json: JsonOption = False
 ) -> None:
     """Remove the schedule of a trigger."""
-    with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
-        schedules.remove_schedule(connection, trigger)
-        audit.record(connection, audit.operator(), "runs unschedule", None, {"trigger": trigger})
+    with open_session(load_settings(), lasting=False) as session:
+        actions.remove_training_schedule(session.engine, operator(), trigger)
     if as_json:
         print_json({"unscheduled": trigger})
     else:
@@ -262,7 +235,7 @@ def _print_run(run: TrainingRun, as_json: bool) -> None:
 
 
 def _progress(run: TrainingRun) -> str:
-    return f"{run.state}  step {run.step} of {run.steps}" + (_to_go(run) if run.state == "training" else "")
+    return f"{run.state}  step {run.step} of {run.steps}" + (_to_go(run) if run.state == RunState.TRAINING else "")
 
 
 def _to_go(run: TrainingRun) -> str:

@@ -50,6 +50,8 @@ def open_manifest(
         raise UsageError(
             "no input given: name a folder, an image, a CSV, JSON or XML file, a ZIP archive, or s3://bucket/prefix"
         )
+    if any(not name.strip() for name in inputs):
+        raise UsageError("an input is empty, as from a variable that is not set: name a file or folder, or . for here")
     parts: list[Part] = []
     for image, group in groupby(inputs, key=_is_image_file):
         if image:

@@ -11,6 +11,9 @@ from producer.manifest.extensions import is_image_name
 _PART_BYTES = 180  # file systems stop at 255; the rest is for -2, the preset and the extension
 _TOTAL_BYTES = 700  # object keys stop at 1,024
 _FORBIDDEN = frozenset('<>:"|?*\\')
+_REPORT = re.compile(r"(results\.csv|errors\.csv|gallery\.html)", re.IGNORECASE)
+"""Names of files that stand beside the renditions: no folder of theirs may have one of them."""
+
 _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.[^/]*)?", re.IGNORECASE)
 _PLAIN_PART = r"(?!(?:con|prn|aux|nul|com\d|lpt\d)(?:/|\Z))[a-z0-9_-]+"
 _PLAIN = re.compile(f"{_PLAIN_PART}(?:/{_PLAIN_PART})*", re.IGNORECASE | re.ASCII)
@@ -53,7 +56,7 @@ def safe_output(wish: str) -> str:
     if not parts:
         return "image"
     # A folder "red.webp" could stand in the way of a rendition "red.webp".
-    parts[:-1] = [part + "_" if is_image_name(part) else part for part in parts[:-1]]
+    parts[:-1] = [part + "_" if is_image_name(part) or _REPORT.fullmatch(part) else part for part in parts[:-1]]
     while sum(len(part.encode()) + 1 for part in parts) > _TOTAL_BYTES:
         del parts[0]
     return "/".join(parts)

@@ -13,6 +13,7 @@ from producer.csv_out import write_csv
 from producer.manifest.columns import Columns
 from producer.manifest.formats.archive import member_of
 from shared.errors import UsageError
+from shared.queue.jobs import JobState
 
 RESULTS_CSV = "results.csv"
 ERRORS_CSV = "errors.csv"
@@ -61,21 +62,6 @@ class Result:
     source_path: Path | None
 
 
-@dataclass(frozen=True)
-class Summary:
-    """A batch in numbers. ``reused`` is counted inside ``succeeded``."""
-
-    batch: str
-    state: str
-    total: int
-    succeeded: int
-    failed: int
-    reused: int
-    cancelled: int
-    seconds: float
-    images_per_second: float
-
-
 def write_results(out: Path, results: Iterable[Result], columns: Sequence[str]) -> None:
     """Write results.csv with a row per job, and errors.csv with the failed ones.
 
@@ -96,7 +82,7 @@ def write_results(out: Path, results: Iterable[Result], columns: Sequence[str]) 
 def _result_rows(results: Iterable[Result], failures: TextIO) -> Iterator[Mapping[str, object]]:
     # Results may be streamed from the database, so failures are set aside during the only pass.
     for result in results:
-        if result.state == "failed":
+        if result.state == JobState.FAILED:
             failures.write(json.dumps(_error_row(result)) + "\n")
         yield _result_row(result)
 

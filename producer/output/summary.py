@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
-from producer.output.results import Summary
-from shared.queue.batches import Batch
+from shared.queue.batches import Batch, BatchState, IntakeState
 
 EXIT_FAILED_IMAGES = 4
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A batch in numbers. ``reused`` is counted inside ``succeeded``."""
+
+    batch: str
+    state: str
+    total: int
+    succeeded: int
+    failed: int
+    reused: int
+    cancelled: int
+    seconds: float
+    images_per_second: float
 
 
 def summarise(batch: Batch) -> Summary:
@@ -15,7 +29,7 @@ def summarise(batch: Batch) -> Summary:
     seconds = batch.seconds
     return Summary(
         batch=str(batch.id),
-        state=batch.state if batch.intake == "sealed" else batch.intake,
+        state=batch.state if batch.intake == IntakeState.SEALED else batch.intake,
         total=batch.total,
         succeeded=batch.succeeded,
         failed=batch.failed,
@@ -47,4 +61,4 @@ def as_line(batch: Batch) -> str:
 
 def exit_status(batch: Batch) -> int:
     """Return 4 for a finished batch with failed images, else 0."""
-    return EXIT_FAILED_IMAGES if batch.state == "finished" and batch.failed else 0
+    return EXIT_FAILED_IMAGES if batch.state == BatchState.FINISHED and batch.failed else 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from sqlalchemy import Connection
 
 from shared.catalog.publishing import publish_approved
 from shared.merchants import audit
 from shared.quality import reviews
+from shared.quality.reviews import ReviewState
 from shared.queue.batches import Batch
 
 
@@ -17,7 +17,7 @@ from shared.queue.batches import Batch
 class Judgement:
     """What somebody says of an image that is held back, and why."""
 
-    state: Literal["approved", "rejected"]
+    state: ReviewState
     who: str
     reason: str
 
@@ -30,9 +30,9 @@ def judge(connection: Connection, batch: Batch, ordinal: int, said: Judgement) -
     """
     reviews.judge(connection, batch.id, ordinal, said.state, said.who, said.reason)
     shown = 0
-    if said.state == "approved":
+    if said.state is ReviewState.APPROVED:
         shown = publish_approved(connection, batch.merchant_id, batch.id, ordinal, said.who)
-    what = {"approved": "reviews approve", "rejected": "reviews reject"}[said.state]
+    what = "reviews approve" if said.state is ReviewState.APPROVED else "reviews reject"
     details = {"batch": batch.id, "ordinal": ordinal, "reason": said.reason}
     audit.record(connection, said.who, what, batch.merchant_id, details)
     return shown > 0

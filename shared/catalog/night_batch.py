@@ -12,6 +12,7 @@ from shared.look import Look
 from shared.queue import batches
 from shared.queue.batches import Batch, NewBatch
 from shared.queue.chunks import add_chunks, cut_chunks
+from shared.queue.queues import QueueName
 from shared.settings import Settings
 
 
@@ -24,7 +25,7 @@ def add_night_batch(connection: Connection, night: Night, painting: Painting, se
         id=painting.batch_id,
         merchant_id=night.merchant_id,
         name=f"night of {night.slot:%Y-%m-%d %H:%M} UTC",
-        queue="nightly",
+        queue=QueueName.NIGHTLY,
         look=Look.from_json(look),
         presets=tuple(painting.presets),
         model_version_id=painting.version.id,

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, text
 
 from shared.catalog.budget import most_images, seconds_between
 from shared.catalog.night_batch import add_night_batch
-from shared.catalog.nights import Night, Planned, close_planning
+from shared.catalog.nights import Night, NightState, Planned, close_planning
 from shared.catalog.schedules import NightRules
 from shared.catalog.stale import Painting, Stale, find_stale
 from shared.database import Lock, lock, transaction
@@ -119,7 +119,9 @@ def plan_night(engine: Engine, settings: Settings, night: Night, now: datetime) 
         raise
     except (InvalidInput, Conflict) as error:
         with transaction(engine, merchant=night.merchant_id) as connection:
-            close_planning(connection, night, Planned({"warnings": [f"{error} ({error.code})"]}), state="failed")
+            close_planning(
+                connection, night, Planned({"warnings": [f"{error} ({error.code})"]}), state=NightState.FAILED
+            )
 
 
 def _submit(connection: Connection, night: Night, plan: Plan, settings: Settings, now: datetime) -> Planned:

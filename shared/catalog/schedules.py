@@ -11,8 +11,7 @@ from sqlalchemy import Connection, Row, text
 
 from shared.crontab import Crontab, end_after
 from shared.errors import NotFound, UsageError
-
-FORMATS = ("jpeg", "png", "webp")
+from shared.presets import DEFAULT_PRESETS, require_presets
 
 MOST_CHECKS = 10**9
 """In a day: more than any fleet asks."""
@@ -34,7 +33,7 @@ class NightRules:
     ``checks``         most checks a day of whether web sources give other pictures now; 0: none.
     """
 
-    presets: tuple[str, ...] = ("jpeg",)
+    presets: tuple[str, ...] = DEFAULT_PRESETS
     images: int | None = None
     gpu_minutes: float | None = None
     publish: bool = True
@@ -43,8 +42,7 @@ class NightRules:
     checks: int = 50_000
 
     def __post_init__(self) -> None:
-        if not self.presets or set(self.presets) - set(FORMATS):
-            raise UsageError(f"formats {', '.join(self.presets) or 'none'}: choose among {', '.join(FORMATS)}")
+        require_presets(self.presets)
         for name in ("images", "gpu_minutes", "go_on_minutes"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -208,6 +206,7 @@ def resume(connection: Connection, merchant: int | None, now: datetime) -> None:
     values = {"merchant": merchant, "now": now}
     connection.execute(text("DELETE FROM pauses WHERE merchant_id IS NOT DISTINCT FROM :merchant"), values)
     connection.execute(text(f"UPDATE schedules SET since = greatest(since, :now) WHERE {_WHOSE}"), values)
+    connection.execute(text(f"UPDATE batches SET resumed_at = clock_timestamp() WHERE {_NIGHTS_UNDER_WAY}"), values)
     connection.execute(
         text(f"""
         UPDATE batches b SET paused = false WHERE {_NIGHTS_UNDER_WAY}

@@ -18,10 +18,10 @@ from shared.catalog.nights import Night, adopt_proofs, give_up, lease_night, ope
 from shared.catalog.planning import plan_night
 from shared.catalog.publishing import settle
 from shared.database import transaction
-from shared.errors import BrokerUnavailable, DatabaseUnavailable, LeaseLost
+from shared.errors import DatabaseUnavailable, LeaseLost
 from shared.proofs.proofs import approve_overdue
 from shared.queue import batches, chunks
-from shared.queue.dispatch import dispatch
+from shared.queue.dispatch import dispatch_or_warn
 from shared.settings import Settings
 
 TICK_SECONDS = 30.0
@@ -55,7 +55,7 @@ def tick(engine: Engine, broker: Broker, settings: Settings, now: datetime) -> T
         give_up(connection, now)
     planned = plan_waiting(engine, settings, now)
     if planned or approved:
-        tell_workers(engine, broker)
+        dispatch_or_warn(engine, broker)
     return Ticked(settled, begun, planned)
 
 
@@ -101,11 +101,3 @@ def plan_waiting(engine: Engine, settings: Settings, now: datetime, only: int | 
             planned += 1
         except LeaseLost as error:
             log.warning("night_planned_elsewhere", night=night.id, error=str(error))
-
-
-def tell_workers(engine: Engine, broker: Broker) -> None:
-    """Dispatch; where Redis is down the sweep does it later: the work is safe in Postgres."""
-    try:
-        dispatch(engine, broker)
-    except BrokerUnavailable as error:
-        log.warning("dispatch_failed", error=str(error))

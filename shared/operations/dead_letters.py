@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, text
 
-from shared.database import transaction
 from shared.errors import NotFound
-from shared.merchants import audit
-from shared.queue import batches, chunks
-from shared.queue.batches import Batch
 
 MOST_HEAPS = 2**31 - 1
 
@@ -93,34 +88,3 @@ def letter(connection: Connection, batch_id: UUID, ordinal: int) -> dict[str, An
     if row is None:
         raise NotFound(f"no failed image {ordinal} in batch {batch_id}: `atelier failures` lists them")
     return row._asdict()
-
-
-Do = Callable[[Connection, Batch, Sequence[str]], int]
-
-
-def replay(engine: Engine, groups: Sequence[Heap]) -> int:
-    """Queue these images again, batch by batch; return how many. Invalid rows stay failed."""
-    return _for_each_batch(engine, groups, "dead letters: replay", chunks.retry_batch)
-
-
-def discard(engine: Engine, groups: Sequence[Heap]) -> int:
-    """Count these images as cancelled, batch by batch; return how many."""
-    return _for_each_batch(engine, groups, "dead letters: discard", chunks.discard_failures)
-
-
-def _for_each_batch(engine: Engine, groups: Sequence[Heap], action: str, change: Do) -> int:
-    """Change the counted failures of each batch in a transaction of its own."""
-    codes: dict[tuple[UUID, int], list[str]] = {}
-    for group in groups:
-        codes.setdefault((group.batch, group.merchant_id), []).append(group.code)
-    total = 0
-    for (batch_id, merchant), names in codes.items():
-        with transaction(engine, merchant=merchant) as connection:
-            batch = batches.get_batch(connection, batch_id)
-            if batch.state == "cancelled":  # since the count
-                continue
-            images = change(connection, batch, names)
-            details = {"batch": batch_id, "codes": names, "images": images}
-            audit.record(connection, audit.operator(), action, merchant, details)
-        total += images
-    return total

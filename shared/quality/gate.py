@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self, get_args
+from enum import StrEnum
+from typing import Any, Self
 
 from sqlalchemy import Connection, text
 
 from shared.errors import UsageError
 
-GateRule = Literal["blend", "hold"]
+
+class GateRule(StrEnum):
+    """What happens to a rendition beyond a gate's limits."""
+
+    BLEND = "blend"
+    """Its strength is reduced until the limits are met, or to 0."""
+    HOLD = "hold"
+    """It stays as it is, and out of the catalogue until a review."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +54,17 @@ class Quality:
 class Gate:
     """Limits on the figures; None means no limit. A batch keeps the gate that its merchant had when it began.
 
-    ``rule``: ``blend`` reduces the strength until the limits are met, or to 0; ``hold`` leaves the rendition
-    unchanged and keeps it out of the catalogue until a review.
+    ``rule`` says what becomes of a rendition that does not meet them.
     """
 
     content: float | None = None
     delta_e: float | None = None
     white: float | None = None
-    rule: GateRule = "hold"
+    rule: GateRule = GateRule.HOLD
 
     def __post_init__(self) -> None:
-        if self.rule not in get_args(GateRule):
-            raise UsageError(f"gate rule {self.rule!r} is unknown: choose {' or '.join(get_args(GateRule))}")
+        if self.rule not in list(GateRule):
+            raise UsageError(f"gate rule {self.rule!r} is unknown: choose {' or '.join(GateRule)}")
         for name, most in (("content", 2.0), ("delta_e", 100.0), ("white", 1.0)):
             limit = getattr(self, name)
             if limit is not None and not 0 <= limit <= most:
@@ -76,7 +83,7 @@ class Gate:
     @property
     def making(self) -> dict[str, object]:
         """Return the settings of the gate that decide pixels: none unless it blends."""
-        return {"gate": asdict(self)} if self.rule == "blend" else {}
+        return {"gate": asdict(self)} if self.rule == GateRule.BLEND else {}
 
     @property
     def json(self) -> str:
@@ -86,7 +93,7 @@ class Gate:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Build from what ``json`` returned."""
-        return cls(**data)
+        return cls(**{**data, "rule": GateRule(data["rule"])})
 
 
 def find_gate(connection: Connection, merchant: int) -> Gate | None:

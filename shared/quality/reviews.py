@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,17 @@ from sqlalchemy import Connection, text
 from shared.errors import Conflict, NotFound
 from shared.quality.gate import Gate
 from shared.recordset import int_array
+
+
+class ReviewState(StrEnum):
+    """What has become of an image that a gate holds back."""
+
+    WAITING = "waiting"
+    """Nobody has looked at it yet."""
+    APPROVED = "approved"
+    """It may be shown."""
+    REJECTED = "rejected"
+    """It is not shown; what was shown before stays."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +37,7 @@ class Review:
     source: str
     object_key: str | None
     quality: dict[str, Any] | None
-    state: str
+    state: ReviewState
     reason: str | None
     who: str | None
     made_at: datetime
@@ -60,7 +72,7 @@ def hold_back(connection: Connection, batch_id: UUID, merchant: int, gate: Gate,
     return inserted.rowcount
 
 
-def judge(connection: Connection, batch_id: UUID, ordinal: int, state: str, who: str, reason: str) -> None:
+def judge(connection: Connection, batch_id: UUID, ordinal: int, state: ReviewState, who: str, reason: str) -> None:
     """Approve or reject an image that waits for review. Raises NotFound, or Conflict if it was decided already."""
     updated = connection.execute(
         text("""
@@ -85,7 +97,7 @@ def judge(connection: Connection, batch_id: UUID, ordinal: int, state: str, who:
 def list_reviews(
     connection: Connection,
     merchant: int,
-    state: str,
+    state: ReviewState,
     *,
     batch_id: UUID | None = None,
     limit: int = 100,
@@ -116,4 +128,4 @@ def list_reviews(
             "after_ordinal": after_ordinal,
         },
     )
-    return [Review(**row._asdict()) for row in rows]
+    return [Review(**row._asdict() | {"state": ReviewState(row.state)}) for row in rows]

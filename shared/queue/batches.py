@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,27 @@ from shared.errors import Conflict, NotFound
 from shared.look import Look
 from shared.models.styles import StyleRow
 from shared.quality.gate import Gate
+from shared.queue.queues import QueueName
+
+
+class BatchState(StrEnum):
+    """What has become of a batch."""
+
+    RUNNING = "running"
+    """Jobs of it are queued, or its input is still being received."""
+    FINISHED = "finished"
+    """All jobs are over. A retry lets it run again."""
+    CANCELLED = "cancelled"
+    """Somebody cancelled it; finished images stay."""
+
+
+class IntakeState(StrEnum):
+    """Whether more rows of a batch's input may come."""
+
+    RECEIVING = "receiving"
+    """The manifest is being read; chunks of the rows so far may run."""
+    SEALED = "sealed"
+    """All rows are in."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +64,13 @@ class Batch:
     id: UUID
     merchant_id: int
     name: str
-    queue: str
+    queue: QueueName
     look: Look
     presets: tuple[str, ...]
     model_version_id: int
     style_rows: dict[str, StyleRow]
-    intake: str
-    state: str
+    intake: IntakeState
+    state: BatchState
     paused: bool
     input_columns: tuple[str, ...]
     gate: Gate | None
@@ -76,6 +98,8 @@ class Batch:
     def from_row(cls, row: Row[Any]) -> Batch:
         """Build from a row of ``COLUMNS``, which may have others."""
         values = {column.name: getattr(row, column.name) for column in fields(cls)}
+        values["queue"], values["intake"] = QueueName(values["queue"]), IntakeState(values["intake"])
+        values["state"] = BatchState(values["state"])
         values["look"] = Look.from_json(values["look"])
         values["presets"] = tuple(values["presets"])
         values["input_columns"] = tuple(values["input_columns"])
@@ -273,7 +297,10 @@ def set_paused(connection: Connection, batch: Batch, *, paused: bool) -> Batch:
         }[proof.state]
         raise Conflict(f"batch {batch.id} rests until {until}", code="awaits_proof")
     row = connection.execute(
-        text("UPDATE batches SET paused = :paused WHERE id = :id AND state = 'running' RETURNING id"),
+        text("""
+        UPDATE batches SET paused = :paused, resumed_at = CASE WHEN :paused THEN resumed_at ELSE clock_timestamp() END
+        WHERE id = :id AND state = 'running' RETURNING id
+        """),
         {"id": batch.id, "paused": paused},
     ).one_or_none()
     if row is None:
@@ -293,7 +320,9 @@ def reopen(connection: Connection, batch_id: UUID, requeued: int) -> None:
     """Take back ``requeued`` failures and let the batch run again."""
     connection.execute(
         text("""
-        UPDATE batches SET failed = failed - :requeued, state = 'running', finished_at = NULL WHERE id = :id
+        UPDATE batches SET failed = failed - :requeued, state = 'running', finished_at = NULL,
+            resumed_at = clock_timestamp()
+        WHERE id = :id
         """),
         {"id": batch_id, "requeued": requeued},
     )

@@ -1,6 +1,6 @@
 """Chunks: runs of consecutive ordinals of one batch, leased to a worker while it has them.
 
-A chunk is ``waiting → dispatched → done | cancelled``. The integer ``lease`` grows with every claim
+A chunk's states are those of ``ChunkState``. The integer ``lease`` grows with every claim
 and every later write names it, so a worker whose lease was given away can change nothing. Time is
 the database's. Lock order everywhere: chunk → renditions → jobs → batch.
 """
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
 from shared.errors import Conflict, LeaseLost
 from shared.queue import batches, jobs
-from shared.queue.batches import Batch, Counts
+from shared.queue.batches import Batch, BatchState, Counts
 from shared.queue.jobs import Failed
 from shared.queue.outcomes import Outcome, record
 
@@ -24,6 +25,19 @@ CHUNK_JOBS = 64
 
 DEATHS_TO_BLAME = 3
 """A job that was alone in hand when this many workers died is failed as ``crashed_worker``."""
+
+
+class ChunkState(StrEnum):
+    """Where a chunk is on its way."""
+
+    WAITING = "waiting"
+    """To be dispatched once it is due."""
+    DISPATCHED = "dispatched"
+    """Its message is in Redis, or, while it has a lease, a worker has it."""
+    DONE = "done"
+    """None of its jobs is queued."""
+    CANCELLED = "cancelled"
+    """Its batch was cancelled, or the window of its night is over."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +192,7 @@ def release(connection: Connection, claim: Claim, *, delay_seconds: float = 0.0)
     batch_id, first, last = claim.batch.id, claim.first_ordinal, claim.last_ordinal
     if batches.is_cancelled(connection, batch_id):
         cancelled = jobs.cancel_jobs(connection, batch_id, first, last)
-        _close(connection, claim.chunk_id, "cancelled")
+        _close(connection, claim.chunk_id, ChunkState.CANCELLED)
         batches.add_counts(connection, batch_id, Counts(cancelled=cancelled))
         return
     connection.execute(
@@ -196,7 +210,7 @@ def release(connection: Connection, claim: Claim, *, delay_seconds: float = 0.0)
     )
 
 
-def _close(connection: Connection, chunk_id: int, state: str) -> None:
+def _close(connection: Connection, chunk_id: int, state: ChunkState) -> None:
     connection.execute(
         text("""
         UPDATE chunks SET state = :state, lease_expires_at = NULL, worker_id = NULL, ordinal_in_hand = NULL
@@ -279,7 +293,7 @@ def retry_batch(connection: Connection, batch: Batch, codes: Sequence[str] = ())
     With ``codes``, only those that failed by one of them. Raises Conflict if the batch was cancelled.
     """
     _lock_all(connection, batch.id)
-    if batches.get_batch(connection, batch.id).state == "cancelled":
+    if batches.get_batch(connection, batch.id).state == BatchState.CANCELLED:
         raise Conflict(f"batch {batch.id} was cancelled: submit its images again")
     requeued = jobs.requeue_failed(connection, batch.id, codes)
     if not requeued:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -21,6 +22,19 @@ STORED = "store:"
 """Scheme of sources that the producer has put into Atelier's own store; the rest is the object's key."""
 
 RESULTS_PAGE = 2000
+
+
+class JobState(StrEnum):
+    """What has become of a job."""
+
+    QUEUED = "queued"
+    """It waits, or a worker has it in hand."""
+    SUCCEEDED = "succeeded"
+    """It has its renditions."""
+    FAILED = "failed"
+    """It has none, and a code and a message that say why."""
+    CANCELLED = "cancelled"
+    """Its batch was cancelled before it was styled, or somebody gave it up after it had failed."""
 
 
 class NewJob(NamedTuple):
@@ -84,7 +98,7 @@ class JobResult:
     output: str
     look: Look
     input: dict[str, str]
-    state: str
+    state: JobState
     reused: bool
     code: str | None
     message: str | None
@@ -337,4 +351,6 @@ def results_of(connection: Connection, batch_id: UUID, ordinals: Collection[int]
 
 def _results(connection: Connection, which: str, values: dict[str, object]) -> list[JobResult]:
     rows: Sequence[Any] = connection.execute(text(_RESULTS.format(which=which)), values).all()
-    return [JobResult(**row._asdict() | {"look": Look.from_json(row.look)}) for row in rows]
+    return [
+        JobResult(**row._asdict() | {"look": Look.from_json(row.look), "state": JobState(row.state)}) for row in rows
+    ]

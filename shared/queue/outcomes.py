@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from shared.errors import Conflict, ImageError, NotAllowed, SourceUnavailable, Unavailable
 from shared.quality import reviews
+from shared.quality.gate import GateRule
 from shared.queue import jobs, renditions
 from shared.queue.batches import Batch, Counts
 from shared.queue.jobs import Failed, Job, PutBack
@@ -87,6 +88,6 @@ def _succeed(connection: Connection, batch: Batch, done: Collection[Succeeded]) 
     counts = jobs.succeed_jobs(connection, batch.id, {one.ordinal: not one.new for one in whole})
     links: Mapping[tuple[int, str], int] = {(one.ordinal, key.preset): ids[key] for one in whole for key in one.keys}
     renditions.link_jobs(connection, batch.id, links)
-    if batch.gate is not None and batch.gate.rule == "hold":
+    if batch.gate is not None and batch.gate.rule == GateRule.HOLD:
         reviews.hold_back(connection, batch.id, batch.merchant_id, batch.gate, [one.ordinal for one in whole])
     return counts

@@ -12,6 +12,7 @@ from shared.models.promotion.watch import watch_canary
 from shared.models.training.tick import publish_due
 from shared.queue import chunks, fleet
 from shared.queue.dispatch import dispatch, under_way
+from shared.queue.queues import QueueName
 
 LOST_AFTER_SECONDS = 5
 """A message not claimed for this long may be lost; publishing one that is not does no harm."""
@@ -61,7 +62,7 @@ def republish_lost(engine: Engine, broker: Broker) -> int:
     with transaction(engine) as connection:
         now = under_way(connection)
         # Each by itself: messages too many in one must not hide those missing in the other.
-        expected = {ROUTES["preview"]: now.previews, ROUTES["bulk"]: now.unclaimed}
+        expected = {ROUTES[QueueName.PREVIEW]: now.previews, ROUTES[QueueName.BULK]: now.unclaimed}
         short = [name for name, route in ROUTES.items() if held[route] < expected[route]]
         if not short:
             return 0

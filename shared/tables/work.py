@@ -54,6 +54,8 @@ batches = Table(
     count("reused"),
     moment("created_at", default=True, nullable=False),
     moment("finished_at"),
+    # When somebody last resumed it, or tried its failed images again.
+    moment("resumed_at"),
     one_of("queue", *QUEUES),
     one_of("intake", "receiving", "sealed"),
     one_of("state", "running", "finished", "cancelled"),

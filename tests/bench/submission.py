@@ -38,12 +38,13 @@ from producer.manifest import open_manifest
 from producer.manifest.formats.csvrecords import csv_records
 from producer.manifest.formats.textlines import open_text
 from producer.manifest.input_file import DiskFile
-from producer.submit import Order, nudge, open_batch
+from producer.submit import Order, open_batch
 from shared.context import Session, open_session
 from shared.database import transaction
 from shared.look import Look
 from shared.queue import batches, fleet
 from shared.queue.chunks import add_chunks, cut_chunks
+from shared.queue.dispatch import dispatch_or_warn
 from shared.queue.jobs import add_jobs
 from shared.settings import Settings
 
@@ -202,7 +203,7 @@ def profile(session: Session, path: Path) -> dict[str, tuple[float, float]]:
             with steps.step("commit"):
                 connection.commit()
         with steps.step("dispatch"):
-            nudge(session)
+            dispatch_or_warn(session.engine, session.broker)
     return {
         name: (round(here / rows * 1e6, 2), round(there / rows * 1e6, 2)) for name, (here, there) in steps.spent.items()
     }

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from crew import Crew, Nursery
+from crew import OUTAGE_LEASE_SECONDS, Crew, Nursery
 from end_state import Pictures, pictures
 from flaky_s3 import FlakyS3, flaky_s3
 from fresh import fresh_session
+from waiting import wait_until
 
 from shared import embedded
 from shared.embedded import Services, attached
@@ -28,10 +29,15 @@ class Servers:
     services: Services
 
     def kill(self, name: str) -> None:
-        """Kill Redis or Postgres."""
+        """Kill Redis or Postgres, and wait until their keeper has started another."""
+        killed = self.pid(name)
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: self.pid(name) != killed, f"{name} started again")
+
+    def pid(self, name: str) -> int:
         found = embedded.running(self.home)
         assert found
-        os.kill(found.pids[name], signal.SIGKILL)
+        return found.pids[name]
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +90,9 @@ def s3_crew(crew: Crew) -> Iterator[tuple[Crew, FlakyS3]]:
     with flaky_s3() as (flaky, store):
         for found in crew.session.store.list(""):  # the model and its styles
             store.put(found.key, crew.session.store.get(found.key))
-        yield replace(crew, session=replace(crew.session, store=store), environment=flaky.environment), flaky
+        # The time that a request may take follows from the lease: none is to hang for minutes.
+        environment = flaky.environment | {"ATELIER_LEASE_SECONDS": str(OUTAGE_LEASE_SECONDS)}
+        yield replace(crew, session=replace(crew.session, store=store), environment=environment), flaky
 
 
 @dataclass(frozen=True)

@@ -9,50 +9,52 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID
 
 from end_state import Pictures, assert_end_state
 from PIL import Image
-from sqlalchemy import text
+from sqlalchemy import Connection, text
+from waiting import LIMIT_SECONDS, POLL_SECONDS, wait_until
 from worker_with_faults import MARK
 
 from producer.manifest import open_manifest
 from producer.submit import Order, submit_batch
 from shared.context import Session
 from shared.database import transaction
-from shared.errors import DatabaseUnavailable
+from shared.errors import DatabaseUnavailable, Unavailable
 from shared.look import Look
 from shared.queue import batches
 from shared.queue.batches import Batch
 from shared.queue.dispatch import dispatch
 
+Answer = TypeVar("Answer")
+
 LOOK = Look((("starry-night", 1.0),))
-PATIENCE_SECONDS = 100.0
 LEASED = "SELECT count(*) FROM chunks WHERE lease_expires_at IS NOT NULL"
 
+LEASE_SECONDS = 2 * int(LIMIT_SECONDS)
+"""Longer than any test waits, so that no lease ends because a machine is slow: tests end those of dead workers."""
 
-def eventually(true: Callable[[], bool], what: str, seconds: float = PATIENCE_SECONDS) -> None:
-    """Wait for something that another process brings about."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"{what} did not come true in {seconds:.0f} s"
-        time.sleep(0.03)
+OUTAGE_LEASE_SECONDS = 30
+"""Of tests after which a chunk may be leased by nobody, as where a claim was committed and its worker not told."""
+
+QUEUED = "SELECT count(*) FROM jobs WHERE state = 'queued'"
 
 
-def photos(folder: Path, number: int, *, marked: tuple[int, ...] = (), side: int = 96) -> Path:
-    """Make so many small pictures, all different."""
-    folder.mkdir()
+def photos(folder: Path, number: int, *, marked: Collection[int] = (), side: int = 96, trailer: bytes = b"") -> Path:
+    """Make so many small pictures, all different; with a trailer they are other files of the same pixels."""
+    folder.mkdir(exist_ok=True)
     for n in range(number):
         picture = Image.radial_gradient("L").resize((side, side)).convert("RGB")
         picture.putpixel((0, 0), (n % 256, n // 256, 7))
         path = folder / f"{n:04}.png"
         picture.save(path)
-        if n in marked:
-            path.write_bytes(path.read_bytes() + MARK)
+        path.write_bytes(path.read_bytes() + trailer + (MARK if n in marked else b""))
     return folder
 
 
@@ -89,11 +91,19 @@ class Crew:
     reference: Pictures = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     """Of the workers, besides what the session says."""
+    batches: list[Batch] = field(default_factory=list)
     _workers: dict[int, int] = field(default_factory=dict)
+    _supervised: set[int] = field(default_factory=set)
     _homes: int = 0
+    _endless: bool = False
 
-    def start(self, fault: str = "none", argument: object = "", command: str = "worker") -> int:
-        """Start a worker (or beat) with a home of its own, as on another host; return its process id."""
+    def start(
+        self, fault: str = "none", argument: object = "", command: str = "worker", *, supervised: bool = False
+    ) -> int:
+        """Start a worker (or beat) with a home of its own, as on another host; return its process id.
+
+        One that is supervised is started again where it ends, as by systemd or Kubernetes.
+        """
         settings = self.session.settings
         self._homes += 1
         assert settings.database_url
@@ -103,7 +113,7 @@ class Crew:
             "ATELIER_STORE_URL": self.session.store.url,
             "ATELIER_DATABASE_URL": settings.database_url.get_secret_value(),
             "ATELIER_BROKER_URL": settings.broker_url.get_secret_value(),
-            "ATELIER_LEASE_SECONDS": "10",
+            "ATELIER_LEASE_SECONDS": str(LEASE_SECONDS),
             "ATELIER_SWEEP_SECONDS": "0.5",
             "ATELIER_LOG_LEVEL": "info",
         } | self.environment
@@ -111,18 +121,26 @@ class Crew:
         pid = self.nursery.fork(wanted | {"command": command})
         with suppress(ProcessLookupError):  # it may have been quick to die
             self._workers[pid] = os.pidfd_open(pid)
+        if supervised:
+            self._supervised.add(pid)
         return pid
 
-    def gone(self, pid: int, seconds: float = PATIENCE_SECONDS) -> bool:
+    def gone(self, pid: int, seconds: float = LIMIT_SECONDS) -> bool:
         """Wait for the end of a worker."""
         if pid in self._workers and select.select([self._workers[pid]], [], [], seconds)[0]:
             os.close(self._workers.pop(pid))
         return pid not in self._workers
 
     def kill(self, pid: int, how: signal.Signals = signal.SIGKILL) -> None:
-        """Send a signal and wait for the worker's end."""
-        os.kill(pid, how)
+        """Send a signal and wait for the worker's end; it may have ended by itself."""
+        self.send(pid, how)
         assert self.gone(pid), f"the worker did not end by {how.name}"
+
+    def send(self, pid: int, how: signal.Signals) -> None:
+        """Send a signal to a worker, unless it has ended."""
+        with suppress(ProcessLookupError):
+            if not self.gone(pid, 0):
+                signal.pidfd_send_signal(self._workers[pid], how)
 
     def close(self) -> None:
         """End all workers."""
@@ -130,19 +148,70 @@ class Crew:
             if not self.gone(pid, 0):
                 self.kill(pid)
 
-    def submit(self, number: int, *, marked: tuple[int, ...] = (), name: str = "photos", look: Look = LOOK) -> Batch:
-        """Submit small pictures in chunks of about four."""
-        order = Order("shop", open_manifest([str(photos(self.folder / name, number, marked=marked))]), (look,))
-        return submit_batch(self.session, order).batch
+    def submit(
+        self,
+        number: int,
+        *,
+        marked: Collection[int] = (),
+        name: str = "photos",
+        look: Look = LOOK,
+        trailer: bytes = b"",
+    ) -> Batch:
+        """Submit small pictures in chunks of four."""
+        folder = photos(self.folder / name, number, marked=marked, trailer=trailer)
+        batch = submit_batch(self.session, Order("shop", open_manifest([str(folder)]), (look,))).batch
+        self.batches.append(batch)
+        return batch
+
+    @contextmanager
+    def endless_work(self) -> Iterator[None]:
+        """Submit more whenever work runs short, until the end of the block: no worker is through before a test is."""
+        self._endless = True
+        try:
+            yield
+            self.wait_until(lambda: not self._begun().exists(), "the end of a submission that was interrupted")
+        finally:
+            self._endless = False
+
+    def wait_until(self, condition: Callable[[], object], event: str) -> None:
+        """Wait for what workers bring about; meanwhile work does not end, nor do those that are supervised."""
+
+        def look() -> object:
+            with suppress(Unavailable):  # a service may be what a test breaks
+                self._supervise()
+                self._supply()
+            return condition()
+
+        wait_until(look, event)
+
+    def _supervise(self) -> None:
+        for pid in list(self._supervised):
+            if self.gone(pid, 0):
+                self.end_leases(pid)
+                self._supervised.remove(pid)
+                self.start(supervised=True)
+
+    def _supply(self) -> None:
+        more = self._begun()
+        if self._endless and (more.exists() or int(str(self.scalar(QUEUED))) < 24):
+            self.submit(32, name=more.name, trailer=more.name.encode())
+
+    def _begun(self) -> Path:
+        """Return the folder of the next batch of endless work: it is there where its submission was interrupted."""
+        return self.folder / f"more-{len(self.batches)}"
 
     def batch(self, batch_id: UUID) -> Batch:
-        """Return a batch as it stands; a database that is just restarting is asked again."""
+        """Return a batch as it stands."""
+        return self._ask(lambda connection: batches.get_batch(connection, batch_id))
+
+    def _ask(self, query: Callable[[Connection], Answer]) -> Answer:
+        """Ask the database, again and again while it is away: a test may just have cut it off."""
         while True:
             try:
                 with transaction(self.session.engine) as connection:
-                    return batches.get_batch(connection, batch_id)
+                    return query(connection)
             except DatabaseUnavailable:
-                time.sleep(0.05)
+                time.sleep(POLL_SECONDS)
 
     def pause(self, batch: Batch, *, paused: bool) -> None:
         """Let a batch rest, or go on."""
@@ -157,16 +226,29 @@ class Crew:
 
     def done(self, batch_id: UUID, at_least: int) -> None:
         """Wait until so many jobs have ended."""
-        eventually(lambda: self.batch(batch_id).done >= at_least, f"{at_least} jobs done")
+        self.wait_until(lambda: self.batch(batch_id).done >= at_least, f"{at_least} jobs done")
+
+    def more_done(self, jobs: int) -> None:
+        """Wait until so many more jobs have ended, of whatever batch."""
+        ended = "SELECT count(*) FROM jobs WHERE state <> 'queued'"
+        before = int(str(self.scalar(ended)))
+        self.wait_until(lambda: int(str(self.scalar(ended))) >= before + jobs, f"{jobs} more jobs done")
 
     def finished(self, batch_id: UUID) -> None:
         """Wait until a batch is no longer running."""
-        eventually(lambda: self.batch(batch_id).state != "running", "the end of the batch")
-        eventually(lambda: not self.scalar(LEASED), "the release of the last chunk")
+        self.wait_until(lambda: self.batch(batch_id).state != "running", "the end of the batch")
+        self.wait_until(lambda: not self.scalar(LEASED), "the release of the last chunk")
 
     def assert_end_state(self, batch_id: UUID) -> dict[str, int]:
         """Check a batch that has ended in every respect; return its jobs by state."""
         return assert_end_state(self.session, batch_id, self.reference)
+
+    def assert_all_succeed(self) -> None:
+        """Wait for the end of all batches and check them; each job must have succeeded."""
+        for batch in self.batches:
+            self.finished(batch.id)
+        for batch in self.batches:
+            assert self.assert_end_state(batch.id) == {"succeeded": batch.total, "failed": 0, "cancelled": 0}
 
     def log(self) -> str:
         """Return what the workers have logged."""
@@ -180,24 +262,23 @@ class Crew:
     def complaint(self, words: str) -> None:
         """Wait until a worker logs something once more."""
         before = self.log().count(words)
-        eventually(lambda: self.log().count(words) > before, f"a complaint about {words}")
+        self.wait_until(lambda: self.log().count(words) > before, f"a complaint about {words}")
 
-    def let_leases_expire(self) -> None:
-        """Let time pass for the leases of dead workers, so that tests need not wait for it."""
-        with transaction(self.session.engine) as connection:
-            connection.execute(
-                text("UPDATE chunks SET lease_expires_at = clock_timestamp() WHERE lease_expires_at IS NOT NULL")
-            )
+    def end_leases(self, pid: int | None = None) -> None:
+        """End the leases of a worker that has died, or all: no test waits for the time that they have left."""
+        end = text("""
+            UPDATE chunks SET lease_expires_at = clock_timestamp() WHERE lease_expires_at IS NOT NULL
+              AND (CAST(:pid AS int) IS NULL OR worker_id IN (SELECT id FROM workers WHERE pid = :pid))
+        """)
+        self._ask(lambda connection: connection.execute(end, {"pid": pid}))
 
     def scalar(self, query: str) -> object:
         """Return one value of the database."""
-        with transaction(self.session.engine) as connection:
-            return connection.execute(text(query)).scalar_one()
+        return self._ask(lambda connection: connection.execute(text(query)).scalar_one())
 
     def column(self, query: str) -> Sequence[object]:
         """Return a column of what the database has."""
-        with transaction(self.session.engine) as connection:
-            return connection.execute(text(query)).scalars().all()
+        return self._ask(lambda connection: connection.execute(text(query)).scalars().all())
 
     def puts(self) -> int:
         """Renditions stored so far, those stored twice counted twice."""

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from recount import assert_nothing_lost
 from sqlalchemy import text
-from worker_with_faults import MARK
 
 from shared.context import Session
 from shared.database import transaction
@@ -21,6 +20,9 @@ from shared.queue.jobs import STORED
 
 Pictures = dict[str, NDArray[np.int16]]
 """What a run without faults made of each photo, by the photo's hash."""
+
+PNG_END = bytes.fromhex("49454e44ae426082")
+"""Last bytes of a picture; marks and trailers stand after it."""
 
 AT_ONCE = timedelta(days=-1)
 """A time of grace that spares nothing, whatever the resolution of a store's clock."""
@@ -39,7 +41,8 @@ def pictures(session: Session, batch_id: UUID) -> Pictures:
         ).all()
     found = {}
     for source, object_key in made:
-        photo = session.store.get(source.removeprefix(STORED)).removesuffix(MARK)
+        photo = session.store.get(source.removeprefix(STORED))
+        photo = photo[: photo.index(PNG_END) + len(PNG_END)]
         with Image.open(io.BytesIO(session.store.get(object_key))) as picture:
             found[hashlib.sha256(photo).hexdigest()] = np.asarray(picture, np.int16)
     return found

@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from uuid import uuid4
 
 import boto3
 from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
+from waiting import LIMIT_SECONDS
 
 from shared.store import ObjectStore, StoreOptions, open_store
 
-BUCKET = "photos"
 HOP = {"connection", "transfer-encoding", "content-length", "date", "server"}
 
 Answer = tuple[int, list[tuple[str, str]], bytes]
@@ -67,6 +68,8 @@ class FlakyS3:
     """``fault`` is done to a request with the chance ``share``; ``hits`` counts how often."""
 
     port: int = 0
+    bucket: str = field(default_factory=lambda: f"photos-{uuid4().hex}")
+    """Another for each test: all servers of a process share what is in them."""
     fault: Fault | None = None
     share: float = 1.0
     hits: int = 0
@@ -76,7 +79,7 @@ class FlakyS3:
     @property
     def environment(self) -> dict[str, str]:
         return {
-            "ATELIER_STORE_URL": f"s3://{BUCKET}/atelier",
+            "ATELIER_STORE_URL": f"s3://{self.bucket}/atelier",
             "ATELIER_S3_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
             "ATELIER_S3_ACCESS_KEY_ID": "key",
             "ATELIER_S3_SECRET_ACCESS_KEY": "secret",
@@ -91,7 +94,7 @@ class FlakyS3:
             secret_access_key=SecretStr("secret"),
             addressing_style="path",
         )
-        return open_store(f"s3://{BUCKET}/atelier", options)
+        return open_store(f"s3://{self.bucket}/atelier", options)
 
     def spoil(self, request: Request) -> None:
         if self.fault is not None and self.chance.random() < self.share:
@@ -132,7 +135,7 @@ def flaky_s3() -> Iterator[tuple[FlakyS3, ObjectStore]]:
         do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = handle_any
 
         def forward(self, sent: bytes) -> Answer:
-            line = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            line = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_SECONDS)
             try:
                 line.request(self.command, self.path, sent, dict(self.headers))
                 answer = line.getresponse()
@@ -163,7 +166,7 @@ def flaky_s3() -> Iterator[tuple[FlakyS3, ObjectStore]]:
         aws_access_key_id="key",
         aws_secret_access_key="secret",
     )
-    client.create_bucket(Bucket=BUCKET)
+    client.create_bucket(Bucket=flaky.bucket)
     client.close()
     try:
         yield flaky, flaky.store(port)

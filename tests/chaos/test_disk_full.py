@@ -11,12 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from crew import Crew, eventually, photos
+from crew import Crew, photos
 from test_run_is_interrupted import run
 
 from shared import embedded
-
-pytestmark = pytest.mark.timeout(300)
 
 
 @contextmanager
@@ -45,15 +43,17 @@ def fill(disk: Path) -> Path:
 
 
 def test_a_store_without_room_is_waited_for(crew: Crew) -> None:
-    batch = crew.submit(32)
+    gate = crew.folder / "gate"
+    batch = crew.submit(32, marked=(20,))
     objects = crew.folder / "objects"
     shutil.move(objects, crew.folder / "moved")
     with small_disk(objects, "8m"):
         shutil.copytree(crew.folder / "moved", objects, dirs_exist_ok=True)
-        pid = crew.start()
+        pid = crew.start("hold", gate)
         crew.done(batch.id, 4)
         ballast = fill(objects)
-        eventually(lambda: "is full" in crew.log(), "the worker's complaint")
+        gate.touch()
+        crew.wait_until(lambda: "is full" in crew.log(), "the worker's complaint")
         ballast.unlink()
         crew.finished(batch.id)
         assert not crew.gone(pid, 0)

@@ -11,14 +11,15 @@ from shared.queue import chunks
 
 
 def test_nothing_is_left_and_the_worker_lives_on(crew: Crew) -> None:
-    batch = crew.submit(60)
-    worker = crew.start()
-    crew.done(batch.id, 4)
+    gate = crew.folder / "gate"
+    batch = crew.submit(24, marked=(8,))
+    worker = crew.start("hold", gate)
+    crew.wait_until(gate.with_suffix(".reached").exists, "the marked image in hand")
     session = crew.session
     with transaction(session.engine) as connection:
         chunks.cancel_batch(connection, batch.id)
-    done = erase(session.engine, session.store, batch.merchant_id, lambda _: None)
-    assert done.objects >= 60
+    done = erase(session.engine, session.store, batch.merchant_id, lambda _: gate.touch())
+    assert done.objects >= 24
     with transaction(session.engine) as connection:
         assert count_rows(connection, batch.merchant_id) == {}
     assert list(own_objects(session.store, batch.merchant_id)) == []

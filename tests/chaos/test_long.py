@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import random
 import shutil
 import signal
@@ -12,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 from conftest import Servers, Toll
-from crew import Crew, eventually
+from crew import Crew
 from flaky_s3 import FlakyS3, Request
 from redis import Redis
 from test_disk_full import fill, small_disk
@@ -23,9 +22,16 @@ from test_store_fails import strike as spoil
 from wire import wire
 from worker_with_faults import STEPS
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(7200)]
 
 JOBS = 300
+
+
+@pytest.fixture(autouse=True)
+def leases_that_end(crew: Crew) -> None:
+    """Nobody ends a lease here: how long one lasts is part of what a fault costs."""
+    crew.environment["ATELIER_LEASE_SECONDS"] = "10"
+
 
 HELD = """
     SELECT count(*) FROM chunks c JOIN workers w ON w.id = c.worker_id
@@ -44,7 +50,7 @@ def break_often(crew: Crew, fault: str, times: int, strike: Callable[[], object]
         crew.done(batch.id, number * step + chance.randint(1, step))
         strike()
         struck, done = time.monotonic(), crew.batch(batch.id).done
-        eventually(lambda done=done: crew.batch(batch.id).done > done, "the next image")
+        crew.wait_until(lambda done=done: crew.batch(batch.id).done > done, "the next image")
         recovery.append(time.monotonic() - struck)
     crew.finished(batch.id)
     states = crew.assert_end_state(batch.id)
@@ -133,9 +139,9 @@ def test_workers_sleep_through_their_leases(crew: Crew, tolls: list[Toll]) -> No
 
     def strike() -> None:
         sleeper = workers[0]
-        os.kill(sleeper, signal.SIGSTOP)
-        eventually(lambda: not crew.scalar(HELD.format(pid=sleeper)), "the end of the sleeper's leases")
-        os.kill(sleeper, signal.SIGCONT)
+        crew.send(sleeper, signal.SIGSTOP)
+        crew.wait_until(lambda: not crew.scalar(HELD.format(pid=sleeper)), "the end of the sleeper's leases")
+        crew.send(sleeper, signal.SIGCONT)
         if crew.gone(sleeper, 5):  # its watchdog ends it
             workers[0] = crew.start()
 
@@ -197,7 +203,7 @@ def test_commits_of_postgres_are_not_answered(crew: Crew, tolls: list[Toll]) -> 
     with wired(crew) as line:
         crew.environment["ATELIER_DATABASE_URL"] = over(crew, line)
         crew.start()
-        break_often(crew, "postgres: COMMIT unanswered", 10, lambda: lose_answers(line, 1), tolls)
+        break_often(crew, "postgres: COMMIT unanswered", 10, lambda: lose_answers(crew, line, 1), tolls)
         crew.close()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crew import LOOK, Crew, photos
+from crew import LEASED, LOOK, Crew, photos
 from recount import assert_nothing_lost
 
 from producer.manifest import open_manifest
@@ -10,15 +10,18 @@ from producer.submit import Order, submit_batch
 
 
 def test_a_preview_waits_for_no_bulk_work_and_loses_none(crew: Crew) -> None:
-    crew.start()
-    bulk = crew.submit(200)
-    crew.done(bulk.id, 10)
+    """Every slot for chunks has an image in hand that ends only when the preview is done."""
+    gate = crew.folder / "gate"
+    crew.start("hold", gate)
+    bulk = crew.submit(72, marked=range(40, 72))
+    slots = crew.session.settings.slots
+    crew.wait_until(lambda: crew.batch(bulk.id).done == 40 and crew.scalar(LEASED) == slots, "all slots in use")
     order = Order("shop", open_manifest([str(photos(crew.folder / "proof", 1, side=97))]), (LOOK,), queue="preview")
-    before = crew.batch(bulk.id).done
     preview = submit_batch(crew.session, order).batch
     crew.done(preview.id, 1)
-    assert crew.batch(bulk.id).done - before < 100
+    assert crew.batch(bulk.id).done == 40
+    gate.touch()
     crew.finished(bulk.id)
     assert crew.batch(preview.id).succeeded == 1
-    assert crew.batch(bulk.id).succeeded == 200
+    assert crew.batch(bulk.id).succeeded == 72
     assert_nothing_lost(crew.session, bulk.id)

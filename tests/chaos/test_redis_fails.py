@@ -9,14 +9,12 @@ import time
 
 import pytest
 from conftest import Servers
-from crew import Crew, eventually
+from crew import Crew
 from redis import Redis
 from wire import wire
 
 from shared import embedded
 from shared.broker import KEEPALIVE, make_celery
-
-pytestmark = pytest.mark.timeout(300)
 
 PAUSE_SECONDS = 10
 
@@ -57,15 +55,12 @@ def test_redis_stands_still_and_the_worker_goes_on_afterwards(crew: Crew, server
 
 
 def test_redis_without_memory_delays_work_and_loses_none(crew: Crew, servers: Servers) -> None:
-    batch = crew.submit(64)
-    pid = crew.start()
-    crew.done(batch.id, 4)
-    fill_memory(crew, servers)
-    eventually(lambda: crew.batch(batch.id).state == "finished" or crew.gone(pid, 0), "the end of batch or worker")
-    if crew.gone(pid, 0):  # what a supervisor does
-        crew.start()
-    crew.finished(batch.id)
-    assert crew.assert_end_state(batch.id) == {"succeeded": 64, "failed": 0, "cancelled": 0}
+    crew.submit(64)
+    crew.start(supervised=True)
+    with crew.endless_work():
+        crew.more_done(4)
+        fill_memory(crew, servers)
+    crew.assert_all_succeed()
 
 
 @pytest.mark.long

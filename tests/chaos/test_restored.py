@@ -1,4 +1,4 @@
-"""A backup, as the README describes it, restored on another machine: a batch half done goes on there."""
+"""A backup, as docs/operations.md describes it, restored on another machine: a batch half done goes on there."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def done(connection: Connection) -> list[tuple[object, ...]]:
 def test_what_was_finished_is_not_done_again_and_the_rest_is_done(
     crew: Crew, nursery: Nursery, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    batch = crew.submit(IMAGES)
-    worker = crew.start()
+    batch = crew.submit(IMAGES, marked=(10,))
+    worker = crew.start("hold", crew.folder / "gate that stays shut")
     crew.done(batch.id, 5)
     crew.kill(worker)
     with transaction(crew.session.engine) as connection:
@@ -58,7 +58,7 @@ def test_what_was_finished_is_not_done_again_and_the_rest_is_done(
         subprocess.run([program("pg_restore"), *address(session), *over, dump], check=True)
         there = Crew(replace(session, settings=crew.session.settings.model_copy(update=urls(session))), home, nursery)
         try:
-            there.let_leases_expire()
+            there.end_leases()
             there.start()
             there.finished(batch.id)
         finally:

@@ -9,17 +9,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-from crew import eventually, photos
+from crew import photos
 from recount import assert_nothing_lost
 from sqlalchemy import text
+from waiting import wait_until
 
 from shared import embedded
 from shared.context import Session, open_session
 from shared.database import transaction
 from shared.settings import Settings
-
-pytestmark = pytest.mark.timeout(300)
 
 
 def run(home: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -48,7 +46,7 @@ def test_a_run_goes_on_after_ctrl_c_and_after_kill_9(tmp_path: Path) -> None:
     command = ["run", str(photos(tmp_path / "photos", 40, side=320)), "-s", "udnie", "-o", str(tmp_path / "out")]
     with open_session(Settings(home=home), lasting=False) as session:
         first = run(home, *command)
-        eventually(lambda: len(done_chunks(session)) >= 2, "the first chunks")
+        wait_until(lambda: len(done_chunks(session)) >= 2, "the first chunks")
         first.send_signal(signal.SIGINT)
         _, told = first.communicate()
         assert first.returncode == 130
@@ -56,7 +54,7 @@ def test_a_run_goes_on_after_ctrl_c_and_after_kill_9(tmp_path: Path) -> None:
         before = done_chunks(session)
         assert list((tmp_path / "out").glob("*.jpg"))
         second = run(home, *command)
-        eventually(lambda: len(done_chunks(session)) > len(before), "more chunks")
+        wait_until(lambda: len(done_chunks(session)) > len(before), "more chunks")
         os.killpg(second.pid, signal.SIGKILL)
         second.communicate()
         third = run(home, *command, "--json")

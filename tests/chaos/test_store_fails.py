@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
-from crew import Crew, eventually
+from crew import Crew
 from flaky_s3 import FlakyS3, Request
 from sqlalchemy import text
 
 from shared.database import transaction
 from shared.queue.jobs import STORED
-
-pytestmark = pytest.mark.timeout(300)
 
 FAULTS: dict[str, Callable[[Request], None]] = {
     "500": lambda request: request.refuse(500, "InternalError"),
@@ -27,20 +24,20 @@ FAULTS: dict[str, Callable[[Request], None]] = {
 def strike(crew: Crew, flaky: FlakyS3, fault: Callable[[Request], None], *, share: float = 1.0) -> None:
     """Spoil a few answers."""
     flaky.hits, flaky.share, flaky.fault = 0, share, fault
-    eventually(lambda: flaky.hits >= 3, "a few spoilt answers")
+    crew.wait_until(lambda: flaky.hits >= 3, "a few spoilt answers")
     flaky.fault = None
 
 
 def test_what_may_pass_is_waited_for_and_no_image_pays_for_it(s3_crew: tuple[Crew, FlakyS3]) -> None:
     crew, flaky = s3_crew
-    batch = crew.submit(64)
+    crew.submit(64)
     pid = crew.start()
-    for fault in FAULTS.values():
-        crew.done(batch.id, crew.batch(batch.id).done + 1)
-        strike(crew, flaky, fault)
-    crew.finished(batch.id)
+    with crew.endless_work():
+        for fault in FAULTS.values():
+            crew.more_done(1)
+            strike(crew, flaky, fault)
+    crew.assert_all_succeed()
     assert not crew.gone(pid, 0)
-    assert crew.assert_end_state(batch.id) == {"succeeded": 64, "failed": 0, "cancelled": 0}
     assert crew.scalar("SELECT sum(deaths) FROM chunks") == 0
 
 
@@ -54,7 +51,7 @@ def test_a_source_that_comes_damaged_is_fetched_again_and_one_that_is_gone_fails
     crew.session.store.delete(gone.removeprefix(STORED))
     flaky.fault = lambda request: request.damage() if damaged.removeprefix(STORED) in request.path else None
     crew.start()
-    eventually(lambda: crew.scalar("SELECT count(*) FROM jobs WHERE attempts > 0") == 1, "the damage noticed")
+    crew.wait_until(lambda: crew.scalar("SELECT count(*) FROM jobs WHERE attempts > 0") == 1, "the damage noticed")
     flaky.fault = None
     crew.finished(batch.id)
     assert crew.assert_end_state(batch.id) == {"succeeded": 7, "failed": 1, "cancelled": 0}

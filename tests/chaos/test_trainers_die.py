@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from crew import Crew, eventually
+from crew import Crew
 from random_vgg import write_random_vgg
 from school import School, held_out, shape
 from sqlalchemy import text
@@ -52,7 +52,7 @@ def test_a_trainer_killed_in_mid_slice_costs_no_step_and_the_curve_is_that_of_an
     with transaction(crew.session.engine) as connection:
         connection.execute(text("UPDATE training_runs SET lease_expires_at = clock_timestamp() WHERE lease > 1"))
     crew.start(command=TRAINER)
-    eventually(lambda: school.run(killed).over, "the end of the run")
+    crew.wait_until(lambda: school.run(killed).over, "the end of the run")
     run = school.run(killed)
     assert (run.state, run.step, shape(run)) == ("finished", 6, shape(straight))
     assert run.candidate_id == straight.candidate_id  # the very same trunk
@@ -68,7 +68,7 @@ def test_a_trainer_killed_while_it_compares_leaves_it_to_another_and_the_candida
     with transaction(crew.session.engine) as connection:
         connection.execute(text("UPDATE training_runs SET lease_expires_at = clock_timestamp() WHERE lease > 0"))
     crew.start(command=TRAINER)
-    eventually(lambda: school.run(run_id).over, "the end of the run")
+    crew.wait_until(lambda: school.run(run_id).over, "the end of the run")
     run = school.run(run_id)
     assert (run.state, run.candidate_id) == ("finished", left.candidate_id)
     with transaction(crew.session.engine) as connection:
@@ -83,19 +83,19 @@ def test_a_run_told_to_stop_is_saved_another_trainer_goes_on_and_cancelled_it_ma
     long, short = school.queue(steps=ENDLESS, overrides={"validate_every": ENDLESS}), school.queue(steps=2)
     batch = crew.submit(4, look=PLAIN)
     trainer = crew.start(command=TRAINER)
-    eventually(lambda: step(school, long) > 0, "the first steps")
+    crew.wait_until(lambda: step(school, long) > 0, "the first steps")
     assert os.getpriority(os.PRIO_PROCESS, trainer) >= NICE
     crew.kill(trainer, signal.SIGTERM)
     (saved,) = school.run(long).saved
     assert saved.step == step(school, long) > 0
     crew.start(command=TRAINER)
-    eventually(lambda: step(school, long) > saved.step, "steps of another trainer")
+    crew.wait_until(lambda: step(school, long) > saved.step, "steps of another trainer")
     assert school.run(short).state == "queued"
     with transaction(crew.session.engine) as connection:
         cancel_run(connection, long, "no longer wanted")
-    eventually(lambda: school.run(short).over, "the end of the next run")
+    crew.wait_until(lambda: school.run(short).over, "the end of the next run")
     assert (school.run(long).state, school.run(short).state) == ("cancelled", "finished")
-    eventually(lambda: school.states(long) == [], "the removal of its states")
+    crew.wait_until(lambda: school.states(long) == [], "the removal of its states")
     assert crew.batch(batch.id).done == 0  # a trainer styles nothing
 
 

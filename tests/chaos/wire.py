@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from waiting import LIMIT_SECONDS, wait_until
+
 Address = str | tuple[str, int]
 """Of a Unix socket or a port."""
 
@@ -27,7 +29,16 @@ class Wire:
     """Whether new lines are cut at once."""
     closing: threading.Event = field(default_factory=threading.Event)
     cuts: int = 0
+    """Lines cut whose last request the server has answered, to nobody."""
+    _cuts_begun: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
     _lines: list[tuple[socket.socket, socket.socket]] = field(default_factory=list)
+
+    def stop_cutting(self) -> None:
+        """Cut no line any more; return when the server has answered what was last cut off."""
+        with self._lock:
+            self.cut_after = lambda _: False
+        wait_until(lambda: self.cuts == self._cuts_begun, "the answers that nobody hears")
 
     def cut_all(self) -> None:
         """Cut all lines there are; new ones may come."""
@@ -56,22 +67,25 @@ class Wire:
             while piece := source.recv(65536):
                 if self.delay_seconds:
                     time.sleep(self.delay_seconds)
-                cut = asks and self.cut_after(piece)
+                with self._lock:
+                    cut = asks and self.cut_after(piece)
+                    self._cuts_begun += cut
                 if cut:
-                    self.cuts += 1
                     with suppress(OSError):
                         source.shutdown(socket.SHUT_RDWR)  # first, so that no answer can come through
                 sink.sendall(piece)
                 if cut:
-                    sink.settimeout(5)
-                    sink.recv(65536)  # the answer that nobody hears
+                    with suppress(OSError):
+                        sink.recv(65536)  # the answer that nobody hears
+                    with self._lock:
+                        self.cuts += 1
                     break
         _hang_up(source, sink)
 
 
 def connect(target: Address) -> socket.socket:
     if isinstance(target, tuple):
-        return socket.create_connection(target, 5)
+        return socket.create_connection(target, LIMIT_SECONDS)
     line = socket.socket(socket.AF_UNIX)
     line.connect(target)
     return line

@@ -7,11 +7,9 @@ import re
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import Distribution, distribution, distributions
 from pathlib import Path
@@ -22,6 +20,8 @@ import yaml
 from moto.server import ThreadedMotoServer
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from ports import free_port
+from waiting import LIMIT_SECONDS, wait_until
 
 from shared.embedded import postgres, redis
 from shared.embedded.home import Home
@@ -29,19 +29,6 @@ from shared.embedded.server import Account
 
 ROOT = Path(__file__).parents[2]
 PUBLIC = {"S3_BUCKET", "COMPOSE_PROFILES"}  # of .env: no secrets
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def eventually(true: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.5)
 
 
 def fill_in_example() -> dict[str, str]:
@@ -137,7 +124,7 @@ def redis_server(command: list[str], folder: Path) -> Iterator[int]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([redis.program(), *command[1:], *here], stdout=log)
     try:
-        eventually(lambda: "Ready to accept" in (folder / "log").read_text())
+        wait_until(lambda: "Ready to accept" in (folder / "log").read_text(), "Redis")
         yield port
     finally:
         process.terminate()
@@ -213,7 +200,7 @@ class Stack:
 
     def finish(self, process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
         """Wait for a process; whatever it was, it told no secret."""
-        out, err = process.communicate(timeout=150)
+        out, err = process.communicate(timeout=LIMIT_SECONDS)
         told = [name for name, value in self.values.items() if name not in PUBLIC and value in out + err]
         assert not told, f"{process.args} prints {told}"
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
@@ -245,5 +232,5 @@ class Stack:
     def await_health(self, service: str) -> None:
         """Return when a started service is healthy; fail as soon as it has ended."""
         process = self.started[service]
-        eventually(lambda: self.healthy(service) == 0 or process.poll() is not None)
+        wait_until(lambda: self.healthy(service) == 0 or process.poll() is not None, f"the health of {service}")
         assert process.poll() is None, process.communicate()

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from compose_stack import Stack, eventually, fill_in_example, free_port
+from compose_stack import Stack, fill_in_example
 from PIL import Image
-
-pytestmark = pytest.mark.timeout(300)
+from ports import free_port
+from waiting import LIMIT_SECONDS, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -126,14 +126,14 @@ def test_the_api_takes_an_archive_in_and_gives_out_its_renditions(working: Stack
     with zipfile.ZipFile(archive, "w") as file:
         for photo in photos.iterdir():
             file.write(photo, photo.name)
-    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=30) as shop:
-        eventually(lambda: answers(shop, "/readyz"))
+    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=LIMIT_SECONDS) as shop:
+        wait_until(lambda: answers(shop, "/readyz"), "the API's answer")
         done = shop.post(
             "/v1/batches/manifest", files={"manifest": ("p.zip", archive.getvalue())}, data={"styles": "pastel"}
         )
         assert done.status_code == 201, done.text
         at = done.headers["location"]
-        eventually(lambda: shop.get(at).json()["state"] == "finished")
+        wait_until(lambda: shop.get(at).json()["state"] == "finished", "the end of the batch")
         jobs = shop.get(f"{at}/jobs").json()["jobs"]
         assert [(one["state"], one["code"]) for one in jobs] == [("succeeded", None)] * 3
         picture = shop.get(jobs[0]["renditions"]["jpeg"])  # itself: nobody outside reaches the stack's own S3 server
@@ -156,7 +156,9 @@ def test_worker_and_beat_tell_prometheus_what_they_do(working: Stack, photos: Pa
     told = {}
     for service in ("worker-cpu", "beat"):
         for path in ("livez", "readyz", "metrics"):
-            with urllib.request.urlopen(f"http://127.0.0.1:{working.monitor(service)}/{path}", timeout=30) as answer:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{working.monitor(service)}/{path}", timeout=LIMIT_SECONDS
+            ) as answer:
                 told[service, path] = answer.read().decode()
     assert re.search(
         r'^atelier_images_total\{code="",outcome="made"\} [1-9]', told["worker-cpu", "metrics"], re.MULTILINE

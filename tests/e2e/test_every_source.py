@@ -7,12 +7,9 @@ from http.server import BaseHTTPRequestHandler
 from io import BytesIO
 from pathlib import Path
 
-import pytest
 from hosting import answer, serving
 from PIL import Image
 from test_run import atelier
-
-pytestmark = pytest.mark.timeout(300)
 
 
 def picture(colour: str) -> bytes:

@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-pytestmark = pytest.mark.timeout(300)
-
 
 def atelier(home: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("ATELIER_")}
@@ -50,6 +48,31 @@ def test_run_styles_a_folder_and_a_second_run_reuses_everything(photos: Path, tm
     assert not json.loads(atelier(home, "services", "status", "--json").stdout)["running"]
 
 
+def test_nothing_that_atelier_did_not_write_is_replaced(photos: Path, tmp_path: Path) -> None:
+    """Two photos of one name beside each other, styled into the folder where they lie; then again, elsewhere."""
+    home, shop = tmp_path / "home", tmp_path / "shop"
+    shop.mkdir()
+    for name in ("mug.png", "mug.jpg"):
+        (shop / name).write_bytes((photos / "mug.png").read_bytes())
+    photo = (shop / "mug.jpg").read_bytes()
+    inputs = (str(shop / "mug.png"), str(shop / "mug.jpg"), "--style", "udnie")
+    refused = atelier(home, "run", *inputs, "--out", str(shop))
+    assert refused.returncode == 2
+    assert "mug.jpg" in refused.stderr
+    assert (shop / "mug.jpg").read_bytes() == photo
+    assert sorted(path.name for path in shop.iterdir()) == ["mug.jpg", "mug.png"]
+
+    out = tmp_path / "out"
+    batch = json.loads(atelier(home, "run", *inputs, "--out", str(out), "--json").stdout)["batch"]
+    (shop / "results.csv").write_text("mine")
+    refused = atelier(home, "download", batch, "--out", str(shop))
+    assert refused.returncode == 2
+    assert "results.csv" in refused.stderr
+    assert (shop / "results.csv").read_text() == "mine"
+    assert atelier(home, "download", batch, "--out", str(out)).returncode == 0
+    assert atelier(home, "submit", str(out), "--style", "udnie").returncode == 3, "renditions are no input"
+
+
 def test_a_broken_image_fails_alone(photos: Path, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
@@ -72,6 +95,8 @@ def test_usage_errors_are_one_line_with_their_exit_code(photos: Path, tmp_path: 
         ("run", str(empty), "--style", "udnie", "--out", out): 3,
         ("run", str(tmp_path / "rows.csv"), "--style", "udnie", "--out", out): 3,
         ("status", "00000000"): 2,
+        ("submit", "", "--style", "udnie"): 2,
+        ("run", str(photos), "--style", "udnie", "--out", ""): 2,
     }
     for arguments, code in cases.items():
         done = atelier(home, *arguments)

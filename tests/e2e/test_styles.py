@@ -4,12 +4,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 from random_vgg import write_random_vgg
 from test_run import atelier
-
-pytestmark = pytest.mark.timeout(300)
 
 
 def test_a_style_is_added_looked_at_and_handed_on(tmp_path: Path) -> None:

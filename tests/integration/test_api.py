@@ -31,7 +31,7 @@ from shared.context import Session
 from shared.database import make_engine, transaction
 from shared.merchants import keys
 from shared.merchants.merchants import merchant_id
-from shared.models.promotion.verdicts import ContactSheet, add_verdict, judge
+from shared.models.promotion.verdicts import ContactSheet, VerdictFigures, add_verdict, judge
 from shared.models.versions import champion
 
 
@@ -406,7 +406,7 @@ def fuzzed(session: Session) -> Iterator[Fuzzed]:
     with transaction(session.engine) as connection:
         add_catalog(connection, batch := add_finished(connection, "shop", 3))
         run = connection.exec_driver_sql("SELECT id::text FROM training_runs").scalar_one()
-        figures = judge({}, {}).as_json()
+        figures = VerdictFigures(judge({}, {}))
         proof = add_proof(connection, add_waiting(connection, "shop", 3).id)
         verdict = add_verdict(
             connection, (version, champion(connection).id), figures, ContactSheet("sheets/a.png"), "me@here"

@@ -9,7 +9,7 @@ from filled import add_waiting
 from prometheus_client import CollectorRegistry
 from sqlalchemy import event, text
 
-from shared.broker import Broker, make_celery
+from shared.broker import Broker
 from shared.context import Session
 from shared.database import make_engine, transaction
 from shared.operations.backlog import Backlog
@@ -52,7 +52,7 @@ def test_the_backlog_is_told_by_queue_and_state_whatever_is_paused(session: Sess
 
 
 def test_a_service_that_is_away_is_a_figure_and_the_other_is_told_nevertheless(session: Session) -> None:
-    no_redis = replace(session, broker=Broker(make_celery("redis://127.0.0.1:1/0")))
+    no_redis = replace(session, broker=Broker("redis://127.0.0.1:1/0"))
     found = told(no_redis)
     assert found["atelier_service_up", "redis"] == 0
     assert found["atelier_service_up", "postgres"] == 1

@@ -16,9 +16,11 @@ from versions import add_version, champion_id
 
 from producer.manifest import open_manifest
 from producer.submit import Order, open_batch
+from shared.catalog.night_actions import pause_nights, resume_nights
 from shared.context import Session
 from shared.database import transaction
 from shared.errors import Conflict, UsageError
+from shared.merchants.actors import Actor, Role, operator
 from shared.models.promotion.canaries import (
     Canary,
     choose_pin,
@@ -33,11 +35,14 @@ from shared.models.promotion.comparison import TroubleCount
 from shared.models.promotion.history import history
 from shared.models.promotion.promotions import PromotionRequest, promote, retire, rollback
 from shared.models.promotion.watch import count_troubled, watch_canary
-from shared.models.versions import Change
+from shared.models.versions import Change, ChangeKind
+from shared.operations.actions import replay_failures
+from shared.operations.dead_letters import Filter, heaps
+from shared.queue.actions import pause_batch, resume_batch
 from shared.queue.batches import Batch
 from shared.queue.sweep import sweep
 
-START = Change("canary", "me@here", "")
+START = Change(ChangeKind.CANARY, "me@here", "")
 
 
 def begun(session: Session, share: float = 0.1, name: str = "second") -> int:
@@ -109,7 +114,7 @@ def test_a_canary_is_begun_changed_and_ended_and_the_history_has_it(session: Ses
     found = canary_of(session)
     assert found
     assert found.share == 0.5
-    stop_canary(session.engine, version, Change("return", "me@here", "enough seen"))
+    stop_canary(session.engine, version, Change(ChangeKind.RETURN, "me@here", "enough seen"))
     assert canary_of(session) is None
     with pytest.raises(Conflict, match="is not a canary"):
         stop_canary(session.engine, version, START)
@@ -184,7 +189,7 @@ def test_one_whose_renditions_are_worse_is_returned_and_one_that_is_as_good_is_n
     assert found.seen == 7
     assert found.figures["content_distance"]["canary"] == pytest.approx(0.63)
     assert not watch_canary(session.engine)  # nothing new to look at
-    stop_canary(session.engine, version, Change("return", "me@here", ""))
+    stop_canary(session.engine, version, Change(ChangeKind.RETURN, "me@here", ""))
     third = begun(session, name="third")
     ended(session, first, 20, quality(0.6))
     ended(session, third, 7, quality(0.9))
@@ -261,13 +266,47 @@ def test_both_are_asked_for_the_same_time_though_the_champion_has_more_batches_t
     assert not watch_canary(session.engine)
 
 
-HELD_UP = {
-    "by a proof": "INSERT INTO proofs (merchant_id, batch_id, why, state) "
-    "SELECT merchant_id, id, 'asked', 'approved' FROM batches WHERE state = 'running'",
-    "until it was resumed": "INSERT INTO audit (who, what, merchant_id, details) "
-    "SELECT 'me@here', 'resume', merchant_id, jsonb_build_object('batch', id) FROM batches",
-    "by a rest of all nights": "WITH rested AS (UPDATE batches SET queue = 'nightly') "
-    "INSERT INTO audit (who, what, merchant_id, details) VALUES ('me@here', 'schedules resume', NULL, '{}')",
+def need_approval(session: Session) -> None:
+    with transaction(session.engine) as connection:
+        connection.execute(
+            text("""
+            INSERT INTO proofs (merchant_id, batch_id, why, state)
+            SELECT merchant_id, id, 'asked', 'approved' FROM batches WHERE state = 'running'
+            """)
+        )
+
+
+def rest(session: Session) -> None:
+    with transaction(session.engine) as connection:
+        rows = connection.execute(text("SELECT id, merchant_id FROM batches WHERE state = 'running'")).all()
+    for batch, merchant in rows:
+        actor = Actor(Role.MERCHANT, "key webshop", merchant)
+        pause_batch(session.engine, actor, str(batch))
+        resume_batch(session.engine, session.broker, actor, str(batch))
+
+
+def fail_and_replay(session: Session) -> None:
+    with transaction(session.engine) as connection:
+        connection.execute(text("UPDATE jobs SET state = 'failed', code = 'source_unavailable' WHERE state = 'queued'"))
+        connection.execute(
+            text("UPDATE batches SET state = 'finished', failed = total WHERE state = 'running' AND total > 0")
+        )
+        failures = heaps(connection, Filter(codes=("source_unavailable",)))
+    assert replay_failures(session.engine, session.broker, operator(), failures).images
+
+
+def rest_all_nights(session: Session) -> None:
+    with transaction(session.engine) as connection:
+        connection.execute(text("UPDATE batches SET queue = 'nightly'"))
+    pause_nights(session.engine, operator())
+    resume_nights(session.engine, session.broker, operator(), datetime.now(UTC))
+
+
+HELD_UP: dict[str, Callable[[Session], None]] = {
+    "by a proof": need_approval,
+    "until it was resumed": rest,
+    "until its failures were replayed": fail_and_replay,
+    "by a rest of all nights": rest_all_nights,
 }
 
 
@@ -282,7 +321,8 @@ def test_one_that_somebody_held_up_is_not_late_when_it_goes_on(session: Session,
     assert found
     with transaction(session.engine) as connection:
         assert count_troubled(connection, found, version) == TroubleCount(5, 5)
-        connection.execute(text(HELD_UP[how]))
+    HELD_UP[how](session)
+    with transaction(session.engine) as connection:
         assert count_troubled(connection, found, version) == TroubleCount(0, 0)
     assert not watch_canary(session.engine)
 
@@ -320,7 +360,7 @@ def test_a_night_of_the_canarys_is_stale_for_the_looks_that_follow_only_once_it_
     version = begun(session, 0.999999)
     assert shop.live_a_night()["model_version"] == version
     assert shop.live_a_night()["images"] == 0
-    stop_canary(session.engine, version, Change("return", "me@here", ""))
+    stop_canary(session.engine, version, Change(ChangeKind.RETURN, "me@here", ""))
     shop.sleep(timedelta(hours=2))
     plan = shop.live_a_night()
     assert (plan["by_reason"], plan["model_version"]) == ({"model_changed": 1}, champion_id(session))

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from producer.manifest import open_manifest
 from producer.submit import Order, submit_batch
-from shared.broker import Broker, make_celery
+from shared.broker import Broker
 from shared.context import Session
 from shared.database import transaction
 from shared.errors import BrokerUnavailable
@@ -158,15 +158,15 @@ def test_a_submission_while_redis_is_down_is_accepted_with_a_warning_and_sent_la
 ) -> None:
     with transaction(session.engine) as connection:
         fleet.register(connection, WORKER, "cpu", SLOTS)
-    down = make_celery(f"redis+socket://{tmp_path}/nobody.sock")
+    down = Broker(f"redis+socket://{tmp_path}/nobody.sock")
     (tmp_path / "rows.csv").write_text("sku,image\n1,https://photos.example/1.jpg\n")
     order = Order("shop", open_manifest([str(tmp_path / "rows.csv")]), (LOOK,))
-    submission = submit_batch(replace(session, broker=Broker(down)), order)
+    submission = submit_batch(replace(session, broker=down), order)
     assert submission.batch.intake == "sealed"
     assert ["accepted, but" in warning for warning in submission.warnings] == [True]
     with pytest.raises(BrokerUnavailable):
-        sweep(session.engine, Broker(down))
-    down.close()
+        sweep(session.engine, down)
+    down.app.close()
     with transaction(session.engine) as connection:
         connection.execute(text("UPDATE chunks SET dispatched_at = clock_timestamp() - interval '1 minute'"))
     assert sweep(session.engine, session.broker).republished == 1

@@ -8,8 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ import pytest
 from redis import Redis
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
+from waiting import LIMIT_SECONDS, wait_until
 
 from shared import embedded
 from shared.errors import Unavailable, UsageError
@@ -73,7 +73,7 @@ def test_kombu_publishes_and_fetches_by_the_broker_url(home: Path) -> None:
         broker = kombu.Connection(services.broker_url)  # type: ignore[attr-defined, no-untyped-call]
         queue = broker.SimpleQueue("chunks")  # type: ignore[no-untyped-call]
         queue.put({"chunk": 1})
-        message = queue.get(timeout=5)
+        message = queue.get(timeout=LIMIT_SECONDS)
         message.ack()
         assert message.payload == {"chunk": 1}
         queue.close()
@@ -94,11 +94,8 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
-def eventually(true: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)
+def wait_for_end_of(processes: Iterable[int]) -> None:
+    wait_until(lambda: not any(alive(pid) for pid in processes), "the end of the servers")
 
 
 def test_both_servers_answer(home: Path) -> None:
@@ -145,7 +142,7 @@ def test_transient_servers_go_when_their_only_user_is_killed(home: Path) -> None
     with attached_process(home) as (process, _):
         started = pids(home)
         process.kill()
-    eventually(lambda: not any(alive(pid) for pid in started.values()))
+    wait_for_end_of(started.values())
     assert embedded.status(home) is None
 
 
@@ -156,7 +153,7 @@ def test_transient_servers_stay_while_somebody_is_attached(home: Path) -> None:
         process.wait()
         assert query(services, "SELECT 1") == 1
         assert pids(home) == started
-    eventually(lambda: not any(alive(pid) for pid in started.values()))
+    wait_for_end_of(started.values())
 
 
 def test_attaching_for_good_makes_transient_servers_last(home: Path) -> None:
@@ -184,7 +181,7 @@ def test_servers_of_two_homes_live_side_by_side(home: Path, tmp_path: Path) -> N
         assert query(two, "SELECT to_regclass('only_here')") is None
         redis(one, "SET", "only", "here")
         assert redis(two, "GET", "only") is None
-    eventually(lambda: embedded.status(other) is None)
+    wait_until(lambda: embedded.status(other) is None, "the end of the other servers")
 
 
 def test_a_home_may_be_long_and_have_spaces_and_accents(tmp_path: Path) -> None:
@@ -203,22 +200,22 @@ def test_start_after_kill_works_and_keeps_the_data(home: Path, victims: list[str
     before = pids(home)
     for victim in victims:
         os.kill(before[victim], signal.SIGKILL)
-    eventually(lambda: not any(alive(before[victim]) for victim in victims))
+    wait_for_end_of([before[victim] for victim in victims])
     if "keeper" in victims:
         assert embedded.status(home) is None
     else:  # the keeper starts it again by itself
-        eventually(lambda: pids(home)[victims[0]] != before[victims[0]])
+        wait_until(lambda: pids(home)[victims[0]] != before[victims[0]], f"another {victims[0]}")
     assert embedded.start(home) == services
     assert query(services, "SELECT n FROM kept") == 7
     assert redis(services, "GET", "kept") == "8"
-    eventually(lambda: not any(alive(before[victim]) for victim in victims))
+    wait_for_end_of([before[victim] for victim in victims])
 
 
 def test_servers_follow_a_killed_keeper(home: Path) -> None:
     embedded.start(home)
     started = pids(home)
     os.kill(started["keeper"], signal.SIGKILL)
-    eventually(lambda: not any(alive(pid) for pid in started.values()))
+    wait_for_end_of(started.values())
 
 
 def test_a_stale_pid_file_that_names_another_process_is_no_obstacle(home: Path) -> None:
@@ -236,7 +233,7 @@ def test_stop_says_when_nothing_runs(home: Path) -> None:
     started = pids(home)
     assert embedded.stop(home) is True
     assert embedded.stop(home) is False
-    eventually(lambda: not any(alive(pid) for pid in started.values()))
+    wait_for_end_of(started.values())
 
 
 def test_a_failed_start_quotes_the_servers_log(home: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from atelier_command import Command, command_over, printed
 from filled import add_catalog, add_finished, add_waiting
 from sqlalchemy import text
-from waiting import wait_for_a_lock
+from waiting import wait_for_blocked_connection
 
 from shared.context import Session
 from shared.database import transaction
@@ -166,7 +166,7 @@ def test_a_submission_that_was_quicker_by_a_moment_is_seen(session: Session) -> 
         batch = add_waiting(connection, "shop", 1)
         erasing = threading.Thread(target=begin, args=[batch.merchant_id])
         erasing.start()
-        wait_for_a_lock(session)
+        wait_for_blocked_connection(session)
     erasing.join()
     assert "has 1 running batches" in str(result[0])
 

@@ -22,7 +22,7 @@ from shared.database import transaction
 from shared.errors import Conflict
 from shared.look import Look, parse_mix
 from shared.merchants.merchants import merchant_id
-from shared.quality.gate import Gate, Quality, set_gate
+from shared.quality.gate import Gate, GateRule, Quality, set_gate
 from shared.queue import batches, chunks, jobs
 from shared.queue.batches import Batch
 from shared.queue.outcomes import Succeeded
@@ -68,11 +68,11 @@ def test_what_is_too_far_from_its_photo_is_blended_back_and_never_taken_for_the_
     assert free["strength"] == 1
     assert free["white_kept"] > 0.9
     limit = free["product_delta_e"] * 0.6
-    batch, gated = styled(session, path, Gate(delta_e=limit, rule="blend"))
+    batch, gated = styled(session, path, Gate(delta_e=limit, rule=GateRule.BLEND))
     assert gated["strength"] in (0.25, 0.5, 0.75)
     assert gated["product_delta_e"] <= limit
     assert (batch.succeeded, batch.reused) == (1, 0)
-    batch, again = styled(session, path, Gate(delta_e=limit, rule="blend"))
+    batch, again = styled(session, path, Gate(delta_e=limit, rule=GateRule.BLEND))
     assert (batch.reused, again) == (1, gated)
     batch, as_before = styled(session, path, None)
     assert (batch.reused, as_before) == (1, free)

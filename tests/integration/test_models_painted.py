@@ -18,6 +18,7 @@ from random_vgg import write_random_vgg
 from safetensors.torch import load, save
 from sqlalchemy import text
 from torch import Tensor
+from waiting import LIMIT_SECONDS
 
 from producer.manifest import open_manifest
 from producer.submit import Order, submit_batch
@@ -199,7 +200,7 @@ def _painted(context: WorkerContext, canvases: Sequence[Canvas]) -> _Painted:
     found = _Painted(context.painter.paint)
     lanes = Lanes(found.paint, lanes=1, most=context.painter.most)
     futures = [lanes.submit(canvas, priority=1) for canvas in canvases]
-    found.pictures = [future.result(timeout=60) for future in futures]
+    found.pictures = [future.result(timeout=LIMIT_SECONDS) for future in futures]
     lanes.close()
     return found
 

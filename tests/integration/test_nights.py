@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from shop import EVENING, Shop
 from sqlalchemy import text
-from waiting import wait_for_a_lock
+from waiting import wait_for_blocked_connection
 
 from shared.catalog import planning, schedules
 from shared.catalog.nights import begin_now, lease_night
@@ -399,7 +399,7 @@ def test_what_moves_many_images_waits_for_an_import_and_neither_dies(shop: Shop,
             lock(connection, Lock.CATALOG, mine)
             connection.execute(text("UPDATE catalog_images SET image = image WHERE sku = 'N4'"))
             moving = pool.submit(move, shop)
-            wait_for_a_lock(shop.session)
+            wait_for_blocked_connection(shop.session)
             connection.execute(text("UPDATE catalog_images SET image = image"))
         moving.result()
     assert all(before[sku] != shown for sku, shown in shop.shown().items())

@@ -2,11 +2,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import torch
 from safetensors.torch import load_file
-
-pytestmark = pytest.mark.timeout(400)
 
 TRAINER = Path(__file__).parent / "one_of_the_trainers.py"
 

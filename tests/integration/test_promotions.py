@@ -10,6 +10,7 @@ from filled import LOOK, add_waiting
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 from versions import add_version, champion_id
+from waiting import LIMIT_SECONDS
 
 from producer.manifest import open_manifest
 from producer.submit import Order, open_batch
@@ -18,7 +19,7 @@ from shared.database import transaction
 from shared.errors import Conflict, DamagedVersion, NotFound
 from shared.models.promotion.history import history
 from shared.models.promotion.promotions import Promoted, PromotionRequest, promote, retire, rollback
-from shared.models.promotion.verdicts import add_verdict, judge
+from shared.models.promotion.verdicts import VerdictFigures, add_verdict, judge
 from shared.models.styles import Style
 from shared.models.versions import NewStyle, champion, install_style, version_of
 from shared.store.file import FileStore
@@ -68,7 +69,7 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(session: Sessi
     class Met(FileStore):
         def get(self, key: str, *, max_bytes: int | None = None) -> bytes:
             if key.startswith("models/"):
-                both.wait(10)
+                both.wait(LIMIT_SECONDS)
             return super().get(key, max_bytes=max_bytes)
 
     store = Met(session.settings.home / "objects")
@@ -152,7 +153,7 @@ def test_a_retired_candidate_keeps_its_files_and_can_be_promoted_by_whoever_insi
 def test_the_history_is_kept_whatever_happens_and_names_the_verdict(session: Session) -> None:
     first, second = champion_id(session), add_version(session, "second")
     with transaction(session.engine) as connection:
-        stored = add_verdict(connection, (second, first), judge({}, {}).as_json(), None, "me@here")
+        stored = add_verdict(connection, (second, first), VerdictFigures(judge({}, {})), None, "me@here")
     made_champion(session, second)
     with transaction(session.engine) as connection:
         entry = history(connection)[-1]

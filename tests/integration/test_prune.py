@@ -13,7 +13,7 @@ from filled import add_finished, add_waiting
 from recount import assert_nothing_lost
 from sqlalchemy import text
 from typer.testing import CliRunner
-from waiting import wait_for_a_lock
+from waiting import wait_for_blocked_connection
 
 from producer.commands.main import make_app
 from shared.context import Session
@@ -147,7 +147,7 @@ def test_a_rendition_that_is_being_reused_stays_and_is_linked(session: Session) 
     with transaction(session.engine) as connection:
         assert chunks.finish(connection, claim, [reuse], 60)
         pruning.start()
-        wait_for_a_lock(session)
+        wait_for_blocked_connection(session)
     pruning.join()
     assert pruned == [Pruned(batches=1, jobs=1)]
     with transaction(session.engine) as connection:

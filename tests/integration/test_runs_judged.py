@@ -25,7 +25,14 @@ from shared.merchants.merchants import merchant_id
 from shared.models.promotion.canaries import running_canary
 from shared.models.promotion.history import history
 from shared.models.promotion.rules import Rule, decide
-from shared.models.promotion.verdicts import ContactSheet, StoredVerdict, add_verdict, judge, list_verdicts
+from shared.models.promotion.verdicts import (
+    ContactSheet,
+    StoredVerdict,
+    VerdictFigures,
+    add_verdict,
+    judge,
+    list_verdicts,
+)
 from shared.models.training import leases, schedules
 from shared.models.training.runs import RunSpec, TrainingRun, cancel_run, list_runs
 from shared.models.training.tick import publish_due, tick
@@ -96,7 +103,9 @@ def test_a_run_ends_with_a_verdict_on_photos_it_held_out_and_waits_for_an_admin(
     assert (stored.id, stored.champion_id, stored.made_by) == (run.verdict_id, run.start_id, f"training run {run.id}")
     found = stored.verdict
     assert [style.style for style in found.styles] == ["plain"]
-    assert found.photos == len(stored.figures["panel"]["photos"]) >= 8
+    panel = stored.figures.details.panel
+    assert panel
+    assert found.photos == len(panel.photos) >= 8
     assert (found.missing, found.unmeasured) == ([], [])
     assert stored.sheet_key
     with Image.open(io.BytesIO(school.session.store.get(stored.sheet_key))) as sheet:
@@ -280,7 +289,9 @@ def test_contact_sheets_with_the_photos_of_a_merchant_who_leaves_are_gone(
             ContactSheet("verdicts/theirs.png", merchants),
             ContactSheet("verdicts/others.png", merchants[:1]),
         ):
-            add_verdict(connection, (candidate, champion(connection).id), judge({}, {}).as_json(), sheet, "me@here")
+            add_verdict(
+                connection, (candidate, champion(connection).id), VerdictFigures(judge({}, {})), sheet, "me@here"
+            )
     if leaves == "consent":
         printed(atelier("merchants", "consent", "other", "no", "--json"))
     else:

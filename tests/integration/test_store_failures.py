@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from waiting import LIMIT_SECONDS
 
 from shared.errors import AtelierError, InvalidInput, MissingObject, NotAllowed, StoreUnavailable
 from shared.store import ObjectStore, StoreOptions, open_store
@@ -66,8 +67,8 @@ def opened(endpoint: str, **changes: object) -> ObjectStore:
         "endpoint_url": endpoint,
         "access_key_id": "key",
         "secret_access_key": SecretStr("secret"),
-        "connect_timeout_seconds": 0.5,
-        "read_timeout_seconds": 0.5,
+        "connect_timeout_seconds": LIMIT_SECONDS,
+        "read_timeout_seconds": LIMIT_SECONDS,
         "max_attempts": 1,
     }
     return open_store("s3://bucket/prefix", StoreOptions(**{**options, **changes}))  # type: ignore[arg-type]
@@ -125,7 +126,7 @@ def test_refusal_of_the_server_becomes_our_error(
 )
 def test_nonsense_of_the_server_is_store_unavailable(tmp_path: Path, answer: bytes | None) -> None:
     with answering(answer) as (endpoint, _):
-        store = opened(endpoint)
+        store = opened(endpoint, **({"read_timeout_seconds": 0.5} if answer is None else {}))
         get, *others = calls_on(store, tmp_path / "source")
         with pytest.raises(StoreUnavailable):
             get()

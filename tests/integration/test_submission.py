@@ -11,7 +11,9 @@ import pytest
 from plans import rows_touched, statements
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
+from waiting import LIMIT_SECONDS
 
+from producer import job_rows as pages
 from producer.job_rows import PAGE_JOBS
 from producer.manifest import Manifest, ManifestRow
 from producer.submit import Order, Submission, submit_batch
@@ -53,7 +55,8 @@ def submit(
     return submit_batch(session, Order("local", Manifest([feed]), looks), accepted=accepted)
 
 
-def test_a_page_is_as_many_statements_whatever_its_rows(session: Session) -> None:
+def test_a_page_is_as_many_statements_whatever_its_rows(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "PAGE_SECONDS", LIMIT_SECONDS)
     sent = []
     for rows in (3, 3000):
         with statements(session.engine) as found:
@@ -88,7 +91,7 @@ def wait_for_message(session: Session) -> int:
     """Take the first chunk's id out of Redis as soon as it is there."""
     with session.broker.app.connection_for_read() as connection, connection.SimpleQueue("bulk") as waiting:
         try:
-            message = waiting.get(timeout=60)
+            message = waiting.get(timeout=LIMIT_SECONDS)
         except Empty:
             pytest.fail("no chunk was dispatched before the manifest ended")
         message.ack()

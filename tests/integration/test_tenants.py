@@ -203,7 +203,8 @@ def commands_of_a_batch() -> list[str]:
     """Every command with a parameter ``batch``, whichever package it comes from."""
     root = typer.main.get_command(make_app())
     found = []
-    for name, command in root.commands.items():
+    for name in root.commands:
+        _, command, _ = root.resolve_command(typer.Context(root), [name])
         for path, one in ((name, command), *((f"{name} {n}", c) for n, c in getattr(command, "commands", {}).items())):
             if any(parameter.name == "batch" for parameter in one.params):
                 found.append(path)

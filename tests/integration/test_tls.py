@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,9 +15,11 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from certificates import certificate
+from ports import free_port
 from sqlalchemy import text
+from waiting import wait_until
 
-from shared.broker import Broker, make_celery
+from shared.broker import Broker
 from shared.database import make_engine, transaction
 from shared.errors import BrokerUnavailable, DatabaseUnavailable
 
@@ -49,30 +49,20 @@ def folder() -> Iterator[Path]:
 
 
 @contextmanager
-def running(command: list[str], port: int) -> Iterator[None]:
-    """Run a server until the end of the block; it answers on the port when that begins."""
-    process = subprocess.Popen(command, user=USER, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def running(command: list[str], log: Path, ready: str) -> Iterator[None]:
+    """Run a server until the end of the block, which begins when the server's log says that it is ready.
+
+    An open port says less: Postgres refuses who comes before it has started up.
+    """
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, user=USER, stdout=output, stderr=output)
     try:
-        deadline = time.monotonic() + 30
-        while not answers(port):
-            assert process.poll() is None, "the server ended"
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: ready in log.read_text() or process.poll() is not None, f"{ready!r} in the server's log")
+        assert process.poll() is None, log.read_text()
         yield
     finally:
         process.terminate()
         process.wait()
-
-
-def answers(port: int) -> bool:
-    with socket.socket() as tried:
-        return tried.connect_ex(("127.0.0.1", port)) == 0
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 @needs_redis
@@ -83,10 +73,11 @@ def test_redis_is_reached_over_tls_and_only_if_its_certificate_is_its_own(folder
 
     @contextmanager
     def broker(host: str, query: str) -> Iterator[Broker]:
-        with make_celery(f"rediss://:pass@{host}:{port}/0{query}") as app:
-            yield Broker(app)
+        broker = Broker(f"rediss://:pass@{host}:{port}/0{query}")
+        with broker.app:
+            yield broker
 
-    with running(command, port):
+    with running(command, folder / "log", "Ready to accept connections"):
         with broker("localhost", f"?ssl_ca_certs={pem}") as found:
             found.publish([(1, "bulk")])
             assert found.waiting() == 1
@@ -130,7 +121,7 @@ def test_postgres_is_reached_over_tls_and_only_if_its_certificate_is_its_own(fol
         finally:
             engine.dispose()
 
-    with running([str(POSTGRES / "postgres"), "-D", data, *flags], port):
+    with running([str(POSTGRES / "postgres"), "-D", data, *flags], folder / "log", "ready to accept connections"):
         assert encrypted("localhost", f"sslmode=verify-full&sslrootcert={pem}") is True
         for host, query, why in (
             ("localhost", f"sslmode=verify-full&sslrootcert={folder / 'elsewhere.pem'}", "certificate verify failed"),

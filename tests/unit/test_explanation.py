@@ -17,7 +17,7 @@ from workers.drawing.resemblance_picture import CROP_PX, resemblance_picture
 from workers.model.measures.change import ColourChange
 from workers.model.measures.resemblance import GRID_PX, Resemblance, Resemblances, find_resemblances, likenesses
 from workers.model.vgg import Vgg, view_px
-from workers.tools.explanation import PicturePair, explain
+from workers.tools.explanation import PicturePair, explain, require_other_files
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +162,11 @@ def test_the_command_explains_a_rendition_and_names_what_it_cannot(
         atelier("photo.png", "style.png", "--out", "c")
     with pytest.raises(UsageError, match="VGG-19"):
         atelier("photo.png", "rendition.png", "--out", "c", "--style-image", "style.png")
+
+
+@pytest.mark.parametrize("name", ["changes.png", "resemblance.png", "explanation.json"])
+def test_no_input_is_overwritten(tmp_path: Path, name: str) -> None:
+    photo = tmp_path / name
+    photo.write_bytes(b"photo")
+    with pytest.raises(UsageError, match="would overwrite"):
+        require_other_files(tmp_path, tmp_path / "gone.jpg", photo)

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from producer.output.gallery import write_gallery
-from producer.output.results import Result, Summary
+from producer.output.results import Result
+from producer.output.summary import Summary
 from producer.thumbnail import make_thumbnail
 from shared.errors import UsageError
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+from waiting import LIMIT_SECONDS, wait_until
 
 from workers.model.checkpoint import Checkpoint, row_from_bytes
 from workers.model.generator import Generator
@@ -68,13 +69,12 @@ def test_pictures_of_one_size_share_a_minibatch_and_a_preview_enters_the_next(
 ) -> None:
     painted, lanes, begin = in_one_go
     first = lanes.submit(marked(0, 8), priority=1)
-    while not first.running():
-        threading.Event().wait(0.001)
+    wait_until(first.running, "the first picture on the device")
     waiting = [lanes.submit(marked(number, side), priority=1) for number, side in ((1, 8), (2, 16), (3, 8), (4, 8))]
     waiting.append(lanes.submit(marked(9, 16), priority=0))
     begin.set()
     for one in (first, *waiting):
-        one.result(timeout=10)
+        one.result(timeout=LIMIT_SECONDS)
     assert painted == [[0], [9, 2], [1, 3, 4]]
 
 
@@ -88,7 +88,7 @@ def test_a_picture_does_not_depend_on_who_shares_its_minibatch() -> None:
     for painter in (alone, together):
         lanes = Lanes(painter.paint, lanes=1, most=painter.most)
         futures = [lanes.submit(one, priority=1) for one in canvases]
-        found.append([future.result(timeout=60).int() for future in futures])
+        found.append([future.result(timeout=LIMIT_SECONDS).int() for future in futures])
         lanes.close()
     assert all((one - other).abs().max() <= 1 for one, other in zip(*found, strict=True))
 

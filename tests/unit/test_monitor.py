@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from ports import free_port
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.parser import text_string_to_metric_families
+from waiting import LIMIT_SECONDS
 
 from shared.errors import PortTaken, Unavailable, UsageError
 from shared.monitor import Monitor, monitored, split_address
@@ -27,7 +29,7 @@ IN_POSTGRES = Path(__file__).parents[2] / "shared" / "operations" / "backlog.py"
 
 def get(address: str, path: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"http://{address}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{address}{path}", timeout=LIMIT_SECONDS) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -35,9 +37,7 @@ def get(address: str, path: str) -> tuple[int, str]:
 
 
 def free_address() -> str:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{one.getsockname()[1]}"
+    return f"127.0.0.1:{free_port()}"
 
 
 def test_a_process_tells_whether_it_lives_is_ready_and_what_it_has_done() -> None:

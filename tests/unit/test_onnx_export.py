@@ -14,8 +14,6 @@ from workers.model.config import StyleSource
 from workers.model.generator import Architecture, Generator, neutral_row
 from workers.tools import onnx_export
 
-pytestmark = pytest.mark.timeout(600)  # the exporter takes 15 s of a core, which a busy machine may stretch
-
 ARCHITECTURE = Architecture(width=4, blocks=1)
 
 

@@ -4,22 +4,23 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from waiting import LIMIT_SECONDS
 
-from shared.broker import Broker, make_celery
+from shared.broker import Broker
 from workers.styling.pages import pages
 from workers.styling.previews import PreviewSlot
 
 
 def test_a_worker_that_drains_does_not_wait_for_a_broker_that_is_away(tmp_path: Path) -> None:
-    app, failed = make_celery(f"redis+socket://{tmp_path}/nobody.sock"), threading.Event()
+    broker, failed = Broker(f"redis+socket://{tmp_path}/nobody.sock"), threading.Event()
     draining = threading.Event()
-    slot = PreviewSlot(Broker(app), cast(Any, SimpleNamespace(draining=draining)))
+    slot = PreviewSlot(broker, cast(Any, SimpleNamespace(draining=draining)))
     slot.on_connection_error = lambda *_: failed.set()
     slot.start()
-    assert failed.wait(60)
+    assert failed.wait(LIMIT_SECONDS)
     draining.set()
     slot.join()
-    app.close()
+    broker.app.close()
 
 
 def test_what_was_gathered_before_an_error_is_not_lost() -> None:
@@ -27,7 +28,7 @@ def test_what_was_gathered_before_an_error_is_not_lost() -> None:
         yield from "ab"
         raise ConnectionError
 
-    gathered = pages(items(), seconds=60)
+    gathered = pages(items(), seconds=LIMIT_SECONDS)
     assert next(gathered) == ["a", "b"]
     with pytest.raises(ConnectionError):
         next(gathered)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from shared.errors import UsageError
-from shared.quality.gate import Gate, Quality
+from shared.quality.gate import Gate, GateRule, Quality
 from workers.images.compose import compose
 from workers.styling.measure import MEASURED_PX, Pixels, measure
 
@@ -84,9 +84,11 @@ def test_a_gate_goes_by_the_limits_it_has() -> None:
     assert not Gate(content=0.29).passes(quality)
     assert not Gate(content=0.5, delta_e=11.9).passes(quality)
     assert not Gate(white=1.0).passes(quality)
-    assert Gate.from_json({"content": 0.1, "delta_e": None, "white": None, "rule": "blend"}) == Gate(0.1, rule="blend")
+    assert Gate.from_json({"content": 0.1, "delta_e": None, "white": None, "rule": "blend"}) == Gate(
+        0.1, rule=GateRule.BLEND
+    )
     assert Gate(content=0.1).making == {}
-    assert Gate(content=0.1, rule="blend").making != Gate(content=0.2, rule="blend").making
+    assert Gate(content=0.1, rule=GateRule.BLEND).making != Gate(content=0.2, rule=GateRule.BLEND).making
 
 
 @pytest.mark.parametrize("wrong", [{}, {"content": -1.0}, {"white": 1.1}, {"content": 0.5, "rule": "burn"}])

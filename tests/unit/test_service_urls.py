@@ -4,7 +4,7 @@ import ssl
 
 import pytest
 
-from shared.broker import make_celery
+from shared.broker import Broker
 from shared.database import make_engine
 from shared.errors import UsageError
 
@@ -21,7 +21,7 @@ from shared.errors import UsageError
 )
 def test_a_broker_url_that_cannot_be_read(url: str) -> None:
     with pytest.raises(UsageError, match="ATELIER_BROKER_URL") as refused:
-        make_celery(url)
+        Broker(url)
     assert "hun" not in str(refused.value)
     assert "ter2" not in str(refused.value)
 
@@ -45,7 +45,7 @@ def test_a_database_url_that_cannot_be_read(url: str) -> None:
 
 def test_urls_that_can_be_read() -> None:
     for url in ("redis://:pass@host:6379/0", "rediss://host", "redis+socket:///run/redis.sock"):
-        make_celery(url).close()
+        Broker(url).app.close()
     make_engine("postgresql+psycopg://a:p%40ss@host:5432/db").dispose()
     make_engine("postgresql+psycopg://a@/db?host=/run/postgres").dispose()
 
@@ -59,5 +59,5 @@ def test_urls_that_can_be_read() -> None:
     ],
 )
 def test_the_certificate_of_redis_is_checked_unless_the_url_says_otherwise(url: str, checked: ssl.VerifyMode) -> None:
-    with make_celery(url) as app, app.connection_for_read() as connection:
+    with Broker(url).app as app, app.connection_for_read() as connection:
         assert connection.ssl["ssl_cert_reqs"] == checked

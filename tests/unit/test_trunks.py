@@ -5,6 +5,7 @@ from threading import Event
 
 import pytest
 import torch
+from waiting import LIMIT_SECONDS
 
 from shared.errors import StoreUnavailable
 from workers.model.checkpoint import trunk_to_bytes
@@ -46,17 +47,17 @@ def test_while_one_fetches_others_paint_with_what_is_here_and_nobody_fetches_twi
         fetched.append(sha256)
         if sha256 == "slow":
             asked.set()
-            arrived.wait(10)
+            arrived.wait(LIMIT_SECONDS)
         return TINY
 
     trunks = Trunks(CPU, fetch)
     here = trunks["here"]
     with ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(trunks.__getitem__, "slow") for _ in range(2)]
-        asked.wait(10)
+        assert asked.wait(LIMIT_SECONDS)
         assert trunks["here"] is here
         arrived.set()
-        first, second = (one.result(10) for one in waiting)
+        first, second = (one.result(LIMIT_SECONDS) for one in waiting)
     assert first is second
     assert fetched == ["here", "slow"]
 

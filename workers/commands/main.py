@@ -16,8 +16,6 @@ from shared.models.training.new_style import queue_style
 from shared.models.versions import BUILT_IN
 from shared.settings import load_settings
 from shared.terminal import EXIT_INTERRUPTED, STYLES_HELP, JsonOption, group, note, print_json, print_line
-from workers.commands import models as model_commands
-from workers.process.beat import run_beat
 from workers.tools.evaluation_table import comparison_table, evaluation_table, robustness_table
 from workers.tools.explanation_table import explanation_table
 from workers.tools.style_request import StyleRequest
@@ -31,7 +29,7 @@ User = Annotated[str | None, typer.Option("--merchant", "-m", help="Merchant who
 
 
 def register(app: typer.Typer) -> None:
-    """Register the commands of this package."""
+    """Add the commands."""
     app.command("worker")(worker)
     app.command("beat")(beat)
     app.command("train")(train_command)
@@ -43,7 +41,6 @@ def register(app: typer.Typer) -> None:
     styles.command("preview")(styles_preview)
     styles.command("export")(styles_export)
     styles.command("import")(styles_import)
-    model_commands.register(app)
 
 
 def worker(
@@ -72,6 +69,8 @@ def worker(
 
 def beat() -> None:
     """Start beat, which reminds workers of regular tasks. One is enough; two do no harm."""
+    from workers.process.beat import run_beat  # here, so that other commands do not load Celery
+
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     with open_session(settings) as session:
@@ -153,12 +152,14 @@ def explain_command(
     """Show what a rendition changed, and which parts of the style image it resembles."""
     from workers.images.limits import Limits
     from workers.runtime.painter import choose_device
-    from workers.tools.explanation import PicturePair, explain  # imported here, since torch loads slowly
+    # Imported here, since torch loads slowly.
+    from workers.tools.explanation import PicturePair, explain, require_other_files
     from workers.training.features import vgg_at_hand
 
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     limits = Limits(settings.max_image_mib * 2**20, round(settings.max_megapixels * 1e6))
+    require_other_files(out, photo, rendition, *([style_image] if style_image else []))
     pair = PicturePair.of(photo, rendition, limits, settings.working_px)
     features = vgg_at_hand(vgg, settings)
     if features is not None:

@@ -96,7 +96,7 @@ def models_compare(
         print_json(
             {"verdict": stored.id, "candidate": stored.candidate_id, "champion": stored.champion_id}
             | {"sheet": stored.sheet_key, "decision": decision.__dict__ if decision else None}
-            | dict(stored.figures)
+            | stored.figures.as_json()
         )
         return
     for line in verdict_table(stored):
@@ -107,15 +107,14 @@ def models_compare(
 
 def verdict_table(stored: StoredVerdict) -> list[str]:
     """Return a verdict as lines: one per style, the worst regression first, then the total."""
-    measured: dict[str, dict[str, dict[str, float | None]]] = stored.figures["measured"]
-    verdict = stored.verdict
+    verdict, measured = stored.verdict, stored.figures.details.measured or {}
     lines = [["style", "candidate ↓", "champion ↓", "change", "white lost", ""]]
     for style in sorted(verdict.styles, key=lambda style: -style.regression):
         both = measured[style.style]
         lines.append(
             [
                 style.style,
-                *(_shown(both[which]["combined"], ".2f") for which in ("candidate", "champion")),
+                *(_shown(which["combined"], ".2f") for which in (both.candidate, both.champion)),
                 *(_shown(style.change, "+.1%"), _shown(style.white_lost, "+.1%")),
                 "worse" if style.regression > 0 else "",
             ]

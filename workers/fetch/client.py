@@ -107,21 +107,18 @@ class Web:
         reusable = False
         data = bytearray()
         try:
-            with self._translated(url, deadline, data):
-                with (
-                    connection.until(deadline),
-                    connection.ask(url.target, _HEADERS | known.headers) as response,
-                ):
-                    if response.status in _REDIRECTS and (location := response.headers["Location"]):
-                        return url.join(_text(location))
-                    if response.status == 304 and known.headers:
-                        reusable = not response.will_close
-                        return Answer(None, known)
-                    self._require_content(url, response)
-                    self._read(url, response, data)
-                    validators = _validators(response.headers)
-                if deadline.left == 0:  # the deadline closed the connection, which ends some bodies without an error
-                    raise _too_slow(url, deadline.seconds)
+            with (
+                self._translated(url, deadline, data),
+                connection.ask(url.target, _HEADERS | known.headers, deadline) as response,
+            ):
+                if response.status in _REDIRECTS and (location := response.headers["Location"]):
+                    return url.join(_text(location))
+                if response.status == 304 and known.headers:
+                    reusable = not response.will_close
+                    return Answer(None, known)
+                self._require_content(url, response)
+                self._read(url, response, data)
+                validators = _validators(response.headers)
             reusable = not response.will_close
         finally:
             if reusable:
@@ -152,8 +149,10 @@ class Web:
         except (OSError, http.client.HTTPException) as error:
             if isinstance(error, Unreachable):
                 self._manners.let_rest(url.host, UNREACHABLE_SECONDS, requested=False)
-            elif deadline.left == 0:
-                raise _too_slow(url, deadline.seconds) from error
+            elif isinstance(error, TimeoutError) or deadline.left == 0:
+                self._manners.note_silence(url.host)
+                if deadline.left == 0:
+                    raise _too_slow(url, deadline.seconds) from error
             reason = str(error) or type(error).__name__
             raise SourceUnavailable(f"{url.shown} cannot be fetched at present: {reason[:200]}") from error
 

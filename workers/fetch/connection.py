@@ -7,8 +7,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from shared.web_url import WebUrl
 
@@ -32,6 +32,13 @@ class Deadline:
         """Return the seconds that are left, at least 0."""
         return max(0.0, self._ends - time.monotonic())
 
+    def limit(self, seconds: float) -> float:
+        """Return how long one step may take, at most ``seconds``. Raises TimeoutError when the time is over."""
+        left = self.left
+        if left == 0:
+            raise TimeoutError(f"not done within {self.seconds:g} seconds")
+        return min(seconds, left)
+
 
 class Unreachable(OSError):
     """None of a host's addresses accepts a connection."""
@@ -39,6 +46,26 @@ class Unreachable(OSError):
 
 class ClosedMeanwhile(Exception):
     """The server closed an idle connection before it answered anything on it."""
+
+
+class _Line(socket.socket):
+    """A socket of which each step ends by a deadline: one limit for each would let a server drip bytes for ever."""
+
+    deadline = Deadline(0)
+
+    def recv_into(self, *arguments: Any, **named: Any) -> int:
+        """Receive bytes. Raises TimeoutError."""
+        self.settimeout(self.deadline.limit(READ_SECONDS))
+        return super().recv_into(*arguments, **named)
+
+    def sendall(self, *arguments: Any, **named: Any) -> None:
+        """Send bytes. Raises TimeoutError."""
+        self.settimeout(self.deadline.limit(READ_SECONDS))
+        super().sendall(*arguments, **named)
+
+
+class _TlsLine(_Line, ssl.SSLSocket):
+    """The same over TLS."""
 
 
 class PinnedConnection(http.client.HTTPConnection):
@@ -55,26 +82,20 @@ class PinnedConnection(http.client.HTTPConnection):
         self._secure = url.scheme == "https"
         self._addresses = addresses
         self._context = context
+        self._context.sslsocket_class = _TlsLine
         self._deadline = Deadline(0)
-        self._line: socket.socket | None = None
 
     def __del__(self) -> None:
         self.close()
 
-    @contextmanager
-    def until(self, deadline: Deadline) -> Iterator[None]:
-        """Close the connection at the deadline. Timeouts of single reads would let a server drip bytes for ever."""
-        self._deadline = deadline
-        cutter = threading.Timer(deadline.left, self._cut)
-        cutter.daemon = True
-        cutter.start()
-        try:
-            yield
-        finally:
-            cutter.cancel()
+    def ask(self, target: str, headers: Mapping[str, str], deadline: Deadline) -> http.client.HTTPResponse:
+        """Send a request and return the head of its answer, all of which is to be read by the deadline.
 
-    def ask(self, target: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
-        """Send a request and return the head of its answer. Raises OSError, HTTPException, or ClosedMeanwhile."""
+        Raises OSError, HTTPException, or ClosedMeanwhile.
+        """
+        self._deadline = deadline
+        if isinstance(self.sock, _Line):
+            self.sock.deadline = deadline
         try:
             self.request("GET", target, headers=headers)
             return self.getresponse()
@@ -85,13 +106,18 @@ class PinnedConnection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         """Connect to the first address that accepts. Raises Unreachable, or OSError from TLS."""
-        self.sock = self._line = self._open()
+        line = self._open()
+        line.deadline = self._deadline
+        self.sock = line
         if self._secure:
-            wrapped = self._context.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
-            self.sock = self._line = wrapped
+            wrapped = self._context.wrap_socket(line, server_hostname=self.host, do_handshake_on_connect=False)
+            assert isinstance(wrapped, _TlsLine)
+            self.sock = wrapped
+            wrapped.deadline = self._deadline
+            wrapped.settimeout(self._deadline.limit(READ_SECONDS))  # of the whole handshake
             wrapped.do_handshake()
 
-    def _open(self) -> socket.socket:
+    def _open(self) -> _Line:
         failure: OSError | None = None
         for address in self._addresses[:MOST_ADDRESSES]:
             try:
@@ -99,16 +125,8 @@ class PinnedConnection(http.client.HTTPConnection):
             except OSError as error:
                 failure = error
             else:
-                line.settimeout(READ_SECONDS)
-                return line
+                return _Line(fileno=line.detach())
         raise Unreachable(str(failure)) from failure
-
-    def _cut(self) -> None:
-        with suppress(OSError):  # it is closed already
-            if self._line is not None:
-                socket.socket.shutdown(
-                    self._line, socket.SHUT_RDWR
-                )  # not the TLS socket's method, which would change its state
 
 
 class IdleConnections:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from shared.quality.gate import Gate, Quality
+from shared.quality.gate import Gate, GateRule, Quality
 from shared.queue.outcomes import Succeeded
 from shared.queue.renditions import NewRendition, rendition_object_key
 from workers.images.compose import Pixels, compose
@@ -42,7 +42,7 @@ def complete(context: WorkerContext, lease: Lease, prepared: Prepared) -> Succee
 def _blend(context: WorkerContext, gate: Gate | None, prepared: Prepared, painted: Pixels) -> tuple[Pixels, Quality]:
     """Blend paint and photo, and measure that; a gate that blends takes strength back until its limits are kept."""
     photo, strength = prepared.photo.rgb, prepared.job.look.strength
-    shares = BLENDS if gate is not None and gate.rule == "blend" else BLENDS[:1]
+    shares = BLENDS if gate is not None and gate.rule == GateRule.BLEND else BLENDS[:1]
     for share in shares:
         with context.metrics.stage("compose"):
             rgb = compose(photo, prepared.small, painted, prepared.weight, strength=share * strength)

@@ -7,14 +7,15 @@ Some photos are always prepared ahead of the one that is being completed, so tha
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 
 from shared.database import transaction
 from shared.look import Look
 from shared.queue.chunks import Claim
-from shared.queue.jobs import Job
+from shared.queue.jobs import Job, PutBack
 from shared.queue.outcomes import Outcome, Succeeded, outcome_of_error
 from shared.queue.renditions import RenditionKey, find_renditions
 from workers.styling.complete import complete
@@ -32,6 +33,12 @@ LOOKUP_BYTES = 2**25
 
 PIXELS_IN_HAND = 25_000_000
 """Decoded pixels at which a slot completes what it has in hand before it decodes more."""
+
+WASTED_SECONDS = 15.0
+"""How long a chunk may wait for sources that do not come before its other jobs go back to the queue.
+
+Its merchant's hosts may all be silent, and others have work for this slot.
+"""
 
 
 def outcomes(context: WorkerContext, lease: Lease, queued: Sequence[Job]) -> Iterator[Outcome]:
@@ -58,7 +65,7 @@ def outcomes(context: WorkerContext, lease: Lease, queued: Sequence[Job]) -> Ite
 def _prepared(context: WorkerContext, lease: Lease, queued: Sequence[Job]) -> Iterator[Prepared | Outcome]:
     """Yield jobs prepared, or what became of them before that. An image's own error ends only that image."""
     digests = {look: _digest(context, lease.claim, look) for look in {job.look for job in queued}}
-    fetched = (fetch(context, lease, job, digests[job.look]) for job in queued)
+    fetched = _within_patience(fetch(context, lease, job, digests[job.look]) for job in queued)
     for page in pages(fetched, seconds=LOOKUP_SECONDS, full=_enough_bytes):
         known = _known(context, lease.claim, page)
         while page:
@@ -76,6 +83,19 @@ def _prepared(context: WorkerContext, lease: Lease, queued: Sequence[Job]) -> It
                     yield outcome_of_error(lease.claim.batch, job.job, error)
                 else:
                     yield prepared
+
+
+def _within_patience(fetched: Iterable[Fetched | Outcome]) -> Iterator[Fetched | Outcome]:
+    """Yield what was fetched, until ``WASTED_SECONDS`` have gone into sources that are to be tried again later."""
+    wasted, began = 0.0, time.monotonic()
+    for job in fetched:
+        ended = time.monotonic()
+        if isinstance(job, PutBack):
+            wasted += ended - began
+        yield job
+        if wasted > WASTED_SECONDS:
+            return
+        began = time.monotonic()
 
 
 def _known(context: WorkerContext, claim: Claim, page: Sequence[Fetched | Outcome]) -> set[RenditionKey]:

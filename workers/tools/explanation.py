@@ -39,6 +39,9 @@ Pixels = npt.NDArray[np.uint8]
 
 SMALLEST_PX = 32
 
+WRITTEN = ("changes.png", "resemblance.png", "explanation.json")
+"""Names of the files that explain a rendition."""
+
 
 @dataclass(frozen=True)
 class PicturePair:
@@ -67,6 +70,14 @@ class PicturePair:
             raise UsageError(f"{rendition} is too small to be explained: it needs {SMALLEST_PX} pixels on each side")
         small = shrink(source.rgb, size)
         return cls(small, shrink(made.rgb, size), torch.from_numpy(paint_weight(small)) > 127)
+
+
+def require_other_files(out: Path, *inputs: Path) -> None:
+    """Raise UsageError, before any work, where one of the files written to ``out`` would replace an input."""
+    for name in WRITTEN:
+        for path in inputs:
+            if (out / name).exists() and path.exists() and (out / name).samefile(path):
+                raise UsageError(f"--out {out} would overwrite {path}: choose another folder", code="overwrites_source")
 
 
 def explain(pair: PicturePair, style_image: Path | None, vgg: Vgg | None, out: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from shared.context import Session
 from shared.errors import UsageError
 from shared.merchants.scope import styles_scope
 from shared.models.styles import Style, check_style_name, list_styles, require_styles, style_rows
-from shared.models.versions import NewStyle, champion, find_version, install_style
+from shared.models.versions import NewStyle, VersionState, champion, find_version, install_style
 from workers.model.checkpoint import BadCheckpoint, row_from_bytes, row_to_bytes, trunk_from_bytes
 from workers.model.row_file import MAX_BYTES, RowLabel, read_row_file, row_file
 from workers.styling.context import verified_object
@@ -54,7 +54,7 @@ def import_style(session: Session, file: Path, merchant: str | None, name: str |
         raise BadCheckpoint(f"{file} contains {len(row)} numbers instead of {trunk.architecture.row_size}")
     new = NewStyle(style, version.trunk_sha256, row_to_bytes(row), mine)
     install_style(session.engine, session.store, new, what="styles import")
-    return RowLabel(**asdict(style), trunk_sha256=version.trunk_sha256), version.state == "champion"
+    return RowLabel(**asdict(style), trunk_sha256=version.trunk_sha256), version.state == VersionState.CHAMPION
 
 
 def _read(file: Path) -> bytes:

@@ -27,6 +27,8 @@ SUFFIXES = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}
 def preview_style(session: Session, name: str, image: Path, merchant: str | None, out: Path) -> None:
     """Paint an image file as a batch would, with its background preserved, and write it to ``out`` in its format."""
     settings = session.settings
+    if out.exists() and image.exists() and out.samefile(image):
+        raise UsageError(f"--out {out} would overwrite the photo: choose another name", code="overwrites_source")
     if out.suffix.lower() not in SUFFIXES:
         raise UsageError(f"--out {out}: choose a name that ends in {', '.join(SUFFIXES)}")
     with styles_scope(session.engine, merchant) as (connection, merchant_id):

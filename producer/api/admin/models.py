@@ -12,12 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from producer.api.access import AdminAsking, ForAdmins
 from producer.api.words import MOST, Reason
 from shared.errors import NotFound
-from shared.models.promotion.canaries import Canary, start_canary, stop_canary
+from shared.models.promotion import actions
+from shared.models.promotion.canaries import Canary
 from shared.models.promotion.history import Promotion
 from shared.models.promotion.overview import Overview, list_versions, show_version
-from shared.models.promotion.promotions import Promoted, PromotionRequest, promote, retire, rollback
+from shared.models.promotion.promotions import Promoted
 from shared.models.promotion.verdicts import verdict_of
-from shared.models.versions import Change
 
 router = APIRouter(prefix="/v1/admin", tags=["models"], route_class=ForAdmins)
 
@@ -129,29 +129,27 @@ def sheet(asking: AdminAsking, verdict: VerdictId) -> Response:
 def roll_back(asking: AdminAsking, body: Rollback) -> Moved:
     """Make the previous champion the champion again, for new batches."""
     session = asking.session
-    return _moved(rollback(session.engine, session.store, asking.who, body.reason, body.champion))
+    return _moved(actions.roll_back(session.engine, session.store, asking.actor, body.reason, leaving=body.champion))
 
 
 @router.post("/models/{version}/promote")
 def promote_version(asking: AdminAsking, version: Version, body: NewChampion) -> PromotedVersion:
     """Make a version the champion, or a canary. Running batches keep their version."""
-    session, who = asking.session, asking.who
+    engine, store, actor = asking.session.engine, asking.session.store, asking.actor
     lost: list[str] = []
     if body.canary_share is None:
-        wanted = PromotionRequest(version, who, body.reason, body.without_own_styles)
-        lost += promote(session.engine, session.store, wanted).lost_styles
-    elif body.canary_share:
-        change = Change("canary", who, body.reason)
-        start_canary(session.engine, session.store, version, body.canary_share, change)
+        lost += actions.promote_version(
+            engine, store, actor, version, body.reason, without_own_styles=body.without_own_styles
+        ).lost_styles
     else:
-        stop_canary(session.engine, version, Change("return", who, body.reason))
+        actions.set_canary(engine, store, actor, version, body.canary_share, body.reason)
     return PromotedVersion(**show(asking, version).model_dump(), lost_styles=lost)
 
 
 @router.post("/models/{version}/retire")
 def withdraw(asking: AdminAsking, version: Version, why: Why) -> VersionOut:
     """Retire a candidate. Batches that are pinned to it can still use it."""
-    retire(asking.session.engine, version, asking.who, why.reason)
+    actions.retire_version(asking.session.engine, asking.actor, version, why.reason)
     return show(asking, version)
 
 

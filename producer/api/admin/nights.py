@@ -11,12 +11,10 @@ from pydantic import BaseModel
 
 from producer.api.access import Admin, AdminAsking, ForAdmins
 from producer.api.words import Words
-from shared.catalog import schedules
+from shared.catalog import night_actions, schedules
 from shared.catalog.nights import Night, last_nights
 from shared.catalog.schedules import Pause, Schedule
-from shared.catalog.tick import tell_workers
-from shared.database import transaction
-from shared.merchants import audit
+from shared.merchants.actors import Actor
 from shared.merchants.merchants import find_merchant
 
 router = APIRouter(prefix="/v1/admin", tags=["nights"], route_class=ForAdmins)
@@ -80,42 +78,33 @@ def pauses(asking: AdminAsking) -> list[Pause]:
 @router.put("/pause", status_code=204)
 def pause_all(asking: AdminAsking) -> None:
     """Pause all nights. Work in progress waits."""
-    with asking.transaction() as connection:
-        schedules.pause(connection, None, asking.who)
-        audit.record(connection, asking.who, "schedules pause", None, {})
+    night_actions.pause_nights(asking.session.engine, asking.actor)
 
 
 @router.delete("/pause", status_code=204)
 def resume_all(asking: AdminAsking) -> None:
     """Resume all nights, except those of merchants that are paused themselves. Missed ones are not made up for."""
-    with asking.transaction() as connection:
-        schedules.resume(connection, None, datetime.now(UTC))
-        audit.record(connection, asking.who, "schedules resume", None, {})
-    tell_workers(asking.session.engine, asking.session.broker)
+    session = asking.session
+    night_actions.resume_nights(session.engine, session.broker, asking.actor, datetime.now(UTC))
 
 
 @router.put("/merchants/{merchant}/pause", status_code=204)
 def pause(asking: AdminAsking, merchant: Merchant) -> None:
     """Pause a merchant's nights. Work in progress waits."""
-    mine = _number(asking, merchant)
-    with transaction(asking.session.engine, merchant=mine) as connection:
-        schedules.pause(connection, mine, asking.who)
-        audit.record(connection, asking.who, "schedules pause", mine, {})
+    night_actions.pause_nights(asking.session.engine, _acting_for(asking, merchant))
 
 
 @router.delete("/merchants/{merchant}/pause", status_code=204)
 def resume(asking: AdminAsking, merchant: Merchant) -> None:
     """Resume a merchant's nights. Missed ones are not made up for."""
-    mine = _number(asking, merchant)
-    with transaction(asking.session.engine, merchant=mine) as connection:
-        schedules.resume(connection, mine, datetime.now(UTC))
-        audit.record(connection, asking.who, "schedules resume", mine, {})
-    tell_workers(asking.session.engine, asking.session.broker)
+    session = asking.session
+    night_actions.resume_nights(session.engine, session.broker, _acting_for(asking, merchant), datetime.now(UTC))
 
 
-def _number(asking: Admin, merchant: str) -> int:
+def _acting_for(asking: Admin, merchant: str) -> Actor:
+    """Return the admin as the actor for a merchant there is. Raises NotFound."""
     with asking.transaction() as connection:
-        return find_merchant(connection, merchant)
+        return asking.actor.acting_for(find_merchant(connection, merchant))
 
 
 def _date(schedule: Schedule, last: Night | None, now: datetime) -> Date:

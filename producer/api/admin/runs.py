@@ -7,30 +7,24 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from producer.api.access import Admin, AdminAsking, ForAdmins
 from producer.api.words import IdempotencyKey, Reason, Words
 from shared.crontab import Crontab
-from shared.errors import BrokerUnavailable
-from shared.merchants import audit
-from shared.models.training import schedules
+from shared.models.training import actions, schedules
+from shared.models.training.actions import Queued
 from shared.models.training.runs import (
     MOST_PHOTOS,
     MOST_STEPS,
-    RunRequest,
+    Depth,
     RunSpec,
     TrainingRun,
-    cancel_run,
     find_run,
-    get_run,
     list_runs,
-    queue_once,
 )
 from shared.models.training.schedules import TrainingSchedule
-from shared.models.training.tick import publish_due
 
 router = APIRouter(prefix="/v1/admin", tags=["training"], route_class=ForAdmins)
 
@@ -39,17 +33,13 @@ Trigger = Literal["schedule", "drift"]
 FieldName = Annotated[str, StringConstraints(pattern="^[a-z0-9_]{1,64}$")]
 Setting = bool | int | float | Words | list[int | float | Words] | None
 
-log = structlog.get_logger()
-
 
 class NewTraining(BaseModel):
     """What a run trains. Without ``styles`` it trains all public styles that the champion knows."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    train: Literal["style", "decoder", "all"] = Field(
-        "decoder", description="What to train; style trains style vectors only."
-    )
+    train: Depth = Field(Depth.DECODER, description="What to train; style trains style vectors only.")
     styles: list[Words] = Field([], max_length=1000)
     steps: int = Field(RunSpec.steps, ge=1, le=MOST_STEPS)
     photos: int = Field(RunSpec.photos, ge=1, le=MOST_PHOTOS, description="Largest number of photos.")
@@ -152,37 +142,23 @@ def show(asking: AdminAsking, run: RunId) -> RunOut:
 @router.post("/runs", status_code=201)
 def create(asking: AdminAsking, new: NewRun, response: Response, key: IdempotencyKey = None) -> RunOut:
     """Queue a training run. A repeated request with the same Idempotency-Key returns the same run (200)."""
-    run, is_new = queue(asking, new, key)
-    response.headers["Location"] = f"/v1/admin/runs/{run.id}"
-    if not is_new:
+    queued = queue(asking, new, key)
+    response.headers["Location"] = f"/v1/admin/runs/{queued.run.id}"
+    if not queued.is_new:
         response.status_code = 200
-    return _out(run)
+    return _out(queued.run)
 
 
-def queue(asking: Admin, new: NewRun, key: str | None) -> tuple[TrainingRun, bool]:
-    """Queue a run unless its key has one, and notify trainers. Returns the run and whether it is new."""
-    order = RunRequest(new.wanted, "admin", new.reason, asking.who, idempotency_key=key)
-    with asking.transaction() as connection:
-        run, is_new = queue_once(connection, order)
-        if not is_new:
-            return run, False
-        what = {"run": run.id, "reason": new.reason, "train": new.train}
-        audit.record(connection, asking.who, "retrain", None, what)
-    try:
-        publish_due(asking.session.engine, asking.session.broker)
-    except BrokerUnavailable as error:  # a trainer finds the run when Redis answers again
-        log.warning("run_not_published", run=str(run.id), error=str(error))
-    return run, True
+def queue(asking: Admin, new: NewRun, key: str | None) -> Queued:
+    """Queue a run unless there is one by that name."""
+    session = asking.session
+    return actions.queue_training(session.engine, session.broker, asking.actor, new.wanted, new.reason, key=key)
 
 
 @router.post("/runs/{run}/cancel")
 def cancel(asking: AdminAsking, run: RunId) -> RunOut:
     """Cancel a training run. Its trainer stops at the next step."""
-    with asking.transaction() as connection:
-        found = find_run(connection, run)
-        cancel_run(connection, found.id, f"cancelled by {asking.who}")
-        audit.record(connection, asking.who, "runs cancel", found.merchant_id, {"run": found.id})
-        return _out(get_run(connection, found.id))
+    return _out(actions.cancel_training(asking.session.engine, asking.actor, run))
 
 
 @router.get("/training-schedules")
@@ -197,18 +173,14 @@ def scheduled(asking: AdminAsking) -> list[ScheduleOut]:
 def schedule(asking: AdminAsking, trigger: Trigger, new: NewSchedule) -> ScheduleOut:
     """Set the schedule of a trigger. There may be one for every slot, and one for drift."""
     now, crontab = datetime.now(UTC), Crontab(new.crontab, new.zone)
-    with asking.transaction() as connection:
-        found = schedules.set_schedule(connection, trigger, crontab, new.wanted, now)
-        audit.record(connection, asking.who, "runs schedule", None, found.as_json(now))
-    return _schedule(found, now)
+    engine, actor = asking.session.engine, asking.actor
+    return _schedule(actions.set_training_schedule(engine, actor, trigger, crontab, new.wanted, now), now)
 
 
 @router.delete("/training-schedules/{trigger}", status_code=204)
 def unschedule(asking: AdminAsking, trigger: Trigger) -> None:
     """Remove the schedule of a trigger."""
-    with asking.transaction() as connection:
-        schedules.remove_schedule(connection, trigger)
-        audit.record(connection, asking.who, "runs unschedule", None, {"trigger": trigger})
+    actions.remove_training_schedule(asking.session.engine, asking.actor, trigger)
 
 
 def _out(run: TrainingRun) -> RunOut:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from producer.manifest.extensions import IMAGE_EXTENSIONS, extension, ignored_note, is_image_name, without_extension
 from producer.manifest.row import ManifestRow, storable
+from producer.written import OwnFiles
 from shared.errors import ManifestError
 
 
@@ -39,35 +40,45 @@ class Folder:
         self._real_root = os.path.realpath(root)
         self._wanted = wanted or (lambda _: True)
         self._depth = depth
+        self._own = OwnFiles()
         ignored: Counter[str] = Counter()
-        self.digest = self._scan(ignored)
-        self.ignored = ignored.total()
-        self.notes = ignored_note(name, ignored)
+        self.digest, own = self._scan(ignored)
+        self.ignored = ignored.total() + own
+        self.notes = ignored_note(name, ignored) + own_note(name, own)
 
     def rows(self) -> Iterator[ManifestRow]:
         """Yield the images, numbered from 1. The folder is listed again."""
-        images = (path for path in self._files() if is_image_name(path) and self._status(path))
+        images = (path for path in self._files() if is_image_name(path) and self._status(path) and self._is_input(path))
         for number, path in enumerate(images, 1):
             yield listed_row(number, path, (self._root / path).as_uri())
 
-    def _scan(self, ignored: Counter[str]) -> str:
-        """Return a digest of names, sizes and times, and count ignored files by extension."""
+    def _scan(self, ignored: Counter[str]) -> tuple[str, int]:
+        """Return a digest of the files and the number of own renditions; count ignored files by extension."""
         digest = hashlib.sha256(b"folder\0" + os.fsencode(self._root) + b"\0" + self._given.encode(errors="replace"))
-        empty = True
+        empty, own = True, 0
         for path in self._files():
             status = self._status(path) if is_image_name(path) else None
             if status is None:
                 ignored["links out of it or no files" if is_image_name(path) else extension(path)] += 1
                 continue
+            if not self._is_input(path):
+                own += 1
+                continue
             empty = False
             digest.update(os.fsencode(path) + f"\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+        if empty and own:
+            raise only_own(self._given)
         if empty:
             known = " ".join(IMAGE_EXTENSIONS)
             raise ManifestError(
                 f"{self._given} contains no images ({ignored.total()} other files); supported extensions: {known}",
                 code="no_images",
             )
-        return digest.hexdigest()
+        return digest.hexdigest(), own
+
+    def _is_input(self, path: str) -> bool:
+        """Tell whether an image is none that Atelier wrote there."""
+        return not self._own.holds(self._root / path)
 
     def _files(self) -> Iterator[str]:
         """Yield the paths of all wanted files, relative to the root and sorted as strings."""
@@ -114,6 +125,20 @@ def _short_name(name: str) -> str:
     return os.path.basename(os.path.abspath(name)) or name
 
 
+def own_note(name: str, count: int) -> tuple[str, ...]:
+    """Tell the merchant how many renditions of earlier runs are left out."""
+    if not count:
+        return ()
+    return (f"{name}: {count} renditions that Atelier wrote there are left out: to style them again, copy them first",)
+
+
+def only_own(name: str) -> ManifestError:
+    """Return what to say where there is nothing but renditions of earlier runs."""
+    return ManifestError(
+        f"{name} holds only renditions that Atelier wrote: to style them again, copy them elsewhere", code="no_images"
+    )
+
+
 def open_pattern(pattern: str) -> Folder:
     """Open the images that a pattern matches: ``*``, ``?``, ``[…]`` within a name, ``**`` for any folders."""
     segments = pattern.split("/")
@@ -144,12 +169,15 @@ class Files:
     """Images named one by one, as a shell expands a pattern. Sku and output are the file names."""
 
     columns = ()
-    ignored = 0
-    notes = ()
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self._paths = [path.absolute() for path in paths]
-        self.name = paths[0].name if len(paths) == 1 else f"{len(paths)} images"
+        own = OwnFiles()
+        self._paths = [path for path in map(Path.absolute, paths) if not own.holds(path)]
+        self.ignored = len(paths) - len(self._paths)
+        if not self._paths:
+            raise only_own(str(paths[0]))
+        self.notes = own_note(str(paths[0]), self.ignored)
+        self.name = self._paths[0].name if len(self._paths) == 1 else f"{len(self._paths)} images"
         digest = hashlib.sha256(b"files\0")
         for path in self._paths:
             status = path.stat()

@@ -12,10 +12,10 @@ from sqlalchemy import Connection, Engine, text
 from shared.database import Lock, lock, transaction
 from shared.merchants import audit
 from shared.models.promotion import comparison
-from shared.models.promotion.canaries import Canary, end_canary, running_canary
+from shared.models.promotion.canaries import Canary, CanaryState, end_canary, running_canary
 from shared.models.promotion.comparison import Comparison, TroubleCount
 from shared.models.promotion.rules import BY_RULE
-from shared.models.versions import Change, note_change
+from shared.models.versions import Change, ChangeKind, note_change
 
 OUR_FAULT = ("internal_error", "crashed_worker")
 """Codes of failures that are no fault of image or source."""
@@ -95,8 +95,8 @@ def _judge_troubled(connection: Connection, canary: Canary) -> list[Comparison]:
 
 def _return(connection: Connection, canary: Canary, worse: Sequence[Comparison]) -> None:
     reason = f"after {_ended(connection, canary)} batches " + ", ".join(map(str, worse))
-    end_canary(connection, canary, "returned")
-    note_change(connection, canary.version_id, canary.champion_id, Change("return", BY_RULE, reason))
+    end_canary(connection, canary, CanaryState.RETURNED)
+    note_change(connection, canary.version_id, canary.champion_id, Change(ChangeKind.RETURN, BY_RULE, reason))
     audit.record(connection, BY_RULE, "canary returned", None, {"version": canary.version_id, "reason": reason})
     log.warning("canary_returned", version=canary.version_id, reason=reason)
 
@@ -137,12 +137,7 @@ def count_troubled(connection: Connection, canary: Canary, version_id: int) -> T
                        b.state = 'running' AND NOT b.paused AND b.succeeded + b.failed = 0
                        AND b.created_at < clock_timestamp() - CAST(:late AS interval)
                        AND NOT EXISTS (SELECT FROM proofs p WHERE p.batch_id = b.id)
-                       AND NOT EXISTS (
-                           SELECT FROM audit a WHERE a.at >= b.created_at
-                             AND (a.merchant_id = b.merchant_id AND a.what IN ('resume', 'retry')
-                                    AND a.details ->> 'batch' = CAST(b.id AS text)
-                                  OR b.queue = 'nightly' AND a.what = 'schedules resume'
-                                    AND (a.merchant_id = b.merchant_id OR a.merchant_id IS NULL))) AS late
+                       AND b.resumed_at IS NULL AS late
                 FROM batches b
                 WHERE b.model_version_id = :version AND b.queue <> 'preview' AND b.state <> 'cancelled'
                   AND b.created_at >= greatest(:since, clock_timestamp() - CAST(:span AS interval)) AND b.total > 0

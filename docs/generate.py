@@ -1,0 +1,91 @@
+"""Write the tables in ``docs/`` that come from the code: ``make docs``.
+
+A table stands between ``<!-- generated: NAME -->`` and ``<!-- end: NAME -->``; the text around it is written by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from producer.api.problems import status_of
+from shared import errors
+from shared.errors import AtelierError, exit_code
+from shared.settings import Settings
+
+DOCS = Path(__file__).resolve().parent
+
+
+def settings_table() -> str:
+    """Return one line per setting: variable, default, allowed values, meaning."""
+    lines = ["| variable | default | values | meaning |", "|---|---|---|---|"]
+    schema = Settings.model_json_schema()["properties"]
+    for name in Settings.model_fields:
+        field = schema[name]
+        cells = (f"`ATELIER_{name.upper()}`", _default(field), _values(field), field["description"])
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _default(field: dict[str, Any]) -> str:
+    if "default" not in field:  # the home folder, which depends on the user
+        return "`~/.local/share/atelier`"
+    return "" if field["default"] in (None, []) else f"`{field['default']}`"
+
+
+def _values(field: dict[str, Any]) -> str:
+    if "enum" in field:
+        return ", ".join(f"`{value}`" for value in field["enum"])
+    limits = []
+    if "minimum" in field:
+        limits.append(f"from {field['minimum']:,}")
+    if "exclusiveMinimum" in field:
+        limits.append(f"above {field['exclusiveMinimum']:,}")
+    if "maximum" in field:
+        limits.append(f"to {field['maximum']:,.0f}")
+    return " ".join(limits)
+
+
+def errors_table() -> str:
+    """Return one line per class of ``shared/errors.py``, below the class that it refines."""
+    lines = ["| code | retried | exit | HTTP | meaning |", "|---|---|--:|--:|---|"]
+    for depth, error in _tree(AtelierError):
+        if error is AtelierError:
+            continue  # a bug: the page tells of it by hand
+        name = f"{'· ' * (depth - 1)}`{error.code}`"
+        retried = "yes" if error.retryable else ""
+        example = error("")
+        meaning = (error.__doc__ or "").partition("\n")[0].replace("``", "`")
+        lines.append(f"| {name} | {retried} | {exit_code(example)} | {status_of(example)} | {meaning} |")
+    return "\n".join(lines)
+
+
+def _tree(error: type[AtelierError], depth: int = 0) -> Iterator[tuple[int, type[AtelierError]]]:
+    yield depth, error
+    for child in error.__subclasses__():
+        if child.__module__ == errors.__name__:
+            yield from _tree(child, depth + 1)
+
+
+TABLES = {"settings.md": ("settings", settings_table), "errors.md": ("errors", errors_table)}
+"""By page: the name of its table, and the function that makes it."""
+
+
+def page_with_table(page: str) -> str:
+    """Return the text of a page with its table as the code has it now."""
+    name, table = TABLES[page]
+    begin, end = f"<!-- generated: {name} -->", f"<!-- end: {name} -->"
+    before, _, rest = (DOCS / page).read_text().partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n{table()}\n{end}{after}"
+
+
+def main() -> None:
+    """Write every generated table anew."""
+    for page in TABLES:
+        (DOCS / page).write_text(page_with_table(page))
+
+
+if __name__ == "__main__":
+    main()

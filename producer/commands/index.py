@@ -1,0 +1,57 @@
+"""Index of the producer's commands: what `atelier --help` says of each, and the module that has it."""
+
+from __future__ import annotations
+
+from shared.terminal import CommandEntry, Panel
+
+_STYLING = "producer.commands.styling"
+_BATCHES = "producer.commands.batches"
+_NIGHTS = "producer.commands.nights"
+_REVIEWS = "producer.commands.reviews"
+_API = "producer.commands.api"
+_SERVICES = "producer.commands.services"
+_TRAINING = "producer.commands.training"
+
+COMMANDS = (
+    CommandEntry("run", "Restyle images on this machine, into a folder.", Panel.WORK, _STYLING),
+    CommandEntry("submit", "Queue images for the workers; print the batch's id.", Panel.WORK, _STYLING),
+    CommandEntry("status", "Show how far a batch is, or list the newest ones.", Panel.WORK, _BATCHES),
+    CommandEntry("download", "Write a batch's images and reports to a folder.", Panel.WORK, _BATCHES),
+    CommandEntry("failures", "List a batch's failed images with the reasons.", Panel.WORK, _BATCHES),
+    CommandEntry("retry", "Try a batch's failed images again.", Panel.WORK, _BATCHES),
+    CommandEntry("pause", "Pause a batch.", Panel.WORK, _BATCHES),
+    CommandEntry("resume", "Continue a paused batch.", Panel.WORK, _BATCHES),
+    CommandEntry("cancel", "Cancel a batch; its finished images stay.", Panel.WORK, _BATCHES),
+    CommandEntry("proofs", "Approve or reject a sample before its batch runs.", Panel.WORK, "producer.commands.proofs"),
+    CommandEntry("styles", "List the styles; add, preview and share your own.", Panel.WORK, "producer.commands.styles"),
+    CommandEntry(
+        "catalog", "Import a shop's images, choose looks, publish.", Panel.CATALOGUE, "producer.commands.catalog"
+    ),
+    CommandEntry("nightly", "Restyle the catalogue images that are out of date.", Panel.CATALOGUE, _NIGHTS),
+    CommandEntry("schedules", "Set when, and within which limits, that happens.", Panel.CATALOGUE, _NIGHTS),
+    CommandEntry("gate", "Limit how much a restyled image may differ.", Panel.CATALOGUE, _REVIEWS),
+    CommandEntry("reviews", "Approve or reject the images beyond these limits.", Panel.CATALOGUE, _REVIEWS),
+    CommandEntry("models", "Compare, promote and roll back model versions.", Panel.MODELS, "producer.commands.models"),
+    CommandEntry("retrain", "Queue a training run that improves the model.", Panel.MODELS, _TRAINING),
+    CommandEntry("runs", "Follow, cancel and schedule training runs.", Panel.MODELS, _TRAINING),
+    CommandEntry(
+        "merchants",
+        "Allow sources; export or erase a merchant's data.",
+        Panel.ADMINISTRATION,
+        "producer.commands.merchants",
+    ),
+    CommandEntry("keys", "Create, list and revoke keys of the HTTP API.", Panel.ADMINISTRATION, _API),
+    CommandEntry("audit", "List who did what, newest first.", Panel.ADMINISTRATION, "producer.commands.audit"),
+    CommandEntry(
+        "dead-letters",
+        "Find failed images of all batches; replay them.",
+        Panel.ADMINISTRATION,
+        "producer.commands.dead_letters",
+    ),
+    CommandEntry("prune", "Delete old batches and files that nothing uses.", Panel.ADMINISTRATION, _SERVICES),
+    CommandEntry("check-renditions", "Find images whose stored file is missing.", Panel.ADMINISTRATION, _SERVICES),
+    CommandEntry("api", "Serve the HTTP API and the page for admins.", Panel.RUNNING, _API),
+    CommandEntry("services", "Start or stop this machine's own Postgres and Redis.", Panel.RUNNING, _SERVICES),
+    CommandEntry("db", "Create or upgrade the database's tables.", Panel.RUNNING, _SERVICES),
+    CommandEntry("health", "Check this host's worker or beat, for a supervisor.", Panel.RUNNING, _SERVICES),
+)

@@ -1,0 +1,108 @@
+"""What a user can do with a catalogue: assign looks, publish and revert renditions, judge what a gate holds back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from shared.catalog import judging, looks, publishing
+from shared.catalog.judging import Judgement
+from shared.catalog.looks import CatalogLook
+from shared.catalog.publishing import Which
+from shared.errors import UsageError
+from shared.look import Look
+from shared.merchants import audit
+from shared.merchants.actors import Actor, confined
+from shared.quality.reviews import ReviewState
+from shared.queue import batches
+
+
+@dataclass(frozen=True)
+class LookScope:
+    """What of a catalogue a look is for: ``default``, or a category, collection or sku by its name."""
+
+    kind: str
+    value: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> LookScope:
+        """Read ``default`` or ``KIND=NAME``."""
+        kind, _, value = text.partition("=")
+        return cls(kind, value)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What to revert: one of a sku (perhaps only one position), a collection, or what a night's batch has made.
+
+    ``batch`` is an id or the beginning of it. Raises UsageError unless exactly one is named.
+    """
+
+    sku: str | None = None
+    position: int | None = None
+    collection: str | None = None
+    batch: str | None = None
+
+    def __post_init__(self) -> None:
+        if sum(name is not None for name in (self.sku, self.collection, self.batch)) != 1:
+            raise UsageError("name what to revert: one of --sku, --collection, --batch")
+        if self.position is not None and self.sku is None:
+            raise UsageError("--position goes with --sku")
+
+
+def set_look(engine: Engine, actor: Actor, scope: LookScope, look: Look, *, follows_model: bool) -> CatalogLook:
+    """Assign a look to a part of a catalogue. Raises UnknownStyle, or UsageError on a scope that cannot be."""
+    with confined(engine, actor) as (connection, merchant):
+        assigned = looks.set_look(connection, merchant, scope.kind, scope.value, look, follows_model=follows_model)
+        details = {"scope": scope.kind, "look": look.to_json(), "follows_model": follows_model}
+        audit.record(connection, actor.name, "catalog look set", merchant, details)
+        return assigned
+
+
+def remove_look(engine: Engine, actor: Actor, scope: LookScope) -> None:
+    """Take back a look: that of the next wider scope counts. Raises NotFound."""
+    with confined(engine, actor) as (connection, merchant):
+        looks.remove_look(connection, merchant, scope.kind, scope.value)
+        audit.record(connection, actor.name, "catalog look remove", merchant, {"scope": scope.kind})
+
+
+def publish_night(engine: Engine, actor: Actor, batch: str) -> int:
+    """Show what a night's batch has made; return how many images show another rendition now. Raises NotFound."""
+    with confined(engine, actor) as (connection, merchant):
+        night = batches.find_batch(connection, merchant, batch)
+        moved = publishing.publish(connection, merchant, night.id, actor.name)
+        details = {"batch": night.id, "images": moved}
+        audit.record(connection, actor.name, "catalog publish", merchant, details)
+        return moved
+
+
+def revert(engine: Engine, actor: Actor, target: Target) -> int:
+    """Show again what was shown before; return how many images do. Raises NotFound for an unknown batch."""
+    with confined(engine, actor) as (connection, merchant):
+        night = None if target.batch is None else batches.find_batch(connection, merchant, target.batch).id
+        which = Which(target.sku, target.position, target.collection, night)
+        moved = publishing.revert(connection, merchant, which, actor.name)
+        audit.record(connection, actor.name, "catalog revert", merchant, {"batch": night, "images": moved})
+        return moved
+
+
+def approve_review(engine: Engine, actor: Actor, batch: str, ordinal: int, reason: str = "") -> bool:
+    """Approve an image that a gate holds back; say whether it is shown now.
+
+    Raises NotFound, or Conflict where it was judged before.
+    """
+    return _judge(engine, actor, batch, ordinal, Judgement(ReviewState.APPROVED, actor.name, reason))
+
+
+def reject_review(engine: Engine, actor: Actor, batch: str, ordinal: int, reason: str = "") -> None:
+    """Reject an image that a gate holds back: what was shown before stays.
+
+    Raises NotFound, or Conflict where it was judged before.
+    """
+    _judge(engine, actor, batch, ordinal, Judgement(ReviewState.REJECTED, actor.name, reason))
+
+
+def _judge(engine: Engine, actor: Actor, batch: str, ordinal: int, judgement: Judgement) -> bool:
+    with confined(engine, actor) as (connection, merchant):
+        return judging.judge(connection, batches.find_batch(connection, merchant, batch), ordinal, judgement)

@@ -1,0 +1,77 @@
+"""What a user can do about nights: set or remove a schedule, pause and resume nights, begin one now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine
+
+from shared.broker import Broker
+from shared.catalog import nights, schedules
+from shared.catalog.nights import Night
+from shared.catalog.schedules import NightRules, Schedule, Timing
+from shared.catalog.tick import plan_waiting
+from shared.merchants import audit
+from shared.merchants.actors import Actor, administering, confined
+from shared.queue.dispatch import dispatch_or_warn
+from shared.settings import Settings
+
+
+def set_schedule(engine: Engine, actor: Actor, timing: Timing, rules: NightRules, now: datetime) -> Schedule:
+    """Set when a merchant's nights are, and their rules. Raises UsageError, see ``schedules.set_schedule``."""
+    with confined(engine, actor) as (connection, merchant):
+        schedule = schedules.set_schedule(connection, merchant, timing, rules, now)
+        audit.record(connection, actor.name, "schedules set", merchant, schedule.as_json(now))
+        return schedule
+
+
+def remove_schedule(engine: Engine, actor: Actor) -> None:
+    """Let no more nights of a merchant begin by themselves. Raises NotFound."""
+    with confined(engine, actor) as (connection, merchant):
+        schedules.remove_schedule(connection, merchant)
+        audit.record(connection, actor.name, "schedules remove", merchant, {})
+
+
+def pause_nights(engine: Engine, actor: Actor) -> None:
+    """Pause a merchant's nights, or everybody's: none is planned, and those under way wait.
+
+    Raises NotAllowed where a merchant's key asks for everybody's.
+    """
+    with _merchant_or_all(engine, actor) as (connection, merchant):
+        schedules.pause(connection, merchant, actor.name)
+        audit.record(connection, actor.name, "schedules pause", merchant, {})
+
+
+def resume_nights(engine: Engine, broker: Broker, actor: Actor, now: datetime) -> tuple[str, ...]:
+    """Undo a pause of a merchant's nights, or of everybody's, and dispatch; return warnings.
+
+    Raises NotAllowed where a merchant's key asks for everybody's.
+    """
+    with _merchant_or_all(engine, actor) as (connection, merchant):
+        schedules.resume(connection, merchant, now)
+        audit.record(connection, actor.name, "schedules resume", merchant, {})
+    return dispatch_or_warn(engine, broker)
+
+
+def begin_night(engine: Engine, settings: Settings, actor: Actor, now: datetime) -> Night:
+    """Plan a merchant's night now, by the rules of its schedule, and return it. Dispatch when all are planned."""
+    with confined(engine, actor) as (connection, merchant):
+        schedule = schedules.find_schedule(connection, merchant)
+        night_id = nights.begin_now(connection, merchant, schedule.rules if schedule else NightRules(), now)
+        audit.record(connection, actor.name, "nightly", merchant, {"night": night_id})
+    plan_waiting(engine, settings, now, only=night_id)
+    with confined(engine, actor) as (connection, merchant):
+        return nights.get_night(connection, merchant, night_id)
+
+
+@contextmanager
+def _merchant_or_all(engine: Engine, actor: Actor) -> Iterator[tuple[Connection, int | None]]:
+    """Open a transaction over the actor's merchant, or over all (None). Raises NotAllowed."""
+    if actor.merchant is None:
+        with administering(engine, actor) as connection:
+            yield connection, None
+    else:
+        with confined(engine, actor) as found:
+            yield found

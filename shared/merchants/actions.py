@@ -1,0 +1,57 @@
+"""What an operator can do about merchants: keys of the HTTP API, and sources that they may name."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, Engine
+
+from shared.merchants import audit, keys, merchants
+from shared.merchants.actors import Actor, administering, unconfined
+from shared.merchants.keys import ApiKey
+from shared.merchants.merchants import find_merchant, merchant_id, require_kept
+
+
+def create_key(engine: Engine, actor: Actor, name: str, *, days: int | None = None) -> tuple[ApiKey, str]:
+    """Make a key for the actor's merchant, or an admin's key (None); return it with its secret, shown this once.
+
+    ``days``: until it expires. Raises UsageError on a bad name, Conflict if the name is taken, NotAllowed.
+    """
+    with administering(engine, actor) as connection:
+        owner = merchant_id(connection, actor.merchant) if isinstance(actor.merchant, str) else actor.merchant
+        key, secret = keys.create_key(connection, owner, name, days=days)
+        if owner is not None:
+            require_kept(connection, owner)
+        _record_key(connection, actor, "key create", key)
+        return key, secret
+
+
+def revoke_key(engine: Engine, actor: Actor, name: str) -> ApiKey:
+    """Revoke a key of the actor's merchant, or an admin's key (None), at once. Raises NotFound, NotAllowed."""
+    with administering(engine, actor) as connection:
+        owner = find_merchant(connection, actor.merchant) if isinstance(actor.merchant, str) else actor.merchant
+        key = keys.revoke_key(connection, owner, name)
+        _record_key(connection, actor, "key revoke", key)
+        return key
+
+
+def allow_source(engine: Engine, actor: Actor, prefix: str) -> tuple[str, ...]:
+    """Let a merchant name what is below an ``s3://`` prefix; return all it may name. Raises UsageError, NotAllowed."""
+    return _change_sources(engine, actor, prefix, allow=True)
+
+
+def withdraw_source(engine: Engine, actor: Actor, prefix: str) -> tuple[str, ...]:
+    """Undo ``allow_source``, for waiting images too; return what a merchant may name still."""
+    return _change_sources(engine, actor, prefix, allow=False)
+
+
+def _change_sources(engine: Engine, actor: Actor, prefix: str, *, allow: bool) -> tuple[str, ...]:
+    actor.require_admin()
+    with unconfined(engine, actor) as (connection, merchant):
+        change = merchants.allow_source if allow else merchants.withdraw_source
+        change(connection, merchant, prefix)
+        what = "merchants allow" if allow else "merchants withdraw"
+        audit.record(connection, actor.name, what, merchant, {"prefix": prefix})
+        return merchants.allowed_sources(connection, merchant)
+
+
+def _record_key(connection: Connection, actor: Actor, what: str, key: ApiKey) -> None:
+    audit.record(connection, actor.name, what, key.merchant_id, {"name": key.name, "prefix": key.prefix})

@@ -1,0 +1,92 @@
+"""Actors: who does something, for which merchant, and what that allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from sqlalchemy import Connection, Engine
+
+from shared.database import transaction
+from shared.errors import NotAllowed, UsageError
+from shared.merchants import audit
+from shared.merchants.merchants import merchant_id
+from shared.merchants.scope import scope
+
+
+class Role(StrEnum):
+    """What an actor is, which decides what it may do."""
+
+    OPERATOR = "operator"
+    """Runs commands on this installation: may do everything, for every merchant."""
+    ADMIN = "admin"
+    """Holds an admin's API key: may do what concerns all merchants, or one of them."""
+    MERCHANT = "merchant"
+    """Holds a merchant's API key: may do what concerns this merchant alone."""
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts.
+
+    ``name`` is what the audit log says. ``merchant`` is whom the action concerns: the id that belongs to an API key,
+    or the name from a command line; None: all merchants.
+    """
+
+    role: Role
+    name: str
+    merchant: int | str | None = None
+
+    def acting_for(self, merchant: int | str | None) -> Actor:
+        """Return this actor with another merchant to act for. Raises NotAllowed for a merchant's key."""
+        self.require_admin()
+        return replace(self, merchant=merchant)
+
+    def require_admin(self) -> None:
+        """Raise NotAllowed unless this is an operator or an admin."""
+        if self.role is Role.MERCHANT:
+            raise NotAllowed("only an operator or an admin may do this: a merchant's key acts for its merchant alone")
+
+
+def operator(merchant: str | None = None) -> Actor:
+    """Return whoever runs this process as an actor, for one merchant or for all."""
+    return Actor(Role.OPERATOR, audit.operator(), merchant)
+
+
+@contextmanager
+def confined(engine: Engine, actor: Actor) -> Iterator[tuple[Connection, int]]:
+    """Open a transaction confined to the rows of the actor's merchant; yield it with the merchant's id."""
+    merchant = _merchant(actor)
+    if isinstance(merchant, str):
+        with scope(engine, merchant) as found:
+            yield found
+    else:
+        with transaction(engine, merchant=merchant) as connection:
+            yield connection, merchant
+
+
+@contextmanager
+def unconfined(engine: Engine, actor: Actor) -> Iterator[tuple[Connection, int]]:
+    """Open a transaction that may change the row of the actor's merchant itself; yield it with the merchant's id.
+
+    Row-level security lets a confined transaction read that row only.
+    """
+    merchant = _merchant(actor)
+    with transaction(engine) as connection:
+        yield connection, merchant_id(connection, merchant) if isinstance(merchant, str) else merchant
+
+
+@contextmanager
+def administering(engine: Engine, actor: Actor) -> Iterator[Connection]:
+    """Open a transaction over the rows of all merchants. Raises NotAllowed for a merchant's key."""
+    actor.require_admin()
+    with transaction(engine) as connection:
+        yield connection
+
+
+def _merchant(actor: Actor) -> int | str:
+    if actor.merchant is None:
+        raise UsageError("name the merchant that this concerns")
+    return actor.merchant

@@ -1,0 +1,62 @@
+"""What a user can do about proofs: approve or reject one, and say which uploads need one."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import Connection, Engine
+
+from shared.broker import Broker
+from shared.merchants import audit
+from shared.merchants.actors import Actor, confined, unconfined
+from shared.proofs import proofs, rules
+from shared.proofs.proofs import Proof
+from shared.proofs.rules import ProofRules
+from shared.queue.dispatch import dispatch_or_warn
+
+
+@dataclass(frozen=True)
+class Approved:
+    """An approved proof, and warnings for whoever asked."""
+
+    proof: Proof
+    warnings: tuple[str, ...] = ()
+
+
+def approve_proof(engine: Engine, broker: Broker, actor: Actor, number: int) -> Approved:
+    """Approve the sample of a batch, which runs from then on, and dispatch.
+
+    Raises NotFound, or Conflict where it does not wait for approval.
+    """
+    with confined(engine, actor) as (connection, merchant):
+        proofs.approve(connection, proofs.find_proof(connection, merchant, number), actor.name)
+        approved = proofs.find_proof(connection, merchant, number)
+    return Approved(approved, dispatch_or_warn(engine, broker))
+
+
+def reject_proof(engine: Engine, actor: Actor, number: int) -> Proof:
+    """Reject the sample of a batch, which is cancelled by that.
+
+    Raises NotFound, or Conflict where it does not wait for approval.
+    """
+    with confined(engine, actor) as (connection, merchant):
+        proofs.reject(connection, proofs.find_proof(connection, merchant, number), actor.name)
+        return proofs.find_proof(connection, merchant, number)
+
+
+def set_proof_rules(engine: Engine, actor: Actor, new: ProofRules) -> None:
+    """Say which uploads of a merchant need approval of a sample, from now on."""
+    with unconfined(engine, actor) as (connection, merchant):
+        _change(connection, actor, merchant, new)
+
+
+def remove_proof_rules(engine: Engine, actor: Actor) -> None:
+    """Let no upload of a merchant need approval, unless it asks for it."""
+    with unconfined(engine, actor) as (connection, merchant):
+        _change(connection, actor, merchant, None)
+
+
+def _change(connection: Connection, actor: Actor, merchant: int, new: ProofRules | None) -> None:
+    rules.set_rules(connection, merchant, new)
+    details = {"rules": None if new is None else asdict(new)}
+    audit.record(connection, actor.name, "proofs off" if new is None else "proofs set", merchant, details)

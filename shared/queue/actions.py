@@ -1,0 +1,81 @@
+"""What a user can do with a batch: cancel, pause, resume and retry it.
+
+Each function is one transaction in the name of an actor, with its line in the audit log. Commands, routes and pages
+call these and print what they return.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine
+
+from shared.broker import Broker
+from shared.merchants import audit
+from shared.merchants.actors import Actor, confined
+from shared.queue import batches, chunks
+from shared.queue.batches import Batch
+from shared.queue.dispatch import dispatch_or_warn
+
+
+@dataclass(frozen=True)
+class Continued:
+    """A batch that runs again, how many images are tried again, and warnings for whoever asked."""
+
+    batch: Batch
+    images: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+def cancel_batch(engine: Engine, actor: Actor, batch: str) -> Batch:
+    """Cancel a batch, named by its id or the beginning of it; finished images stay.
+
+    Raises NotFound.
+    """
+    with confined(engine, actor) as (connection, merchant):
+        known = batches.find_batch(connection, merchant, batch)
+        chunks.cancel_batch(connection, known.id)
+        _record(connection, actor, "cancel", known)
+        return batches.get_batch(connection, known.id)
+
+
+def pause_batch(engine: Engine, actor: Actor, batch: str) -> Batch:
+    """Pause a batch: no further chunk begins, those in hand are finished.
+
+    Raises NotFound, or Conflict where it does not run or a sample of it needs approval.
+    """
+    with confined(engine, actor) as (connection, merchant):
+        known = batches.find_batch(connection, merchant, batch)
+        paused = batches.set_paused(connection, known, paused=True)
+        chunks.withdraw_paused(connection)
+        _record(connection, actor, "pause", known)
+        return paused
+
+
+def resume_batch(engine: Engine, broker: Broker, actor: Actor, batch: str) -> Continued:
+    """Let a paused batch run again, and dispatch.
+
+    Raises NotFound, or Conflict where it does not run or a sample of it needs approval.
+    """
+    with confined(engine, actor) as (connection, merchant):
+        known = batches.find_batch(connection, merchant, batch)
+        resumed = batches.set_paused(connection, known, paused=False)
+        _record(connection, actor, "resume", known)
+    return Continued(resumed, warnings=dispatch_or_warn(engine, broker))
+
+
+def retry_batch(engine: Engine, broker: Broker, actor: Actor, batch: str) -> Continued:
+    """Try the failed images of a batch again, and dispatch.
+
+    Raises NotFound, or Conflict where it was cancelled.
+    """
+    with confined(engine, actor) as (connection, merchant):
+        known = batches.find_batch(connection, merchant, batch)
+        images = chunks.retry_batch(connection, known)
+        _record(connection, actor, "retry", known, images=images)
+        retried = batches.get_batch(connection, known.id)
+    return Continued(retried, images, dispatch_or_warn(engine, broker))
+
+
+def _record(connection: Connection, actor: Actor, what: str, batch: Batch, **details: int) -> None:
+    audit.record(connection, actor.name, what, batch.merchant_id, {"batch": batch.id, **details})
