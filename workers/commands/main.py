@@ -152,6 +152,7 @@ def explain_command(
     """Show what a rendition changed, and which parts of the style image it resembles."""
     from workers.images.limits import Limits
     from workers.runtime.painter import choose_device
+
     # Imported here, since torch loads slowly.
     from workers.tools.explanation import PicturePair, explain, require_other_files
     from workers.training.features import vgg_at_hand
