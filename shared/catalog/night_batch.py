@@ -1,4 +1,4 @@
-"""The batch of a night: jobs and chunks made in the database, of the images in a temporary table."""
+"""Create the batch of a night: its jobs and chunks are made in the database, from a temporary table of images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.settings import Settings
 
 
 def add_night_batch(connection: Connection, night: Night, painting: Painting, settings: Settings) -> Batch:
-    """Make a sealed batch of ``planned``, behind all other work, pinned to the version that the plan is painted by."""
+    """Create a sealed batch of ``planned`` behind all other work, pinned to the planned model version."""
     look = connection.execute(
         text("SELECT l.look FROM planned p JOIN catalog_looks l ON l.id = p.look_id ORDER BY p.ordinal LIMIT 1")
     ).scalar_one()
@@ -42,7 +42,7 @@ def add_night_batch(connection: Connection, night: Night, painting: Painting, se
 
 
 def _add_jobs(connection: Connection, batch: Batch) -> int:
-    """Add a job for each image; of those whose outputs are called alike, the later have their ordinal in it."""
+    """Add a job for each image. Of equal output names, the later ones get their ordinal added."""
     return connection.execute(
         text("""
         INSERT INTO jobs (batch_id, ordinal, merchant_id, line, sku, image, source, output, look, input, pixels)

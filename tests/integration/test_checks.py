@@ -414,7 +414,7 @@ def test_a_source_that_is_gone_is_a_warning_and_what_is_shown_stays(open_shop: O
     assert since is not None
     plan = shop.live_a_night()
     assert (plan["images"], len(plan["warnings"])) == (0, 1)
-    assert plan["warnings"][0].startswith("1 images whose source is gone, as that of sku 'a': what is shown")
+    assert plan["warnings"][0].startswith("1 images have a missing source, for example sku 'a': their renditions stay")
     assert shop.shown() == shown
 
     shop.look("pastel")  # for which it cannot be styled
