@@ -293,7 +293,7 @@ def set_paused(connection: Connection, batch: Batch, *, paused: bool) -> Batch:
     if proof is not None:
         until = {
             "waiting": f"you approve its sample: `atelier proofs show {proof.id}`",
-            "undecided": "its upload has finished, since a sample may need your approval: repeat the upload, or cancel the batch",
+            "undecided": "its upload has finished: repeat the upload, or cancel the batch",
         }[proof.state]
         raise Conflict(f"batch {batch.id} stays paused until {until}", code="awaits_proof")
     row = connection.execute(

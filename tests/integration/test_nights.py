@@ -235,7 +235,7 @@ def test_a_retired_style_is_a_warning_and_the_other_looks_go_on(shop: Shop) -> N
     plan = shop.live_a_night()
     assert plan["images"] == 1
     assert plan["warnings"] == [
-        "the look of sku 'N0' names style 'pastel', which the champion does not have: set another look",
+        "the look of sku 'N0' names style 'pastel', which the champion lacks: set another look",
         "1 images cannot use the look of sku 'N0': set another look",
     ]
 
