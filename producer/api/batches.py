@@ -39,11 +39,12 @@ Key = Annotated[
 
 
 class BatchOut(BaseModel):
-    """Batch in numbers. ``reused`` is counted inside ``succeeded``."""
+    """A batch in numbers. ``reused`` is counted inside ``succeeded``; ``notice``: why it ended early, if it did."""
 
     batch: str
     name: str
     queue: str
+    notice: str | None
     state: str
     paused: bool
     total: int

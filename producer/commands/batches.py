@@ -56,6 +56,8 @@ def status(
     else:
         for one in found:
             print_line(f"{one.id}  {_state(one):<9}  {as_line(one)}  {one.name}")
+            if one.notice:
+                note(f"{one.id}: {one.notice}")
         if batch is None and len(found) == BATCHES_LISTED:
             note(f"older batches: atelier status --before {found[-1].id}")
         if proof is not None and proof.state == ProofState.WAITING:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Self
 
 from producer.manifest.credentials import without_credentials
-from producer.manifest.row import ManifestRow, shortened, storable
+from producer.manifest.row import ManifestRow, shortened
 from producer.manifest.source import Sources
 from shared.errors import InvalidInput, ManifestError, UsageError
 from shared.look import Look, parse_mix
+from shared.plain_text import storable
 
 # In order of preference. Case does not matter, nor whether words are separated by a space, "_" or "-".
 IMAGE_COLUMNS = ("image", "image url", "image link", "image src", "picture", "url", "path")

@@ -42,7 +42,12 @@ def summarise(batch: Batch) -> Summary:
 
 def as_json(batch: Batch) -> dict[str, object]:
     """Return the object that ``--json`` prints."""
-    return asdict(summarise(batch)) | {"name": batch.name, "paused": batch.paused, "queue": batch.queue}
+    return asdict(summarise(batch)) | {
+        "name": batch.name,
+        "paused": batch.paused,
+        "queue": batch.queue,
+        "notice": batch.notice,
+    }
 
 
 def as_line(batch: Batch) -> str:

@@ -72,6 +72,7 @@ class Batch:
     intake: IntakeState
     state: BatchState
     paused: bool
+    notice: str | None
     input_columns: tuple[str, ...]
     gate: Gate | None
     rows_read: int
@@ -110,8 +111,10 @@ class Batch:
 
 HEX = re.compile("[0-9a-fA-F]{1,32}")
 
-COLUMNS = """id, merchant_id, name, queue, look, presets, model_version_id, style_rows, intake, state, paused,
+COLUMNS = """id, merchant_id, name, queue, look, presets, model_version_id, style_rows, intake, state, paused, notice,
     input_columns, gate, rows_read, total, succeeded, failed, cancelled, reused, created_at, finished_at"""
+
+UNDER_WAY = "the same is just being submitted elsewhere: send it again"
 
 # Whether the counts being added make the batch's last job terminal.
 COMPLETE = "intake = 'sealed' AND succeeded + failed + cancelled + :succeeded + :failed + :cancelled = total"
@@ -144,7 +147,7 @@ def create_batch(connection: Connection, new: NewBatch) -> Batch:
         },
     ).one_or_none()
     if row is None:
-        raise Conflict("the same batch is being submitted elsewhere: repeat the request", code="submission_under_way")
+        raise Conflict(UNDER_WAY, code="submission_under_way")
     return Batch.from_row(row)
 
 
@@ -234,7 +237,8 @@ def extend(connection: Connection, batch: Batch, *, rows: int, jobs: int, failed
     """
     row = connection.execute(
         text(f"""
-        UPDATE batches SET rows_read = rows_read + :rows, total = total + :jobs, failed = failed + :failed
+        UPDATE batches SET rows_read = rows_read + :rows, total = total + :jobs, failed = failed + :failed,
+            received_at = clock_timestamp()
         WHERE id = :id AND state = 'running' AND intake = 'receiving' AND rows_read = :seen
         RETURNING {COLUMNS}
         """),
@@ -242,8 +246,8 @@ def extend(connection: Connection, batch: Batch, *, rows: int, jobs: int, failed
     ).one_or_none()
     if row is None:
         raise Conflict(
-            f"batch {batch.id} takes no more rows from here: it was cancelled, or the same input is being "
-            "submitted elsewhere"
+            f"batch {batch.id} takes no more rows from here: it was cancelled, or ended because no rows came for long, "
+            "or the same input is being submitted elsewhere"
         )
     return Batch.from_row(row)
 

@@ -14,9 +14,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from shared.errors import Conflict, LeaseLost
+from shared.errors import LeaseLost
 from shared.queue import batches, jobs
-from shared.queue.batches import Batch, BatchState, Counts
+from shared.queue.batches import Batch, Counts
 from shared.queue.jobs import Failed
 from shared.queue.outcomes import Outcome, record
 
@@ -277,38 +277,6 @@ def withdraw_paused(connection: Connection) -> int:
         """)
     )
     return withdrawn.rowcount
-
-
-def discard_failures(connection: Connection, batch: Batch, codes: Sequence[str] = ()) -> int:
-    """Count the failed jobs of a batch as cancelled, or only those with one of ``codes``; return how many."""
-    _lock_all(connection, batch.id)
-    discarded = jobs.discard_failed(connection, batch.id, codes)
-    batches.count_as_cancelled(connection, batch.id, discarded)
-    return discarded
-
-
-def retry_batch(connection: Connection, batch: Batch, codes: Sequence[str] = ()) -> int:
-    """Queue the failed jobs of a batch again, with their chunks; return how many jobs.
-
-    With ``codes``, only those with one of these error codes. Raises Conflict if the batch was cancelled.
-    """
-    _lock_all(connection, batch.id)
-    if batches.get_batch(connection, batch.id).state == BatchState.CANCELLED:
-        raise Conflict(f"batch {batch.id} was cancelled: submit its images again")
-    requeued = jobs.requeue_failed(connection, batch.id, codes)
-    if not requeued:
-        return 0
-    connection.execute(
-        text("""
-        UPDATE chunks c SET state = 'waiting', next_attempt_at = clock_timestamp(), deaths = 0
-        WHERE c.batch_id = :batch AND c.state = 'done' AND EXISTS (
-            SELECT 1 FROM jobs j WHERE j.batch_id = c.batch_id AND j.state = 'queued'
-              AND j.ordinal BETWEEN c.first_ordinal AND c.last_ordinal)
-        """),
-        {"batch": batch.id},
-    )
-    batches.reopen(connection, batch.id, requeued)
-    return requeued
 
 
 def expire_leases(connection: Connection) -> int:

@@ -8,6 +8,7 @@ from redis import Redis
 
 from shared.database import transaction
 from shared.queue import chunks
+from shared.queue.retry import retry_batch
 
 
 def redis(servers: Servers) -> Redis:
@@ -74,8 +75,7 @@ def test_failed_images_are_retried_while_their_chunk_is_in_hand(crew: Crew) -> N
         connection.exec_driver_sql("UPDATE batches SET failed = 1")
     crew.start("hold", gate)
     crew.wait_until(gate.with_suffix(".reached").exists, "the marked image in hand")
-    with transaction(crew.session.engine) as connection:
-        assert chunks.retry_batch(connection, batch) == 1
+    assert retry_batch(crew.session.engine, batch) == 1
     gate.touch()
     crew.finished(batch.id)
     assert crew.assert_end_state(batch.id) == {"succeeded": 4, "failed": 0, "cancelled": 0}

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Barrier
 from typing import Any
 from uuid import uuid4
 
@@ -81,6 +82,23 @@ def test_the_same_again_is_the_same_batch_while_it_runs(shop: TestClient) -> Non
     other = send(key="order-17")
     assert other.json()["batch"] != first.json()["batch"]
     assert send(key="order-17").json()["batch"] == other.json()["batch"]
+
+
+@pytest.mark.parametrize("key", [None, "order"], ids=["without a key", "with a key"])
+def test_the_same_submission_at_the_same_time_is_one_batch(shop: TestClient, key: str | None) -> None:
+    def send(number: int, together: Barrier) -> Any:
+        together.wait()
+        body = {"styles": ["udnie"], "images": [{"sku": "mug", "image": f"https://shop.example/{number}.jpg"}]}
+        headers = {"Idempotency-Key": f"{key}-{number}"} if key else {}
+        return shop.post("/v1/batches", json=body, headers=headers)
+
+    with ThreadPoolExecutor(6) as at_once:
+        for number in range(5):
+            together = Barrier(6)
+            answers = [one.result() for one in [at_once.submit(send, number, together) for _ in range(6)]]
+            assert sorted(one.status_code for one in answers) == [200] * 5 + [201]
+            assert len({one.json()["batch"] for one in answers}) == 1
+    assert len(shop.get("/v1/batches").json()["batches"]) == 5
 
 
 def test_a_submission_under_a_key_is_one_batch_for_good_and_no_other_images_pass_for_it(

@@ -69,7 +69,7 @@ def contents(connection: Connection) -> dict[str, Any]:
     left_out = {
         "merchants": " - 'allowed_sources' - 'erasing_at' - 'consents_to_training' - 'gate' - 'proof_rules'",
         "styles": " - 'pictures'",
-        "batches": " - 'gate' - 'idempotency_key' - 'resumed_at'",
+        "batches": " - 'gate' - 'idempotency_key' - 'resumed_at' - 'received_at' - 'notice' - 'merchant_paused'",
         "renditions": " - 'quality'",
         "jobs": " - 'pixels'",
     }

@@ -124,7 +124,8 @@ def _keep_time(context: WorkerContext) -> None:
         try:
             with transaction(context.engine) as connection:
                 fleet.register(connection, context.worker_id, str(context.painter.device), context.settings.slots)
-            context.metrics.swept(sweep(context.engine, context.broker))
+            # Samples are beat's: a hundred workers together would read a hundred.
+            context.metrics.swept(sweep(context.engine, context.broker, sampled_jobs=0))
         except Unavailable as error:
             log.warning("sweep_failed", error=str(error))
         except Exception:  # a bug must not end this thread, see above

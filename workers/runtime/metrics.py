@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, fields
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.platform_collector import PlatformCollector
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from shared.queue.jobs import Failed, PutBack
 from shared.queue.outcomes import Outcome, Succeeded
+from shared.queue.reconciler import Repaired
 from shared.queue.sweep import Swept
 from workers.runtime.lanes import Paint
 
@@ -60,7 +62,7 @@ class Metrics:
             self._checks.labels(outcome)
         for end in ("released", "lease_lost", "given_back"):
             self._chunks.labels(end)
-        for what in ("expired_leases", "lost_messages"):
+        for what in ("expired_leases", "lost_messages", *(field.name for field in fields(Repaired))):
             self._swept.labels(what)
 
     @contextmanager
@@ -107,10 +109,12 @@ class Metrics:
         """Count a failure of a service."""
         self._failures.inc()
 
-    def swept(self, repaired: Swept) -> None:
+    def swept(self, done: Swept) -> None:
         """Count the repairs of a sweep."""
-        self._swept.labels("expired_leases").inc(repaired.expired)
-        self._swept.labels("lost_messages").inc(repaired.republished)
+        self._swept.labels("expired_leases").inc(done.expired)
+        self._swept.labels("lost_messages").inc(done.republished)
+        for what, count in asdict(done.repaired).items():
+            self._swept.labels(what).inc(count)
 
     def checked(self, outcomes: Mapping[str, int], sent: int) -> None:
         """Count source checks by outcome, and the bytes that hosts sent for them."""

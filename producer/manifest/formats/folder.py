@@ -11,9 +11,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from producer.manifest.extensions import IMAGE_EXTENSIONS, extension, ignored_note, is_image_name, without_extension
-from producer.manifest.row import ManifestRow, storable
+from producer.manifest.row import ManifestRow
 from producer.written import OwnFiles
 from shared.errors import ManifestError
+from shared.plain_text import storable
 
 
 def listed_row(number: int, name: str, source: str) -> ManifestRow:

@@ -10,9 +10,10 @@ from producer.manifest.columns import COLUMN_LIMIT
 from producer.manifest.formats.csvrecords import damaged_text
 from producer.manifest.formats.records import Entry, RecordFile
 from producer.manifest.formats.textlines import Line, TextFile
-from producer.manifest.row import ManifestRow, storable
+from producer.manifest.row import ManifestRow
 from producer.manifest.source import Sources
 from shared.errors import InvalidInput, ManifestError
+from shared.plain_text import storable
 
 
 class JsonLines(RecordFile):

@@ -12,9 +12,10 @@ from producer.manifest.columns import COLUMN_LIMIT, Columns, bad_row, read_row, 
 from producer.manifest.formats.csvrecords import Record, csv_records
 from producer.manifest.formats.textlines import TextFile, open_text
 from producer.manifest.input_file import InputFile, file_digest
-from producer.manifest.row import ManifestRow, storable
+from producer.manifest.row import ManifestRow
 from producer.manifest.source import Sources
 from shared.errors import InvalidInput, ManifestError
+from shared.plain_text import storable
 
 _DELIMITERS = ",;\t"
 

@@ -16,9 +16,9 @@ from producer.manifest.columns import COLUMN_LIMIT, Columns
 from producer.manifest.formats.records import Entry, RecordFile
 from producer.manifest.formats.textlines import RECORD_LIMIT
 from producer.manifest.input_file import InputFile, unreadable
-from producer.manifest.row import storable
 from producer.manifest.source import Sources
 from shared.errors import InvalidInput, ManifestError
+from shared.plain_text import storable
 
 _RECORDS = frozenset(("item", "entry", "product", "offer"))
 _MORE_IMAGES = "additional_image_link"
