@@ -318,7 +318,7 @@ def test_a_rejected_look_is_planned_no_more_until_it_is_another(shop: Shop) -> N
         reject(connection, proof_of(connection, shop.night.batch_id), "admin")
     shop.sleep(timedelta(minutes=1))
     plan = shop.live_a_night()
-    assert (plan["images"], plan["warnings"][0]) == (0, "the default look was rejected by its proof: set another look")
+    assert (plan["images"], plan["warnings"][0]) == (0, "the default look was rejected: set another look")
     shop.look("udnie")
     assert shop.live_a_night()["images"] == 30
 

@@ -210,7 +210,7 @@ def test_what_is_not_yet_whole_waits_too_and_goes_on_where_it_was_interrupted(sh
 def test_only_a_verdict_lets_it_go_and_there_is_one(shop: Shop) -> None:
     done = upload(shop, photos(30), proof=True)
     with transaction(shop.session.engine) as connection:
-        with pytest.raises(Conflict, match="until its proof is judged"):
+        with pytest.raises(Conflict, match="until you approve its sample"):
             batches.set_paused(connection, done.batch, paused=False)
         assert done.proof is not None
         approve(connection, done.proof, "admin")
@@ -259,7 +259,7 @@ def test_the_commands_tell_what_waits_and_why(shop: Shop, monkeypatch: pytest.Mo
     number = printed(atelier("proofs", "list", "-m", "shop", "--json"))[0]["id"]
     assert "no proof" in str(atelier("proofs", "show", number, "-m", "other").exception)
     shown = atelier("proofs", "show", number, "-m", "shop").stdout
-    assert "30 images; time and cost are unknown" in shown
+    assert "30 images; duration and cost are unknown" in shown
     assert "0 of 24 done" in shown
     shop.style(printed(atelier("proofs", "show", number, "-m", "shop", "--json"))["sample_id"])
     assert "30 images, about" in atelier("proofs", "show", number, "-m", "shop").stdout  # as the sample went
