@@ -25,14 +25,14 @@ def rehearse(session: Session, order: Order, *, as_json: bool) -> None:
     """Read the whole manifest and print what would happen, with the first ``BAD_ROWS_SHOWN`` bad rows."""
     with transaction(session.engine) as connection:
         rate = measure_rate(connection)
-    with scope(session.engine, order.merchant) as (connection, mine):
-        known = style_rows(connection, mine, champion(connection).trunk_sha256)
-        allowed = allowed_sources(connection, mine)
-        rules = find_rules(connection, mine)
+    with scope(session.engine, order.merchant) as (connection, merchant_id):
+        known = style_rows(connection, merchant_id, champion(connection).trunk_sha256)
+        allowed = allowed_sources(connection, merchant_id)
+        rules = find_rules(connection, merchant_id)
     require_styles((name for look in order.looks for name in look.styles), known)
     looks = row_looks(order.looks, known)
     rows = images = bad = 0
-    shown: list[dict[str, object]] = []
+    problems: list[dict[str, object]] = []
     for row in order.manifest.rows():
         rows += 1
         try:
@@ -42,16 +42,16 @@ def rehearse(session: Session, order: Order, *, as_json: bool) -> None:
             images += len(looks(row.style, row.strength))
         except InvalidInput as error:
             bad += 1
-            if len(shown) < BAD_ROWS_SHOWN:
-                shown.append({"line": row.line, "sku": row.sku, "code": error.code, "message": str(error)})
+            if len(problems) < BAD_ROWS_SHOWN:
+                problems.append({"line": row.line, "sku": row.sku, "code": error.code, "message": str(error)})
     price = estimate(images, rate, session.settings)
     if as_json:
-        print_json({"rows": rows, "bad": bad, "bad_rows": shown} | asdict(price))
+        print_json({"rows": rows, "bad": bad, "bad_rows": problems} | asdict(price))
         return
-    for problem in shown:
+    for problem in problems:
         print_line(f"line {problem['line']}: {problem['sku']}: {problem['message']} ({problem['code']})")
-    if bad > len(shown):
-        print_line(f"and {bad - len(shown)} more bad rows")
+    if bad > len(problems):
+        print_line(f"and {bad - len(problems)} more bad rows")
     takes = "" if price.seconds is None else f", in about {price.seconds / 60:.1f} minutes, for {price.cost:.2f}"
     print_line(f"{rows} rows, {bad} bad; {images} images would be styled{takes}")
     if images > PROOF_IMAGES and (order.proof or (rules and rules.above is not None and images > rules.above)):

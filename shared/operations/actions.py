@@ -1,6 +1,6 @@
-"""What an operator can do about images that failed, over all batches: try them again, or give them up.
+"""Actions on failed images over all batches: replay or discard them.
 
-Raises NotAllowed for a merchant's key.
+All raise NotAllowed for a merchant's key.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from shared.queue.dispatch import dispatch_or_warn
 
 @dataclass(frozen=True)
 class Replayed:
-    """How many images are tried again, and warnings for whoever asked."""
+    """How many images were queued again, and warnings for the caller."""
 
     images: int
     warnings: tuple[str, ...] = ()
 
 
 def replay_failures(engine: Engine, broker: Broker, actor: Actor, heaps: Sequence[Heap]) -> Replayed:
-    """Queue images again that failed, batch by batch, and dispatch. Those whose row itself is invalid stay failed."""
+    """Queue failed images again, batch by batch, and dispatch. Those with invalid rows stay failed."""
     images = _for_each_batch(engine, actor, heaps, "dead letters: replay", retry.retry_batch)
     return Replayed(images, dispatch_or_warn(engine, broker) if images else ())
 
 
 def discard_failures(engine: Engine, actor: Actor, heaps: Sequence[Heap]) -> int:
-    """Give up images that failed, batch by batch: they count as cancelled; return how many."""
+    """Count failed images as cancelled, batch by batch; return how many."""
     return _for_each_batch(engine, actor, heaps, "dead letters: discard", retry.discard_failures)
 
 
@@ -45,7 +45,7 @@ Change = Callable[[Engine, Batch, Sequence[str]], int]
 
 
 def _for_each_batch(engine: Engine, actor: Actor, heaps: Sequence[Heap], what: str, change: Change) -> int:
-    """Change the images of the codes that were counted in each batch, page by page."""
+    """Change the counted failures of each batch, page by page."""
     actor.require_admin()
     codes: dict[tuple[UUID, int], list[str]] = {}
     for heap in heaps:
@@ -54,11 +54,11 @@ def _for_each_batch(engine: Engine, actor: Actor, heaps: Sequence[Heap], what: s
     for (batch_id, merchant), names in codes.items():
         with transaction(engine, merchant=merchant) as connection:
             batch = batches.get_batch(connection, batch_id)
-        if batch.state == BatchState.CANCELLED:  # since it was counted
+        if batch.state == BatchState.CANCELLED:  # since the count
             continue
         try:
             images = change(engine, batch, names)
-        except Conflict:  # cancelled just now
+        except Conflict:  # cancelled a moment ago
             continue
         with transaction(engine, merchant=merchant) as connection:
             details = {"batch": batch_id, "codes": names, "images": images}

@@ -1,11 +1,10 @@
-"""Dispatch: which waiting chunks go to Redis next.
+"""Choose which waiting chunks go to Redis next.
 
 Postgres holds all waiting chunks, Redis only ``WINDOW_PER_SLOT`` per live worker slot, whatever the
-backlog. Previews have a window of their own and wait for nobody; the other is filled when it is half
-empty, so that most calls are one look at the counts: ``bulk`` before ``nightly``, with a tenth of what is
-under way kept for nightly. Within a queue, merchants are served by
-start-time fair queueing (Goyal et al. 1996): whoever has had the least is next, so 200,000 images of one
-cannot delay another's 20.
+backlog. Previews have a window of their own and never wait for other work. The other window is filled when it is
+half empty, so that most calls only look at the counts: ``bulk`` before ``nightly``, with a tenth of the window
+kept for nightly. Within a queue, merchants are served by start-time fair queueing (Goyal et al. 1996): the
+merchant who has had least is next, so 200,000 images of one cannot delay another's 20.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class WaitingChunk:
-    """A chunk that could be dispatched now."""
+    """Chunk that could be dispatched now."""
 
     id: int
     pixels: int
@@ -40,13 +39,13 @@ class WaitingChunk:
 
 @dataclass
 class Line:
-    """Who waits for chunks of one queue: each merchant's next ones, and their virtual times."""
+    """Merchants who wait for chunks of one queue: the next chunks of each, and their virtual times."""
 
     waiting: dict[int, deque[WaitingChunk]] = field(default_factory=dict)
     times: dict[int, float] = field(default_factory=dict)
 
     def take(self, most: int) -> list[int]:
-        """Take up to ``most`` chunks, always of whoever has had the least, whose time then grows by the megapixels."""
+        """Take up to ``most`` chunks, each of the merchant with the least time, which then grows by the megapixels."""
         heap = [(self.times[merchant], merchant) for merchant in self.waiting]
         heapq.heapify(heap)
         taken: list[int] = []
@@ -63,10 +62,10 @@ class Line:
 
 
 def dispatch(engine: Engine, broker: Broker) -> int:
-    """Fill the window and publish what was chosen; return the number of chunks.
+    """Fill the window and publish the chosen chunks; return their number.
 
-    Commits first, then publishes: a message lost in between is published again by the sweep.
-    Raises BrokerUnavailable when Redis is down: the work is safe in Postgres.
+    Commits first, then publishes: the sweep publishes a message again that is lost in between.
+    Raises BrokerUnavailable when Redis is down; the work is safe in Postgres.
     """
     with transaction(engine) as connection:
         if not under_way(connection).has_room:
@@ -88,7 +87,7 @@ def dispatch_or_warn(engine: Engine, broker: Broker) -> tuple[str, ...]:
 
 
 def fill(connection: Connection) -> list[tuple[int, str]]:
-    """Mark what fills the window as dispatched; return (chunk, queue) in the order in which they go."""
+    """Mark the chunks that fill the window as dispatched; return (chunk, queue) in their order."""
     now = under_way(connection)
     lines = waiting_lines(connection, now.window) if now.has_room else {}
     if not lines:
@@ -109,10 +108,10 @@ def fill(connection: Connection) -> list[tuple[int, str]]:
 
 
 def shares(slots: int, room: int, nightly: int) -> list[tuple[QueueName, int]]:
-    """Return (queue, most chunks) in the order of filling a window with ``room`` left.
+    """Return (queue, most chunks) in the order in which a window with ``room`` left is filled.
 
-    Of the chunks in the window and in the slots together, a tenth, and at least one, is kept for
-    nightly, of which ``nightly`` are under way.
+    A tenth of the window and the slots together, at least one chunk, is kept for nightly work, of which
+    ``nightly`` chunks are in progress.
     """
     kept = max(1, round((WINDOW_PER_SLOT + 1) * slots * NIGHTLY_SHARE)) - nightly
     return [(QueueName.NIGHTLY, kept), (QueueName.BULK, room), (QueueName.NIGHTLY, room)]
@@ -120,10 +119,10 @@ def shares(slots: int, room: int, nightly: int) -> list[tuple[QueueName, int]]:
 
 @dataclass(frozen=True)
 class UnderWay:
-    """Dispatched chunks, and the live slots they are for.
+    """Dispatched chunks, and the live slots that they are for.
 
-    ``unclaimed`` are in Redis, or lost there, and so are ``previews``, which are not counted among them;
-    ``nightly`` are anywhere, in the hands of workers too. ``previewing``: batches of previews are running.
+    ``unclaimed`` chunks are in Redis, or lost there, and so are ``previews``, which are counted separately;
+    ``nightly`` also includes claimed ones. ``previewing``: batches of previews are running.
     """
 
     slots: int
@@ -134,23 +133,23 @@ class UnderWay:
 
     @property
     def window(self) -> int:
-        """Chunks that Redis may hold, and as many previews."""
+        """Return how many chunks Redis may hold, and as many previews."""
         return WINDOW_PER_SLOT * self.slots
 
     @property
     def room(self) -> int:
-        """Chunks that the window takes now: none before it is half empty."""
+        """Return how many chunks the window takes now: none before it is half empty."""
         room = self.window - self.unclaimed
         return room if 2 * room >= self.window else 0
 
     @property
     def has_room(self) -> bool:
-        """Whether there is anything to be filled."""
+        """Return whether anything can be dispatched."""
         return self.room > 0 or (self.previewing and self.previews < self.window)
 
 
 def under_way(connection: Connection) -> UnderWay:
-    """Count the chunks under way: at most a few per slot."""
+    """Count the chunks in progress: at most a few per slot."""
     row = connection.execute(
         text("""
         SELECT count(*) FILTER (WHERE lease_expires_at IS NULL AND queue <> 'preview') AS unclaimed,
@@ -193,12 +192,12 @@ def waiting_lines(connection: Connection, most: int) -> dict[str, Line]:
 
 
 def virtual_times(connection: Connection, lines: Mapping[str, Line]) -> set[tuple[str, int, float]]:
-    """Give those who wait their virtual times; who comes new starts level with the least of the others.
+    """Set the virtual times of waiting merchants. A new one starts level with the least of the others.
 
-    Without that, a merchant who sent nothing for a year would have a year's share to catch up on. A
-    row stands for being in the queue: who has left it loses the row, unless their time is ahead of
-    the others'; who has just entered gets one at once, and keeps that place until served. Returns
-    the rows (queue, merchant, time) that there are.
+    Otherwise a merchant who sent nothing for a year would have a year's share to catch up on. A row stands for
+    being in the queue: a merchant who leaves loses the row, unless its time is ahead of the others'; one who
+    enters gets a row at once, and keeps that place until served. Returns the existing rows (queue, merchant,
+    time).
     """
     rows = connection.execute(
         text("""
@@ -225,7 +224,7 @@ def virtual_times(connection: Connection, lines: Mapping[str, Line]) -> set[tupl
 
 
 def keep_times(connection: Connection, lines: Mapping[str, Line], known: Collection[tuple[str, int, float]]) -> None:
-    """Write the virtual times that are not known yet."""
+    """Write the virtual times that have changed."""
     new = [
         (queue, merchant, time)
         for queue, line in lines.items()
@@ -246,7 +245,7 @@ def keep_times(connection: Connection, lines: Mapping[str, Line], known: Collect
 
 
 def mark_dispatched(connection: Connection, chunks: Sequence[int]) -> set[int]:
-    """Mark waiting chunks; what was cancelled or claimed since they were chosen, or is just being, is left alone."""
+    """Mark waiting chunks. Those cancelled or claimed meanwhile, or locked, are skipped."""
     marked = connection.execute(
         text("""
         UPDATE chunks SET state = 'dispatched', dispatched_at = clock_timestamp() WHERE id IN (

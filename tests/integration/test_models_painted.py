@@ -240,7 +240,7 @@ def test_a_checkpoint_is_verified_and_tried_before_it_is_a_candidate(session: Se
         (damaged("flipped", lambda f: (f / "trunk.safetensors").write_bytes(b"x")), BadCheckpoint, "damaged"),
         (damaged("row", lambda f: (f / "styles/plain.safetensors").write_bytes(b"x")), BadCheckpoint, "damaged"),
         (damaged("format", edit(format="pickle")), BadCheckpoint, "no Atelier checkpoint"),
-        (damaged("other", edit(architecture={"width": 8, "blocks": 1})), BadCheckpoint, "another architecture"),
+        (damaged("other", edit(architecture={"width": 8, "blocks": 1})), BadCheckpoint, "has the architecture"),
         (damaged("name", edit(styles=escaping)), UsageError, "lower-case"),
         (damaged("none", edit(styles=[])), BadCheckpoint, "has no style"),
         (damaged("text", edit(provenance="mine")), BadCheckpoint, "provenance"),

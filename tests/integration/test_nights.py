@@ -176,7 +176,7 @@ def test_a_window_that_leaves_no_time_for_a_chunk_is_planned_empty_with_a_warnin
         )
     shop.sleep(datetime(2026, 3, 3, 1, 59, 30, tzinfo=UTC))
     assert (shop.night.state, shop.night.batch_id, shop.plan()["left_for_next_night"]) == ("planned", None, 3)
-    assert "not even a chunk" in shop.plan()["warnings"][0]
+    assert "too short for a chunk" in shop.plan()["warnings"][0]
 
 
 def test_time_and_cost_follow_from_the_measured_rate(shop: Shop) -> None:
@@ -235,8 +235,8 @@ def test_a_retired_style_is_a_warning_and_the_other_looks_go_on(shop: Shop) -> N
     plan = shop.live_a_night()
     assert plan["images"] == 1
     assert plan["warnings"] == [
-        "the look of sku 'N0' names style 'pastel', which the champion does not have: set another look",
-        "1 images wait for another look than the look of sku 'N0'",
+        "the look of sku 'N0' names style 'pastel', which the champion lacks: set another look",
+        "1 images cannot use the look of sku 'N0': set another look",
     ]
 
 
@@ -318,7 +318,7 @@ def test_a_rejected_look_is_planned_no_more_until_it_is_another(shop: Shop) -> N
         reject(connection, proof_of(connection, shop.night.batch_id), "admin")
     shop.sleep(timedelta(minutes=1))
     plan = shop.live_a_night()
-    assert (plan["images"], plan["warnings"][0]) == (0, "the default look was rejected by its proof: set another look")
+    assert (plan["images"], plan["warnings"][0]) == (0, "the default look was rejected: set another look")
     shop.look("udnie")
     assert shop.live_a_night()["images"] == 30
 

@@ -256,7 +256,7 @@ def test_what_cannot_be_measured_stays_a_candidate_and_the_run_says_why(
     let_lease_run_out(school)
     run = school.train(run_id)
     assert (run.state, run.code, run.verdict_id) == ("finished", "not_compared", None)
-    assert "no image of plain is in the store: `atelier retrain --pictures DIR` keeps them" in str(run.message)
+    assert "no image of plain is in the store: `atelier retrain --pictures DIR` stores them" in str(run.message)
     assert (verdicts(school, run), changes(school, run)) == ([], [])
 
 

@@ -184,7 +184,7 @@ def test_host_is_asked_a_few_at_a_time_and_left_alone_when_it_said_so() -> None:
     with manners.turn("a", 0):
         pass
     for told in (True, False):
-        manners.let_rest("a", 60, told=told)
+        manners.let_rest("a", 60, requested=told)
         with pytest.raises(SourceUnavailable) as resting, manners.turn("a", 0):
             pass
         assert resting.value.counts is not told

@@ -1,4 +1,4 @@
-"""How it all goes, over HTTP: who works, what waits, what failed."""
+"""Routes for the state of the fleet: workers, queues, failures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/admin", tags=["fleet"], route_class=ForAdmins)
 
 
 class Fleet(BaseModel):
-    """The styling workers, and what is before them by queue, the first in line first."""
+    """Styling workers, and the queues in order of priority."""
 
     workers: list[Worker]
     queues: list[Queue]
@@ -35,7 +35,7 @@ class Heaps(BaseModel):
 
 @router.get("/fleet")
 def fleet(asking: AdminAsking) -> Fleet:
-    """Show who works, and what waits for them and for how long."""
+    """Show the workers, and how much work waits for how long."""
     with asking.transaction() as connection:
         return Fleet(workers=list_workers(connection), queues=queues(connection))
 
@@ -43,12 +43,16 @@ def fleet(asking: AdminAsking) -> Fleet:
 @router.get("/dead-letters")
 def failed(
     asking: AdminAsking,
-    merchant: Annotated[Words | None, Query(description="Only this merchant's.")] = None,
-    code: Annotated[list[Words] | None, Query(max_length=100, description="Only those that failed by these.")] = None,
+    merchant: Annotated[Words | None, Query(description="Only images of this merchant.")] = None,
+    code: Annotated[
+        list[Words] | None, Query(max_length=100, description="Only images with these error codes.")
+    ] = None,
     before: UUID | None = None,
-    limit: Annotated[int, Query(ge=1, le=1000, description="So many, and the rest of the last one's batch.")] = 100,
+    limit: Annotated[
+        int, Query(ge=1, le=1000, description="Number of groups; the last group's batch is completed.")
+    ] = 100,
 ) -> Heaps:
-    """Count the images that failed, over all batches, by merchant, batch and code."""
+    """Count the failed images of all batches by merchant, batch and error code."""
     with asking.transaction() as connection:
         whose = find_merchant(connection, merchant) if merchant is not None else None
         found = dead_letters.heaps(connection, Filter(whose, codes=tuple(code or ()), below=before), limit)
