@@ -71,11 +71,6 @@ def refuse_hostile_structure(data: bytes, source_format: str) -> None:
         _refuse_short_riff(data)
 
 
-def png_bit_depth(data: bytes) -> int:
-    """Bits per channel as the IHDR chunk has it."""
-    return data[24]
-
-
 def _iso_brands(data: bytes) -> list[bytes]:
     """Major and compatible brands of the file type box with which AVIF and HEIC begin."""
     if data[4:8] != b"ftyp":
