@@ -1,6 +1,7 @@
 """What decode accepts and refuses; colours and bit depths are in test_decode_colour.py."""
 
 import struct
+import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -160,8 +161,6 @@ def test_other_formats_are_refused_naming_the_supported_ones(format: str) -> Non
 @pytest.mark.parametrize(
     ("data", "named"),
     [
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
-        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIC"),
         (b"<!DOCTYPE html><html><body>404", "web page"),
         (b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
         (b"%PDF-1.7", "PDF"),
@@ -234,6 +233,42 @@ def test_avif_boxes_that_make_no_sense_are_left_to_the_decoder() -> None:
     for at in range(len(whole)):
         read_main_picture(whole[:at])
         read_main_picture(whole[:at] + b"\xff\xff" + whole[at + 2 :])
+
+
+HEIC_HEADERS = (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic")
+
+
+@pytest.mark.parametrize("data", HEIC_HEADERS)
+def test_heic_without_its_package_is_refused_saying_what_to_install(
+    data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    error = refusal(data)
+    assert error.code == "unsupported_format"
+    assert str(error) == (
+        "the file is a HEIC image: have atelier[heif] installed on the workers, "
+        "or send JPEG, PNG, WebP, TIFF, GIF or AVIF"
+    )
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_heic_is_decoded_upright(orientation: int) -> None:
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = np.ascontiguousarray(STORED[orientation](corners(96, 64)))
+    photo = decode(saved(stored, "HEIF", quality=90, exif=exif.tobytes()), Limits())
+    assert photo.source_format == "heif"
+    assert photo.rgb.shape == (64, 96, 3)
+    assert np.abs(photo.rgb[8::48, 8::80].astype(int) - corners(96, 64)[8::48, 8::80]).max() < 12
+
+
+def test_heic_is_limited_and_damage_has_a_code() -> None:
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    whole = saved(corners(96, 64), "HEIF")
+    assert refusal(whole, Limits(max_pixels=6_000)).code == "image_too_large"
+    assert {refusal(whole[: int(len(whole) * share)]).code for share in (0.3, 0.6, 0.95)} == {"unreadable_image"}
+    assert all(refusal(data).code == "unreadable_image" for data in HEIC_HEADERS)
 
 
 def test_decode_leaves_pillows_own_limit_alone() -> None:

@@ -10,10 +10,11 @@ import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from shared.errors import ImageError, ImageTooLarge, UnreadableImage
+from workers.images import heif
 from workers.images.colour.conversion import to_srgb
 from workers.images.colour.tags import colour_tags
 from workers.images.depth import scale_transparent_colour, split
-from workers.images.header import refuse_hostile_structure, sniff
+from workers.images.header import SUPPORTED, refuse_hostile_structure, sniff
 from workers.images.limits import Limits
 from workers.images.metadata import png
 from workers.images.metadata.exif import Exif, read_exif
@@ -23,12 +24,12 @@ from workers.images.photo import Photo
 
 __all__ = ["Limits", "Photo", "decode"]
 
-_NAMES = {"jpeg": "JPEG", "png": "PNG", "webp": "WebP", "tiff": "TIFF", "gif": "GIF", "avif": "AVIF"}
+_NAMES = {"jpeg": "JPEG", "png": "PNG", "webp": "WebP", "tiff": "TIFF", "gif": "GIF", "avif": "AVIF", "heif": "HEIC"}
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 
 
 def decode(data: bytes, limits: Limits) -> Photo:
-    """Decode a JPEG, PNG, WebP, TIFF, GIF or AVIF file into an upright sRGB photo.
+    """Decode a JPEG, PNG, WebP, TIFF, GIF or AVIF file, and HEIC where it is installed, into an upright sRGB photo.
 
     Of an animation the first frame is taken. Raises UnreadableImage or ImageTooLarge and nothing
     else; the message does not name the image: the caller knows where it came from. Safe to call
@@ -39,6 +40,11 @@ def decode(data: bytes, limits: Limits) -> Photo:
             f"the file has {len(data) / 1e6:.1f} MB, over the limit of {limits.max_bytes / 1e6:.1f}: send a smaller one"
         )
     source_format = sniff(data)
+    if source_format == "heif" and not heif.is_readable():
+        raise UnreadableImage(
+            f"the file is a HEIC image: have atelier[heif] installed on the workers, or send {SUPPORTED}",
+            code="unsupported_format",
+        )
     with _image_errors(source_format, limits):
         refuse_hostile_structure(data, source_format)
         with _load(data, source_format, limits) as image:

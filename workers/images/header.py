@@ -58,6 +58,8 @@ def sniff(data: bytes) -> str:
         return "tiff"
     if set(_iso_brands(data)) & set(_AVIF_BRANDS):
         return "avif"
+    if set(_iso_brands(data)) & set(_HEIC_BRANDS):
+        return "heif"
     raise UnreadableImage(f"the file is {_describe(data)}: send {SUPPORTED}", code="unsupported_format")
 
 
@@ -80,8 +82,6 @@ def _iso_brands(data: bytes) -> list[bytes]:
 
 
 def _describe(data: bytes) -> str:
-    if set(_iso_brands(data)) & set(_HEIC_BRANDS):
-        return "a HEIC image, which is not supported"
     for start, name in _REFUSED:
         if data.startswith(start):
             return f"{name}, which is not supported"
