@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 
 import numpy as np
@@ -23,7 +24,7 @@ from picture_files import (
     srgb_signal,
     with_chunks,
 )
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from workers.images.colour.hdr import WHITE_NITS, hlg_scene_light, pq_nits
 from workers.images.decode import Limits, decode
@@ -164,6 +165,24 @@ def test_adobe_rgb_of_cameras_is_converted(format: str, colour_space: int, inter
 def test_other_exif_colour_spaces_change_no_pixel(colour_space: int, interoperability: str) -> None:
     data = saved(all_colours(), "PNG", exif=camera_exif(colour_space, interoperability))
     assert np.array_equal(decoded(data), all_colours())
+
+
+def test_profile_of_a_wrong_type_is_ignored() -> None:
+    """A TIFF may have a number where the profile should be."""
+    info = TiffImagePlugin.ImageFileDirectory_v2()
+    info[34675], info.tagtype[34675] = 7, 3
+    data = saved(all_colours(), "TIFF", tiffinfo=info)
+    assert Image.open(io.BytesIO(data)).info["icc_profile"] == 7
+    assert np.array_equal(decoded(data), all_colours())
+
+
+def test_large_hdr_picture_is_converted_in_all_its_blocks() -> None:
+    row = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 256, 3)
+    tall = row.repeat(1_100, axis=0)
+    assert np.array_equal(
+        decoded_png(cicp_chunk(9, 18), pixels=tall),
+        decoded_png(cicp_chunk(9, 18), pixels=row).repeat(1_100, axis=0),
+    )
 
 
 def test_profile_counts_more_than_exif() -> None:

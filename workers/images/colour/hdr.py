@@ -12,11 +12,11 @@ WHITE_NITS = 203.0
 
 _HLG_PEAK_NITS, _HLG_SYSTEM_GAMMA = 1000.0, 1.2
 _STEPS = 65_536
-_STRIP_ROWS = 256
+_BLOCK_PIXELS = 2**18
 
 
 def tone_map(pixels: npt.NDArray[np.uint8], space: ColourSpace) -> npt.NDArray[np.uint8]:
-    """Return uint8 (height, width, 3) in a PQ or HLG space as sRGB.
+    """Return uint8 (height, width, 3) pixels of a PQ or HLG space in sRGB.
 
     What is at most as bright as reference white keeps its colour, and what is brighter (glints, lamps) becomes
     white: a curve with a softer shoulder would turn the white ground of a product photo grey.
@@ -24,14 +24,15 @@ def tone_map(pixels: npt.NDArray[np.uint8], space: ColourSpace) -> npt.NDArray[n
     levels = _linear_levels(space.curve)
     to_srgb = np.linalg.solve(SRGB.primaries.to_xyz(), space.primaries.to_xyz()).astype(np.float32)
     luminance = space.primaries.to_xyz()[1].astype(np.float32)
-    result = np.empty_like(pixels)
-    for top in range(0, len(pixels), _STRIP_ROWS):
-        rows = slice(top, top + _STRIP_ROWS)
-        light = levels[pixels[rows]]
+    flat = pixels.reshape(-1, 3)
+    result = np.empty_like(flat)
+    for start in range(0, len(flat), _BLOCK_PIXELS):
+        block = slice(start, start + _BLOCK_PIXELS)
+        light = levels[flat[block]]
         if space.curve is HdrCurve.HLG:
-            light *= _system_gain(light @ luminance)[..., np.newaxis]
-        result[rows] = _SRGB_LEVELS[_steps(light @ to_srgb.T)]
-    return result
+            light *= _system_gain(light @ luminance)[:, np.newaxis]
+        result[block] = _SRGB_LEVELS[_steps(light @ to_srgb.T)]
+    return result.reshape(pixels.shape)
 
 
 def pq_nits(signal: Matrix) -> Matrix:

@@ -29,7 +29,8 @@ def colour_tags(image: Image.Image, data: bytes, source_format: str, exif: Exif)
     """
     icc = image.info.get("icc_profile")
     png = read_colour(data) if source_format == "png" else None
-    spaces: list[ColourSpace | bytes | None] = [_of_cicp(png) if png else None, icc]
+    spaces: list[ColourSpace | bytes | None] = [_of_cicp(png) if png else None]
+    spaces.append(icc if isinstance(icc, bytes) else None)  # a TIFF may have anything in its place
     if png is not None:
         spaces += [SRGB if png.is_srgb else None, _of_gamma(png)]
     elif source_format in ("avif", "heif"):
