@@ -36,7 +36,7 @@ from shared.proofs.proofs import Circumstances, Proof, decide, proof_of, remembe
 from shared.proofs.rules import find_rules
 from shared.proofs.sample import PROOF_IMAGES
 from shared.queue import batches, submissions
-from shared.queue.batches import Batch, IntakeState, NewBatch
+from shared.queue.batches import Batch, BatchState, IntakeState, NewBatch
 from shared.queue.chunks import add_chunks, cut_chunks
 from shared.queue.dispatch import dispatch_or_warn
 from shared.queue.estimate import measure_rate
@@ -163,9 +163,9 @@ def _sealed_elsewhere(session: Session, batch: Batch, conflict: Conflict) -> Bat
     while time.monotonic() < until:
         with transaction(session.engine, merchant=batch.merchant_id) as connection:
             found = batches.get_batch(connection, batch.id)
-        if found.state == "cancelled":
+        if found.state == BatchState.CANCELLED:
             break
-        if found.intake == "sealed":
+        if found.intake == IntakeState.SEALED:
             return found
         time.sleep(TWIN_POLL_SECONDS)
     raise conflict
