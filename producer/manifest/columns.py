@@ -68,11 +68,13 @@ class Columns:
         names = list(names)
         platform = detect(names) if platform is None else platform
         strong = [alias for alias in platform.images if alias not in WEAK_IMAGE_COLUMNS]
-        images = named_columns(names, strong)
-        numbered = [name for name in names if name not in images and base_name(compact(name)) in strong]
+        images, repeated = _first_of_each(named_columns(names, strong))
+        numbered = [
+            name for name in names if name not in images and name not in repeated and base_name(compact(name)) in strong
+        ]
         if not images and numbered:
             images, numbered = numbered[:1], numbered[1:]
-        further = [*numbered, *(name for name in names if is_further_image(compact(name)))]
+        further = [*repeated, *numbered, *(name for name in names if is_further_image(compact(name)))]
         if weak and not images and not further:
             images = named_columns(names, [alias for alias in platform.images if alias in WEAK_IMAGE_COLUMNS])
         skus, categories = named_columns(names, platform.skus), named_columns(names, platform.categories)
@@ -91,6 +93,13 @@ class Columns:
             style,
             strength,
         )
+
+
+def _first_of_each(names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the first column of each name, and the others."""
+    first: dict[str, str] = {}
+    others = [name for name in names if first.setdefault(compact(name), name) != name]
+    return list(first.values()), others
 
 
 def require_image_column(name: str, names: Iterable[str], columns: Columns) -> None:

@@ -39,7 +39,7 @@ def xml_text(file: InputFile, findings: Findings) -> Iterator[str]:
         head = stream.peek(_HEAD)
         encoding = _encoding(file, head)
         reader = io.TextIOWrapper(stream, encoding=encoding, errors="replace", newline="")
-        repair = _Repair(findings)
+        repair = Repair(findings)
         started = False
         while read := reader.read(_CHUNK):
             if not started:
@@ -86,7 +86,7 @@ def _known_without_signs(name: str) -> str:
         return ""
 
 
-class _Repair:
+class Repair:
     """Repairs text that comes in pieces. Holds back a piece's end, where a token may be incomplete."""
 
     def __init__(self, findings: Findings) -> None:
