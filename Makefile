@@ -6,7 +6,7 @@ STYLE ?= starry-night great-wave composition-vii
 OUT ?= demo-out
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos check audit bench docs pictures
+.PHONY: help install demo test unit chaos check audit bench docs pictures
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -22,8 +22,11 @@ install: .venv/.installed ## install everything into .venv
 demo: install ## style the sample catalogue, or PHOTOS=DIR STYLE=S
 	$(BIN)/atelier run "$(PHOTOS)" $(foreach s,$(STYLE),--style $(s)) --out "$(OUT)"
 
-test: install ## run the tests, on two cores
+test: install ## run all tests, on two cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+unit: install ## run the tests that need no service, in seconds
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/unit
 
 chaos: install ## kill and starve workers and servers for minutes, and print what it cost
 	$(BIN)/python -m pytest tests/chaos -m long
@@ -43,6 +46,8 @@ bench: install ## measure the worker, its queue and its rivals side by side, hal
 	$(BIN)/python -m tests.bench.pipeline --images 24
 	$(BIN)/python -m tests.bench.side_by_side
 	$(BIN)/python -m tests.bench.queues --jobs 5000
+	$(BIN)/python -m tests.bench.planner
+	$(BIN)/python -m tests.bench.generator_speed
 	$(BIN)/python -m tests.bench.preview_latency --waiting 1000
 	$(BIN)/python -m tests.bench.memory
 

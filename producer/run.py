@@ -19,7 +19,7 @@ from shared.database import transaction
 from shared.errors import AtelierError, DatabaseUnavailable, InvalidInput, ManifestError
 from shared.presets import EXTENSIONS
 from shared.queue import batches
-from shared.queue.batches import Batch
+from shared.queue.batches import Batch, BatchState
 from shared.queue.fleet import is_any_alive
 
 POLL_SECONDS = 0.2
@@ -92,7 +92,7 @@ def wait_for_batch(
     """
     answered = progressed = time.monotonic()
     done, reported = batch.done, set[str]()
-    while batch.state == "running":
+    while batch.state == BatchState.RUNNING:
         check()
         time.sleep(POLL_SECONDS)
         try:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ from producer.manifest import Manifest
 from producer.manifest.columns import Columns
 from shared.context import Session
 from shared.database import transaction
-from shared.errors import ManifestError, UsageError
+from shared.errors import Conflict, ManifestError, UsageError
 from shared.look import Look
 from shared.merchants import audit
 from shared.merchants.merchants import allowed_sources, require_kept
@@ -34,14 +35,20 @@ from shared.presets import DEFAULT_PRESETS, require_presets
 from shared.proofs.proofs import Circumstances, Proof, decide, proof_of, remember_looks, wait_for_input
 from shared.proofs.rules import find_rules
 from shared.proofs.sample import PROOF_IMAGES
-from shared.queue import batches
-from shared.queue.batches import Batch, NewBatch
+from shared.queue import batches, submissions
+from shared.queue.batches import Batch, IntakeState, NewBatch
 from shared.queue.chunks import add_chunks, cut_chunks
 from shared.queue.dispatch import dispatch_or_warn
 from shared.queue.estimate import measure_rate
 from shared.queue.jobs import add_jobs
+from shared.queue.queues import QueueName
 
 PREVIEW_IMAGES = PROOF_IMAGES
+
+TWIN_SECONDS = 5.0
+"""The same submission twice at once: the one that came second waits so long for the first to end."""
+
+TWIN_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ class Order:
     manifest: Manifest
     looks: tuple[Look, ...]
     presets: tuple[str, ...] = DEFAULT_PRESETS
-    queue: str = "bulk"
+    queue: str = QueueName.BULK
     who: str = field(default_factory=audit.operator)
     identity: str | None = None
     idempotency_key: str | None = None
@@ -97,31 +104,29 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
     Raises UnknownStyle, ManifestError (no row at all) or UsageError (a preview that is too large) before
     anything is stored.
     """
-    if order.queue == "preview":
+    if order.queue == QueueName.PREVIEW:
         require_few(order)
     batch, resumed = open_batch(session, order)
-    if batch.intake == "sealed":
-        with transaction(session.engine, merchant=batch.merchant_id) as connection:
-            return Submission(batch, resumed, proof=proof_of(connection, batch.id))
+    if batch.intake == IntakeState.SEALED:
+        return _known(session, batch, resumed=resumed)
     warnings: list[str] = []
     known_notes = order.manifest.notes
     with transaction(session.engine, merchant=batch.merchant_id) as connection:
         allowed = allowed_sources(connection, batch.merchant_id)
     seen: dict[int, Look] = {}  # by identity, since they are few objects, and quicker so than by value
-    rows, looks = order.manifest.rows(skip=batch.rows_read), row_looks(order.looks, batch.style_rows)
     try:
-        with (
-            Intake(session.store, batch.merchant_id, session.settings.max_image_mib * 2**20, allowed) as intake,
-            closing(read_ahead(read_pages(rows, looks, intake, first=batch.total))) as pages,
-        ):
-            for page in pages:
-                batch = _commit(session, batch, page)
-                seen |= {id(job.look): job.look for job in page.jobs}
-                accepted(batch)
-                warnings += dispatch_or_warn(session.engine, session.broker)
+        for page in _pages(session, order, batch, allowed):
+            batch = _commit(session, batch, page)
+            seen |= {id(job.look): job.look for job in page.jobs}
+            accepted(batch)
+            warnings += dispatch_or_warn(session.engine, session.broker)
+    except Conflict as error:
+        return _known(session, _sealed_elsewhere(session, batch, error), resumed=resumed)
     except ManifestError as error:
         with transaction(session.engine, merchant=batch.merchant_id) as connection:
             batch = batches.get_batch(connection, batch.id)
+            if batch.rows_read == 0:
+                submissions.refuse(connection, batch.id, str(error))
         if batch.rows_read == 0:
             raise
         warnings.append(f"the manifest breaks off, what came before is accepted: {error}")
@@ -132,10 +137,40 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
     else:
         with transaction(session.engine, merchant=batch.merchant_id) as connection:
             batch = batches.seal(connection, batch.id)
-            if order.queue != "preview":
+            if order.queue != QueueName.PREVIEW:
                 remember_looks(connection, batch.merchant_id, set(seen.values()))
     warnings += (note for note in order.manifest.notes if note not in known_notes)
     return Submission(batch, resumed, tuple(dict.fromkeys(warnings)), proof)
+
+
+def _known(session: Session, batch: Batch, *, resumed: bool) -> Submission:
+    """Return a batch that takes no more rows, with its proof if there is one."""
+    with transaction(session.engine, merchant=batch.merchant_id) as connection:
+        return Submission(batch, resumed, proof=proof_of(connection, batch.id))
+
+
+def _pages(session: Session, order: Order, batch: Batch, allowed: Sequence[str]) -> Iterator[Page]:
+    """Yield the pages of an order that come after those its batch has."""
+    rows, looks = order.manifest.rows(skip=batch.rows_read), row_looks(order.looks, batch.style_rows)
+    with (
+        Intake(session.store, batch.merchant_id, session.settings.max_image_mib * 2**20, allowed) as intake,
+        closing(read_ahead(read_pages(rows, looks, intake, first=batch.total))) as pages,
+    ):
+        yield from pages
+
+
+def _sealed_elsewhere(session: Session, batch: Batch, conflict: Conflict) -> Batch:
+    """Return a batch once whoever submits the same just now has sealed it. Raises the conflict after a while."""
+    until = time.monotonic() + TWIN_SECONDS
+    while time.monotonic() < until:
+        with transaction(session.engine, merchant=batch.merchant_id) as connection:
+            found = batches.get_batch(connection, batch.id)
+        if found.state == "cancelled":
+            break
+        if found.intake == "sealed":
+            return found
+        time.sleep(TWIN_POLL_SECONDS)
+    raise conflict
 
 
 def _seal_waiting(session: Session, batch: Batch, order: Order) -> tuple[Batch, Proof | None]:
@@ -158,8 +193,9 @@ def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
         styles = {name for look in order.looks for name in look.styles}
         require_styles(sorted(styles), pin.style_rows)
         if known := _known_batch(connection, merchant, order):
+            submissions.resume_receiving(connection, known.id)
             return known, True
-        if order.queue != "preview":
+        if order.queue != QueueName.PREVIEW:
             pin = choose_pin(connection, merchant, styles, pin)
         new = NewBatch(
             id=pin.batch_id,
@@ -174,8 +210,15 @@ def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
             input_columns=order.manifest.columns,
             idempotency_key=order.idempotency_key,
         )
-        batch = batches.create_batch(connection, new)
-        if order.queue != "preview" and (order.proof or find_rules(connection, merchant) is not None):
+        try:
+            batch = batches.create_batch(connection, new)
+        except Conflict:  # its key was taken just now, by the same or another
+            if known := _known_batch(connection, merchant, order):
+                return known, True
+            raise
+        if order.idempotency_key is None:
+            submissions.name_submission(connection, batch, order.fingerprint)
+        if order.queue != QueueName.PREVIEW and (order.proof or find_rules(connection, merchant) is not None):
             wait_for_input(connection, batch, asked=order.proof)
         require_kept(connection, merchant)
         audit.record(connection, order.who, "submit", merchant, {"batch": batch.id, "queue": batch.queue})
@@ -183,9 +226,10 @@ def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
 
 
 def _known_batch(connection: Connection, merchant: int, order: Order) -> Batch | None:
-    """The batch that the same order has made before."""
+    """The batch that the same order has made before; without one, nobody else makes it before this transaction ends."""
     if order.idempotency_key is not None:
         return batches.find_submitted(connection, merchant, order.idempotency_key, order.fingerprint)
+    submissions.claim_submission(connection, merchant, order.fingerprint)
     return batches.find_unfinished(connection, merchant, order.fingerprint)
 
 

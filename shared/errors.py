@@ -32,15 +32,20 @@ The adapter of each library or service translates its errors into these, in one 
 
 from __future__ import annotations
 
+from shared.plain_text import storable
+
 
 class AtelierError(Exception):
-    """Base of the tree. ``code`` is stable; ``retryable`` says whether trying again can help."""
+    """Base of the tree. ``code`` is stable; ``retryable`` says whether trying again can help.
+
+    Messages quote what comes from outside, and are stored: whatever cannot be stored is replaced here.
+    """
 
     code = "internal_error"
     retryable = False
 
     def __init__(self, message: str, *, code: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(storable(message))
         if code is not None:
             self.code = code
 

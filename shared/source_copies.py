@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+from shared.plain_text import is_storable
+
 
 @dataclass(frozen=True)
 class SourceCopy:
@@ -40,7 +42,10 @@ def find_copy(connection: Connection, merchant: int, url: str) -> SourceCopy | N
 
 
 def keep_copy(connection: Connection, merchant: int, url: str, copy: SourceCopy) -> None:
-    """Record what a URL returned, replacing an earlier copy."""
+    """Record what a URL returned, replacing an earlier copy. A validator that cannot be stored is left out."""
+    etag, last_modified = (
+        value if value is None or is_storable(value) else None for value in (copy.etag, copy.last_modified)
+    )
     connection.execute(
         text("""
         INSERT INTO source_copies (merchant_id, url_sha256, etag, last_modified, sha256)
@@ -49,7 +54,13 @@ def keep_copy(connection: Connection, merchant: int, url: str, copy: SourceCopy)
             etag = excluded.etag, last_modified = excluded.last_modified, sha256 = excluded.sha256,
             fetched_at = clock_timestamp()
         """),
-        {"merchant": merchant, "url": _digest(url)} | copy.__dict__,
+        {
+            "merchant": merchant,
+            "url": _digest(url),
+            "etag": etag,
+            "last_modified": last_modified,
+            "sha256": copy.sha256,
+        },
     )
 
 

@@ -15,6 +15,7 @@ from shared.models.versions import champion
 from shared.queue import batches
 from shared.queue.batches import Batch, NewBatch
 from shared.queue.renditions import PIPELINE_VERSION
+from shared.queue.submissions import claim_submission, name_submission
 
 LOOK = Look((("starry-night", 1.0),))
 CHUNK_JOBS = 64
@@ -40,6 +41,8 @@ def add_waiting(
         input_columns=("sku", "image"),
     )
     batch = batches.create_batch(connection, new)
+    claim_submission(connection, merchant_number, f"filled as {batch.id}")
+    name_submission(connection, batch, f"filled as {batch.id}")
     values = {"batch": batch.id, "merchant": merchant_number, "queue": queue, "jobs": jobs, "size": chunk_jobs}
     connection.execute(
         text("""

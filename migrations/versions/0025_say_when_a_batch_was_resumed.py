@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0025"
-down_revision = "0019"
+down_revision = "0020"
 
 # The watch asks for the batches of a day.
 OF_A_BATCH = """

@@ -21,6 +21,7 @@ from shared.errors import NotFound
 from shared.queue import actions, batches, jobs
 from shared.queue.batches import Batch
 from shared.queue.job_pages import job_page
+from shared.queue.jobs import JobState
 
 UPLOADS = "/batches/manifest"
 
@@ -38,11 +39,12 @@ Key = Annotated[
 
 
 class BatchOut(BaseModel):
-    """A batch in numbers. ``reused`` is counted inside ``succeeded``."""
+    """A batch in numbers. ``reused`` is counted inside ``succeeded``; ``notice``: why it ended early, if it did."""
 
     batch: str
     name: str
     queue: str
+    notice: str | None
     state: str
     paused: bool
     total: int
@@ -162,7 +164,7 @@ def steer(asking: Asking, batch: str, action: Literal["cancel", "pause", "resume
 def images(
     asking: Asking,
     batch: str,
-    state: Literal["queued", "succeeded", "failed", "cancelled"] | None = None,
+    state: JobState | None = None,
     after: Annotated[int, Query(ge=-1, le=2**31 - 2)] = -1,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Jobs:
@@ -180,7 +182,7 @@ def images(
 
 @router.get("/batches/{batch}/{table}.csv", response_class=FileResponse)
 def table(asking: Asking, batch: str, table: Literal["results", "errors"], later: BackgroundTasks) -> FileResponse:
-    """Give results.csv or errors.csv, which can be mended and handed in again."""
+    """Give results.csv or errors.csv, which can be corrected and submitted again."""
     found = _find(asking, batch)
     folder = tempfile.TemporaryDirectory(prefix="atelier-table-")
     later.add_task(folder.cleanup)

@@ -19,6 +19,7 @@ from producer.manifest.extensions import is_image_name
 from producer.submit import Order
 from shared.errors import ManifestError
 from shared.look import Look, parse_mix
+from shared.queue.queues import QueueName
 
 ROWS = 10_000
 """Images of a batch that comes as JSON; more come as a file, which is read as a stream."""
@@ -97,7 +98,7 @@ def _order(caller: Caller, wish: Wish, path: Path, identity: str, key: str | Non
         manifest=open_manifest([str(path)], allow_local=False),
         looks=wish.looks,
         presets=(wish.format,),
-        queue="preview" if wish.preview else "bulk",
+        queue=QueueName.PREVIEW if wish.preview else QueueName.BULK,
         who=caller.who,
         identity=identity,
         idempotency_key=key,

@@ -17,9 +17,9 @@ from shared.logs import configure_logs
 from shared.merchants.actors import operator
 from shared.merchants.merchants import LOCAL_MERCHANT
 from shared.merchants.scope import scope
-from shared.proofs.proofs import proof_of
+from shared.proofs.proofs import ProofState, proof_of
 from shared.queue import actions, batches, jobs
-from shared.queue.batches import Batch
+from shared.queue.batches import Batch, BatchState, IntakeState
 from shared.settings import Settings, load_settings
 from shared.terminal import JsonOption, note, print_json, print_line
 
@@ -56,11 +56,13 @@ def status(
     else:
         for one in found:
             print_line(f"{one.id}  {_state(one):<9}  {as_line(one)}  {one.name}")
+            if one.notice:
+                note(f"{one.id}: {one.notice}")
         if batch is None and len(found) == BATCHES_LISTED:
             note(f"older ones: atelier status --before {found[-1].id}")
-        if proof is not None and proof.state == "waiting":
+        if proof is not None and proof.state == ProofState.WAITING:
             note(f"it waits for its proof, since {proof.why}: atelier proofs show {proof.id}")
-        elif proof is not None and proof.state == "undecided":
+        elif proof is not None and proof.state == ProofState.UNDECIDED:
             note("it may have to be proved, so it waits for its last image: send it again if that was interrupted")
         if not found:
             note("no batch yet: `atelier submit` or `atelier run` makes one")
@@ -158,9 +160,9 @@ def warn(warnings: Iterable[str]) -> None:
 
 
 def _state(batch: Batch) -> str:
-    if batch.state == "running" and batch.paused:
+    if batch.state == BatchState.RUNNING and batch.paused:
         return "paused"
-    return batch.state if batch.intake == "sealed" else batch.intake
+    return batch.state if batch.intake == IntakeState.SEALED else batch.intake
 
 
 def _show(batch: Batch, *, as_json: bool) -> None:

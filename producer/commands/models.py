@@ -16,6 +16,7 @@ from shared.models.promotion.canaries import parse_share
 from shared.models.promotion.overview import Overview, list_versions, show_version
 from shared.models.promotion.promotions import Promoted, promote_command
 from shared.models.promotion.verdict_notes import notes
+from shared.models.promotion.verdicts import VerdictFigures
 from shared.settings import load_settings
 from shared.terminal import MODELS_HELP, JsonOption, group, note, print_json, print_line
 
@@ -57,7 +58,7 @@ def models_show(version: Version, as_json: JsonOption = False) -> None:
         print_line(f"{entry['at'].astimezone(UTC):%Y-%m-%d %H:%M}  {entry['kind']} by {entry['who']}{why}")
     for verdict in found["verdicts"]:
         print_line(_verdict_line(verdict))
-        for line in notes(verdict["figures"]):
+        for line in notes(VerdictFigures.from_json(verdict["figures"])):
             print_line(f"  {line}")
     if found["canary"]:
         for line in _canary_lines(found["canary"]):

@@ -27,7 +27,9 @@ from shared.context import open_session
 from shared.look import Look, parse_mix
 from shared.merchants.merchants import LOCAL_MERCHANT
 from shared.presets import require_presets
+from shared.proofs.proofs import ProofState
 from shared.proofs.sample import PROOF_IMAGES
+from shared.queue.queues import QueueName
 from shared.settings import Settings
 from shared.terminal import EXIT_INTERRUPTED, JsonOption, note, print_json, print_line
 
@@ -109,7 +111,7 @@ def submit(
     """Check and enqueue images; print the batch's id."""
     settings = configured()
     order = _order(settings, inputs, merchant, _looks(style, strength, texture_scale, white), format, platform)
-    order = replace(order, queue="preview" if preview else order.queue, proof=proof)
+    order = replace(order, queue=QueueName.PREVIEW if preview else order.queue, proof=proof)
     with open_session(settings, lasting=not dry_run) as session:
         if dry_run:
             return rehearse(session, order, as_json=as_json)
@@ -156,7 +158,7 @@ def _announce(submission: Submission, *, asked: bool, as_json: bool) -> None:
 def _announce_quietly(submission: Submission, *, asked: bool = False) -> None:
     if submission.resumed:
         note(f"going on with batch {submission.batch.id}")
-    if submission.proof is not None and submission.proof.state == "waiting":
+    if submission.proof is not None and submission.proof.state == ProofState.WAITING:
         tell_of_proof(submission.proof)
     elif asked and submission.proof is None:
         note(f"up to {PROOF_IMAGES} images are their own proof: these are styled at once")

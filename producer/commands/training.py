@@ -19,7 +19,7 @@ from shared.errors import Conflict, UsageError
 from shared.merchants.actors import operator
 from shared.models.promotion.canaries import parse_share
 from shared.models.training import actions, runs, schedules
-from shared.models.training.runs import RunSpec, TrainingRun, find_run, get_run, list_runs
+from shared.models.training.runs import RunSpec, RunState, TrainingRun, Trigger, find_run, get_run, list_runs
 from shared.settings import load_settings
 from shared.terminal import EXIT_INTERRUPTED, JsonOption, group, note, print_json, print_line
 
@@ -83,7 +83,7 @@ def retrain(
         warn(queued.warnings)
         found = _watch(session, queued.run.id) if wait else queued.run
     _print_run(found, as_json)
-    if wait and found.state != "finished":
+    if wait and found.state != RunState.FINISHED:
         raise Conflict(f"training run {found.id} was {found.state}: {found.message}", code=found.code or found.state)
 
 
@@ -151,7 +151,7 @@ def runs_schedule(
     as_json: JsonOption = False,
 ) -> None:
     """Let runs begin by themselves; one schedule may be for all slots, and one for drift."""
-    now, trigger = datetime.now(UTC), "drift" if on_drift else "schedule"
+    now, trigger = datetime.now(UTC), Trigger.DRIFT if on_drift else Trigger.SCHEDULE
     wanted = RunSpec(train, _names(styles), steps, photos, _overrides(config), rule, _share(canary))
     with open_session(load_settings(), lasting=False) as session:
         schedule = actions.set_training_schedule(
@@ -228,7 +228,7 @@ def _print_run(run: TrainingRun, as_json: bool) -> None:
 
 
 def _progress(run: TrainingRun) -> str:
-    return f"{run.state}  step {run.step} of {run.steps}" + (_to_go(run) if run.state == "training" else "")
+    return f"{run.state}  step {run.step} of {run.steps}" + (_to_go(run) if run.state == RunState.TRAINING else "")
 
 
 def _to_go(run: TrainingRun) -> str:

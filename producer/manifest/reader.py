@@ -9,10 +9,11 @@ from producer.manifest.columns import Columns, first_filled
 from producer.manifest.credentials import HIDDEN, without_credentials
 from producer.manifest.findings import Findings
 from producer.manifest.pictures import split_pictures
-from producer.manifest.row import ManifestRow, shortened, storable
+from producer.manifest.row import ManifestRow, shortened
 from producer.manifest.source import Sources
 from shared.errors import InvalidInput, UsageError
 from shared.look import Look, parse_mix
+from shared.plain_text import storable
 
 # Postgres allows 2,704 bytes in an index row.
 _SKU_LIMIT = 512

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 from shared.errors import InvalidInput
-
-# Characters of Python strings that Postgres cannot store: NUL and lone surrogates.
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class ManifestRow(NamedTuple):
@@ -41,11 +37,6 @@ class ManifestRow(NamedTuple):
     error: InvalidInput | None
     position: str = ""
     category: str = ""
-
-
-def storable(text: str) -> str:
-    """Return the text with every character that Postgres cannot store replaced by U+FFFD."""
-    return text if text.isprintable() else _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def shortened(text: str) -> str:

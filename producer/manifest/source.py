@@ -12,8 +12,9 @@ from urllib.parse import unquote, urlsplit
 from producer.manifest.addresses import repaired
 from producer.manifest.extensions import without_extension
 from producer.manifest.formats.archive import member_of
-from producer.manifest.row import shortened, storable
+from producer.manifest.row import shortened
 from shared.errors import SourceRefused
+from shared.plain_text import storable
 from shared.web_url import parse_web_url
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.IGNORECASE | re.DOTALL)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from shared.queue.batches import Batch
+from shared.queue.batches import Batch, IntakeState
 
 LINE_SECONDS = 10.0
 
@@ -44,7 +44,7 @@ def _bar() -> Progress:
 def _update(bar: Progress, task: TaskID, batch: Batch) -> None:
     rate = f"{batch.done / batch.seconds:.2f} images/s" if batch.done and batch.seconds else ""
     failed = f", {batch.failed} failed" if batch.failed else ""
-    total = batch.total if batch.intake == "sealed" else None
+    total = batch.total if batch.intake == IntakeState.SEALED else None
     bar.update(task, completed=batch.done, total=total, rate=rate + failed)
 
 
@@ -63,13 +63,13 @@ class _Lines:
 
 def progress_line(batch: Batch) -> str:
     """Return the progress of a batch as a line, with the remaining time if it is known."""
-    total = batch.total if batch.intake == "sealed" else f"the first {batch.total}"
+    total = batch.total if batch.intake == IntakeState.SEALED else f"the first {batch.total}"
     parts = [f"{batch.done} of {total} images"]
     if batch.failed:
         parts.append(f"{batch.failed} failed")
     if batch.done and batch.seconds:
         rate = batch.done / batch.seconds
         parts.append(f"{rate:.2f} images/s")
-        if batch.intake == "sealed":
+        if batch.intake == IntakeState.SEALED:
             parts.append(f"about {(batch.total - batch.done) / rate:.0f} s to go")
     return ", ".join(parts)

@@ -13,6 +13,7 @@ from producer.csv_out import write_csv
 from producer.manifest.columns import Columns
 from producer.manifest.formats.archive import member_of
 from shared.errors import UsageError
+from shared.queue.jobs import JobState
 
 RESULTS_CSV = "results.csv"
 ERRORS_CSV = "errors.csv"
@@ -81,7 +82,7 @@ def write_results(out: Path, results: Iterable[Result], columns: Sequence[str]) 
 def _result_rows(results: Iterable[Result], failures: TextIO) -> Iterator[Mapping[str, object]]:
     # Results may be streamed from the database, so failures are set aside during the only pass.
     for result in results:
-        if result.state == "failed":
+        if result.state == JobState.FAILED:
             failures.write(json.dumps(_error_row(result)) + "\n")
         yield _result_row(result)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from shared.queue.batches import Batch
+from shared.queue.batches import Batch, BatchState, IntakeState
 
 EXIT_FAILED_IMAGES = 4
 
@@ -29,7 +29,7 @@ def summarise(batch: Batch) -> Summary:
     seconds = batch.seconds
     return Summary(
         batch=str(batch.id),
-        state=batch.state if batch.intake == "sealed" else batch.intake,
+        state=batch.state if batch.intake == IntakeState.SEALED else batch.intake,
         total=batch.total,
         succeeded=batch.succeeded,
         failed=batch.failed,
@@ -42,7 +42,12 @@ def summarise(batch: Batch) -> Summary:
 
 def as_json(batch: Batch) -> dict[str, object]:
     """Return the object that ``--json`` prints."""
-    return asdict(summarise(batch)) | {"name": batch.name, "paused": batch.paused, "queue": batch.queue}
+    return asdict(summarise(batch)) | {
+        "name": batch.name,
+        "paused": batch.paused,
+        "queue": batch.queue,
+        "notice": batch.notice,
+    }
 
 
 def as_line(batch: Batch) -> str:
@@ -61,4 +66,4 @@ def as_line(batch: Batch) -> str:
 
 def exit_status(batch: Batch) -> int:
     """Return 4 for a finished batch with failed images, else 0."""
-    return EXIT_FAILED_IMAGES if batch.state == "finished" and batch.failed else 0
+    return EXIT_FAILED_IMAGES if batch.state == BatchState.FINISHED and batch.failed else 0

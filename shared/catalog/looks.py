@@ -1,12 +1,13 @@
 """Catalogue looks: in which look a merchant wants what. The narrowest scope counts: sku, collection, category, default.
 
-A look is ``new`` until a proof of it is approved; ``rejected`` ones are planned no more until they are changed.
+Its state is one of ``LookState``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
@@ -19,6 +20,17 @@ from shared.models.versions import champion
 SCOPES = ("default", "category", "collection", "sku")
 
 
+class LookState(StrEnum):
+    """Whether nights may plan images in a look."""
+
+    NEW = "new"
+    """They may; a night with it needs approval of its sample."""
+    APPROVED = "approved"
+    """They may: a sample of it was approved."""
+    REJECTED = "rejected"
+    """They may not, until another look is set: a sample of it was rejected."""
+
+
 @dataclass(frozen=True)
 class CatalogLook:
     """A look and what it is for. ``follows_model``: a new trunk or a row learnt anew makes renditions stale."""
@@ -28,13 +40,13 @@ class CatalogLook:
     value: str
     look: Look
     follows_model: bool
-    state: str
+    state: LookState
     changed_at: datetime
 
     @classmethod
     def from_row(cls, row: Row[Any]) -> CatalogLook:
         """Build from a row of ``COLUMNS``."""
-        return cls(**row._asdict() | {"look": Look.from_json(row.look)})
+        return cls(**row._asdict() | {"look": Look.from_json(row.look), "state": LookState(row.state)})
 
     @property
     def name(self) -> str:

@@ -1,8 +1,7 @@
 """Nights: one row for each slot of a schedule, unique, and the record of what became of it.
 
-``planning → planned``, under a lease: who plans names the lease's integer when they write, so that of two
-planners one writes, and what a dead one left is planned by the next. ``missed``: the window was over before
-anybody could plan. ``failed``: planning was refused, or died time and again.
+Planning is done under a lease: who plans names the lease's integer when they write, so that of two planners one
+writes, and what a dead one left is planned by the next.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import json
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +30,19 @@ SLOTS_ON_RECORD = 50
 """Missed slots that are recorded after a long silence: the newest."""
 
 
+class NightState(StrEnum):
+    """What has become of a night."""
+
+    PLANNING = "planning"
+    """It is to be planned, or somebody plans it now."""
+    PLANNED = "planned"
+    """It has its batch, unless no image was stale."""
+    MISSED = "missed"
+    """The window was over before anybody could plan it."""
+    FAILED = "failed"
+    """Planning was refused, or died again and again."""
+
+
 @dataclass(frozen=True)
 class Night:
     """A night as it stands. ``plan`` is what was planned, as plain data."""
@@ -39,7 +52,7 @@ class Night:
     merchant: str
     slot: datetime
     ends_at: datetime | None
-    state: str
+    state: NightState
     lease: int
     rules: NightRules
     plan: dict[str, Any] | None
@@ -52,7 +65,7 @@ class Night:
     @classmethod
     def from_row(cls, row: Row[Any]) -> Night:
         """Build from a row of ``SELECT``."""
-        return cls(**row._asdict() | {"rules": NightRules.from_json(row.rules)})
+        return cls(**row._asdict() | {"rules": NightRules.from_json(row.rules), "state": NightState(row.state)})
 
     def as_json(self) -> dict[str, object]:
         """Return it for programs."""
@@ -88,12 +101,12 @@ def _open(connection: Connection, schedule: Schedule, now: datetime) -> int:
     newest, end = slots[-1], schedule.timing.end_of(slots[-1])
     in_time = end is None or end > now
     for slot in slots:
-        _add(connection, schedule, slot, "planning" if slot == newest and in_time else "missed")
+        _add(connection, schedule, slot, NightState.PLANNING if slot == newest and in_time else NightState.MISSED)
     connection.execute(text("UPDATE schedules SET since = :slot WHERE id = :id"), {"id": schedule.id, "slot": newest})
     return int(in_time)
 
 
-def _add(connection: Connection, schedule: Schedule, slot: datetime, state: str) -> None:
+def _add(connection: Connection, schedule: Schedule, slot: datetime, state: NightState) -> None:
     connection.execute(
         text("""
         INSERT INTO nights (merchant_id, schedule_id, slot, ends_at, state, rules, settled_at)
@@ -170,7 +183,9 @@ class Planned:
     batch_id: UUID | None = None
 
 
-def close_planning(connection: Connection, night: Night, planned: Planned, state: str = "planned") -> None:
+def close_planning(
+    connection: Connection, night: Night, planned: Planned, state: NightState = NightState.PLANNED
+) -> None:
     """Write the plan, under the lease. Raises LeaseLost: whatever else the transaction wrote must not be."""
     done = connection.execute(
         text("""

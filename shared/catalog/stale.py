@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from shared.catalog.digests import look_digest, model_digest
-from shared.catalog.looks import CatalogLook, list_looks
+from shared.catalog.looks import CatalogLook, LookState, list_looks
 from shared.catalog.source_checks import gone_warnings
 from shared.models.promotion.canaries import Pin, canary_pin
 from shared.models.styles import StyleRow
@@ -76,7 +76,7 @@ def find_stale(connection: Connection, merchant: int, painting: Painting) -> Sta
         look = looks.get(row.look_id)
         if row.state == "due" and look is not None:
             by_reason[row.reason] += row.images
-            if look.state == "new":
+            if look.state == LookState.NEW:
                 new[look.name] = None
         else:
             others[_why_not(row.state, row.code, look)] += row.images
@@ -104,7 +104,7 @@ def _usable(looks: Iterable[CatalogLook], rows: Mapping[str, StyleRow]) -> tuple
         gone = [name for name in look.look.styles if name not in rows]
         if gone:
             warnings.append(f"{look.name} names style {gone[0]!r}, which the champion does not have: set another look")
-        elif look.state == "rejected":
+        elif look.state == LookState.REJECTED:
             warnings.append(f"{look.name} was rejected by its proof: set another look")
         else:
             usable.add(look.id)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, Row, text
 
 from shared.database import Lock, lock, transaction
 from shared.errors import NotFound
@@ -21,6 +23,32 @@ BUILT_IN = Path(__file__).resolve().parents[1] / "checkpoint"
 """Trained checkpoint that comes with the project, so that the first run needs no download."""
 
 
+class VersionState(StrEnum):
+    """What a model version is used for."""
+
+    CANDIDATE = "candidate"
+    """Nothing yet, or for a share of the new batches: it may be promoted."""
+    CHAMPION = "champion"
+    """For new batches. There is one."""
+    RETIRED = "retired"
+    """For batches that are pinned to it."""
+
+
+class ChangeKind(StrEnum):
+    """What happened to a version, as the history of promotions has it."""
+
+    PROMOTE = "promote"
+    """It became the champion."""
+    ROLLBACK = "rollback"
+    """It became the champion again, in place of one after it."""
+    RETIRE = "retire"
+    """It is no candidate any more."""
+    CANARY = "canary"
+    """From then on a share of the new batches was pinned to it."""
+    RETURN = "return"
+    """From then on none was any more."""
+
+
 @dataclass(frozen=True)
 class ModelVersion:
     """Trunk: where it is stored, and the hash that identifies it."""
@@ -28,7 +56,12 @@ class ModelVersion:
     id: int
     trunk_sha256: str
     object_key: str
-    state: str
+    state: VersionState
+
+    @classmethod
+    def from_row(cls, row: Row[Any]) -> Self:
+        """Build from a row of id, trunk, key and state."""
+        return cls(row.id, row.trunk_sha256, row.object_key, VersionState(row.state))
 
 
 def champion(connection: Connection) -> ModelVersion:
@@ -38,7 +71,7 @@ def champion(connection: Connection) -> ModelVersion:
     ).one_or_none()
     if row is None:
         raise NotFound("no model version is installed: run `atelier db upgrade`")
-    return ModelVersion(*row)
+    return ModelVersion.from_row(row)
 
 
 def version_of(connection: Connection, version_id: int) -> ModelVersion:
@@ -48,7 +81,7 @@ def version_of(connection: Connection, version_id: int) -> ModelVersion:
     ).one_or_none()
     if row is None:
         raise NotFound(f"no model version {version_id}: `atelier models list` lists them")
-    return ModelVersion(*row)
+    return ModelVersion.from_row(row)
 
 
 def find_version(connection: Connection, trunk_sha256: str) -> ModelVersion | None:
@@ -57,7 +90,7 @@ def find_version(connection: Connection, trunk_sha256: str) -> ModelVersion | No
         text("SELECT id, trunk_sha256, object_key, state FROM model_versions WHERE trunk_sha256 = :trunk"),
         {"trunk": trunk_sha256},
     ).one_or_none()
-    return None if row is None else ModelVersion(*row)
+    return None if row is None else ModelVersion.from_row(row)
 
 
 def install_built_in(engine: Engine, store: ObjectStore, folder: Path = BUILT_IN) -> bool:
@@ -137,7 +170,7 @@ def add_candidate(connection: Connection, trunk: str, key: str, provenance: Mapp
 class Change:
     """Entry of the promotion history: what happens to a version (``kind``), who does it, and why."""
 
-    kind: str
+    kind: ChangeKind
     who: str
     reason: str
     verdict_id: int | None = None
@@ -199,4 +232,4 @@ def _add_version(connection: Connection, trunk: str, object_key: str, provenance
         """)
     ).scalar_one()
     if not stays:
-        set_champion(connection, version, Change("promote", audit.operator(), "came with the release"))
+        set_champion(connection, version, Change(ChangeKind.PROMOTE, audit.operator(), "came with the release"))

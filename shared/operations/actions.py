@@ -9,15 +9,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from shared.broker import Broker
 from shared.database import transaction
+from shared.errors import Conflict
 from shared.merchants import audit
 from shared.merchants.actors import Actor
 from shared.operations.dead_letters import Heap
-from shared.queue import batches, chunks
-from shared.queue.batches import Batch
+from shared.queue import batches, retry
+from shared.queue.batches import Batch, BatchState
 from shared.queue.dispatch import dispatch_or_warn
 
 
@@ -31,20 +32,20 @@ class Replayed:
 
 def replay_failures(engine: Engine, broker: Broker, actor: Actor, heaps: Sequence[Heap]) -> Replayed:
     """Queue images again that failed, batch by batch, and dispatch. Those whose row itself is invalid stay failed."""
-    images = _for_each_batch(engine, actor, heaps, "dead letters: replay", chunks.retry_batch)
+    images = _for_each_batch(engine, actor, heaps, "dead letters: replay", retry.retry_batch)
     return Replayed(images, dispatch_or_warn(engine, broker) if images else ())
 
 
 def discard_failures(engine: Engine, actor: Actor, heaps: Sequence[Heap]) -> int:
     """Give up images that failed, batch by batch: they count as cancelled; return how many."""
-    return _for_each_batch(engine, actor, heaps, "dead letters: discard", chunks.discard_failures)
+    return _for_each_batch(engine, actor, heaps, "dead letters: discard", retry.discard_failures)
 
 
-Change = Callable[[Connection, Batch, Sequence[str]], int]
+Change = Callable[[Engine, Batch, Sequence[str]], int]
 
 
 def _for_each_batch(engine: Engine, actor: Actor, heaps: Sequence[Heap], what: str, change: Change) -> int:
-    """Change the images of the codes that were counted in each batch, each in a transaction of its own."""
+    """Change the images of the codes that were counted in each batch, page by page."""
     actor.require_admin()
     codes: dict[tuple[UUID, int], list[str]] = {}
     for heap in heaps:
@@ -53,9 +54,13 @@ def _for_each_batch(engine: Engine, actor: Actor, heaps: Sequence[Heap], what: s
     for (batch_id, merchant), names in codes.items():
         with transaction(engine, merchant=merchant) as connection:
             batch = batches.get_batch(connection, batch_id)
-            if batch.state == "cancelled":  # since it was counted
-                continue
-            images = change(connection, batch, names)
+        if batch.state == BatchState.CANCELLED:  # since it was counted
+            continue
+        try:
+            images = change(engine, batch, names)
+        except Conflict:  # cancelled just now
+            continue
+        with transaction(engine, merchant=merchant) as connection:
             details = {"batch": batch_id, "codes": names, "images": images}
             audit.record(connection, actor.name, what, merchant, details)
         total += images

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from shared.merchants import audit
 from shared.proofs.rules import ProofRules
 from shared.proofs.sample import PROOF_IMAGES, add_sample
 from shared.queue import batches, chunks
-from shared.queue.batches import Batch
+from shared.queue.batches import Batch, BatchState
 from shared.queue.estimate import Estimate, Rate, estimate
 from shared.settings import Settings
 
@@ -27,12 +28,22 @@ BY_RULE = "rule"
 """Actor of an approval that a rule gives after the waiting time."""
 
 
+class ProofState(StrEnum):
+    """What has become of a proof."""
+
+    UNDECIDED = "undecided"
+    """The batch is still being received: whether it needs approval is decided by its last row."""
+    WAITING = "waiting"
+    """The sample is made, and somebody has to approve it."""
+    APPROVED = "approved"
+    """The batch runs."""
+    REJECTED = "rejected"
+    """The batch was cancelled."""
+
+
 @dataclass(frozen=True)
 class Proof:
-    """Proof as stored. ``price`` is an Estimate as plain data; at ``until`` a rule approves it.
-
-    Its state is ``undecided`` while the batch is received, then ``waiting``, then ``approved`` or ``rejected``.
-    """
+    """Proof as stored. ``price`` is an Estimate as plain data; at ``until`` a rule approves it."""
 
     id: int
     merchant_id: int
@@ -42,7 +53,7 @@ class Proof:
     asked: bool
     why: str
     price: Mapping[str, Any] | None
-    state: str
+    state: ProofState
     until: datetime | None
     judged_by: str | None
     made_at: datetime
@@ -50,7 +61,7 @@ class Proof:
     @classmethod
     def from_row(cls, row: Row[Any]) -> Proof:
         """Build from a row of ``_SELECT``."""
-        return cls(**row._asdict())
+        return cls(**row._asdict() | {"state": ProofState(row.state)})
 
     def as_json(self) -> dict[str, object]:
         """Return the proof as plain data for programs."""
@@ -96,7 +107,7 @@ class Circumstances:
 def decide(connection: Connection, batch: Batch, circumstances: Circumstances) -> Proof | None:
     """Create the proof of an undecided sealed batch, or let the batch run; return the proof if there is one."""
     proof = proof_of(connection, batch.id)
-    if proof is None or proof.state != "undecided":
+    if proof is None or proof.state != ProofState.UNDECIDED:
         return proof
     images = batch.total - batch.done
     why = _why(connection, batch, images, circumstances.rules, asked=proof.asked)
@@ -113,7 +124,7 @@ def decide(connection: Connection, batch: Batch, circumstances: Circumstances) -
 
 def _why(connection: Connection, batch: Batch, images: int, rules: ProofRules | None, *, asked: bool) -> str | None:
     """Return why an upload needs approval of its sample, or None."""
-    if batch.state != "running" or images <= PROOF_IMAGES:
+    if batch.state != BatchState.RUNNING or images <= PROOF_IMAGES:
         return None
     if asked:
         return "it was requested"
@@ -224,7 +235,7 @@ def approve(connection: Connection, proof: Proof, who: str) -> None:
     """
     # Lock the batch before its proof, as everywhere.
     connection.execute(text("SELECT 1 FROM batches WHERE id = :batch FOR UPDATE"), {"batch": proof.batch_id})
-    _record_decision(connection, proof, "approved", who)
+    _record_decision(connection, proof, ProofState.APPROVED, who)
     remember_looks(connection, proof.merchant_id, _looks(connection, proof.batch_id))
     connection.execute(
         text("""
@@ -239,10 +250,10 @@ def approve(connection: Connection, proof: Proof, who: str) -> None:
 def reject(connection: Connection, proof: Proof, who: str) -> None:
     """Cancel a batch. New looks of a night are not planned again until they change. Raises Conflict."""
     chunks.cancel_batch(connection, proof.batch_id)
-    _record_decision(connection, proof, "rejected", who)
+    _record_decision(connection, proof, ProofState.REJECTED, who)
 
 
-def _record_decision(connection: Connection, proof: Proof, state: str, who: str) -> None:
+def _record_decision(connection: Connection, proof: Proof, state: ProofState, who: str) -> None:
     """Record a decision, also on those of the night's looks that are new and unchanged since it was planned."""
     updated = connection.execute(
         text("UPDATE proofs SET state = :state, judged_by = :who WHERE id = :id AND state = 'waiting'"),

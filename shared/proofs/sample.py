@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 from shared.queue import batches
 from shared.queue.batches import Batch, NewBatch
 from shared.queue.chunks import add_chunks, cut_chunks
+from shared.queue.queues import QueueName
 from shared.settings import Settings
 
 PROOF_IMAGES = 24
@@ -25,7 +26,7 @@ def add_sample(connection: Connection, batch: Batch, settings: Settings, categor
     new = NewBatch(
         merchant_id=batch.merchant_id,
         name=f"proof of {batch.name}",
-        queue="preview",
+        queue=QueueName.PREVIEW,
         look=batch.look,
         presets=batch.presets,
         model_version_id=batch.model_version_id,

@@ -14,12 +14,12 @@ from shared.errors import UsageError
 
 
 class GateRule(StrEnum):
-    """What becomes of a rendition beyond a gate's limits."""
+    """What happens to a rendition beyond a gate's limits."""
 
     BLEND = "blend"
-    """Its strength is taken back until the limits are kept, or none is left."""
+    """Its strength is reduced until the limits are met, or to 0."""
     HOLD = "hold"
-    """It stays as it is, and the catalogue does not show it before a review."""
+    """It stays as it is, and out of the catalogue until a review."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What a user can do with a batch: cancel, pause, resume and retry it.
 
-Each function is one transaction in the name of an actor, with its line in the audit log. Commands, routes and pages
+Each function acts in the name of an actor and writes its line in the audit log. Commands, routes and pages
 call these and print what they return.
 """
 
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 from shared.broker import Broker
 from shared.merchants import audit
 from shared.merchants.actors import Actor, confined
-from shared.queue import batches, chunks
+from shared.queue import batches, chunks, retry
 from shared.queue.batches import Batch
 from shared.queue.dispatch import dispatch_or_warn
 
@@ -71,7 +71,8 @@ def retry_batch(engine: Engine, broker: Broker, actor: Actor, batch: str) -> Con
     """
     with confined(engine, actor) as (connection, merchant):
         known = batches.find_batch(connection, merchant, batch)
-        images = chunks.retry_batch(connection, known)
+    images = retry.retry_batch(engine, known)  # in pages, each a transaction of its own
+    with confined(engine, actor) as (connection, _):
         _record(connection, actor, "retry", known, images=images)
         retried = batches.get_batch(connection, known.id)
     return Continued(retried, images, dispatch_or_warn(engine, broker))

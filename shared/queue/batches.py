@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,27 @@ from shared.errors import Conflict, NotFound
 from shared.look import Look
 from shared.models.styles import StyleRow
 from shared.quality.gate import Gate
+from shared.queue.queues import QueueName
+
+
+class BatchState(StrEnum):
+    """What has become of a batch."""
+
+    RUNNING = "running"
+    """Jobs of it are queued, or its input is still being received."""
+    FINISHED = "finished"
+    """All jobs are over. A retry lets it run again."""
+    CANCELLED = "cancelled"
+    """Somebody cancelled it; finished images stay."""
+
+
+class IntakeState(StrEnum):
+    """Whether more rows of a batch's input may come."""
+
+    RECEIVING = "receiving"
+    """The manifest is being read; chunks of the rows so far may run."""
+    SEALED = "sealed"
+    """All rows are in."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +64,15 @@ class Batch:
     id: UUID
     merchant_id: int
     name: str
-    queue: str
+    queue: QueueName
     look: Look
     presets: tuple[str, ...]
     model_version_id: int
     style_rows: dict[str, StyleRow]
-    intake: str
-    state: str
+    intake: IntakeState
+    state: BatchState
     paused: bool
+    notice: str | None
     input_columns: tuple[str, ...]
     gate: Gate | None
     rows_read: int
@@ -76,6 +99,8 @@ class Batch:
     def from_row(cls, row: Row[Any]) -> Batch:
         """Build from a row of ``COLUMNS``, which may have others."""
         values = {column.name: getattr(row, column.name) for column in fields(cls)}
+        values["queue"], values["intake"] = QueueName(values["queue"]), IntakeState(values["intake"])
+        values["state"] = BatchState(values["state"])
         values["look"] = Look.from_json(values["look"])
         values["presets"] = tuple(values["presets"])
         values["input_columns"] = tuple(values["input_columns"])
@@ -86,8 +111,10 @@ class Batch:
 
 HEX = re.compile("[0-9a-fA-F]{1,32}")
 
-COLUMNS = """id, merchant_id, name, queue, look, presets, model_version_id, style_rows, intake, state, paused,
+COLUMNS = """id, merchant_id, name, queue, look, presets, model_version_id, style_rows, intake, state, paused, notice,
     input_columns, gate, rows_read, total, succeeded, failed, cancelled, reused, created_at, finished_at"""
+
+UNDER_WAY = "the same is just being submitted elsewhere: send it again"
 
 # Whether a batch's last job becomes terminal with the counts that are just being added.
 COMPLETE = "intake = 'sealed' AND succeeded + failed + cancelled + :succeeded + :failed + :cancelled = total"
@@ -120,7 +147,7 @@ def create_batch(connection: Connection, new: NewBatch) -> Batch:
         },
     ).one_or_none()
     if row is None:
-        raise Conflict("the same is just being submitted elsewhere: send it again", code="submission_under_way")
+        raise Conflict(UNDER_WAY, code="submission_under_way")
     return Batch.from_row(row)
 
 
@@ -210,7 +237,8 @@ def extend(connection: Connection, batch: Batch, *, rows: int, jobs: int, failed
     """
     row = connection.execute(
         text(f"""
-        UPDATE batches SET rows_read = rows_read + :rows, total = total + :jobs, failed = failed + :failed
+        UPDATE batches SET rows_read = rows_read + :rows, total = total + :jobs, failed = failed + :failed,
+            received_at = clock_timestamp()
         WHERE id = :id AND state = 'running' AND intake = 'receiving' AND rows_read = :seen
         RETURNING {COLUMNS}
         """),
@@ -218,8 +246,8 @@ def extend(connection: Connection, batch: Batch, *, rows: int, jobs: int, failed
     ).one_or_none()
     if row is None:
         raise Conflict(
-            f"batch {batch.id} takes no more rows from here: it was cancelled, or the same input is being "
-            "submitted elsewhere"
+            f"batch {batch.id} takes no more rows from here: it was cancelled, or ended because no rows came for long, "
+            "or the same input is being submitted elsewhere"
         )
     return Batch.from_row(row)
 
@@ -304,7 +332,7 @@ def reopen(connection: Connection, batch_id: UUID, requeued: int) -> None:
     )
 
 
-def forgive(connection: Connection, batch_id: UUID, discarded: int) -> None:
+def count_as_cancelled(connection: Connection, batch_id: UUID, discarded: int) -> None:
     """Count ``discarded`` failures as cancelled."""
     connection.execute(
         text("UPDATE batches SET failed = failed - :discarded, cancelled = cancelled + :discarded WHERE id = :id"),

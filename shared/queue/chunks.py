@@ -1,6 +1,6 @@
 """Chunks: runs of consecutive ordinals of one batch, leased to a worker while it has them.
 
-A chunk is ``waiting → dispatched → done | cancelled``. The integer ``lease`` grows with every claim
+A chunk's states are those of ``ChunkState``. The integer ``lease`` grows with every claim
 and every later write names it, so a worker whose lease was given away can change nothing. Time is
 the database's. Lock order everywhere: chunk → renditions → jobs → batch.
 """
@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from shared.errors import Conflict, LeaseLost
+from shared.errors import LeaseLost
 from shared.queue import batches, jobs
 from shared.queue.batches import Batch, Counts
 from shared.queue.jobs import Failed
@@ -24,6 +25,19 @@ CHUNK_JOBS = 64
 
 DEATHS_TO_BLAME = 3
 """A job that was alone in hand when this many workers died is failed as ``crashed_worker``."""
+
+
+class ChunkState(StrEnum):
+    """Where a chunk is on its way."""
+
+    WAITING = "waiting"
+    """To be dispatched once it is due."""
+    DISPATCHED = "dispatched"
+    """Its message is in Redis, or, while it has a lease, a worker has it."""
+    DONE = "done"
+    """None of its jobs is queued."""
+    CANCELLED = "cancelled"
+    """Its batch was cancelled, or the window of its night is over."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +62,7 @@ class Claim:
     trunk_sha256: str
 
     @property
-    def hold(self) -> tuple[int, int]:
+    def lease_key(self) -> tuple[int, int]:
         """Names this claim among all."""
         return self.chunk_id, self.lease
 
@@ -178,7 +192,7 @@ def release(connection: Connection, claim: Claim, *, delay_seconds: float = 0.0)
     batch_id, first, last = claim.batch.id, claim.first_ordinal, claim.last_ordinal
     if batches.is_cancelled(connection, batch_id):
         cancelled = jobs.cancel_jobs(connection, batch_id, first, last)
-        _close(connection, claim.chunk_id, "cancelled")
+        _close(connection, claim.chunk_id, ChunkState.CANCELLED)
         batches.add_counts(connection, batch_id, Counts(cancelled=cancelled))
         return
     connection.execute(
@@ -196,7 +210,7 @@ def release(connection: Connection, claim: Claim, *, delay_seconds: float = 0.0)
     )
 
 
-def _close(connection: Connection, chunk_id: int, state: str) -> None:
+def _close(connection: Connection, chunk_id: int, state: ChunkState) -> None:
     connection.execute(
         text("""
         UPDATE chunks SET state = :state, lease_expires_at = NULL, worker_id = NULL, ordinal_in_hand = NULL
@@ -263,38 +277,6 @@ def withdraw_paused(connection: Connection) -> int:
         """)
     )
     return done.rowcount
-
-
-def discard_failures(connection: Connection, batch: Batch, codes: Sequence[str] = ()) -> int:
-    """Give up the failed jobs of a batch, or those that failed by one of ``codes``: they count as cancelled."""
-    _lock_all(connection, batch.id)
-    discarded = jobs.discard_failed(connection, batch.id, codes)
-    batches.forgive(connection, batch.id, discarded)
-    return discarded
-
-
-def retry_batch(connection: Connection, batch: Batch, codes: Sequence[str] = ()) -> int:
-    """Queue the failed jobs of a batch again and let their chunks wait; return how many jobs.
-
-    With ``codes``, only those that failed by one of them. Raises Conflict if the batch was cancelled.
-    """
-    _lock_all(connection, batch.id)
-    if batches.get_batch(connection, batch.id).state == "cancelled":
-        raise Conflict(f"batch {batch.id} was cancelled: submit its images again")
-    requeued = jobs.requeue_failed(connection, batch.id, codes)
-    if not requeued:
-        return 0
-    connection.execute(
-        text("""
-        UPDATE chunks c SET state = 'waiting', next_attempt_at = clock_timestamp(), deaths = 0
-        WHERE c.batch_id = :batch AND c.state = 'done' AND EXISTS (
-            SELECT 1 FROM jobs j WHERE j.batch_id = c.batch_id AND j.state = 'queued'
-              AND j.ordinal BETWEEN c.first_ordinal AND c.last_ordinal)
-        """),
-        {"batch": batch.id},
-    )
-    batches.reopen(connection, batch.id, requeued)
-    return requeued
 
 
 def expire_leases(connection: Connection) -> int:

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, text
 from shared.broker import Broker
 from shared.database import Lock, lock, transaction
 from shared.errors import BrokerUnavailable
+from shared.queue.queues import QueueName
 from shared.settings import ALIVE_SECONDS
 
 WINDOW_PER_SLOT = 2
@@ -94,8 +95,8 @@ def fill(connection: Connection) -> list[tuple[int, str]]:
         return []
     known = virtual_times(connection, lines)
     chosen: list[tuple[int, str]] = []
-    if "preview" in lines:
-        chosen += ((chunk, "preview") for chunk in lines["preview"].take(now.window - now.previews))
+    if QueueName.PREVIEW in lines:
+        chosen += ((chunk, QueueName.PREVIEW) for chunk in lines[QueueName.PREVIEW].take(now.window - now.previews))
     room = now.room
     for queue, most in shares(now.slots, room, now.nightly):
         if queue in lines and room > 0:
@@ -107,14 +108,14 @@ def fill(connection: Connection) -> list[tuple[int, str]]:
     return [(chunk, queue) for chunk, queue in chosen if chunk in marked]
 
 
-def shares(slots: int, room: int, nightly: int) -> list[tuple[str, int]]:
+def shares(slots: int, room: int, nightly: int) -> list[tuple[QueueName, int]]:
     """Return (queue, most chunks) in the order of filling a window with ``room`` left.
 
     Of the chunks in the window and in the slots together, a tenth, and at least one, is kept for
     nightly, of which ``nightly`` are under way.
     """
     kept = max(1, round((WINDOW_PER_SLOT + 1) * slots * NIGHTLY_SHARE)) - nightly
-    return [("nightly", kept), ("bulk", room), ("nightly", room)]
+    return [(QueueName.NIGHTLY, kept), (QueueName.BULK, room), (QueueName.NIGHTLY, room)]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -15,12 +16,26 @@ from sqlalchemy.exc import IntegrityError
 
 from shared.errors import Conflict
 from shared.look import Look
+from shared.plain_text import storable
 from shared.recordset import int_array, recordset
 
 STORED = "store:"
 """Scheme of sources that the producer has put into Atelier's own store; the rest is the object's key."""
 
 RESULTS_PAGE = 2000
+
+
+class JobState(StrEnum):
+    """What has become of a job."""
+
+    QUEUED = "queued"
+    """It waits, or a worker has it in hand."""
+    SUCCEEDED = "succeeded"
+    """It has its renditions."""
+    FAILED = "failed"
+    """It has none, and a code and a message that say why."""
+    CANCELLED = "cancelled"
+    """Its batch was cancelled before it was styled, or somebody gave it up after it had failed."""
 
 
 class NewJob(NamedTuple):
@@ -84,7 +99,7 @@ class JobResult:
     output: str
     look: Look
     input: dict[str, str]
-    state: str
+    state: JobState
     reused: bool
     code: str | None
     message: str | None
@@ -154,6 +169,16 @@ def queued_jobs(connection: Connection, batch_id: UUID, first: int, last: int) -
 HERE = "jobs.batch_id = :batch AND jobs.ordinal = ANY(CAST(:ordinals AS int[])) AND jobs.state = 'queued'"
 
 
+def still_queued(connection: Connection, batch_id: UUID, ordinals: Collection[int]) -> set[int]:
+    """Return which of these jobs are still queued. For whoever holds their chunk, so that it stays so."""
+    if not ordinals:
+        return set()
+    rows = connection.execute(
+        text(f"SELECT ordinal FROM jobs WHERE {HERE}"), {"batch": batch_id, "ordinals": int_array(ordinals)}
+    )
+    return set(rows.scalars())
+
+
 def succeed_jobs(connection: Connection, batch_id: UUID, reused_by_ordinal: Mapping[int, bool]) -> tuple[int, int]:
     """Mark queued jobs as succeeded; return how many were, and how many of them reused a rendition."""
     if not reused_by_ordinal:
@@ -189,7 +214,7 @@ def fail_jobs(connection: Connection, batch_id: UUID, failed: Collection[Failed]
             "ordinals": int_array(one.ordinal for one in failed),
             "failed": recordset(
                 ("ordinal", "code", "message", "retryable"),
-                ((one.ordinal, one.code, one.message, one.retryable) for one in failed),
+                ((one.ordinal, one.code, storable(one.message), one.retryable) for one in failed),
             ),
         },
     )
@@ -241,35 +266,43 @@ def cancel_jobs(connection: Connection, batch_id: UUID, first: int, last: int) -
     return done.rowcount
 
 
-def requeue_failed(connection: Connection, batch_id: UUID, codes: Sequence[str] = ()) -> int:
-    """Queue the failed jobs of a batch again, except those whose row itself was bad; return how many.
+def failed_ordinals(
+    connection: Connection, batch_id: UUID, codes: Sequence[str], *, after: int, limit: int
+) -> list[int]:
+    """Return the first failed jobs of a batch that come after an ordinal; with ``codes``, those that failed by one."""
+    rows = connection.execute(
+        text("""
+        SELECT ordinal FROM jobs
+        WHERE batch_id = :batch AND state = 'failed' AND ordinal > :after
+          AND (cardinality(CAST(:codes AS text[])) = 0 OR code = ANY(:codes))
+        ORDER BY ordinal LIMIT :limit
+        """),
+        {"batch": batch_id, "codes": list(codes), "after": after, "limit": limit},
+    )
+    return list(rows.scalars())
 
-    With ``codes``, only those that failed by one of them.
-    """
+
+def requeue_failed(connection: Connection, batch_id: UUID, ordinals: Collection[int]) -> int:
+    """Queue failed jobs again, except those whose row itself was bad; return how many."""
     done = connection.execute(
         text("""
         UPDATE jobs SET state = 'queued', code = NULL, message = NULL, retryable = false, attempts = 0, deaths = 0,
             next_attempt_at = NULL
-        WHERE batch_id = :batch AND state = 'failed' AND source <> ''
-          AND (cardinality(CAST(:codes AS text[])) = 0 OR code = ANY(:codes))
+        WHERE batch_id = :batch AND ordinal = ANY(CAST(:ordinals AS int[])) AND state = 'failed' AND source <> ''
         """),
-        {"batch": batch_id, "codes": list(codes)},
+        {"batch": batch_id, "ordinals": int_array(ordinals)},
     )
     return done.rowcount
 
 
-def discard_failed(connection: Connection, batch_id: UUID, codes: Sequence[str] = ()) -> int:
-    """Cancel the failed jobs of a batch, or those that failed by one of ``codes``; return how many.
-
-    They keep their codes and messages.
-    """
+def discard_failed(connection: Connection, batch_id: UUID, ordinals: Collection[int]) -> int:
+    """Cancel failed jobs; return how many. They keep their codes and messages."""
     done = connection.execute(
         text("""
         UPDATE jobs SET state = 'cancelled'
-        WHERE batch_id = :batch AND state = 'failed'
-          AND (cardinality(CAST(:codes AS text[])) = 0 OR code = ANY(:codes))
+        WHERE batch_id = :batch AND ordinal = ANY(CAST(:ordinals AS int[])) AND state = 'failed'
         """),
-        {"batch": batch_id, "codes": list(codes)},
+        {"batch": batch_id, "ordinals": int_array(ordinals)},
     )
     return done.rowcount
 
@@ -337,4 +370,6 @@ def results_of(connection: Connection, batch_id: UUID, ordinals: Collection[int]
 
 def _results(connection: Connection, which: str, values: dict[str, object]) -> list[JobResult]:
     rows: Sequence[Any] = connection.execute(text(_RESULTS.format(which=which)), values).all()
-    return [JobResult(**row._asdict() | {"look": Look.from_json(row.look)}) for row in rows]
+    return [
+        JobResult(**row._asdict() | {"look": Look.from_json(row.look), "state": JobState(row.state)}) for row in rows
+    ]

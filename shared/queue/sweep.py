@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine, text
 
@@ -12,6 +12,8 @@ from shared.models.promotion.watch import watch_canary
 from shared.models.training.tick import publish_due
 from shared.queue import chunks, fleet
 from shared.queue.dispatch import dispatch, under_way
+from shared.queue.queues import QueueName
+from shared.queue.reconciler import SAMPLED_JOBS, Repaired, reconcile
 
 LOST_AFTER_SECONDS = 5
 """A message not claimed for this long may be lost; publishing one that is not does no harm."""
@@ -24,12 +26,14 @@ class Swept:
     expired: int = 0
     republished: int = 0
     dispatched: int = 0
+    repaired: Repaired = field(default_factory=Repaired)
 
 
-def sweep(engine: Engine, broker: Broker) -> Swept:
-    """Return expired leases to waiting, look after the canary, publish lost messages again, and dispatch.
+def sweep(engine: Engine, broker: Broker, *, sampled_jobs: int = SAMPLED_JOBS) -> Swept:
+    """Return expired leases to waiting, reconcile, look after the canary, publish lost messages again, and dispatch.
 
-    Only one sweep runs at a time, under one advisory lock; another returns at once.
+    Only one sweep puts back leases at a time, under one advisory lock; another returns at once. ``sampled_jobs``: how
+    many jobs of batches that move on are looked at, besides those of stalled ones.
     """
     with transaction(engine) as connection:
         if not try_lock(connection, Lock.SWEEP):
@@ -38,10 +42,11 @@ def sweep(engine: Engine, broker: Broker) -> Swept:
         cancel_stragglers(connection)
         chunks.withdraw_paused(connection)
         fleet.forget_dead(connection)
+    repaired = reconcile(engine, sampled_jobs)
     watch_canary(engine)
     republished = republish_lost(engine, broker)
     publish_due(engine, broker)
-    return Swept(expired, republished, dispatch(engine, broker))
+    return Swept(expired, republished, dispatch(engine, broker), repaired)
 
 
 def cancel_stragglers(connection: Connection) -> None:
@@ -61,7 +66,7 @@ def republish_lost(engine: Engine, broker: Broker) -> int:
     with transaction(engine) as connection:
         now = under_way(connection)
         # Each by itself: messages too many in one must not hide those missing in the other.
-        expected = {ROUTES["preview"]: now.previews, ROUTES["bulk"]: now.unclaimed}
+        expected = {ROUTES[QueueName.PREVIEW]: now.previews, ROUTES[QueueName.BULK]: now.unclaimed}
         short = [name for name, route in ROUTES.items() if held[route] < expected[route]]
         if not short:
             return 0

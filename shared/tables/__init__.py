@@ -15,6 +15,7 @@ from shared.tables.work import (
     proofs,
     renditions,
     reviews,
+    submissions,
     workers,
 )
 
@@ -46,6 +47,7 @@ __all__ = [
     "source_copies",
     "style_rows",
     "styles",
+    "submissions",
     "training_photos",
     "training_runs",
     "training_schedules",

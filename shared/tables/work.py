@@ -38,7 +38,9 @@ batches = Table(
     Column("style_rows", JSONB, nullable=False),
     Column("intake", Text, nullable=False, server_default=text("'receiving'")),
     Column("state", Text, nullable=False, server_default=text("'running'")),
+    # What dispatch and claim obey: by its merchant, by a pause of all nights, or until a sample is approved.
     Column("paused", Boolean, nullable=False, server_default=text("false")),
+    Column("merchant_paused", Boolean, nullable=False, server_default=text("false")),
     # Identifies the input, so that an interrupted submission resumes at its last row.
     Column("fingerprint", Text, nullable=False),
     # Chosen by the client: a submission repeated with the same key, however late, is the same batch.
@@ -56,6 +58,10 @@ batches = Table(
     moment("finished_at"),
     # When somebody last resumed it, or tried its failed images again.
     moment("resumed_at"),
+    # When its submitter last gave a sign of life, until it is sealed.
+    moment("received_at", default=True),
+    # What its merchant must know, for example that its submission broke off.
+    Column("notice", Text),
     one_of("queue", *QUEUES),
     one_of("intake", "receiving", "sealed"),
     one_of("state", "running", "finished", "cancelled"),
@@ -67,7 +73,22 @@ batches = Table(
     Index("ix_batches_failed", "id", postgresql_where=text("failed > 0")),
     Index("ix_batches_fingerprint", "merchant_id", "fingerprint", postgresql_where=text("state = 'running'")),
     Index("ix_batches_finished_at", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
+    Index(
+        "ix_batches_receiving",
+        "received_at",
+        postgresql_where=text("intake = 'receiving' AND state = 'running'"),
+    ),
     Index("ix_batches_cancelling", "id", postgresql_where=text("state = 'cancelled' AND finished_at IS NULL")),
+)
+
+# Each input of a merchant once, with the newest batch made of it: who claims the row opens the batch.
+submissions = Table(
+    "submissions",
+    metadata,
+    Column("merchant_id", ForeignKey("merchants.id"), primary_key=True),
+    Column("fingerprint", Text, primary_key=True),
+    Column("batch_id", ForeignKey("batches.id", ondelete="CASCADE")),
+    Index("ix_submissions_batch_id", "batch_id"),
 )
 
 chunks = Table(

@@ -11,7 +11,8 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
@@ -42,7 +43,7 @@ def contenders(device: torch.device, px: int) -> dict[str, Callable[[], object]]
 
 
 @torch.inference_mode()
-def measure(device: torch.device, px: int, rounds: int) -> dict[str, list[float]]:
+def seconds_of_each(device: torch.device, px: int, rounds: int) -> dict[str, list[float]]:
     """Time every contender in turn, ``rounds`` times: seconds by name."""
     timed = contenders(device, px)
     seconds: dict[str, list[float]] = {name: [] for name in timed}
@@ -62,16 +63,11 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def main() -> None:
-    """Measure, print the table, write it down."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--times", type=int, default=9)
-    times = parser.parse_args().times
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.set_num_threads(1)
+def measure(device: torch.device, sizes: Sequence[int], times: int) -> dict[str, Any]:
+    """Return rates and ratios, medians, by size."""
     found = {}
-    for px in SIZES:
-        seconds = measure(device, px, times)
+    for px in sizes:
+        seconds = seconds_of_each(device, px, times)
         rates = {name: round(1 / statistics.median(each), 2) for name, each in seconds.items()}
         ratios = {
             f"ratio {kind}": round(
@@ -83,7 +79,17 @@ def main() -> None:
             for kind in ("fp32", "bf16")
         }
         found[str(px)] = rates | ratios
-    write_results("generator_speed", {"machine": machine(), "device": str(device), "times": times, "by_px": found})
+    return {"device": str(device), "times": times, "by_px": found}
+
+
+def main() -> None:
+    """Measure, print the table, write it down."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--times", type=int, default=9)
+    times = parser.parse_args().times
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.set_num_threads(1)
+    write_results("generator_speed", {"machine": machine()} | measure(device, SIZES, times))
 
 
 if __name__ == "__main__":

@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -25,25 +23,27 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from shared import embedded
 from shared.context import Session
 from shared.database import transaction
-from shared.embedded import attached
 from shared.queue import batches
 from shared.queue.batches import Batch
 from shared.queue.dispatch import dispatch
+from tests.bench.installation import (
+    ROOT,
+    core_seconds,
+    environment_of,
+    installation,
+    postgres_core_seconds,
+    server_pids,
+)
+from tests.bench.results import results_folder
 from tests.filled import FAILED_IN, add_finished, add_waiting
-from tests.fresh import fresh_session
 
 WARM_SHARE = 0.1
 """Of the jobs, done before the clock starts."""
 
 FINISHED_JOBS = 500_000
 """Jobs in one batch of the past."""
-
-ROOT = Path(__file__).resolve().parents[2]
-
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -70,50 +70,32 @@ class Spent:
 class Measured:
     """One run. ``per_chunk``: statements, transactions and round trips to Postgres for one chunk."""
 
+    jobs_done: int
     jobs_per_second: float
     core_microseconds_per_job: dict[str, float]
     per_chunk: dict[str, float]
     redis_bytes: int
 
 
-def cpu_seconds(pid: int, *, with_dead_children: bool = False) -> float:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except FileNotFoundError:
-        return 0.0
-    return sum(int(field) for field in fields[11 : 15 if with_dead_children else 13]) / TICKS
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 def spent(workers: list[int], servers: dict[str, int]) -> Spent:
-    postgres = servers["postgres"]
     return Spent(
-        sum(cpu_seconds(pid) for pid in workers),
-        cpu_seconds(postgres, with_dead_children=True) + sum(cpu_seconds(pid) for pid in children(postgres)),
-        cpu_seconds(servers["redis"]),
+        sum(core_seconds(pid) for pid in workers),
+        postgres_core_seconds(servers["postgres"]),
+        core_seconds(servers["redis"]),
     )
 
 
 def launch(session: Session, setting: Setting, home: Path) -> subprocess.Popen[bytes]:
     """Start a worker with a home of its own."""
-    settings = session.settings
-    assert settings.database_url
-    assert settings.broker_url
-    environment = os.environ | {
-        "ATELIER_DATABASE_URL": settings.database_url.get_secret_value(),
-        "ATELIER_BROKER_URL": settings.broker_url.get_secret_value(),
-        "ATELIER_STORE_URL": session.store.url,
+    environment = environment_of(session, home) | {
         "ATELIER_LANES": "1",
         "ATELIER_MINIBATCH": "1" if setting.wait_seconds else "16",
+        "PYTHONPATH": str(ROOT),
     }
     command = [sys.executable, "-m", "tests.bench.worker_with_stand_ins", str(setting.wait_seconds)]
     home.mkdir()
-    own = environment | {"ATELIER_HOME": str(home), "PYTHONPATH": str(ROOT)}
     with (home / "log").open("w") as log:
-        return subprocess.Popen(command, env=own, cwd=home, stdin=subprocess.PIPE, stdout=log, stderr=log)
+        return subprocess.Popen(command, env=environment, cwd=home, stdin=subprocess.PIPE, stdout=log, stderr=log)
 
 
 @contextmanager
@@ -149,13 +131,17 @@ def wait_until(session: Session, batch: UUID, jobs: int) -> None:
         time.sleep(0.05)
 
 
-def begin_together(session: Session, setting: Setting, batch: Batch) -> None:
-    """Let the work begin when all workers have come up."""
+def wait_for_workers(session: Session, setting: Setting) -> None:
+    """Wait until all workers have come up."""
     up = 0
     while up < setting.workers:
         time.sleep(0.1)
         with transaction(session.engine) as connection:
             up = int(connection.execute(text("SELECT count(*) FROM workers")).scalar_one())
+
+
+def begin(session: Session, batch: Batch) -> None:
+    """Let the work begin."""
     with transaction(session.engine) as connection:
         batches.set_paused(connection, batch, paused=False)
     dispatch(session.engine, session.broker)
@@ -168,17 +154,23 @@ def redis_bytes(session: Session) -> int:
         return sum(int(client.memory_usage(key) or 0) for key in client.scan_iter())
 
 
-def measure(session: Session, setting: Setting, servers: dict[str, int], folder: Path) -> Measured:
-    """Let workers do so many of the jobs that wait, and see what it takes."""
+def measure(session: Session, setting: Setting, *, warm_share: float = WARM_SHARE) -> Measured:
+    """Let workers do so many of the jobs that wait, and see what it takes after a share of them."""
+    folder, servers = session.settings.home, server_pids(session)
     with transaction(session.engine) as connection:
         backlog = max(setting.tables // 5, int(setting.jobs * 1.3))
         batch = add_waiting(connection, "bench", backlog, chunk_jobs=setting.chunk_jobs)
         batches.set_paused(connection, batch, paused=True)
     with crew(session, setting, folder) as workers:
         pids = [worker.pid for worker in workers]
-        begin_together(session, setting, batch)
-        wait_until(session, batch.id, int(setting.jobs * WARM_SHARE))
+        wait_for_workers(session, setting)
+        warm = int(setting.jobs * warm_share)
+        if warm:
+            begin(session, batch)
+            wait_until(session, batch.id, warm)
         first, started, before = done(session, batch.id), time.perf_counter(), spent(pids, servers)
+        if not warm:
+            begin(session, batch)
         wait_until(session, batch.id, setting.jobs)
         last, ended, after = done(session, batch.id), time.perf_counter(), spent(pids, servers)
         held = redis_bytes(session)
@@ -186,6 +178,7 @@ def measure(session: Session, setting: Setting, servers: dict[str, int], folder:
     jobs = last - first
     cost = {name: round((getattr(after, name) - value) / jobs * 1e6, 1) for name, value in asdict(before).items()}
     return Measured(
+        jobs_done=jobs,
         jobs_per_second=round(jobs / (ended - started), 1),
         core_microseconds_per_job=cost | {"all": round(sum(cost.values()), 1)},
         per_chunk={name: round(n / counted["chunks"], 1) for name, n in counted.items() if name != "chunks"},
@@ -194,20 +187,21 @@ def measure(session: Session, setting: Setting, servers: dict[str, int], folder:
 
 
 def run(setting: Setting) -> Measured:
-    """Measure in a fresh home, over tables filled before."""
-    with tempfile.TemporaryDirectory(prefix="atelier") as folder:
-        home = Path(folder)
-        with attached(home / "servers", lasting=False) as services, fresh_session(services, home) as session:
-            found = embedded.running(home / "servers")
-            assert found
-            past = max(0, setting.tables * 4 // 5)
-            for size in [FINISHED_JOBS] * (past // FINISHED_JOBS) + [past % FINISHED_JOBS] * (past >= FAILED_IN):
-                with transaction(session.engine) as connection:
-                    add_finished(connection, "past", size)
-            if setting.tables:  # by itself it comes a minute later; tables that were never filled have none
-                with session.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-                    connection.execute(text("VACUUM (ANALYZE)"))
-            return measure(session, setting, found.pids, home)
+    """Measure on an installation of its own, over tables filled before."""
+    with installation() as session:
+        fill(session, setting.tables)
+        return measure(session, setting)
+
+
+def fill(session: Session, tables: int) -> None:
+    """Fill the tables with batches that are over, four fifths of so many jobs; the rest is to wait."""
+    past = max(0, tables * 4 // 5)
+    for size in [FINISHED_JOBS] * (past // FINISHED_JOBS) + [past % FINISHED_JOBS] * (past >= FAILED_IN):
+        with transaction(session.engine) as connection:
+            add_finished(connection, "past", size)
+    if tables:  # by itself it comes a minute later; tables that were never filled have none
+        with session.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.execute(text("VACUUM (ANALYZE)"))
 
 
 def main() -> None:
@@ -232,10 +226,8 @@ def main() -> None:
             found[setting].append(run(setting))
             sys.stdout.write(f"{asdict(setting)}\n    {asdict(found[setting][-1])}\n")
             sys.stdout.flush()
-    results = Path(__file__).parent / "results"
-    results.mkdir(exist_ok=True)
     lines = [asdict(setting) | {"runs": [asdict(one) for one in runs]} for setting, runs in found.items()]
-    (results / "machinery.json").write_text(json.dumps(lines, indent=1) + "\n")
+    (results_folder() / "machinery.json").write_text(json.dumps(lines, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -10,22 +10,20 @@ the second half. Nothing is asserted.
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
 from shared.context import Session
 from shared.database import transaction
-from shared.embedded import attached
-from tests.bench.real_worker import ROOT, STYLE, done, pictures, submit, warm_worker, write
+from tests.bench.installation import ROOT, environment_of, installation
+from tests.bench.real_worker import STYLE, done, pictures, submit, warm_worker, write
 from tests.bench.results import machine, write_results
-from tests.fresh import fresh_session
 
 MIB = 2**20
 
@@ -38,15 +36,7 @@ def memory(pid: int, field: str = "VmRSS") -> float:
 
 def submit_elsewhere(session: Session, folder: Path) -> tuple[UUID, float]:
     """Submit a folder by the command; the batch, and the highest memory of its process in MiB."""
-    settings = session.settings
-    assert settings.database_url
-    assert settings.broker_url
-    environment = os.environ | {
-        "ATELIER_DATABASE_URL": settings.database_url.get_secret_value(),
-        "ATELIER_BROKER_URL": settings.broker_url.get_secret_value(),
-        "ATELIER_STORE_URL": session.store.url,
-        "ATELIER_HOME": str(settings.home),
-    }
+    environment = environment_of(session, session.settings.home)
     command = [sys.executable, "-m", "producer.commands.main", "submit", str(folder), "--style", STYLE]
     process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     peak = 0.0
@@ -58,38 +48,39 @@ def submit_elsewhere(session: Session, folder: Path) -> tuple[UUID, float]:
     return batch, peak
 
 
+def measure(session: Session, worker: int, images: int, *, large_px: int = 5000) -> dict[str, Any]:
+    """Let a warm worker style many small pictures, then one large."""
+    home = session.settings.home
+    write(home / "small", pictures(((96, 96), (128, 96), (96, 128)), images))
+    batch, producer = submit_elsewhere(session, home / "small")
+    samples = []
+    while (so_far := done(session, batch)) < images:
+        if so_far >= len(samples) * images / 20:
+            samples.append(memory(worker))
+        time.sleep(0.1)
+    samples.append(memory(worker))
+    before = memory(worker, "VmHWM")
+    large = submit(session, home / "large", pictures(((large_px, large_px),), 1))
+    while not done(session, large):
+        time.sleep(0.1)
+    return {
+        "images": images,
+        "worker_mib": samples,
+        "worker_grew_over_the_second_half_mib": round(samples[-1] - samples[len(samples) // 2], 1),
+        "worker_peak_mib": before,
+        "worker_peak_with_25_megapixels_mib": memory(worker, "VmHWM"),
+        "producer_peak_mib": producer,
+    }
+
+
 def main() -> None:
-    """Measure many small pictures, then one large."""
+    """Measure on an installation of its own."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=2000, help="small pictures")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="atelier") as name:
-        home = Path(name)
-        with (
-            attached(home / "servers", lasting=False) as services,
-            fresh_session(services, home) as session,
-            warm_worker(session, home) as worker,
-        ):
-            write(home / "small", pictures(((96, 96), (128, 96), (96, 128)), asked.images))
-            batch, producer = submit_elsewhere(session, home / "small")
-            samples = []
-            while (so_far := done(session, batch)) < asked.images:
-                if so_far >= len(samples) * asked.images / 20:
-                    samples.append(memory(worker))
-                time.sleep(0.1)
-            samples.append(memory(worker))
-            before = memory(worker, "VmHWM")
-            large = submit(session, home / "large", pictures(((5000, 5000),), 1))
-            while not done(session, large):
-                time.sleep(0.1)
-            figures = {
-                "worker_mib": samples,
-                "worker_grew_over_the_second_half_mib": round(samples[-1] - samples[len(samples) // 2], 1),
-                "worker_peak_mib": before,
-                "worker_peak_with_25_megapixels_mib": memory(worker, "VmHWM"),
-                "producer_peak_mib": producer,
-            }
-    write_results("memory", {"machine": machine(), "images": asked.images} | figures)
+    with installation() as session, warm_worker(session) as worker:
+        figures = measure(session, worker, asked.images)
+    write_results("memory", {"machine": machine()} | figures)
 
 
 if __name__ == "__main__":

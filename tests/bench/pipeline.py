@@ -13,25 +13,22 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
-from shared import embedded
 from shared.context import Session
-from shared.embedded import attached
 from shared.settings import Settings
+from tests.bench.installation import ROOT, installation, server_pids
 from tests.bench.machinery import spent
-from tests.bench.real_worker import ROOT, STYLE, done, pictures, submit, warm_worker
+from tests.bench.real_worker import STYLE, done, pictures, submit, warm_worker
 from tests.bench.results import machine, write_results
-from tests.fresh import fresh_session
 from workers.images.background import paint_weight
 from workers.images.compose import compose, shrink, working_size
 from workers.images.decode import decode
@@ -40,15 +37,14 @@ from workers.images.limits import Limits
 from workers.model.checkpoint import Checkpoint, row_from_bytes
 from workers.runtime.painter import Painter
 
-FIRST, LAST = 0.2, 0.8
+BETWEEN = (0.2, 0.8)
 """Shares of a batch between which the worker is measured."""
 
 Done = TypeVar("Done")
 
-Pids = tuple[int, dict[str, int]]
-"""The worker's process, and the servers' by name."""
+Sizes = tuple[tuple[int, int], ...]
 
-KINDS = {
+KINDS: dict[str, Sizes] = {
     "512²": ((512, 512),),
     "1,000²": ((1000, 1000),),
     "mixed": ((512, 512), (1000, 1000), (1600, 1000), (1333, 2000)),
@@ -106,56 +102,69 @@ class Bare:
         return done
 
 
-def measure(
-    session: Session, folder: Path, found: list[bytes], pids: tuple[int, dict[str, int]]
-) -> tuple[float, float]:
+@dataclass(frozen=True)
+class Watched:
+    """A warm worker and the session that it works for. It is measured between two shares of a batch."""
+
+    session: Session
+    worker: int
+    between: tuple[float, float] = BETWEEN
+
+
+def through_worker(watched: Watched, folder: Path, found: list[bytes]) -> tuple[float, float]:
     """Submit pictures and watch the worker: images per second, core-milliseconds of all processes for an image."""
-    worker, servers = pids
+    session, servers = watched.session, server_pids(watched.session)
+    cost = spent([watched.worker], servers)
+    first = (0, time.perf_counter(), cost.workers + cost.postgres + cost.redis)
     batch = submit(session, folder, found)
 
     def seen(share: float) -> tuple[int, float, float]:
         while (so_far := done(session, batch)) < share * len(found):
             time.sleep(0.02)
-        cost = spent([worker], servers)
+        cost = spent([watched.worker], servers)
         return so_far, time.perf_counter(), cost.workers + cost.postgres + cost.redis
 
-    first, last = seen(FIRST), seen(LAST)
+    begin, end = watched.between
+    if begin:
+        first = seen(begin)
+    last = seen(end)
     seen(1.0)
     images, seconds, cores = (after - before for before, after in zip(first, last, strict=True))
     return images / seconds, cores / images * 1e3
 
 
-def main() -> None:
+def measure(watched: Watched, kinds: Iterable[tuple[str, Sizes]], images: int, times: int) -> dict[str, Any]:
     """Measure each kind so many times, bare and worker in turn."""
+    figures: dict[str, Any] = {"images": images, "times": times}
+    for kind, sizes in kinds:
+        bare = Bare(watched.session.settings)
+        bare.rate(pictures(sizes, 4))
+        bare.seconds.clear()
+        rounds = []
+        for n in range(times):
+            found = pictures(sizes, images)
+            rate = bare.rate(found)
+            cost = sum(bare.seconds.values()) / images / (n + 1) * 1e3
+            # Other bytes than before, or the renditions would be reused.
+            fresh = [data + f"{kind} {n}".encode() for data in found]
+            through, cores = through_worker(watched, watched.session.settings.home / f"{kind}{n}", fresh)
+            rounds.append(Round(rate, through, cost, cores))
+            sys.stderr.write(f"{kind}: {rounds[-1]}\n")
+        figures[kind] = summary(rounds, bare.seconds, images * times)
+    return figures
+
+
+def main() -> None:
+    """Measure on an installation of its own."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=60, help="images in a round")
     parser.add_argument("--times", type=int, default=3, help="rounds of each kind")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="sizes of the pictures")
     asked = parser.parse_args()
-    figures = {}
-    with tempfile.TemporaryDirectory(prefix="atelier") as name:
-        home = Path(name)
-        with attached(home / "servers", lasting=False) as services, fresh_session(services, home) as session:
-            running = embedded.running(home / "servers")
-            assert running
-            with warm_worker(session, home) as worker:
-                for kind in asked.kinds:
-                    bare = Bare(session.settings)
-                    bare.rate(pictures(KINDS[kind], 4))
-                    bare.seconds.clear()
-                    rounds = []
-                    for n in range(asked.times):
-                        found = pictures(KINDS[kind], asked.images)
-                        rate = bare.rate(found)
-                        cost = sum(bare.seconds.values()) / asked.images / (n + 1) * 1e3
-                        folder = home / f"{kind}{n}"
-                        # Other bytes than before, or the renditions would be reused.
-                        fresh = [data + f"{kind} {n}".encode() for data in found]
-                        through, cores = measure(session, folder, fresh, (worker, running.pids))
-                        rounds.append(Round(rate, through, cost, cores))
-                        sys.stderr.write(f"{kind}: {rounds[-1]}\n")
-                    figures[kind] = summary(rounds, bare.seconds, asked.images * asked.times)
-    write_results("pipeline", {"machine": machine(), "images": asked.images, "times": asked.times} | figures)
+    with installation() as session, warm_worker(session) as worker:
+        kinds = [(kind, KINDS[kind]) for kind in asked.kinds]
+        figures = measure(Watched(session, worker), kinds, asked.images, asked.times)
+    write_results("pipeline", {"machine": machine()} | figures)
 
 
 def summary(rounds: list[Round], seconds: dict[str, float], images: int) -> dict[str, object]:

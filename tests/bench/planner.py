@@ -8,16 +8,12 @@ writes ``tests/bench/results/planner.json``. Nothing is asserted. ``--images 100
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import text
 
@@ -27,12 +23,12 @@ from shared.catalog.looks import set_look
 from shared.catalog.nights import begin_now
 from shared.catalog.schedules import NightRules
 from shared.catalog.tick import plan_waiting
-from shared.context import Session, open_session
+from shared.context import Session
 from shared.database import transaction
 from shared.look import Look
 from shared.merchants.scope import scope
-from shared.settings import Settings
-from tests.bench.submission import PostgresClock
+from tests.bench.installation import installation, postgres_core_seconds, server_pids
+from tests.bench.results import machine, write_results
 
 CHANGED_ONE_IN = 200
 
@@ -49,34 +45,39 @@ def write_feed(path: Path, images: int, changed: bool) -> None:
 
 @contextmanager
 def measured(session: Session, name: str, into: Figures) -> Iterator[None]:
-    postgres = PostgresClock(session)
-    there, here, started = postgres(), time.process_time(), time.perf_counter()
+    postmaster = server_pids(session)["postgres"]
+    there, here, started = postgres_core_seconds(postmaster), time.process_time(), time.perf_counter()
     yield
     into[name] = {
         "seconds": round(time.perf_counter() - started, 2),
         "core_seconds": round(time.process_time() - here, 2),
-        "postgres_core_seconds": round(postgres() - there, 2),
+        "postgres_core_seconds": round(postgres_core_seconds(postmaster) - there, 2),
     }
 
 
-def run(session: Session, folder: Path, images: int) -> Figures:
-    found: Figures = {}
+def measure(session: Session, images: int) -> dict[str, Any]:
+    """Import a feed twice and plan a night, which has to find what the second changed."""
+    steps: Figures = {}
     with scope(session.engine, "local") as (connection, mine):
         set_look(connection, mine, "default", "", Look((("udnie", 1.0),)), follows_model=False)
         connection.execute(text("UPDATE catalog_looks SET state = 'approved'"))
     for name, changed in (("first import", False), ("second import", True)):
-        path = folder / f"{changed}.csv"
+        path = session.settings.home / f"{changed}.csv"
         write_feed(path, images, changed)
-        with measured(session, name, found):
+        with measured(session, name, steps):
             import_catalog(session, "local", open_manifest([str(path)]), lambda *_: None)
         if not changed:
             settle_all(session, mine)
     now = datetime.now(UTC)
     with transaction(session.engine) as connection:
         night = begin_now(connection, mine, NightRules(), now)
-    with measured(session, "plan", found):
+    with measured(session, "plan", steps):
         plan_waiting(session.engine, session.settings, now, only=night)
-    return found
+    with transaction(session.engine) as connection:
+        planned = connection.execute(
+            text("SELECT b.total FROM nights n JOIN batches b ON b.id = n.batch_id WHERE n.id = :id"), {"id": night}
+        ).scalar_one()
+    return {"images": images, "planned": planned, "steps": steps}
 
 
 def settle_all(session: Session, merchant: int) -> None:
@@ -101,20 +102,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=20_000)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="atelier", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        with open_session(Settings(home=folder / "home"), lasting=False) as session:
-            found = run(session, folder, arguments.images)
-    result = {
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[1]:.1f}",
-        "images": arguments.images,
-        "changed": arguments.images // CHANGED_ONE_IN,
-        "steps": found,
-    }
-    results = Path(__file__).parent / "results"
-    results.mkdir(exist_ok=True)
-    (results / "planner.json").write_text(json.dumps(result, indent=1) + "\n")
-    sys.stdout.write(json.dumps(result, indent=1) + "\n")
+    with installation() as session:
+        write_results("planner", {"machine": machine()} | measure(session, arguments.images))
 
 
 if __name__ == "__main__":

@@ -11,19 +11,20 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from shared.context import Session
 from shared.database import transaction
-from shared.embedded import attached
+from tests.bench.installation import installation
 from tests.bench.real_worker import done, pictures, submit, warm_worker
 from tests.bench.results import machine, write_results
 from tests.filled import add_waiting
-from tests.fresh import fresh_session
 
 SIDE = 1000
+BULK = 200
+"""Real pictures that the worker has to do meanwhile."""
 
 
 def seconds_to_see(session: Session, folder: Path, data: bytes) -> float:
@@ -39,31 +40,31 @@ def quantiles(found: list[float]) -> dict[str, float]:
     return {"p50": round(statistics.median(found), 2), "p95": round(statistics.quantiles(found, n=20)[-1], 2)}
 
 
+def measure(session: Session, previews: int, waiting: int, *, side: int = SIDE, bulk: int = BULK) -> dict[str, Any]:
+    """Let a warm worker do previews while nothing else is to be done, then while bulk work waits."""
+    home = session.settings.home
+    sources = [data + bytes([n % 256]) for n, data in enumerate(pictures(((side, side),), 2 * previews + 2))]
+    idle = [seconds_to_see(session, home / f"idle{n}", sources.pop()) for n in range(previews + 1)]
+    load(session, pictures(((side, side),), bulk), waiting)
+    busy = [seconds_to_see(session, home / f"busy{n}", sources.pop()) for n in range(previews + 1)]
+    found = {"idle": quantiles(idle[1:]), "loaded": quantiles(busy[1:])}
+    ratio = round(found["loaded"]["p95"] / found["idle"]["p95"], 2)
+    return {"previews": previews, "waiting": waiting, "ratio_of_p95": ratio} | found
+
+
 def main() -> None:
-    """Measure idle and loaded."""
+    """Measure on an installation of its own."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--previews", type=int, default=30, help="previews, one after the other")
     parser.add_argument("--waiting", type=int, default=10_000, help="bulk images that wait")
     asked = parser.parse_args()
-    previews = [data + bytes([n]) for n, data in enumerate(pictures(((SIDE, SIDE),), 2 * asked.previews + 2))]
-    with tempfile.TemporaryDirectory(prefix="atelier") as name:
-        home = Path(name)
-        with (
-            attached(home / "servers", lasting=False) as services,
-            fresh_session(services, home) as session,
-            warm_worker(session, home),
-        ):
-            idle = [seconds_to_see(session, home / f"idle{n}", previews.pop()) for n in range(asked.previews + 1)]
-            load(session, home / "bulk", asked.waiting)
-            busy = [seconds_to_see(session, home / f"busy{n}", previews.pop()) for n in range(asked.previews + 1)]
-    found = {"idle": quantiles(idle[1:]), "loaded": quantiles(busy[1:])}
-    ratio = round(found["loaded"]["p95"] / found["idle"]["p95"], 2)
-    write_results("preview_latency", {"machine": machine(), "waiting": asked.waiting, "ratio_of_p95": ratio} | found)
+    with installation() as session, warm_worker(session):
+        write_results("preview_latency", {"machine": machine()} | measure(session, asked.previews, asked.waiting))
 
 
-def load(session: Session, folder: Path, images: int) -> None:
+def load(session: Session, found: list[bytes], images: int) -> None:
     """Let bulk work be under way: real pictures for the worker to do now, and rows for all that wait behind them."""
-    batch = submit(session, folder, pictures(((SIDE, SIDE),), 200))
+    batch = submit(session, session.settings.home / "bulk", found)
     with transaction(session.engine) as connection:
         add_waiting(connection, "bench", images)
     while not done(session, batch):

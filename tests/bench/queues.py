@@ -14,29 +14,26 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from celery import group
 from redis import Redis
 from sqlalchemy import text
 
-from shared import embedded
 from shared.context import Session
 from shared.database import transaction
-from shared.embedded import Services, attached
 from tests.bench import machinery
-from tests.bench.machinery import ROOT, Setting, spent
+from tests.bench.installation import ROOT, children, installation, server_pids
+from tests.bench.machinery import Setting, spent
 from tests.bench.plot import bars
 from tests.bench.results import machine, results_folder, write_results
-from tests.fresh import fresh_session
 
-FIRST, LAST = 0.2, 0.8
+BETWEEN = (0.2, 0.8)
+"""Shares of the jobs between which a rival is measured."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +50,7 @@ class Rival:
 class Measured:
     """One run."""
 
+    jobs_done: int
     jobs_per_second: float
     core_microseconds_per_job: float
 
@@ -78,7 +76,7 @@ def rivals(workers: int) -> list[Rival]:
 def family(pid: int) -> list[int]:
     """A process and all that come from it."""
     found = [pid]
-    for child in machinery.children(pid):
+    for child in children(pid):
         found += family(child)
     return found
 
@@ -96,18 +94,19 @@ def running(rival: Rival, environment: dict[str, str]) -> Iterator[int]:
 
 
 def measure(
-    rival: Rival, services: Services, session: Session, jobs: int, writes: bool, pids: dict[str, int]
+    rival: Rival, session: Session, jobs: int, *, writes: bool, between: tuple[float, float] = BETWEEN
 ) -> Measured:
     """Fill the queue, start the workers, and watch the queue become shorter."""
     assert session.settings.database_url
-    found = embedded.running(session.settings.home / "servers")
-    assert found
-    redis_url = services.broker_url.replace("redis+socket://", "unix://")
+    assert session.settings.broker_url
+    servers = server_pids(session)
+    broker_url = session.settings.broker_url.get_secret_value()
+    redis_url = broker_url.replace("redis+socket://", "unix://")
     own = {
-        "RIVAL_BROKER": services.broker_url,
+        "RIVAL_BROKER": broker_url,
         "RIVAL_REDIS": redis_url,
         "RIVAL_DATABASE": session.settings.database_url.get_secret_value().replace("+psycopg", ""),
-    } | ({"RIVAL_BACKEND": services.broker_url} if rival.results else {})
+    } | ({"RIVAL_BACKEND": broker_url} if rival.results else {})
     with transaction(session.engine) as connection:
         connection.execute(text("DROP TABLE IF EXISTS rival_jobs"))
         connection.execute(text("CREATE TABLE rival_jobs (id int PRIMARY KEY, state text NOT NULL)"))
@@ -128,12 +127,12 @@ def measure(
         def seen(share: float) -> tuple[int, float, float]:
             while (so_far := jobs - left()) < share * jobs:
                 time.sleep(0.01)
-            cost = spent(family(pid), found.pids)
+            cost = spent(family(pid), servers)
             return so_far, time.perf_counter(), cost.workers + cost.postgres + cost.redis
 
-        first, last = seen(FIRST), seen(LAST)
+        first, last = (seen(share) for share in between)
     done, seconds, cores = (after - before for before, after in zip(first, last, strict=True))
-    return Measured(round(done / seconds, 1), round(cores / done * 1e6, 1))
+    return Measured(int(done), round(done / seconds, 1), round(cores / done * 1e6, 1))
 
 
 def main() -> None:
@@ -144,20 +143,15 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=5, help="rounds")
     asked = parser.parse_args()
     found: dict[str, list[Measured]] = {}
-    with tempfile.TemporaryDirectory(prefix="atelier") as name:
-        home = Path(name)
-        with attached(home / "servers", lasting=False) as services, fresh_session(services, home) as session:
-            for _ in range(asked.times):
-                ours = machinery.run(Setting(asked.workers, 3 * asked.jobs, 0, 64, 0.0))
-                note(
-                    found,
-                    "Atelier, all its rows",
-                    Measured(ours.jobs_per_second, ours.core_microseconds_per_job["all"]),
-                )
-                for rival in rivals(asked.workers):
-                    for writes in (True, False):
-                        measured = measure(rival, services, session, asked.jobs, writes)
-                        note(found, f"{rival.name}, {'one row' if writes else 'no row'}", measured)
+    with installation() as session:
+        for _ in range(asked.times):
+            ours = machinery.run(Setting(asked.workers, 3 * asked.jobs, 0, 64, 0.0))
+            cost = ours.core_microseconds_per_job["all"]
+            note(found, "Atelier, all its rows", Measured(ours.jobs_done, ours.jobs_per_second, cost))
+            for rival in rivals(asked.workers):
+                for writes in (True, False):
+                    measured = measure(rival, session, asked.jobs, writes=writes)
+                    note(found, f"{rival.name}, {'one row' if writes else 'no row'}", measured)
     middle = {label: statistics.median(one.jobs_per_second for one in runs) for label, runs in found.items()}
     cores = {label: statistics.median(one.core_microseconds_per_job for one in runs) for label, runs in found.items()}
     write_results("queues", {"machine": machine(), "jobs_per_second": middle, "core_microseconds_per_job": cores})

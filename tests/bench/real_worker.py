@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import subprocess
 import sys
 import time
@@ -20,8 +19,8 @@ from shared.context import Session
 from shared.database import transaction
 from shared.look import Look
 from shared.queue import batches
+from tests.bench.installation import ROOT, environment_of
 
-ROOT = Path(__file__).resolve().parents[2]
 STYLE = "great-wave"
 
 
@@ -39,17 +38,10 @@ def pictures(sizes: tuple[tuple[int, int], ...], number: int) -> list[bytes]:
 
 
 @contextmanager
-def warm_worker(session: Session, home: Path) -> Iterator[int]:
+def warm_worker(session: Session) -> Iterator[int]:
     """Run a real worker, its generator warm, until the end of the block; yield its process id."""
-    settings = session.settings
-    assert settings.database_url
-    assert settings.broker_url
-    environment = os.environ | {
-        "ATELIER_DATABASE_URL": settings.database_url.get_secret_value(),
-        "ATELIER_BROKER_URL": settings.broker_url.get_secret_value(),
-        "ATELIER_STORE_URL": session.store.url,
-        "ATELIER_HOME": str(home),
-    }
+    home = session.settings.home
+    environment = environment_of(session, home)
     command = [sys.executable, "-m", "producer.commands.main", "worker", "--attached"]
     with (home / "worker.log").open("w") as log:
         worker = subprocess.Popen(command, env=environment, cwd=ROOT, stdin=subprocess.PIPE, stdout=log, stderr=log)

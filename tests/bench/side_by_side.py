@@ -15,47 +15,58 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from celery import Celery
 
 from shared.context import Session
-from shared.embedded import attached
+from tests.bench.installation import ROOT, installation
 from tests.bench.plot import bars
-from tests.bench.real_worker import ROOT, done, pictures, submit, warm_worker, write
+from tests.bench.real_worker import done, pictures, submit, warm_worker, write
 from tests.bench.results import machine, results_folder, write_results
-from tests.fresh import fresh_session
 
-FIRST, LAST = 0.2, 0.8
+BETWEEN = (0.2, 0.8)
 """Shares of a round between which a queue's worker is measured."""
+
+WARM_IMAGES = 4
+"""Images of a first round, which does not count."""
 
 SIZES = {"512²": (512, 512), "1,000²": (1000, 1000)}
 
-Contender = Callable[[list[bytes], Path], float]
-"""From pictures and an empty folder's name to images per second."""
+
+@dataclass(frozen=True)
+class Round:
+    """What a contender did with the pictures of a round."""
+
+    painted: int
+    images_per_second: float
 
 
-def rate(count: Callable[[], int], number: int) -> float:
-    """Images per second between two shares of a round, whose images ``count`` counts."""
+Contender = Callable[[list[bytes], Path], Round]
+"""From pictures and an empty folder's name to what became of them."""
+
+
+def watch(count: Callable[[], int], number: int) -> Round:
+    """Watch a round, whose images ``count`` counts, and measure it between two shares."""
 
     def seen(share: float) -> tuple[int, float]:
         while (so_far := count()) < share * number:
             time.sleep(0.02)
         return so_far, time.perf_counter()
 
-    first, last = seen(FIRST), seen(LAST)
-    seen(1.0)
-    return (last[0] - first[0]) / (last[1] - first[1])
+    first, last = (seen(share) for share in BETWEEN)
+    painted, _ = seen(1.0)
+    return Round(painted, (last[0] - first[0]) / (last[1] - first[1]))
 
 
 def atelier(session: Session) -> Contender:
-    def run(found: list[bytes], folder: Path) -> float:
+    def run(found: list[bytes], folder: Path) -> Round:
         batch = submit(session, folder, found)
-        return rate(lambda: done(session, batch), len(found))
+        return watch(lambda: done(session, batch), len(found))
 
     return run
 
@@ -71,13 +82,13 @@ def strawman(broker: str, network: str, threads: str | None) -> Iterator[Contend
     command += ["-Q", queue, "-n", queue, "--without-gossip", "--without-mingle", "-l", "error"]
     app = Celery(broker=broker)
 
-    def run(found: list[bytes], folder: Path) -> float:
+    def run(found: list[bytes], folder: Path) -> Round:
         targets = folder.with_name(f"{folder.name}-out")
         targets.mkdir()
         write(folder, found)
         for source in sorted(folder.iterdir()):
             app.send_task("stylize", (network, str(source), str(targets / source.name)), queue=queue)
-        return rate(lambda: sum(1 for _ in targets.iterdir()), len(found))
+        return watch(lambda: sum(1 for _ in targets.iterdir()), len(found))
 
     worker = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -89,29 +100,43 @@ def strawman(broker: str, network: str, threads: str | None) -> Iterator[Contend
 
 
 def script(network: str) -> Contender:
-    def run(found: list[bytes], folder: Path) -> float:
+    def run(found: list[bytes], folder: Path) -> Round:
         write(folder, found)
         targets = folder.with_name(f"{folder.name}-out")
         environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
         command = [sys.executable, "-m", "tests.bench.strawman", network, str(folder), str(targets)]
-        return float(subprocess.run(command, env=environment, cwd=ROOT, check=True, capture_output=True).stdout)
+        done = subprocess.run(command, env=environment, cwd=ROOT, check=True, capture_output=True)
+        return Round(sum(1 for _ in targets.iterdir()), float(done.stdout))
 
     return run
 
 
+def in_turn(
+    contenders: dict[str, Contender], folder: Path, size: tuple[int, int], rounds: Sequence[int]
+) -> dict[str, list[Round]]:
+    """Let all contenders paint in turn, so many images in each round."""
+    done: dict[str, list[Round]] = {contender: [] for contender in contenders}
+    for turn, images in enumerate(rounds):
+        for number, (contender, run) in enumerate(contenders.items()):
+            # Other bytes in each turn, or Atelier would reuse what it has.
+            found = [data + f"{turn} {number}".encode() for data in pictures((size,), images)]
+            done[contender].append(run(found, folder / f"{turn}-{number}"))
+            sys.stderr.write(f"{contender}: {done[contender][-1].images_per_second:.2f} images/s\n")
+    return done
+
+
 def main() -> None:
-    """Let all contenders paint in turn, after one round that does not count."""
+    """Measure on an installation of its own."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=12, help="images in a round")
     parser.add_argument("--times", type=int, default=5, help="rounds")
     parser.add_argument("--size", choices=SIZES, default="512²", help="size of the pictures")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="atelier") as name, ExitStack() as stack:
-        home = Path(name)
-        services = stack.enter_context(attached(home / "servers", lasting=False))
-        session = stack.enter_context(fresh_session(services, home))
-        stack.enter_context(warm_worker(session, home))
-        broker = services.broker_url
+    with ExitStack() as stack:
+        session = stack.enter_context(installation())
+        stack.enter_context(warm_worker(session))
+        assert session.settings.broker_url
+        broker = session.settings.broker_url.get_secret_value()
         contenders = {
             "Atelier": atelier(session),
             "task per image, 1 thread": stack.enter_context(strawman(broker, "atelier", "1")),
@@ -120,16 +145,9 @@ def main() -> None:
             "task per image, 1 thread, baseline network": stack.enter_context(strawman(broker, "baseline", "1")),
             "script over a folder, baseline network": script("baseline"),
         }
-        rates: dict[str, list[float]] = {contender: [] for contender in contenders}
-        for turn in range(asked.times + 1):
-            for number, (contender, run) in enumerate(contenders.items()):
-                images = asked.images if turn else 4
-                # Other bytes in each turn, or Atelier would reuse what it has.
-                found = [data + f"{turn} {number}".encode() for data in pictures((SIZES[asked.size],), images)]
-                measured = run(found, home / f"{turn}-{number}")
-                if turn:
-                    rates[contender].append(measured)
-                    sys.stderr.write(f"{contender}: {measured:.2f} images/s\n")
+        images = [WARM_IMAGES] + asked.times * [asked.images]
+        rounds = in_turn(contenders, session.settings.home, SIZES[asked.size], images)
+    rates = {contender: [one.images_per_second for one in done[1:]] for contender, done in rounds.items()}
     middle = {contender: statistics.median(found) for contender, found in rates.items()}
     ratios = {
         contender: round(statistics.median(a / b for a, b in zip(rates["Atelier"], found, strict=True)), 2)

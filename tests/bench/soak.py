@@ -12,26 +12,28 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
 from shared.context import Session
 from shared.database import transaction
-from shared.embedded import attached
 from shared.queue.dispatch import dispatch
+from tests.bench.installation import installation
 from tests.bench.machinery import Setting, done, launch
 from tests.bench.memory import memory
 from tests.bench.results import machine, write_results
 from tests.filled import add_waiting
-from tests.fresh import fresh_session
 
 OTHERS = 3
+"""Workers besides the one that is never killed."""
+
 CHUNK_JOBS = 16
+SAMPLES = 20
 
 ENDED = """
 SELECT count(*) FILTER (WHERE state = 'succeeded') AS succeeded, count(*) FILTER (WHERE state = 'failed') AS failed,
@@ -58,38 +60,67 @@ def sample(session: Session, pid: int) -> dict[str, float]:
     }
 
 
-def soak(session: Session, folder: Path, jobs: int, pause: float) -> dict[str, object]:
+class Others:
+    """Workers that are killed at random moments and replaced; the first as soon as it is due."""
+
+    def __init__(self, session: Session, setting: Setting, pause_seconds: float) -> None:
+        self.kills = 0
+        self._session, self._setting, self._pause = session, setting, pause_seconds
+        self._chance = random.Random(setting.jobs)
+        self._workers = [self._launch(n) for n in range(setting.workers - 1)]
+        self._next = time.monotonic()
+
+    def _launch(self, number: int) -> subprocess.Popen[bytes]:
+        return launch(self._session, self._setting, self._session.settings.home / f"other{number}")
+
+    def kill_one_if_due(self) -> None:
+        """Kill one with SIGKILL when the pause since the last is over, and start another in its place."""
+        if time.monotonic() < self._next:
+            return
+        self.kills += 1
+        end(self._workers.pop(self._chance.randrange(len(self._workers))))
+        self._workers.append(self._launch(self._setting.workers + self.kills))
+        self._next = time.monotonic() + self._pause * (1 + self._chance.random())
+
+    def end(self) -> None:
+        """Kill all."""
+        for worker in self._workers:
+            end(worker)
+
+
+def end(worker: subprocess.Popen[bytes]) -> None:
+    worker.kill()
+    worker.communicate()
+
+
+def measure(session: Session, jobs: int, pause_seconds: float, *, others: int = OTHERS) -> dict[str, Any]:
     """Let a batch be done; return what was found."""
     with transaction(session.engine) as connection:
         batch = add_waiting(connection, "soak", jobs, chunk_jobs=CHUNK_JOBS)
-    setting = Setting(OTHERS + 1, jobs, 0, CHUNK_JOBS, 0.0)
-    chance = random.Random(jobs)
-    steady = launch(session, setting, folder / "steady")
-    others = [launch(session, setting, folder / f"other{n}") for n in range(OTHERS)]
+    setting = Setting(others + 1, jobs, 0, CHUNK_JOBS, 0.0)
+    steady = launch(session, setting, session.settings.home / "steady")
+    killed = Others(session, setting, pause_seconds)
     samples: list[dict[str, float]] = []
-    kills, struck, began = 0, time.monotonic(), time.monotonic()
+    began = time.monotonic()
     try:
-        while (so_far := done(session, batch.id)) < jobs:
-            if so_far >= (len(samples) + 1) * jobs / 21:
+        so_far = 0
+        while so_far < jobs:
+            so_far = done(session, batch.id)
+            if so_far >= (len(samples) + 1) * jobs / (SAMPLES + 1):
                 samples.append(sample(session, steady.pid))
-            if so_far and time.monotonic() - struck > pause:
-                victim = others.pop(chance.randrange(OTHERS))
-                victim.kill()
-                victim.communicate()
-                kills += 1
-                others.append(launch(session, setting, folder / f"other{OTHERS + kills}"))
-                struck = time.monotonic() + chance.random() * pause
+            if so_far:
+                killed.kill_one_if_due()
             dispatch(session.engine, session.broker)
             time.sleep(0.1)
         seconds = time.monotonic() - began
     finally:
-        for worker in (steady, *others):
-            worker.kill()
-            worker.communicate()
-    return {"seconds": round(seconds), "kills": kills, "samples": samples} | ended(session, batch.id)
+        end(steady)
+        killed.end()
+    found = {"jobs": jobs, "seconds": round(seconds), "kills": killed.kills, "samples": samples}
+    return found | ended(session, batch.id)
 
 
-def ended(session: Session, batch: UUID) -> dict[str, object]:
+def ended(session: Session, batch: UUID) -> dict[str, Any]:
     """Count what became of the jobs, one by one."""
     with transaction(session.engine) as connection:
         return connection.execute(text(ENDED), {"id": batch}).one()._asdict()
@@ -103,13 +134,11 @@ def main() -> None:
     asked = parser.parse_args()
     os.environ["ATELIER_LEASE_SECONDS"] = "10"
     os.environ["ATELIER_SWEEP_SECONDS"] = "1"
-    with tempfile.TemporaryDirectory(prefix="atelier") as name:
-        home = Path(name)
-        with attached(home / "servers", lasting=False) as services, fresh_session(services, home) as session:
-            found = soak(session, home, asked.jobs, asked.pause)
-    for one in found["samples"]:  # type: ignore[attr-defined]
+    with installation() as session:
+        found = measure(session, asked.jobs, asked.pause)
+    for one in found["samples"]:
         sys.stdout.write(f"{one}\n")
-    write_results("soak", {"machine": machine(), "jobs": asked.jobs} | found)
+    write_results("soak", {"machine": machine()} | found)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ from PIL import Image
 from torch import Tensor
 
 from tests.bench.fast_neural_style import FastNeuralStyle
-from tests.bench.real_worker import ROOT, STYLE
+from tests.bench.installation import ROOT
+from tests.bench.real_worker import STYLE
 from workers.model.checkpoint import Checkpoint, row_from_bytes, trunk_from_bytes
 from workers.runtime.painter import fastest_precision
 

@@ -13,11 +13,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -39,17 +38,16 @@ from producer.manifest.formats.csvrecords import csv_records
 from producer.manifest.formats.textlines import open_text
 from producer.manifest.input_file import DiskFile
 from producer.submit import Order, open_batch
-from shared.context import Session, open_session
+from shared.context import Session
 from shared.database import transaction
 from shared.look import Look
 from shared.queue import batches, fleet
 from shared.queue.chunks import add_chunks, cut_chunks
 from shared.queue.dispatch import dispatch_or_warn
 from shared.queue.jobs import add_jobs
-from shared.settings import Settings
+from tests.bench.installation import ROOT, environment_of, installation, postgres_core_seconds, server_pids
+from tests.bench.results import machine, write_results
 
-ROOT = Path(__file__).resolve().parents[2]
-TICKS = os.sysconf("SC_CLK_TCK")
 STYLE = "udnie"
 PROFILED_ROWS = 200_000
 LOCAL_IMAGES = 500
@@ -61,59 +59,38 @@ def write_manifest(path: Path, rows: int) -> None:
         file.writelines(f"SKU-{n:07d},s3://shop-photos/catalogue/{n % 100:02d}/{n:07d}.jpg\n" for n in range(rows))
 
 
-class PostgresClock:
-    """Core-seconds of a Postgres on this machine: of the postmaster and all its children, the ended ones too."""
-
-    def __init__(self, session: Session) -> None:
-        with transaction(session.engine) as connection:
-            backend = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
-        self._postmaster = int(_stat(Path(f"/proc/{backend}/stat"))[1])
-
-    def __call__(self) -> float:
-        ticks = sum(map(int, _stat(Path(f"/proc/{self._postmaster}/stat"))[11:15]))
-        for path in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                fields = _stat(path)
-            except OSError:
-                continue  # it has just ended
-            if int(fields[1]) == self._postmaster:
-                ticks += int(fields[11]) + int(fields[12])
-        return ticks / TICKS
-
-
-def _stat(path: Path) -> list[str]:
-    """The fields of a process from its state on, see proc_pid_stat(5)."""
-    return path.read_text().rpartition(")")[2].split()
-
-
 def run_command(session: Session, manifest: Path, idle_us: float = 0.0) -> dict[str, float]:
     """Submit by the command; seconds count from its start, those of the batch from its acceptance.
 
     ``idle_us`` is what the command takes that submits one row: mostly imports.
     """
     client = reset(session)
-    postgres = PostgresClock(session)
-    before, started = postgres(), time.perf_counter()
+    postmaster = server_pids(session)["postgres"]
+    before, started = postgres_core_seconds(postmaster), time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "producer.commands.main", "submit", str(manifest), "-s", STYLE, "--json"],
-        env=os.environ | {"ATELIER_HOME": str(session.settings.home)},
+        env=environment_of(session, session.settings.home),
         stdout=subprocess.PIPE,
         cwd=ROOT,
     )
+    assert process.stdout
     output: list[bytes] = []
-    reader = threading.Thread(target=lambda: output.append(process.stdout.read()))
-    reader.start()
-    first_row = wait_for(lambda: has_jobs(session), reader) - started
-    first_message = wait_for(lambda: client.llen("bulk"), reader) - started
-    reader.join()
+    with process.stdout as printed:
+        reader = threading.Thread(target=lambda: output.append(printed.read()))
+        reader.start()
+        first_row = wait_for(lambda: has_jobs(session), reader) - started
+        first_message = wait_for(lambda: client.llen("bulk"), reader) - started
+        reader.join()
     _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.perf_counter() - started
-    assert status == 0
+    assert process.returncode == 0
     batch = json.loads(output[0])
     rows = batch["total"]
     producer = ((usage.ru_utime + usage.ru_stime) * 1e6 - idle_us) / rows
-    database = (postgres() - before) / rows * 1e6
+    database = (postgres_core_seconds(postmaster) - before) / rows * 1e6
     return {
+        "rows": rows,
         "rows_per_second": rows / batch["seconds"],
         "command_seconds": seconds,
         "first_row_durable_seconds": first_row,
@@ -127,10 +104,11 @@ def run_command(session: Session, manifest: Path, idle_us: float = 0.0) -> dict[
 
 def reset(session: Session) -> redis.Redis:
     """Empty the tables and Redis, announce a worker, and return a client of Redis."""
+    assert session.settings.broker_url
     client = redis.Redis.from_url(session.settings.broker_url.get_secret_value().replace("redis+socket", "unix"))
     client.flushall()
     with transaction(session.engine) as connection:
-        connection.execute(text("TRUNCATE job_renditions, jobs, chunks, fair_shares, batches"))
+        connection.execute(text("TRUNCATE batches, fair_shares, workers CASCADE"))
         fleet.register(connection, uuid4(), "cpu", 3)
         # It sends no heartbeats, and shall count as alive however long this takes.
         connection.execute(text("UPDATE workers SET heartbeat_at = clock_timestamp() + interval '1 day'"))
@@ -152,14 +130,14 @@ def wait_for(seen: Callable[[], object], running: threading.Thread) -> float:
 class Steps:
     """Core-seconds by step: of this thread, and of Postgres."""
 
-    postgres: PostgresClock
+    postmaster: int
     spent: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        there, here = self.postgres(), time.thread_time()
+        there, here = postgres_core_seconds(self.postmaster), time.thread_time()
         yield
-        here, there = time.thread_time() - here, self.postgres() - there
+        here, there = time.thread_time() - here, postgres_core_seconds(self.postmaster) - there
         seen = self.spent.get(name, (0.0, 0.0))
         self.spent[name] = (seen[0] + here, seen[1] + there)
 
@@ -172,18 +150,17 @@ class Steps:
         self.spent[name] = (self.spent[name][0] - before, 0.0)
 
 
-def profile(session: Session, path: Path) -> dict[str, tuple[float, float]]:
+def profile(session: Session, path: Path, rows: int) -> dict[str, tuple[float, float]]:
     """Do step by step what ``submit_batch`` overlaps; core-µs per row of this process and of Postgres."""
     reset(session)
     manifest = open_manifest([str(path)])
     batch, _ = open_batch(session, Order("local", manifest, (Look(((STYLE, 1.0),)),)))
     looks, intake = row_looks((batch.look,), batch.style_rows), Intake(session.store, batch.merchant_id, 2**26)
-    steps = Steps(PostgresClock(session))
-    rows = PROFILED_ROWS
+    steps = Steps(server_pids(session)["postgres"])
     steps.read("read lines", islice(open_text(DiskFile(path)).lines(), rows))
     steps.read("split into records", islice(csv_records("", open_text(DiskFile(path)).lines(), ","), rows))
     steps.read("check and name rows", islice(manifest.rows(), rows))
-    pages = PROFILED_ROWS // PAGE_JOBS
+    pages = max(1, rows // PAGE_JOBS)
     steps.read("make jobs", islice(read_pages(manifest.rows(), looks, intake, 0), pages))
     for page in islice(read_pages(manifest.rows(), looks, intake, 0), pages):
         with steps.step("cut chunks"):
@@ -209,52 +186,47 @@ def profile(session: Session, path: Path) -> dict[str, tuple[float, float]]:
     }
 
 
-def local_images_per_second(session: Session, folder: Path) -> float:
+def local_images_per_second(session: Session, images: int) -> float:
     """Take in local photos of 1,000 by 1,000 pixels, each another: rate of the clock."""
+    folder = session.settings.home / "photos"
     folder.mkdir()
     noise = np.random.default_rng(0).integers(0, 256, (100, 100, 3), np.uint8)
     photo = np.array(Image.fromarray(noise).resize((1000, 1000)))
-    for number in range(LOCAL_IMAGES):
+    for number in range(images):
         photo[0, 0] = number % 256, number // 256, 0
         Image.fromarray(photo).save(folder / f"{number}.jpg", quality=90)
     intake = Intake(session.store, 1, 2**26)
     started = time.perf_counter()
     for path in folder.iterdir():
         intake.take(path.as_uri())
-    return LOCAL_IMAGES / (time.perf_counter() - started)
+    return images / (time.perf_counter() - started)
+
+
+def measure(session: Session, rows: int, times: int, *, local_images: int = LOCAL_IMAGES) -> dict[str, Any]:
+    """Submit a manifest so many times, then step by step; the command's figures are medians."""
+    folder = session.settings.home
+    manifest = folder / "manifest.csv"
+    write_manifest(manifest, rows)
+    write_manifest(folder / "one.csv", 1)
+    idle_us = run_command(session, folder / "one.csv")["producer_core_us_per_row"]
+    runs = [run_command(session, manifest, idle_us) for _ in range(times)]
+    command = {figure: round(statistics.median(run[figure] for run in runs), 3) for figure in runs[0]}
+    return {
+        "times": times,
+        **command,
+        "core_us_per_row": profile(session, manifest, min(rows, PROFILED_ROWS)),
+        "local_images_taken_in_per_second": round(local_images_per_second(session, local_images)),
+    }
 
 
 def main() -> None:
-    """Measure, the command so many times, and print medians."""
+    """Measure on an installation of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--times", type=int, default=3)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="atelier") as name:
-        folder = Path(name)
-        manifest = folder / "manifest.csv"
-        write_manifest(manifest, arguments.rows)
-        write_manifest(folder / "one.csv", 1)
-        with open_session(Settings(home=folder / "home"), lasting=False) as session:
-            idle_us = run_command(session, folder / "one.csv")["producer_core_us_per_row"]
-            runs = [run_command(session, manifest, idle_us) for _ in range(arguments.times)]
-            steps = profile(session, manifest)
-            local = local_images_per_second(session, folder / "photos")
-    command = {figure: round(statistics.median(run[figure] for run in runs), 3) for figure in runs[0]}
-    result = {
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[1]:.1f}",
-        "rows": arguments.rows,
-        "times": arguments.times,
-        **command,
-        "local_images_taken_in_per_second": round(local),
-        "core_us_per_row": steps,
-    }
-    results = Path(__file__).parent / "results"
-    results.mkdir(exist_ok=True)
-    (results / "submission.json").write_text(json.dumps(result, indent=1) + "\n")
-    sys.stdout.write("".join(f"{name:>45}  {value}\n" for name, value in result.items() if value is not steps))
-    sys.stdout.write(f"\n{'core-microseconds per row':>45}  producer  Postgres\n")
-    sys.stdout.write("".join(f"{name:>45}  {us[0]:8.2f}  {us[1]:8.2f}\n" for name, us in steps.items()))
+    with installation() as session:
+        write_results("submission", {"machine": machine()} | measure(session, arguments.rows, arguments.times))
 
 
 if __name__ == "__main__":

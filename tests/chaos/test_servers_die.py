@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from conftest import Servers
-from crew import LEASED, OUTAGE_LEASE_SECONDS, Crew
-from redis import Redis
-
 from shared.database import transaction
 from shared.queue import chunks
-
-
-def redis(servers: Servers) -> Redis:
-    return Redis(unix_socket_path=servers.services.broker_url.removeprefix("redis+socket://"))
+from shared.queue.retry import retry_batch
+from tests.chaos.crew import LEASED, OUTAGE_LEASE_SECONDS, Crew
+from tests.chaos.servers import Servers
 
 
 def test_redis_may_lose_messages_forget_all_and_be_killed_under_a_worker(crew: Crew, servers: Servers) -> None:
     batch = crew.submit(96)
     crew.start(supervised=True)
     crew.done(batch.id, 1)
-    with redis(servers) as client:
+    with servers.redis() as client:
         client.lpop("bulk")
     crew.done(batch.id, 24)
-    with redis(servers) as client:
+    with servers.redis() as client:
         client.flushall()
     crew.done(batch.id, 48)
     servers.kill("redis")
@@ -74,8 +69,7 @@ def test_failed_images_are_retried_while_their_chunk_is_in_hand(crew: Crew) -> N
         connection.exec_driver_sql("UPDATE batches SET failed = 1")
     crew.start("hold", gate)
     crew.wait_until(gate.with_suffix(".reached").exists, "the marked image in hand")
-    with transaction(crew.session.engine) as connection:
-        assert chunks.retry_batch(connection, batch) == 1
+    assert retry_batch(crew.session.engine, batch) == 1
     gate.touch()
     crew.finished(batch.id)
     assert crew.assert_end_state(batch.id) == {"succeeded": 4, "failed": 0, "cancelled": 0}

@@ -8,20 +8,20 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from atelier_command import command_over, printed
-from callers import PLACES, admin_of, client_of
-from filled import FAILED_IN, add_catalog, add_finished, add_waiting
 from sqlalchemy import text
 from starlette.testclient import TestClient
-from versions import add_version, champion_id
 
 from producer.api.app import make_app
 from shared.context import Session
 from shared.database import transaction
 from shared.errors import Conflict, NotFound, UsageError
 from shared.merchants.merchants import merchant_id, set_consent
-from shared.models.promotion.verdicts import ContactSheet, add_verdict, judge
+from shared.models.promotion.verdicts import ContactSheet, VerdictFigures, add_verdict, judge
 from shared.queue.fleet import register
+from tests.atelier_command import command_over, printed
+from tests.callers import PLACES, admin_of, client_of
+from tests.filled import FAILED_IN, add_catalog, add_finished, add_waiting
+from tests.versions import add_version, champion_id
 
 
 @pytest.fixture
@@ -85,7 +85,11 @@ def test_versions_are_listed_a_page_at_a_time_and_shown_with_verdict_sheet_and_h
     figures = {"udnie": [{"combined": 1.0, "white_kept": 1.0}] * 2}
     with transaction(session.engine) as connection:
         verdict = add_verdict(
-            connection, (second, first), judge(figures, figures).as_json(), ContactSheet("sheets/a.png"), "me@here"
+            connection,
+            (second, first),
+            VerdictFigures(judge(figures, figures)),
+            ContactSheet("sheets/a.png"),
+            "me@here",
         )
     page = admin.get("/v1/admin/models", params={"limit": 1}).json()
     assert [one["id"] for one in page["models"]] == [second]

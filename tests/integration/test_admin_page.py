@@ -14,13 +14,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from callers import PLACES, admin_key
 from fastapi.routing import APIRoute
-from filled import FAILED_IN, add_catalog, add_finished, add_waiting
-from reading import Reading
 from sqlalchemy import text
 from starlette.testclient import TestClient
-from versions import add_version, champion_id
 
 from producer.api.admin.page import router
 from producer.api.app import make_app
@@ -29,10 +25,15 @@ from shared.crontab import Crontab
 from shared.database import transaction
 from shared.merchants import keys
 from shared.merchants.merchants import merchant_id, set_consent
-from shared.models.promotion.verdicts import ContactSheet, add_verdict, judge
+from shared.models.promotion.verdict_details import OwnStyles, PairedFigure, Part, VerdictDetails
+from shared.models.promotion.verdicts import ContactSheet, VerdictFigures, add_verdict, judge
 from shared.models.training import schedules
 from shared.models.training.runs import RunSpec
 from shared.queue import fleet
+from tests.callers import PLACES, admin_key
+from tests.filled import FAILED_IN, add_catalog, add_finished, add_waiting
+from tests.reading import Reading
+from tests.versions import add_version, champion_id
 
 HOSTILE = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>&amp;"
 OWN = {"Sec-Fetch-Site": "same-origin"}
@@ -137,12 +138,9 @@ def test_it_shows_models_training_nights_and_how_it_all_goes(session: Session, b
     better = {name: [{"combined": 0.9, "white_kept": 1.0}] * 2 for name in ("udnie", "poster")}
     worse = better | {"poster": [{"combined": 1.2, "white_kept": 1.0}] * 2}
     base = {name: [{"combined": 1.0, "white_kept": 1.0}] * 2 for name in better}
-    figures = judge(worse, base, missing=["pastel", "shop/own"]).as_json()
-    changed = {"combined": {"candidate": 0.8, "champion": 1.0, "change": -0.2, "error": 0.05}}
-    figures |= {
-        "own_styles": {"shop": {"kept": 1, "lost": 2}},
-        "parts": {"live": {"photos": 9, "unmeasured": 1, "figures": changed}},
-    }
+    changed = {"combined": PairedFigure(0.8, 1.0, -0.2, 0.05)}
+    details = VerdictDetails(own_styles={"shop": OwnStyles(1, 2)}, parts={"live": Part(9, 1, changed)})
+    figures = VerdictFigures(judge(worse, base, missing=["pastel", "shop/own"]), details)
     curve = [{"step": 10, "validation": 0.9}, {"step": 20, "validation": 0.4, "style": 0.2}]
     run = add_run(session, "new photos", "training", curve)
     add_run(session, "last year's", "failed", [])
@@ -327,7 +325,7 @@ def test_hostile_names_and_reasons_are_text(session: Session, browser: Browser) 
     first, second = champion_id(session), add_version(session, "second")
     before = [tag for tag, _ in browser.read().tags]
     figures = {HOSTILE: [{"combined": 1.0, "white_kept": 1.0}] * 2}
-    verdict = judge(figures, figures, missing=[HOSTILE], unmeasured=[HOSTILE]).as_json()
+    verdict = VerdictFigures(judge(figures, figures, missing=[HOSTILE], unmeasured=[HOSTILE]))
     add_run(session, HOSTILE, "failed", [{"step": 1, "validation": 1}])
     add_run(session, HOSTILE, "training", [{"step": 1, "validation": 1}])
     with transaction(session.engine) as connection:

@@ -9,30 +9,31 @@ import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Barrier
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import structlog
-from callers import PLACES, admin_of, client_of
 from fastapi.routing import APIRoute
-from filled import FAILED_IN, add_catalog, add_finished, add_proof, add_waiting
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from prometheus_client import CollectorRegistry, generate_latest
-from requests_by_schema import Known, requests
 from sqlalchemy import text
 from starlette.testclient import TestClient
-from versions import add_version
 
 from producer.api.app import make_app
 from shared.context import Session
 from shared.database import make_engine, transaction
 from shared.merchants import keys
 from shared.merchants.merchants import merchant_id
-from shared.models.promotion.verdicts import ContactSheet, add_verdict, judge
+from shared.models.promotion.verdicts import ContactSheet, VerdictFigures, add_verdict, judge
 from shared.models.versions import champion
+from tests.callers import PLACES, admin_of, client_of
+from tests.filled import FAILED_IN, add_catalog, add_finished, add_proof, add_waiting
+from tests.requests_by_schema import Known, requests
+from tests.versions import add_version
 
 
 @pytest.fixture
@@ -81,6 +82,23 @@ def test_the_same_again_is_the_same_batch_while_it_runs(shop: TestClient) -> Non
     other = send(key="order-17")
     assert other.json()["batch"] != first.json()["batch"]
     assert send(key="order-17").json()["batch"] == other.json()["batch"]
+
+
+@pytest.mark.parametrize("key", [None, "order"], ids=["without a key", "with a key"])
+def test_the_same_submission_at_the_same_time_is_one_batch(shop: TestClient, key: str | None) -> None:
+    def send(number: int, together: Barrier) -> Any:
+        together.wait()
+        body = {"styles": ["udnie"], "images": [{"sku": "mug", "image": f"https://shop.example/{number}.jpg"}]}
+        headers = {"Idempotency-Key": f"{key}-{number}"} if key else {}
+        return shop.post("/v1/batches", json=body, headers=headers)
+
+    with ThreadPoolExecutor(6) as at_once:
+        for number in range(5):
+            together = Barrier(6)
+            answers = [one.result() for one in [at_once.submit(send, number, together) for _ in range(6)]]
+            assert sorted(one.status_code for one in answers) == [200] * 5 + [201]
+            assert len({one.json()["batch"] for one in answers}) == 1
+    assert len(shop.get("/v1/batches").json()["batches"]) == 5
 
 
 def test_a_submission_under_a_key_is_one_batch_for_good_and_no_other_images_pass_for_it(
@@ -406,7 +424,7 @@ def fuzzed(session: Session) -> Iterator[Fuzzed]:
     with transaction(session.engine) as connection:
         add_catalog(connection, batch := add_finished(connection, "shop", 3))
         run = connection.exec_driver_sql("SELECT id::text FROM training_runs").scalar_one()
-        figures = judge({}, {}).as_json()
+        figures = VerdictFigures(judge({}, {}))
         proof = add_proof(connection, add_waiting(connection, "shop", 3).id)
         verdict = add_verdict(
             connection, (version, champion(connection).id), figures, ContactSheet("sheets/a.png"), "me@here"

@@ -8,11 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from atelier_command import command_over, printed
-from filled import LOOK, add_finished, add_waiting
-from shop import Shop
 from sqlalchemy import text
-from versions import add_version, champion_id
 
 from producer.manifest import open_manifest
 from producer.submit import Order, open_batch
@@ -35,14 +31,18 @@ from shared.models.promotion.comparison import TroubleCount
 from shared.models.promotion.history import history
 from shared.models.promotion.promotions import PromotionRequest, promote, retire, rollback
 from shared.models.promotion.watch import count_troubled, watch_canary
-from shared.models.versions import Change
+from shared.models.versions import Change, ChangeKind
 from shared.operations.actions import replay_failures
 from shared.operations.dead_letters import Filter, heaps
 from shared.queue.actions import pause_batch, resume_batch
 from shared.queue.batches import Batch
 from shared.queue.sweep import sweep
+from tests.atelier_command import command_over, printed
+from tests.filled import LOOK, add_finished, add_waiting
+from tests.shop import Shop
+from tests.versions import add_version, champion_id
 
-START = Change("canary", "me@here", "")
+START = Change(ChangeKind.CANARY, "me@here", "")
 
 
 def begun(session: Session, share: float = 0.1, name: str = "second") -> int:
@@ -114,7 +114,7 @@ def test_a_canary_is_begun_changed_and_ended_and_the_history_has_it(session: Ses
     found = canary_of(session)
     assert found
     assert found.share == 0.5
-    stop_canary(session.engine, version, Change("return", "me@here", "enough seen"))
+    stop_canary(session.engine, version, Change(ChangeKind.RETURN, "me@here", "enough seen"))
     assert canary_of(session) is None
     with pytest.raises(Conflict, match="is not a canary"):
         stop_canary(session.engine, version, START)
@@ -189,7 +189,7 @@ def test_one_whose_renditions_are_worse_is_returned_and_one_that_is_as_good_is_n
     assert found.seen == 7
     assert found.figures["content_distance"]["canary"] == pytest.approx(0.63)
     assert not watch_canary(session.engine)  # nothing new to look at
-    stop_canary(session.engine, version, Change("return", "me@here", ""))
+    stop_canary(session.engine, version, Change(ChangeKind.RETURN, "me@here", ""))
     third = begun(session, name="third")
     ended(session, first, 20, quality(0.6))
     ended(session, third, 7, quality(0.9))
@@ -360,7 +360,7 @@ def test_a_night_of_the_canarys_is_stale_for_the_looks_that_follow_only_once_it_
     version = begun(session, 0.999999)
     assert shop.live_a_night()["model_version"] == version
     assert shop.live_a_night()["images"] == 0
-    stop_canary(session.engine, version, Change("return", "me@here", ""))
+    stop_canary(session.engine, version, Change(ChangeKind.RETURN, "me@here", ""))
     shop.sleep(timedelta(hours=2))
     plan = shop.live_a_night()
     assert (plan["by_reason"], plan["model_version"]) == ({"model_changed": 1}, champion_id(session))

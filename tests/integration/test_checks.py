@@ -17,12 +17,7 @@ from threading import Barrier, Event
 from typing import Any
 
 import pytest
-from atelier_command import command_over, printed
-from hosting import Host, answer, serving
-from plans import rows_touched
-from shop import Shop, painted
 from sqlalchemy import text
-from waiting import LIMIT_SECONDS
 
 from producer.catalog_import import import_catalog
 from producer.manifest import open_manifest
@@ -50,6 +45,11 @@ from shared.operations import erasure
 from shared.queue.chunks import Claim
 from shared.queue.jobs import Job
 from shared.queue.outcomes import Succeeded
+from tests.atelier_command import command_over, printed
+from tests.hosting import Host, answer, serving
+from tests.plans import rows_touched
+from tests.shop import Shop, painted
+from tests.waiting import LIMIT_SECONDS
 from workers.fetch.buckets import Buckets
 from workers.fetch.client import Web
 from workers.fetch.reach import Reach
@@ -502,7 +502,7 @@ def test_what_is_found_for_a_merchant_who_is_being_erased_is_not_kept(open_shop:
     pictures.put("/a", b"another")
     erasure.begin(shop.session.engine, mine)
     with pytest.raises(Conflict):
-        shop.sources.see(mine, url)
+        shop.sources.check(mine, url)
 
 
 def test_an_image_of_one_merchant_says_nothing_of_anothers(open_shop: Open, pictures: Pictures) -> None:

@@ -18,6 +18,7 @@ from shared.queue.batches import Batch
 from shared.queue.chunks import Claim
 from shared.queue.dispatch import dispatch
 from shared.queue.jobs import Failed, PutBack
+from shared.queue.retry import retry_batch
 from shared.queue.sweep import sweep
 
 LOOK = Look((("starry-night", 1.0),))
@@ -132,8 +133,7 @@ def test_a_batch_is_finished_with_its_last_job(session: Session, tmp_path: Path)
         chunks.finish(connection, claim, [Failed(n, "unreadable_image", "broken") for n in range(2)], 60)
         chunks.release(connection, claim)
     assert look_again(session, batch).state == "finished"
-    with transaction(session.engine) as connection:
-        assert chunks.retry_batch(connection, batch) == 2
+    assert retry_batch(session.engine, batch) == 2
     assert look_again(session, batch).state == "running"
 
 

@@ -14,8 +14,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from filled import add_waiting
-from fresh import fresh_session
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
@@ -32,7 +30,10 @@ from shared.queue.dispatch import WINDOW_PER_SLOT, dispatch
 from shared.queue.jobs import Failed, PutBack
 from shared.queue.outcomes import Outcome, Succeeded
 from shared.queue.renditions import NewRendition, RenditionKey
+from shared.queue.retry import retry_batch
 from shared.queue.sweep import sweep
+from tests.filled import add_waiting
+from tests.fresh import fresh_session
 
 WORKERS = (uuid4(), uuid4())
 SLOTS = 1
@@ -118,11 +119,11 @@ class Leases(RuleBasedStateMachine):
     def retry(self, data: st.DataObject) -> None:
         with self.transaction() as connection:
             batch = batches.get_batch(connection, data.draw(st.sampled_from(self.batches)))
-            if batch.state == "cancelled":
-                with pytest.raises(Conflict):
-                    chunks.retry_batch(connection, batch)
-            else:
-                assert chunks.retry_batch(connection, batch) == batch.failed
+        if batch.state == "cancelled":
+            with pytest.raises(Conflict):
+                retry_batch(self.session.engine, batch)
+        else:
+            assert retry_batch(self.session.engine, batch) == batch.failed
 
     @rule()
     def prune(self) -> None:
@@ -132,6 +133,62 @@ class Leases(RuleBasedStateMachine):
         prune(self.session.engine, self.session.store, 1, lambda _: None)
         left = {row.id for row in self.rows("SELECT id FROM batches")}
         self.batches = [batch for batch in self.batches if batch in left]
+
+    # What must never happen, and is repaired if it does: a bug, or somebody's hand in the tables
+
+    @precondition(lambda self: self.batches)
+    @rule(data=st.data())
+    def strand(self, data: st.DataObject) -> None:
+        """End a chunk over its queued jobs, or lose it; or damage the counters."""
+        damage = data.draw(
+            st.sampled_from(
+                [
+                    "UPDATE chunks SET state = 'done' WHERE id = :chunk AND lease_expires_at IS NULL RETURNING id",
+                    "UPDATE chunks SET state = 'cancelled' WHERE id = :chunk AND lease_expires_at IS NULL RETURNING id",
+                    "DELETE FROM chunks WHERE id = :chunk AND lease_expires_at IS NULL RETURNING id",
+                    "UPDATE batches SET succeeded = 0, reused = 0 WHERE id = :batch RETURNING id",
+                    "UPDATE batches SET total = total + 1 WHERE id = :batch RETURNING id",
+                ]
+            )
+        )
+        batch = data.draw(st.sampled_from(self.batches))
+        open_chunks = [
+            row.id
+            for row in self.rows(
+                """SELECT c.id FROM chunks c JOIN batches b ON b.id = c.batch_id
+                   WHERE b.id = :batch AND b.state = 'running' ORDER BY c.id""",
+                batch=batch,
+            )
+        ]
+        if not open_chunks:
+            return
+        self.rows(damage, **{"chunk": data.draw(st.sampled_from(open_chunks)), "batch": batch})
+        self.sweep()
+
+    @rule(merchant=st.sampled_from(["large", "small"]), paused=st.booleans())
+    def submit_and_vanish(self, merchant: str, paused: bool) -> None:
+        """Break a submission off, for longer than a submitter may be silent."""
+        with self.transaction() as connection:
+            batch = add_waiting(connection, merchant, JOBS, chunk_jobs=CHUNK_JOBS)
+        self.batches.append(batch.id)
+        self.rows(
+            """UPDATE batches SET intake = 'receiving', paused = :paused, received_at = received_at - interval '2 hours'
+               WHERE id = :id RETURNING id""",
+            id=batch.id,
+            paused=paused,
+        )
+        self.sweep()
+        with self.transaction() as connection:
+            found = batches.get_batch(connection, batch.id)
+        assert (found.intake, found.state) == ("sealed", "cancelled" if paused else "running")
+        assert found.notice
+
+    @precondition(lambda self: self.batches)
+    @rule(data=st.data())
+    def end_the_window(self, data: st.DataObject) -> None:
+        """As of a night: what has not begun is cancelled, and the batch ends with what is in hand."""
+        with self.transaction() as connection:
+            chunks.cancel_unleased(connection, data.draw(st.sampled_from(self.batches)))
 
     # What the queue does
 

@@ -6,10 +6,6 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from atelier_command import command_over, printed
-from filled import add_finished
-from random_vgg import write_random_vgg
-from school import School, held_out, picture
 from sqlalchemy import text
 
 from shared.catalog.looks import set_look
@@ -17,12 +13,17 @@ from shared.context import Session
 from shared.database import transaction
 from shared.look import Look
 from shared.merchants.merchants import set_consent
+from shared.models.promotion.verdict_details import OwnStyles
 from shared.models.promotion.verdicts import verdict_of
 from shared.models.styles import Style, StyleRow, add_style, add_style_row
 from shared.models.training.look_photos import live_photos, rejected_photos
 from shared.models.versions import champion
 from shared.operations.erasure import erase
-from shared.quality.reviews import judge
+from shared.quality.reviews import ReviewState, judge
+from tests.atelier_command import command_over, printed
+from tests.filled import add_finished
+from tests.random_vgg import write_random_vgg
+from tests.school import School, held_out, picture
 from workers.model.dataset import side_of
 
 PLAIN = Look((("plain", 1.0),))
@@ -53,7 +54,7 @@ def reject(school: School, merchant: str, seeds: list[int], look: Look) -> None:
                 this | {"sha256": sha256(picture(seed)).hexdigest()},
             )
             connection.execute(text("INSERT INTO reviews VALUES (:batch, :ordinal, :merchant)"), this)
-            judge(connection, batch.id, ordinal, "rejected", "me@here", "too blue")
+            judge(connection, batch.id, ordinal, ReviewState.REJECTED, "me@here", "too blue")
 
 
 def own_style(school: School, merchant: int, name: str) -> None:
@@ -80,14 +81,16 @@ def test_a_verdict_says_how_both_do_on_photos_of_now_and_on_rejected_ones_and_co
         stored = verdict_of(connection, run.verdict_id)
         shown = connection.execute(text("SELECT merchants FROM verdicts")).scalar_one()
     assert shown == sorted([shop, other])
-    live, rejected = (stored.figures["parts"][part] for part in ("live", "rejected"))
+    parts = stored.figures.details.parts
+    assert parts
+    live, rejected = (parts[part] for part in ("live", "rejected"))
     unseen = [seed for seed in (*range(12), *seeds) if side_of(sha256(picture(seed)).hexdigest()) == "test"]
-    assert (live["photos"], live["unmeasured"]) == (len(unseen), 0)
-    assert (rejected["photos"], rejected["unmeasured"]) == (2, 1)
-    assert live["figures"].keys() == rejected["figures"].keys() == FIGURES
+    assert (live.photos, live.unmeasured) == (len(unseen), 0)
+    assert (rejected.photos, rejected.unmeasured) == (2, 1)
+    assert live.figures.keys() == rejected.figures.keys() == FIGURES
     # A quarter of the paint changes less than all of it.
-    assert 0 < live["figures"]["content_distance"]["champion"] < rejected["figures"]["content_distance"]["champion"]
-    assert stored.figures["own_styles"] == {"other": {"kept": 0, "lost": 1}}
+    assert 0 < live.figures["content_distance"].champion < rejected.figures["content_distance"].champion
+    assert stored.figures.details.own_styles == {"other": OwnStyles(kept=0, lost=1)}
     assert stored.verdict.missing == ["other/dots"]
     assert "no row of 1 own styles of merchants: " in str(run.message)
     assert f"`atelier models promote {run.candidate_id} --without-own-styles`" in str(run.message)

@@ -6,16 +6,17 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from atelier_command import command_over, printed
-from filled import add_finished
-from recount import assert_nothing_lost
 from sqlalchemy import text
 
 from shared.context import Session
 from shared.database import transaction
 from shared.merchants.merchants import LOCAL_MERCHANT
 from shared.operations.lost_renditions import fail_lost, lost_renditions
-from shared.queue import batches, chunks
+from shared.queue import batches
+from shared.queue.retry import retry_batch
+from tests.atelier_command import command_over, printed
+from tests.filled import add_finished
+from tests.recount import assert_nothing_lost
 
 JOBS, FAILED = 100, 1
 
@@ -49,7 +50,9 @@ def test_jobs_whose_object_is_gone_fail_and_can_be_retried(session: Session) -> 
         "cancelled": 0,
     }
     with transaction(session.engine) as connection:
-        assert chunks.retry_batch(connection, batches.get_batch(connection, batch.id)) == FAILED + 3
+        found = batches.get_batch(connection, batch.id)
+    assert retry_batch(session.engine, found) == FAILED + 3
+    with transaction(session.engine) as connection:
         again = batches.get_batch(connection, batch.id)
     assert (again.state, again.failed, again.succeeded) == ("running", 0, JOBS - FAILED - 3)
 

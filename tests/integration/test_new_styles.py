@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from random_vgg import write_random_vgg
 
 from producer.intake import Intake
 from shared.context import Session
@@ -18,14 +17,15 @@ from shared.errors import Conflict, UnknownStyle, UsageError
 from shared.merchants.merchants import merchant_id
 from shared.models.styles import Style, StyleRow, list_styles, style_rows
 from shared.models.versions import champion, install_built_in
+from tests.random_vgg import write_random_vgg
 from workers.model.checkpoint import BadCheckpoint, Checkpoint, row_to_bytes, trunk_to_bytes
 from workers.model.config import StyleSource
 from workers.model.generator import Architecture, Generator, neutral_row
 from workers.model.learning.training import Diverged
 from workers.model.row_file import RowLabel, row_file
-from workers.tools.lesson import Lesson
 from workers.tools.style_files import export_style, import_style
 from workers.tools.style_learning import learn_style
+from workers.tools.style_request import StyleRequest
 
 TINY = Architecture(width=4, blocks=1)
 DOTS = Style("dots", "Dots", "Nobody", "2026", "CC0 1.0")
@@ -68,8 +68,8 @@ def rows_of(session: Session, merchant: str) -> dict[str, StyleRow]:
         return style_rows(connection, merchant_id(connection, merchant), champion(connection).trunk_sha256)
 
 
-def lesson(vgg: Path, *images: Path) -> Lesson:
-    return Lesson(DOTS, list(images), "shop", [], str(vgg), steps=2, relearns=False)
+def lesson(vgg: Path, *images: Path) -> StyleRequest:
+    return StyleRequest(DOTS, list(images), "shop", [], str(vgg), steps=2, relearns=False)
 
 
 def test_a_style_is_learnt_from_what_a_merchant_sent_and_stays_his_own(

@@ -5,12 +5,8 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
-from atelier_command import command_over, printed
-from filled import LOOK, add_waiting
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
-from versions import add_version, champion_id
-from waiting import LIMIT_SECONDS
 
 from producer.manifest import open_manifest
 from producer.submit import Order, open_batch
@@ -19,10 +15,14 @@ from shared.database import transaction
 from shared.errors import Conflict, DamagedVersion, NotFound
 from shared.models.promotion.history import history
 from shared.models.promotion.promotions import Promoted, PromotionRequest, promote, retire, rollback
-from shared.models.promotion.verdicts import add_verdict, judge
+from shared.models.promotion.verdicts import VerdictFigures, add_verdict, judge
 from shared.models.styles import Style
 from shared.models.versions import NewStyle, champion, install_style, version_of
 from shared.store.file import FileStore
+from tests.atelier_command import command_over, printed
+from tests.filled import LOOK, add_waiting
+from tests.versions import add_version, champion_id
+from tests.waiting import LIMIT_SECONDS
 
 
 def wish(version: int) -> PromotionRequest:
@@ -97,7 +97,7 @@ def test_rollbacks_lead_further_and_further_back(session: Session) -> None:
         made_champion(session, version)
     found = [rollback(session.engine, session.store, "me@here", "it is worse").version_id for _ in range(3)]
     assert found == [third, second, first]
-    with pytest.raises(Conflict, match="nothing to go back to") as caught:
+    with pytest.raises(Conflict, match="no earlier champion to roll back to") as caught:
         rollback(session.engine, session.store, "me@here", "")
     assert caught.value.code == "no_previous"
     made_champion(session, third)
@@ -118,7 +118,7 @@ def test_a_version_whose_file_is_damaged_is_refused(session: Session) -> None:
         with pytest.raises(DamagedVersion, match=f"version {second} cannot be used: its file {key} does not match"):
             made_champion(session, second)
         session.store.delete(key)
-        with pytest.raises(DamagedVersion, match=f"version {second} cannot be used: its file {key} is gone"):
+        with pytest.raises(DamagedVersion, match=f"version {second} cannot be used: its file {key} is missing"):
             made_champion(session, second)
         session.store.put(key, whole)
     assert champion_id(session) == first
@@ -153,7 +153,7 @@ def test_a_retired_candidate_keeps_its_files_and_can_be_promoted_by_whoever_insi
 def test_the_history_is_kept_whatever_happens_and_names_the_verdict(session: Session) -> None:
     first, second = champion_id(session), add_version(session, "second")
     with transaction(session.engine) as connection:
-        stored = add_verdict(connection, (second, first), judge({}, {}).as_json(), None, "me@here")
+        stored = add_verdict(connection, (second, first), VerdictFigures(judge({}, {})), None, "me@here")
     made_champion(session, second)
     with transaction(session.engine) as connection:
         entry = history(connection)[-1]

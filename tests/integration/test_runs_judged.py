@@ -10,12 +10,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from atelier_command import Command, command_over, printed
 from PIL import Image
-from random_vgg import write_random_vgg
-from school import QUICK, School, held_out
 from sqlalchemy import text
-from versions import add_version
 
 from shared.context import Session
 from shared.crontab import Crontab
@@ -25,12 +21,23 @@ from shared.merchants.merchants import merchant_id
 from shared.models.promotion.canaries import running_canary
 from shared.models.promotion.history import history
 from shared.models.promotion.rules import Rule, decide
-from shared.models.promotion.verdicts import ContactSheet, StoredVerdict, add_verdict, judge, list_verdicts
+from shared.models.promotion.verdicts import (
+    ContactSheet,
+    StoredVerdict,
+    VerdictFigures,
+    add_verdict,
+    judge,
+    list_verdicts,
+)
 from shared.models.training import leases, schedules
 from shared.models.training.runs import RunSpec, TrainingRun, cancel_run, list_runs
 from shared.models.training.tick import publish_due, tick
 from shared.models.versions import champion
 from shared.operations.erasure import erase
+from tests.atelier_command import Command, command_over, printed
+from tests.random_vgg import write_random_vgg
+from tests.school import QUICK, School, held_out
+from tests.versions import add_version
 from workers.training import comparing
 from workers.training.retraining import train_slice
 
@@ -96,7 +103,9 @@ def test_a_run_ends_with_a_verdict_on_photos_it_held_out_and_waits_for_an_admin(
     assert (stored.id, stored.champion_id, stored.made_by) == (run.verdict_id, run.start_id, f"training run {run.id}")
     found = stored.verdict
     assert [style.style for style in found.styles] == ["plain"]
-    assert found.photos == len(stored.figures["panel"]["photos"]) >= 8
+    panel = stored.figures.details.panel
+    assert panel
+    assert found.photos == len(panel.photos) >= 8
     assert (found.missing, found.unmeasured) == ([], [])
     assert stored.sheet_key
     with Image.open(io.BytesIO(school.session.store.get(stored.sheet_key))) as sheet:
@@ -144,7 +153,7 @@ def test_by_rule_a_candidate_may_become_a_canary_first(school: School, atelier: 
     assert changes(school, run) == [("canary", "rule")]
     assert "waits for an admin" not in atelier("models", "show", run.candidate_id).stdout
     again = school.train(school.queue(rule=ANYHOW, steps=5))
-    assert "compared with the champion as a canary" in str(again.message)
+    assert "is running as a canary" in str(again.message)
 
 
 def test_a_trainer_that_ends_anywhere_in_the_comparison_leaves_one_verdict_and_one_promotion(
@@ -280,7 +289,9 @@ def test_contact_sheets_with_the_photos_of_a_merchant_who_leaves_are_gone(
             ContactSheet("verdicts/theirs.png", merchants),
             ContactSheet("verdicts/others.png", merchants[:1]),
         ):
-            add_verdict(connection, (candidate, champion(connection).id), judge({}, {}).as_json(), sheet, "me@here")
+            add_verdict(
+                connection, (candidate, champion(connection).id), VerdictFigures(judge({}, {})), sheet, "me@here"
+            )
     if leaves == "consent":
         printed(atelier("merchants", "consent", "other", "no", "--json"))
     else:

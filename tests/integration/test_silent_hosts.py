@@ -101,7 +101,7 @@ def test_a_new_host_is_asked_one_thing_at_a_time_until_it_is_quick(monkeypatch: 
     polite = Manners()
     with (
         polite.turn("images.example", 60),
-        pytest.raises(SourceUnavailable, match="busy with other requests") as error,
+        pytest.raises(SourceUnavailable, match="busy with our other requests") as error,
         polite.turn("images.example", 60),
     ):
         pass
@@ -130,7 +130,7 @@ def test_a_slow_host_is_asked_one_thing_at_a_time_again(monkeypatch: pytest.Monk
         pass
     with (
         polite.turn("images.example", 60),
-        pytest.raises(SourceUnavailable, match="busy with other requests"),
+        pytest.raises(SourceUnavailable, match="busy with our other requests"),
         polite.turn("images.example", 60),
     ):
         pass

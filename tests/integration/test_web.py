@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler
@@ -12,14 +13,14 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-from certificates import certificate
-from hosting import Host, answer, serving
 
 from shared.context import Session
 from shared.database import transaction
 from shared.errors import SourceRefused, SourceUnavailable
 from shared.merchants.merchants import merchant_id
 from shared.source_copies import source_key
+from tests.certificates import certificate
+from tests.hosting import Host, answer, serving
 from workers.fetch.buckets import Buckets
 from workers.fetch.client import Validators, Web
 from workers.fetch.reach import Reach
@@ -186,15 +187,36 @@ def test_bomb_is_not_unpacked(host: Host) -> None:
 @pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n"])
 def test_server_that_drips_is_cut_off_in_time(host: Host, start: bytes) -> None:
     """Each byte comes soon enough for any limit on a single read."""
+    host.answers["/a"] = dripping(host, start)
+    with pytest.raises(SourceUnavailable, match=r"longer than 0\.3 seconds"):
+        web(seconds=0.3).get(host.url("/a"))
 
+
+def dripping(host: Host, start: bytes) -> Callable[[BaseHTTPRequestHandler], None]:
     def drip(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(start)
         while not host.closing.wait(0.02):
             handler.wfile.write(b"x")
 
-    host.answers["/a"] = drip
-    with pytest.raises(SourceUnavailable, match=r"longer than 1 seconds"):
-        web(seconds=1.0).get(host.url("/a"))
+    return drip
+
+
+def test_server_that_drips_over_tls_is_cut_off_in_time(tmp_path: Path) -> None:
+    file = certificate(tmp_path, "images.example")
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(file)
+    with serving(server) as host:
+        host.answers["/a"] = dripping(host, b"HTTP/1.1 200 OK\r\n\r\n")
+        fetching = web(seconds=1, context=ssl.create_default_context(cafile=file))
+        with pytest.raises(SourceUnavailable, match="longer than 1 seconds"):
+            fetching.get(host.url("/a", scheme="https"))
+
+
+def test_server_that_says_nothing_to_a_tls_client_is_cut_off_in_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://images.example:{silent.getsockname()[1]}/a"
+        with pytest.raises(SourceUnavailable, match=r"longer than 0\.3 seconds"):
+            web(seconds=0.3).get(url)
 
 
 def test_connection_is_kept_for_the_next_image_and_made_anew_where_it_was_closed() -> None:

@@ -1,10 +1,9 @@
 """The rule that returns a canary: how rarely it errs, although it looks again and again, and what it sees."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
-from scipy.stats import fisher_exact, mannwhitneyu
 
 from shared.models.promotion.comparison import (
     LEAST_BATCHES,
@@ -39,10 +38,10 @@ def returned_after(canary: Sequence[dict[str, float]], champion: Sequence[dict[s
 
 def test_a_canary_that_is_no_worse_is_rarely_returned_however_often_one_looks() -> None:
     returned = 0
-    for seed in range(60):
+    for seed in range(40):
         dice = random.Random(seed)
         returned += returned_after(batches(dice, 40), batches(dice, 360)) is not None
-    assert returned <= 3
+    assert returned <= 2
 
 
 @pytest.mark.parametrize(("drop", "within"), [(0.5, 15), (1.5, LEAST_BATCHES + 1)])
@@ -70,12 +69,9 @@ def test_too_few_batches_and_what_is_within_the_margin_say_nothing() -> None:
     assert compare([{"unheard_of": 1.0}] * 9, [{"unheard_of": 0.0}] * 9, 9) == []
 
 
-@pytest.mark.parametrize("draw", [lambda dice: dice.gauss(0, 1), lambda dice: float(dice.randrange(4))])
-def test_the_probability_is_that_of_the_mann_whitney_test(draw: Callable[[random.Random], float]) -> None:
-    dice = random.Random(5)
-    mine, others = [draw(dice) + 1 for _ in range(12)], [draw(dice) for _ in range(30)]
-    expected = mannwhitneyu(mine, others, alternative="greater", method="asymptotic").pvalue
-    assert probability_of_chance(mine, others) == pytest.approx(expected)
+def test_the_probability_is_that_of_the_mann_whitney_test() -> None:
+    """Ages at which ten people were found to have diabetes, as SciPy's manual has them: U is 17, of 20."""
+    assert probability_of_chance([19, 22, 16, 29, 24], [20, 11, 17, 12]) == pytest.approx(0.0556, abs=1e-4)
     assert probability_of_chance([0.0] * 9, [0.0] * 9) == 1.0
 
 
@@ -109,10 +105,7 @@ def test_one_that_gets_nowhere_is_returned_after_a_few_batches(usual: float) -> 
 
 
 def test_the_probability_of_so_many_in_trouble_is_that_of_fishers_test() -> None:
-    for mine, others in (
-        (TroubleCount(5, 3), TroubleCount(45, 1)),
-        (TroubleCount(10, 2), TroubleCount(90, 0)),
-        (TroubleCount(3, 3), TroubleCount(9, 9)),
-    ):
-        table = [[one.troubled, one.batches - one.troubled] for one in (mine, others)]
-        assert probability_of_so_many(mine, others) == pytest.approx(fisher_exact(table, alternative="greater").pvalue)
+    """Fisher's lady tasting tea: she finds all four cups of eight by chance once in 70 times."""
+    assert probability_of_so_many(TroubleCount(4, 4), TroubleCount(4, 0)) == pytest.approx(1 / 70)
+    assert probability_of_so_many(TroubleCount(3, 3), TroubleCount(9, 9)) == 1.0
+    assert probability_of_so_many(TroubleCount(3, 0), TroubleCount(9, 9)) == 1.0

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from random_vgg import write_random_vgg
 
 from producer.commands.main import make_app
 from shared.errors import UsageError
+from tests.random_vgg import write_random_vgg
 from workers.drawing.change_picture import MOST, heat_colours
-from workers.drawing.plate import MARGIN_PX
+from workers.drawing.picture_row import MARGIN_PX
 from workers.drawing.resemblance_picture import CROP_PX, resemblance_picture
 from workers.model.measures.change import ColourChange
 from workers.model.measures.resemblance import GRID_PX, Resemblance, Resemblances, find_resemblances, likenesses

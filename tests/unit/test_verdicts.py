@@ -8,8 +8,16 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from shared.errors import UsageError
-from shared.models.promotion.rules import Rule, decide
-from shared.models.promotion.verdicts import Verdict, judge
+from shared.models.promotion.rules import Rule, RuleKind, decide
+from shared.models.promotion.verdict_details import (
+    OwnStyles,
+    PairedFigure,
+    PanelPhotos,
+    Part,
+    StyleSummary,
+    VerdictDetails,
+)
+from shared.models.promotion.verdicts import Verdict, VerdictFigures, judge
 
 Measured = Mapping[str, Sequence[Mapping[str, float | None]]]
 
@@ -59,7 +67,7 @@ def test_a_verdict_survives_being_stored() -> None:
     )
     for found in (verdict(0.95, wave=0.9), broken, judge({}, {}, missing=["dots"])):
         assert Verdict.from_json(json.loads(json.dumps(found.as_json(), allow_nan=False))) == found
-    assert not decide(broken, Rule("if-no-style-regresses-by", 0.5)).promote
+    assert not decide(broken, Rule(RuleKind.IF_NO_STYLE_REGRESSES_BY, 0.5)).promote
 
 
 @pytest.mark.parametrize(
@@ -85,17 +93,17 @@ def test_an_improvement_within_chance_is_none() -> None:
     other = {"wave": [{"combined": 2.0, "white_kept": None}] * 20}
     found = judge(mine, other)
     assert found.change < 0
-    assert not decide(found, Rule("if-better")).promote
+    assert not decide(found, Rule(RuleKind.IF_BETTER)).promote
 
 
 def test_what_a_verdict_does_not_know_of_is_not_promoted_by_rule() -> None:
     mine, other = measured(wave=0.5), measured(wave=1.0)
     for unknown in ({"missing": ["dots"]}, {"unmeasured": ["dots"]}):
-        decision = decide(judge(mine, other, **unknown), Rule("if-better"))
+        decision = decide(judge(mine, other, **unknown), Rule(RuleKind.IF_BETTER))
         assert not decision.promote
         assert "dots" in decision.reason
-    assert "7 photos" in decide(verdict(photos=7, wave=0.5), Rule("if-better")).reason
-    assert not decide(judge({}, {}), Rule("if-no-style-regresses-by", 0.9)).promote
+    assert "7 photos" in decide(verdict(photos=7, wave=0.5), Rule(RuleKind.IF_BETTER)).reason
+    assert not decide(judge({}, {}), Rule(RuleKind.IF_NO_STYLE_REGRESSES_BY, 0.9)).promote
 
 
 @pytest.mark.parametrize(
@@ -105,3 +113,16 @@ def test_a_rule_that_is_none_is_refused(wanted: str) -> None:
     with pytest.raises(UsageError, match="if-no-style-regresses-by 5%"):
         Rule.parse(wanted)
     assert str(Rule.parse(str(Rule.parse("if-no-style-regresses-by  5%")))) == "if-no-style-regresses-by 5%"
+
+
+def test_all_figures_of_a_verdict_are_stored_and_read_and_what_was_not_measured_is_left_out() -> None:
+    details = VerdictDetails(
+        panel=PanelPhotos("sha", 384, ("a.jpg",)),
+        style_px=384,
+        measured={"wave": StyleSummary({"combined": 1.0}, {"combined": None})},
+        own_styles={"shop": OwnStyles(kept=1, lost=2)},
+        parts={"live": Part(9, 1, {"combined": PairedFigure(0.8, 1.0, -0.2, None)})},
+    )
+    for figures in (VerdictFigures(judge({}, {}), details), VerdictFigures(judge({}, {}))):
+        assert VerdictFigures.from_json(json.loads(json.dumps(figures.as_json(), allow_nan=False))) == figures
+    assert VerdictFigures(judge({}, {})).as_json() == judge({}, {}).as_json()

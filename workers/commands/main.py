@@ -18,7 +18,7 @@ from shared.settings import load_settings
 from shared.terminal import EXIT_INTERRUPTED, STYLES_HELP, JsonOption, group, note, print_json, print_line
 from workers.tools.evaluation_table import comparison_table, evaluation_table, robustness_table
 from workers.tools.explanation_table import explanation_table
-from workers.tools.lesson import Lesson
+from workers.tools.style_request import StyleRequest
 from workers.tools.training_files import TrainingFiles
 from workers.training.evaluation_files import EvaluationFiles
 
@@ -228,12 +228,12 @@ def styles_add(
         else:
             print_line(f"{name}: queued, see `atelier runs show {run}`")
         return
-    lesson = Lesson(style, images, merchant, photos or [], vgg, steps, relearn, search)
+    request = StyleRequest(style, images, merchant, photos or [], vgg, steps, relearn, search)
     with open_session(settings, lasting=False) as session:
         from workers.tools.style_learning import learn_style  # here, so that other commands do not load torch
 
         try:
-            learnt = learn_style(session, lesson, note)
+            learnt = learn_style(session, request, note)
         except KeyboardInterrupt:
             note("interrupted; nothing was changed")
             raise typer.Exit(EXIT_INTERRUPTED) from None

@@ -83,7 +83,7 @@ def models_compare(
         print_json(
             {"verdict": stored.id, "candidate": stored.candidate_id, "champion": stored.champion_id}
             | {"sheet": stored.sheet_key, "decision": decision.__dict__ if decision else None}
-            | dict(stored.figures)
+            | stored.figures.as_json()
         )
         return
     for line in verdict_table(stored):
@@ -94,15 +94,14 @@ def models_compare(
 
 def verdict_table(stored: StoredVerdict) -> list[str]:
     """Return a verdict as lines: a style each, the worst regression first, then what is over all."""
-    measured: dict[str, dict[str, dict[str, float | None]]] = stored.figures["measured"]
-    verdict = stored.verdict
+    verdict, measured = stored.verdict, stored.figures.details.measured or {}
     lines = [["style", "candidate ↓", "champion ↓", "change", "white lost", ""]]
     for one in sorted(verdict.styles, key=lambda one: -one.regression):
         both = measured[one.style]
         lines.append(
             [
                 one.style,
-                *(_shown(both[which]["combined"], ".2f") for which in ("candidate", "champion")),
+                *(_shown(which["combined"], ".2f") for which in (both.candidate, both.champion)),
                 *(_shown(one.change, "+.1%"), _shown(one.white_lost, "+.1%")),
                 "worse" if one.regression > 0 else "",
             ]

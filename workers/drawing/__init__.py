@@ -1,1 +1,1 @@
-"""Pictures for people: contact sheets, heat maps."""
+"""Draw pictures for people: contact sheets, heat maps."""

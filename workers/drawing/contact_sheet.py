@@ -1,4 +1,4 @@
-"""A contact sheet: pictures in rows and columns, each with its label."""
+"""Draw a contact sheet: labelled pictures in rows and columns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MARGIN_PX = 4
 
 @dataclass(frozen=True)
 class Cell:
-    """A picture, already no larger than a cell, and what is written below it."""
+    """Picture no larger than a cell, and the label below it."""
 
     picture: Image.Image
     label: str = ""
@@ -29,7 +29,7 @@ def thumbnail(picture: Image.Image) -> Image.Image:
 
 
 def contact_sheet(rows: Sequence[Sequence[Cell | None]]) -> Image.Image:
-    """Lay out rows of cells on grey; None leaves a place empty, and a label that is too long is cut."""
+    """Draw rows of cells on grey. None leaves a place empty, and a label that is too long is cut."""
     step_x, step_y = CELL_PX + MARGIN_PX, CELL_PX + LABEL_PX + MARGIN_PX
     size = (MARGIN_PX + step_x * max(map(len, rows)), MARGIN_PX + step_y * len(rows))
     sheet = Image.new("RGB", size, (110, 110, 110))
@@ -47,9 +47,9 @@ def contact_sheet(rows: Sequence[Sequence[Cell | None]]) -> Image.Image:
 
 
 def side_by_side(sheets: Sequence[Sequence[Sequence[Cell | None]]]) -> list[list[Cell | None]]:
-    """Return one sheet from several of the same rows: the columns whose heads several of them share.
+    """Combine sheets with the same rows into one, with the columns that several of them share.
 
-    Each sheet has a row of heads and a column of row heads. The labels of the heads then number the sheets.
+    Each sheet has a row of column heads and a column of row heads. The labels of the column heads number the sheets.
     """
     columns = {
         (head.label, number): [row[position] for row in sheet]

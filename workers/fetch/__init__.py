@@ -1,1 +1,1 @@
-"""Fetching sources from the web: hosts and merchants are strangers here, and none may use us against another."""
+"""Fetch sources from the web. Hosts and merchants are untrusted: none may use a worker to attack another machine."""

@@ -1,4 +1,4 @@
-"""Merchants' buckets, read with our own key."""
+"""Read merchants' buckets with the operator's access key."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from shared.store import ObjectStore, StoreOptions, open_store
 
 
 class Buckets:
-    """Reads ``s3://`` sources. Whose buckets a merchant may name is decided by whoever asks."""
+    """Reads ``s3://`` sources. The caller checks which buckets a merchant may name."""
 
     def __init__(self, options: StoreOptions, max_bytes: int) -> None:
         self._options = options
@@ -15,13 +15,13 @@ class Buckets:
         self._opened: dict[str, ObjectStore] = {}
 
     def get(self, source: str) -> bytes:
-        """Return an object's bytes. Raises SourceRefused, or SourceUnavailable where trying later may help."""
+        """Return an object's bytes. Raises SourceRefused, or SourceUnavailable if a retry may help."""
         bucket, _, key = source.removeprefix("s3://").partition("/")
         try:
             return self._bucket(bucket).get(key, max_bytes=self._max_bytes)
         except NotAllowed as error:
             raise SourceRefused(
-                f"bucket {bucket} does not let us read {key}, or has no such object: let our access key read it",
+                f"bucket {bucket} denies access to {key}, or has no such object: let the operator's key read it",
                 code="source_denied",
             ) from error
         except StoreUnavailable as error:

@@ -1,4 +1,4 @@
-"""Fetching one source by its URL: guarded, bounded and polite."""
+"""Fetch one source by its URL, within limits on addresses, bytes, time and requests."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 from shared.errors import SourceRefused, SourceUnavailable
 from shared.web_url import WebUrl, parse_web_url
-from workers.fetch.connection import Deadline, IdleConnections, PinnedConnection, Stale, Unreachable
+from workers.fetch.connection import ClosedMeanwhile, Deadline, IdleConnections, PinnedConnection, Unreachable
 from workers.fetch.manners import Manners, retry_after_seconds
 from workers.fetch.reach import Reach, Resolve, resolved
 
 REDIRECTS = 5
 TOTAL_SECONDS = 60.0
 UNREACHABLE_SECONDS = 5.0
-"""For which a host is not asked again that could not be reached: its other images need not find out one by one."""
+"""How long an unreachable host is not asked again, so that its other images do not each wait for it."""
 
 _PIECE = 64 * 1024
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -27,31 +27,31 @@ _CODINGS = ("gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress")
 
 @dataclass(frozen=True)
 class Validators:
-    """What tells a server which version of a resource we have (RFC 9110, 8.8). Both None: we have none."""
+    """Version of a resource that we have, for conditional requests (RFC 9110, 8.8). Both None means none."""
 
     etag: str | None = None
     last_modified: str | None = None
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers that ask for the resource only if it is another."""
-        found = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
-        return {name: value for name, value in found.items() if value is not None}
+        """Return headers that request the resource only if it has changed."""
+        headers = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in headers.items() if value is not None}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server sent: its bytes, or None where they are those that the validators named."""
+    """Response of a server: the bytes, or None if the resource matches the validators."""
 
     data: bytes | None
     validators: Validators
 
 
 class Web:
-    """Fetches sources from the web. One instance is shared by all threads of a worker.
+    """Fetches sources from the web. All threads of a worker share one instance.
 
-    ``seconds`` bounds a whole fetch, redirects included, but for the system's resolver, which keeps its own
-    time. ``resolve`` and ``context`` (of TLS) are the system's unless others are given.
+    ``seconds`` limits a whole fetch including redirects, except for the system's resolver, which has its own
+    timeout. ``resolve`` and ``context`` (of TLS) default to the system's.
     """
 
     def __init__(
@@ -72,10 +72,10 @@ class Web:
         self._idle = IdleConnections()
 
     def get(self, text: str, known: Validators = Validators(), *, seconds: float | None = None) -> Answer:
-        """Fetch a URL, following redirects, each of which is checked as the URL itself was.
+        """Fetch a URL and follow redirects. Each target is checked like the URL itself.
 
-        ``seconds`` bounds this fetch instead of what bounds all.
-        Raises SourceRefused, or SourceUnavailable where trying later may help.
+        ``seconds`` overrides the limit of this fetch.
+        Raises SourceRefused, or SourceUnavailable if a retry may help.
         """
         url, deadline = parse_web_url(text), Deadline(self._seconds if seconds is None else seconds)
         for _ in range(REDIRECTS + 1):
@@ -84,15 +84,15 @@ class Web:
             if isinstance(answer, Answer):
                 return answer
             if url.scheme == "https" and answer.scheme == "http":
-                raise SourceRefused(f"{url.shown} leads from https:// to http://: correct it", code="bad_redirect")
+                raise SourceRefused(f"{url.shown} redirects from https:// to http://: correct it", code="bad_redirect")
             url = answer
-        raise SourceRefused(f"{parse_web_url(text).shown} leads on more than {REDIRECTS} times", code="bad_redirect")
+        raise SourceRefused(f"{parse_web_url(text).shown} redirects more than {REDIRECTS} times", code="bad_redirect")
 
     def _ask(self, url: WebUrl, known: Validators, deadline: Deadline) -> Answer | WebUrl:
-        """Ask over a connection that was kept, or a new one; return the answer, or where it redirects to."""
-        if kept := self._idle.take(url):
-            with suppress(Stale):
-                return self._exchange(kept, url, known, deadline)
+        """Send a request over an idle connection or a new one; return the answer, or the target of a redirect."""
+        if idle := self._idle.take(url):
+            with suppress(ClosedMeanwhile):
+                return self._exchange(idle, url, known, deadline)
         try:
             addresses = self._reach.addresses(url, self._resolve)
         except SourceUnavailable:
@@ -103,25 +103,22 @@ class Web:
     def _exchange(
         self, connection: PinnedConnection, url: WebUrl, known: Validators, deadline: Deadline
     ) -> Answer | WebUrl:
-        """Send one request. The connection is kept if its answer was read to the end, else closed."""
+        """Send one request. Afterwards the connection is kept if the answer was read completely, else closed."""
         reusable = False
         data = bytearray()
         try:
-            with self._translated(url, deadline, data):
-                with (
-                    connection.until(deadline),
-                    connection.ask(url.target, _HEADERS | known.headers) as response,
-                ):
-                    if response.status in _REDIRECTS and (location := response.headers["Location"]):
-                        return url.join(_text(location))
-                    if response.status == 304 and known.headers:
-                        reusable = not response.will_close
-                        return Answer(None, known)
-                    self._require_content(url, response)
-                    self._read(url, response, data)
-                    validators = _validators(response.headers)
-                if deadline.left == 0:  # the line was cut, which some bodies end with
-                    raise _too_slow(url, deadline.seconds)
+            with (
+                self._translated(url, deadline, data),
+                connection.ask(url.target, _HEADERS | known.headers, deadline) as response,
+            ):
+                if response.status in _REDIRECTS and (location := response.headers["Location"]):
+                    return url.join(_text(location))
+                if response.status == 304 and known.headers:
+                    reusable = not response.will_close
+                    return Answer(None, known)
+                self._require_content(url, response)
+                self._read(url, response, data)
+                validators = _validators(response.headers)
             reusable = not response.will_close
         finally:
             if reusable:
@@ -132,7 +129,7 @@ class Web:
 
     @contextmanager
     def _translated(self, url: WebUrl, deadline: Deadline, data: bytearray) -> Iterator[None]:
-        """Turn what sockets, TLS and HTTP raise into our own errors, which know how much of the body had come."""
+        """Translate errors of sockets, TLS and HTTP, and add how much of the body was received."""
         try:
             with self._own_errors(url, deadline):
                 yield
@@ -146,7 +143,7 @@ class Web:
             yield
         except ssl.SSLCertVerificationError as error:
             raise SourceRefused(
-                f"the certificate of host {url.host} is not valid for it ({error.verify_message}): have it mended",
+                f"the certificate of host {url.host} is not valid ({error.verify_message}): fix it",
                 code="source_certificate",
             ) from error
         except (OSError, http.client.HTTPException) as error:
@@ -156,17 +153,17 @@ class Web:
                 self._manners.note_silence(url.host)
                 if deadline.left == 0:
                     raise _too_slow(url, deadline.seconds) from error
-            what = str(error) or type(error).__name__
-            raise SourceUnavailable(f"{url.shown} cannot be fetched at present: {what[:200]}") from error
+            reason = str(error) or type(error).__name__
+            raise SourceUnavailable(f"{url.shown} cannot be fetched at present: {reason[:200]}") from error
 
     def _require_content(self, url: WebUrl, response: http.client.HTTPResponse) -> None:
-        """Raise what a status other than success means."""
+        """Raise the error for a status other than success."""
         status = response.status
         if status in (200, 203):
             coding = (response.headers["Content-Encoding"] or "").strip().lower()
             if coding in _CODINGS:
                 raise SourceRefused(
-                    f"{url.shown} comes compressed ({coding}), though asked to be sent as it is", code="source_encoded"
+                    f"{url.shown} is sent compressed ({coding}), although the request forbids it", code="source_encoded"
                 )
             return
         if status in _LATER or status >= 500:
@@ -178,13 +175,13 @@ class Web:
             raise SourceRefused(f"{url.shown} does not exist ({status}): correct the URL", code="image_not_found")
         if status in (401, 402, 403, 407, 451):
             raise SourceRefused(
-                f"{url.shown} may not be read by us ({status}): let everyone read it, or sign the URL",
+                f"{url.shown} denies access ({status}): make it public, or sign the URL",
                 code="source_denied",
             )
-        raise SourceRefused(f"{url.shown} answers {status} and no image")
+        raise SourceRefused(f"{url.shown} answers {status} instead of an image")
 
     def _read(self, url: WebUrl, response: http.client.HTTPResponse, data: bytearray) -> None:
-        """Read the body, at most as many bytes as are allowed. ``read1``, so that each read ends in time."""
+        """Read the body up to the limit. It uses ``read1``, so that each read ends in time."""
         stated = response.length
         if stated is not None and stated > self._max_bytes:
             raise self._too_large(url)
@@ -201,14 +198,14 @@ class Web:
     def _too_large(self, url: WebUrl) -> SourceRefused:
         limit = self._max_bytes / 2**20
         return SourceRefused(
-            f"{url.shown} is over the limit of {limit:.0f} MiB: make it smaller", code="object_too_large"
+            f"{url.shown} is larger than the limit of {limit:.0f} MiB: make it smaller", code="object_too_large"
         )
 
 
 _HEADERS = {
     "User-Agent": "Atelier",
     "Accept": "image/*,*/*;q=0.5",
-    "Accept-Encoding": "identity",  # nothing to unpack, so nothing to explode
+    "Accept-Encoding": "identity",  # no compression, so no decompression bomb
 }
 
 
@@ -217,7 +214,7 @@ def _too_slow(url: WebUrl, seconds: float) -> SourceUnavailable:
 
 
 def _validators(headers: http.client.HTTPMessage) -> Validators:
-    """Return what the answer may be asked for by later; none where it must not be kept."""
+    """Return the validators for later conditional requests; none if the answer must not be stored."""
     if "no-store" in (headers["Cache-Control"] or "").lower():
         return Validators()
     etag, last_modified = (_printable(headers[name]) for name in ("ETag", "Last-Modified"))
@@ -225,10 +222,10 @@ def _validators(headers: http.client.HTTPMessage) -> Validators:
 
 
 def _printable(value: str | None) -> str | None:
-    """Return a header's value as it can be stored and sent back, None where it is no such thing."""
+    """Return a header's value if it can be stored and sent back, else None."""
     return value if value is not None and value.isascii() and value.isprintable() and len(value) <= 512 else None
 
 
 def _text(header: str) -> str:
-    """Return a header's bytes as the UTF-8 that some servers write there."""
+    """Return a header decoded as UTF-8, which some servers write."""
     return header.encode("latin-1", "replace").decode("utf-8", "replace")

@@ -1,9 +1,8 @@
-"""Manners: how much one process asks of a host, and for how long it leaves one alone.
+"""Limit how much one process asks of a host, and leave a host alone that requests it or stays silent.
 
-A host that answers quickly may be asked several things at once. One that has not answered yet, or was slow the last
-time, is asked one thing at a time, and nobody waits long for that: so it occupies one slot of a worker at most,
-however many images name it. One that stays silent rests, longer each time (a circuit breaker per host; Nygard 2007,
-"Release It!").
+A host that answers quickly gets several requests at once. One that has not answered yet, or was slow the last time,
+gets one request at a time, and the others give up soon: so it occupies one slot of a worker at most, however many
+images name it. One that stays silent rests, longer each time (a circuit breaker per host; Nygard 2007, "Release It!").
 """
 
 from __future__ import annotations
@@ -32,21 +31,21 @@ _REMEMBERED = 1024
 
 
 class Manners:
-    """At most ``limit`` requests at once to a host, and none while it rests. Shared by all threads."""
+    """Allows ``limit`` requests at once to a host, and none while it rests. All threads share one instance."""
 
     def __init__(self, limit: int = REQUESTS_PER_HOST) -> None:
         self._limit = limit
         self._busy: Counter[str] = Counter()
         self._quick: OrderedDict[str, None] = OrderedDict()  # hosts whose last request was quick, the oldest first
         self._silences: OrderedDict[str, int] = OrderedDict()  # in a row
-        self._resting: dict[str, tuple[float, bool]] = {}  # until when, and whether the host asked for it
+        self._resting: dict[str, tuple[float, bool]] = {}  # until when, and whether the host requested it
         self._changed = threading.Condition()
 
     @contextmanager
     def turn(self, host: str, seconds: float) -> Iterator[None]:
-        """Wait for one's turn, at most ``seconds``, and have it.
+        """Wait at most ``seconds`` for a turn, and hold it in the block.
 
-        Raises SourceUnavailable, with how long to wait, where the host rests or the turn does not come.
+        Raises SourceUnavailable, with the time to wait, if the host rests or no turn comes.
         """
         with self._changed:
             patience = seconds if host in self._quick else min(seconds, PATIENCE_SECONDS)
@@ -58,7 +57,7 @@ class Manners:
                     f"host {host} {what}", wait_seconds=max(0.0, until - time.monotonic()), counts=not told
                 )
             if not came:
-                raise SourceUnavailable(f"host {host} is busy with other requests of ours", counts=False)
+                raise SourceUnavailable(f"host {host} is busy with our other requests", counts=False)
             self._busy[host] += 1
         began = time.monotonic()
         try:
@@ -72,7 +71,7 @@ class Manners:
                 self._changed.notify_all()
 
     def let_rest(self, host: str, seconds: float, *, told: bool) -> None:
-        """Ask nothing of a host for so long, because it said so (``told``) or is not there."""
+        """Send a host no requests for some time, because it said so (``told``) or cannot be reached."""
         with self._changed:
             now = time.monotonic()
             if len(self._resting) >= _REMEMBERED:
@@ -108,7 +107,7 @@ def _forget_oldest(hosts: OrderedDict[str, None] | OrderedDict[str, int]) -> Non
 
 
 def retry_after_seconds(header: str | None) -> float:
-    """Return what a ``Retry-After`` asks for (RFC 9110, 10.2.3: seconds, or a date), at most an hour; 0 if nothing."""
+    """Return the seconds of a ``Retry-After`` header (RFC 9110, 10.2.3: seconds or a date), at most an hour, else 0."""
     try:
         text = (header or "").strip()
         if text.isascii() and text.isdigit():

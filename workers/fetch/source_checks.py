@@ -1,4 +1,4 @@
-"""Asking hosts whether the web sources of catalogues give other pictures now."""
+"""Check whether the web sources of catalogues have changed."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from workers.fetch.sources import Sources
 from workers.runtime.metrics import Metrics
 
 CHECKING_SECONDS = 5.0
-"""After so long no further page is begun: a slot for chunks is doing this meanwhile, and beat sends the next tick."""
+"""Time after which no further page begins: the check occupies a chunk slot, and beat sends the next tick anyway."""
 
 log = structlog.get_logger()
 
 
 def check_sources(engine: Engine, sources: Sources, metrics: Metrics, now: datetime) -> Counter[str]:
-    """Ask about what is due, page by page, for some seconds; return how many images there were of each outcome.
+    """Check the sources that are due, page by page, for some seconds; count the images by outcome.
 
-    A page takes as long as its slowest host, which has ``SEE_SECONDS``. It ends where a page cannot be written down
-    because of an import. Raises Unavailable where our own services fail. What was taken is due again when its lease is
-    over.
+    A page takes as long as its slowest host, at most ``SEE_SECONDS``. It stops when an import prevents recording a
+    page. Raises Unavailable if our own services fail. Sources that were taken and not recorded are due again when
+    their lease expires.
     """
     ends = time.monotonic() + CHECKING_SECONDS
-    done: Counter[str] = Counter()
+    total: Counter[str] = Counter()
     with ThreadPoolExecutor(PAGE, "check") as pool:
         while time.monotonic() < ends:
             with transaction(engine) as connection:
@@ -39,29 +39,29 @@ def check_sources(engine: Engine, sources: Sources, metrics: Metrics, now: datet
                 break
             if not page.sources:
                 continue
-            found = _ask(pool, sources, page)
+            findings = _ask(pool, sources, page)
             with transaction(engine, merchant=page.merchant_id) as connection:
-                changed = record_findings(connection, page, found, now)
+                changed = record_findings(connection, page, findings, now)
             if changed is None:
-                log.info("checks_given_up", merchant=page.merchant_id, images=len(found))
+                log.info("checks_given_up", merchant=page.merchant_id, images=len(findings))
                 break
-            outcomes = _outcomes(found, changed)
-            metrics.checked(outcomes, sum(one.bytes for one in found.values()))
-            done += outcomes
-    return done
+            outcomes = _outcomes(findings, changed)
+            metrics.checked(outcomes, sum(finding.bytes for finding in findings.values()))
+            total += outcomes
+    return total
 
 
 def _ask(pool: ThreadPoolExecutor, sources: Sources, page: Page) -> dict[int, Finding]:
-    """Ask about each source of a page once, however many images have it."""
+    """Check each source of a page once, however many images have it."""
     urls = list(dict.fromkeys(page.sources.values()))
-    found = dict(zip(urls, pool.map(lambda url: _finding(sources, page.merchant_id, url), urls), strict=True))
-    return {image_id: found[url] for image_id, url in page.sources.items()}
+    findings = dict(zip(urls, pool.map(lambda url: _finding(sources, page.merchant_id, url), urls), strict=True))
+    return {image_id: findings[url] for image_id, url in page.sources.items()}
 
 
 def _finding(sources: Sources, merchant: int, url: str) -> Finding:
     try:
-        seen = sources.see(merchant, url)
-        return Finding(sha256=seen.sha256, bytes=seen.bytes)
+        state = sources.check(merchant, url)
+        return Finding(sha256=state.sha256, bytes=state.bytes)
     except SourceRefused as error:
         return Finding(gone=error.code == "image_not_found", bytes=error.sent)
     except SourceUnavailable as error:
@@ -71,18 +71,18 @@ def _finding(sources: Sources, merchant: int, url: str) -> Finding:
         return Finding()
     except Unavailable:
         raise
-    except Exception:  # a bug, for which the others of the page are not to wait
+    except Exception:  # a bug must not affect the others of the page
         log.exception("check_crashed", url=url.partition("?")[0])
         return Finding(unanswered=timedelta())
 
 
-def _outcomes(found: dict[int, Finding], changed: int) -> Counter[str]:
+def _outcomes(findings: dict[int, Finding], changed: int) -> Counter[str]:
     outcomes = Counter({"changed": changed, "same": -changed})
-    for one in found.values():
-        if one.sha256 is not None:
+    for finding in findings.values():
+        if finding.sha256 is not None:
             outcomes["same"] += 1
-        elif one.unanswered is not None:
-            outcomes["unanswered" if one.asked else "unasked"] += 1
+        elif finding.unanswered is not None:
+            outcomes["unanswered" if finding.asked else "unasked"] += 1
         else:
-            outcomes["gone" if one.gone else "refused"] += 1
+            outcomes["gone" if finding.gone else "refused"] += 1
     return +outcomes

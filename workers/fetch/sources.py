@@ -1,4 +1,4 @@
-"""Where a job's source image comes from: our own store, a merchant's bucket, or the web."""
+"""Fetch a job's source image from the object store, a merchant's bucket, or the web."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from workers.fetch.buckets import Buckets
 from workers.fetch.client import Answer, Validators, Web
 
 SEE_SECONDS = 5.0
-"""So long a host may take to say whether it gives another picture; nobody waits for that."""
+"""Time limit of a host for a source check, for which nobody waits."""
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a URL gives now, and how many bytes its host sent for that: none where it is what our copy is of."""
+class SourceState:
+    """Content that a URL has now, and how many bytes its host sent: 0 if it is unchanged."""
 
     sha256: str
     bytes: int
 
 
 class Sources:
-    """Fetches the sources that jobs name. One instance is shared by all threads of a worker."""
+    """Fetches the sources that jobs name. All threads of a worker share one instance."""
 
     def __init__(self, engine: Engine, store: ObjectStore, max_bytes: int, buckets: Buckets, web: Web) -> None:
         self._engine = engine
@@ -41,8 +41,8 @@ class Sources:
     def fetch(self, merchant: int, source: str) -> bytes:
         """Return the bytes of a merchant's source.
 
-        Raises ImageError (the image's own fault), SourceUnavailable (its host's, try again later),
-        StoreUnavailable (our own store's) or DatabaseUnavailable.
+        Raises ImageError (fault of the image), SourceUnavailable (fault of its host, try again later),
+        StoreUnavailable (fault of the object store) or DatabaseUnavailable.
         """
         if source.startswith(STORED):
             return self._stored(source.removeprefix(STORED))
@@ -52,17 +52,17 @@ class Sources:
             return self._buckets.get(source)
         return self._from_web(merchant, source)
 
-    def see(self, merchant: int, url: str) -> Seen:
-        """Ask what a URL of the web gives now; what is sent is kept as by ``fetch``, for whoever styles it.
+    def check(self, merchant: int, url: str) -> SourceState:
+        """Check whether a web source has changed. New content is stored as by ``fetch``, ready to be styled.
 
-        Raises as ``fetch``, SourceUnavailable also where the host is slow, and Conflict where the merchant is being
+        Raises the errors of ``fetch``, also SourceUnavailable for a slow host, and Conflict if the merchant is being
         erased.
         """
         copy, answer = self._ask(merchant, url, SEE_SECONDS)
         if answer.data is None:
-            assert copy is not None  # else no validators were sent
-            return Seen(copy.sha256, 0)
-        return Seen(self._keep(merchant, url, answer, copy), len(answer.data))
+            assert copy is not None  # otherwise no validators were sent
+            return SourceState(copy.sha256, 0)
+        return SourceState(self._keep(merchant, url, answer, copy), len(answer.data))
 
     def _stored(self, key: str) -> bytes:
         try:
@@ -72,33 +72,33 @@ class Sources:
         if hashlib.sha256(data).hexdigest() != key.rpartition("/")[2]:
             if self._store.path(key) is None:
                 raise SourceUnavailable(
-                    f"object {key} came damaged out of the store: submit the image again if it stays so"
+                    f"object {key} was read damaged from the store: submit the image again if this persists"
                 )
-            # A folder store may share the file with the merchant (hard link), who may have edited it since.
+            # A folder store may share the file with the merchant by a hard link, who may have edited it since.
             raise SourceRefused("the file was changed after it was submitted: submit it again", code="source_changed")
         return data
 
     def _from_web(self, merchant: int, url: str) -> bytes:
-        """Fetch a URL, or take our copy where its host says that it is still the same."""
+        """Fetch a URL, or read our copy if the host says that it is unchanged."""
         copy, answer = self._ask(merchant, url)
         if answer.data is None and copy is not None:
             try:
                 return self._stored(source_key(merchant, copy.sha256))
-            except (SourceRefused, SourceUnavailable):  # swept, or damaged
+            except (SourceRefused, SourceUnavailable):  # deleted by the sweep, or damaged
                 copy, answer = None, self._web.get(url)
         assert answer.data is not None  # no validators were sent
         self._keep(merchant, url, answer, copy)
         return answer.data
 
     def _ask(self, merchant: int, url: str, seconds: float | None = None) -> tuple[SourceCopy | None, Answer]:
-        """Ask for a URL, unless it gives what our copy is of; return what is known of that copy, and the answer."""
+        """Request a URL, conditionally if there is a copy; return the unchanged copy, if any, and the answer."""
         with transaction(self._engine) as connection:
             copy = find_copy(connection, merchant, url)
         known = Validators(copy.etag, copy.last_modified) if copy else Validators()
         return copy, self._web.get(url, known, seconds=seconds)
 
     def _keep(self, merchant: int, url: str, answer: Answer, copy: SourceCopy | None) -> str:
-        """Return the hash of what was sent; keep that where its host gives validators and ``copy`` is of another."""
+        """Return the hash of the content. Store it if the host sends validators and ``copy`` differs."""
         assert answer.data is not None
         sha256, validators = hashlib.sha256(answer.data).hexdigest(), answer.validators
         if validators.headers:

@@ -1,1 +1,1 @@
-"""The processes: styling workers, trainers, beat."""
+"""Processes: styling workers, trainers, beat."""

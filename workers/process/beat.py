@@ -1,4 +1,4 @@
-"""Beat: sends the ticks of time to the workers. One is enough, two do no harm."""
+"""Run beat, which sends regular ticks to the workers. One is enough; two do no harm."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.operations.backlog import Backlog
 
 
 def run_beat(session: Session) -> None:
-    """Tick until told to stop."""
+    """Send ticks until the process is told to stop."""
     settings, app = session.settings, session.broker.app
     after_task_publish.connect(lambda **_: health.note_tick(settings.home), weak=False)
     app.conf.beat_schedule = {
@@ -37,12 +37,12 @@ def run_beat(session: Session) -> None:
         },
     }
     with monitored(settings.monitor_address, _monitor(session)):
-        # The scheduler that keeps its state in memory: the persistent one unpickles a file.
+        # This scheduler keeps its state in memory; the persistent one unpickles a file.
         app.Beat(scheduler="celery.beat:Scheduler", loglevel=settings.log_level.upper(), quiet=True).run()
 
 
 def _monitor(session: Session) -> Monitor:
-    """What beat tells: of itself, and of the whole installation, since there is one of it."""
+    """Return the monitor of beat, which covers the whole installation, since there is only one beat."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     registry.register(Backlog(session.engine, session.broker))

@@ -1,4 +1,4 @@
-"""A process that takes Celery's tasks from queues, as styling workers and trainers do: threads, and no chatter."""
+"""Configure Celery's worker for processes that take tasks from queues: threads, and little output."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from shared.broker import Broker
 
 @dataclass(frozen=True)
 class Consumer:
-    """What a process is called among its kind, the queues it takes from, and how many tasks it has in hand at once."""
+    """Name of a process, the queues that it takes tasks from, and how many tasks it runs at once."""
 
     name: str
     queues: Sequence[str]
     slots: int
 
     def celery_worker(self, broker: Broker, log_level: str) -> Any:
-        """Return Celery's worker, to be started."""
+        """Return Celery's worker, not yet started."""
         return broker.app.Worker(
             pool="threads",
             concurrency=self.slots,

@@ -1,6 +1,6 @@
-"""A trainer: a process of its own that works on training runs, one slice at a time, and never disturbs styling.
+"""Run a trainer: a process that works on training runs, one slice at a time, without disturbing styling.
 
-It takes from the ``train`` queue alone, yields the processor to whoever styles, and has few torch threads.
+It takes tasks from the ``train`` queue only, yields the processor to styling, and uses few torch threads.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from workers.training.context import TrainerContext, open_trainer_context
 from workers.training.retraining import train_slice
 
 NICE = 10
-"""Added to the process's niceness: an idle core is used whole, a busy one is left to the others."""
+"""Niceness added to the process: it uses idle cores fully and leaves busy ones to others."""
 
 log = structlog.get_logger()
 
@@ -34,7 +34,7 @@ log = structlog.get_logger()
 def run_trainer(session: Session) -> int:
     """Train until told to stop (SIGTERM, or Ctrl-C); return the exit code of the process.
 
-    The run in hand is saved at its next step, and goes on wherever a trainer is.
+    The current run is saved at its next step. Any trainer can continue it.
     """
     os.nice(NICE)
     settings, broker = session.settings, session.broker
@@ -62,7 +62,7 @@ def run_trainer(session: Session) -> int:
 
 
 def register_training(app: Celery, context: TrainerContext) -> None:
-    """Give the app the one task of a trainer, a thin wrapper: styling has its own in ``styling/tasks.py``."""
+    """Register the one task of a trainer, a thin wrapper. Those of styling are in ``styling/tasks.py``."""
 
     @app.task(name=TRAIN_SLICE)  # type: ignore[untyped-decorator]
     def train_slice_of(run_id: str) -> None:
@@ -70,7 +70,7 @@ def register_training(app: Celery, context: TrainerContext) -> None:
 
 
 def _keep_time(context: TrainerContext) -> None:
-    """Find runs that wait, at the beginning and then now and again, until the trainer is to end."""
+    """Look for waiting runs at the start and then regularly, until the trainer is told to stop."""
     while True:
         try:
             publish_due(context.engine, context.broker)

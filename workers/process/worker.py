@@ -1,4 +1,4 @@
-"""A styling worker: one process per device, a few chunk slots in threads, one for previews, and a timer beside them."""
+"""Run a styling worker: one process per device, with threads for chunk slots and previews, and a timer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from workers.styling.previews import PreviewSlot
 from workers.styling.tasks import register_tasks
 
 EXIT_DEVICE_LOST = 76
-"""The device failed under this process; a new one may find it well."""
+"""Exit code after the device failed in this process; a new process may be able to use it."""
 
 log = structlog.get_logger()
 
@@ -43,9 +43,9 @@ def run_worker(
 ) -> int:
     """Work until told to stop (SIGTERM, or Ctrl-C); return the exit code of the process.
 
-    The chunks in hand give back what they have not begun. A worker whose device failed stops likewise, with
-    ``EXIT_DEVICE_LOST``, so that its supervisor starts another. With ``until_stdin_closes`` the worker
-    also stops when standard input ends, so that it never outlives the command that started it.
+    Chunks in progress give back the jobs that have not begun. A worker whose device failed also stops, with
+    ``EXIT_DEVICE_LOST``, so that its supervisor starts another. With ``until_stdin_closes`` the worker also
+    stops when standard input ends, so that it never outlives the command that started it.
     """
     end_idle_transactions(engine, settings.lease_seconds)
     with (
@@ -78,15 +78,15 @@ def run_worker(
             timer.join()
     if context.device_lost.is_set():
         return EXIT_DEVICE_LOST
-    # Celery calls Ctrl-C a failure; it is how a worker in a terminal is stopped.
+    # Celery reports Ctrl-C as a failure, but that is how a worker in a terminal is stopped.
     return 0 if told_to_stop else int(worker.exitcode or 0)
 
 
 def _monitor(context: WorkerContext) -> Monitor:
-    """What a worker tells of itself.
+    """Return the monitor of a worker.
 
-    It lives while its timer beats, also where Postgres is away, and no chunk hangs: a restart would mend neither
-    that nor a broken service, so those only make it not ready.
+    The worker is alive while its timer runs, even during an outage of Postgres, and no chunk hangs. A restart fixes
+    neither an outage nor a broken service, so these only make the worker not ready.
     """
     silence = ALIVE_SECONDS + 2 * context.settings.lease_seconds
 
@@ -102,7 +102,7 @@ def _monitor(context: WorkerContext) -> Monitor:
         if context.draining.is_set():
             raise Unavailable("the worker is stopping")
         if context.breaker.seconds:
-            raise Unavailable("a service fails: see the log")
+            raise Unavailable("a service fails: see the worker's log")
 
     return Monitor(context.metrics.registry, alive, ready)
 
@@ -115,19 +115,20 @@ def _stop_when_stdin_closes() -> None:
 
 
 def _keep_time(context: WorkerContext) -> None:
-    """Beat and sweep until the worker drains; whatever fails now is tried again next time.
+    """Send heartbeats and sweep until the worker stops. After a failure the next round tries again.
 
-    Even a bug: a worker without this thread looks dead to the others while it works.
+    Even after a bug: a worker without this thread would look dead to the others while it works.
     """
     while not context.draining.wait(context.settings.sweep_seconds):
         context.pulse.beat()
         try:
             with transaction(context.engine) as connection:
                 fleet.register(connection, context.worker_id, str(context.painter.device), context.settings.slots)
-            context.metrics.swept(sweep(context.engine, context.broker))
+            # Samples are beat's: a hundred workers together would read a hundred.
+            context.metrics.swept(sweep(context.engine, context.broker, sampled_jobs=0))
         except Unavailable as error:
             log.warning("sweep_failed", error=str(error))
-        except Exception:  # a bug: see above, this thread must go on
+        except Exception:  # a bug must not end this thread, see above
             log.exception("sweep_crashed")
     if context.device_lost.is_set():
         os.kill(os.getpid(), signal.SIGTERM)

@@ -1,1 +1,1 @@
-"""What a worker process shares: device lanes, trunks, circuit breaker, watchdog, metrics."""
+"""Parts that a worker process shares: device lanes, trunks, circuit breaker, watchdog, metrics."""

@@ -1,4 +1,4 @@
-"""The circuit breaker: when a service fails, the worker waits instead of failing images."""
+"""Circuit breaker: when a service fails, the worker waits instead of failing images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 
 class Breaker:
-    """Opens on a failure, for twice as long each time, and closes with the first success."""
+    """Opens on a failure, each time for twice as long, and closes on the first success."""
 
     def __init__(self) -> None:
         self._failures = 0
@@ -24,7 +24,7 @@ class Breaker:
         self._closing = threading.Event()
 
     def failed(self, error: Exception) -> None:
-        """Count a failure of a service; the slots that meet one and the same outage count once."""
+        """Count a failure of a service. Slots that meet the same outage count once."""
         with self._lock:
             now = time.monotonic()
             if now >= self._open_until:
@@ -34,7 +34,7 @@ class Breaker:
 
     @property
     def seconds(self) -> float:
-        """How long to wait at most before the next try: 0 while closed."""
+        """Return the longest wait before the next try; 0 while closed."""
         with self._lock:
             return self._seconds()
 
@@ -42,16 +42,16 @@ class Breaker:
         return min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** min(self._failures - 1, 10)) if self._failures else 0.0
 
     def succeeded(self) -> None:
-        """Forget the failures."""
+        """Reset the failures."""
         with self._lock:
             self._failures = 0
             self._open_until = 0.0
 
     def wait(self) -> None:
-        """Return at once while closed, else after a backoff with jitter, or when the worker stops."""
+        """Return at once while closed; otherwise wait with backoff and jitter, or until the worker stops."""
         if seconds := self.seconds:
             self._closing.wait(seconds * random.uniform(0.5, 1.0))
 
     def close(self) -> None:
-        """Let nobody wait any more: the worker stops."""
+        """End all waits, because the worker stops."""
         self._closing.set()

@@ -1,6 +1,6 @@
 """Lanes: threads that feed the device from one priority queue.
 
-A preview enters the next minibatch. Images of different looks and merchants share a minibatch when
+A preview enters the next minibatch. Images of different looks and merchants share a minibatch if
 they have the same size, because the style is a per-sample input of the generator.
 """
 
@@ -23,7 +23,7 @@ Paint = Callable[[str, Tensor, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Canvas:
-    """One picture to paint: its trunk, photo uint8 (3, H, W), area measured uint8 (1, H, W), row (row_size,)."""
+    """Picture to paint: its trunk, photo uint8 (3, H, W), area measured uint8 (1, H, W), vector (row_size,)."""
 
     trunk_sha256: str
     photo: Tensor
@@ -32,7 +32,7 @@ class Canvas:
 
     @property
     def kind(self) -> Kind:
-        """Canvases of one kind can lie in one minibatch."""
+        """Return what canvases in one minibatch must have in common."""
         return self.trunk_sha256, *self.photo.shape[1:]
 
 
@@ -47,14 +47,14 @@ class _Waiting:
 
 
 Turn = tuple[int, int]
-"""Priority and order of submission; no two are alike."""
+"""Priority and order of submission, unique."""
 
 
 class Lanes:
-    """Threads that paint what was submitted, by priority and then in order."""
+    """Threads that paint submitted pictures by priority, then in order of submission."""
 
     def __init__(self, paint: Paint, *, lanes: int, most: Callable[[int, int], int]) -> None:
-        """``most`` gives how many pictures of a height and width are worth stacking, at least 1."""
+        """``most`` returns how many pictures of a height and width are worth stacking, at least 1."""
         self._paint = paint
         self._most = most
         self._waiting: dict[Kind, list[tuple[Turn, _Waiting]]] = {}  # heaps, none of them empty
@@ -66,7 +66,7 @@ class Lanes:
             thread.start()
 
     def submit(self, canvas: Canvas, *, priority: int) -> Future[Tensor]:
-        """Queue a picture; the future holds uint8 (3, H, W) and runs while a lane has the picture.
+        """Queue a picture; the future returns uint8 (3, H, W) and is running while a lane paints it.
 
         Lower ``priority`` comes first.
         """
@@ -81,7 +81,7 @@ class Lanes:
         return painted
 
     def stop(self) -> None:
-        """Cancel what nobody has begun to paint, and whatever is submitted from now on."""
+        """Cancel pictures that no lane has begun, and all that are submitted from now on."""
         with self._changed:
             self._closed = True
             for heap in self._waiting.values():
@@ -91,7 +91,7 @@ class Lanes:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Stop, and wait for the threads to end."""
+        """Stop, and wait until the threads have ended."""
         self.stop()
         for thread in self._threads:
             thread.join()
@@ -101,13 +101,13 @@ class Lanes:
             self._fulfil(minibatch)
 
     def _fulfil(self, minibatch: list[_Waiting]) -> None:
-        """Paint a minibatch; each picture alone where it fails for a reason nobody foresaw."""
+        """Paint a minibatch. After an unexpected error, paint each picture alone."""
         try:
             photos = torch.stack([waiting.canvas.photo for waiting in minibatch])
             areas = torch.stack([waiting.canvas.area for waiting in minibatch])
             rows = torch.stack([waiting.canvas.row for waiting in minibatch])
             painted = self._paint(minibatch[0].canvas.trunk_sha256, photos, areas, rows)
-        except BaseException as error:  # whatever it is belongs to who waits for the future
+        except BaseException as error:  # any error is passed to the waiters through their futures
             if len(minibatch) > 1 and not isinstance(error, AtelierError):
                 for waiting in minibatch:
                     self._fulfil([waiting])
@@ -115,11 +115,11 @@ class Lanes:
             for waiting in minibatch:
                 waiting.painted.set_exception(error)
         else:
-            for waiting, one in zip(minibatch, painted, strict=True):
-                waiting.painted.set_result(one)
+            for waiting, picture in zip(minibatch, painted, strict=True):
+                waiting.painted.set_result(picture)
 
     def _take(self) -> list[_Waiting]:
-        """Wait for work; return the first picture and those that stack with it, in turn. Empty when closed."""
+        """Wait for work; return the first picture and those that stack with it, in order. Empty when closed."""
         with self._changed:
             while not self._waiting:
                 if self._closed:

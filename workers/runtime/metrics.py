@@ -1,10 +1,11 @@
-"""What a styling worker counts and times, for Prometheus."""
+"""Count and time the work of a styling worker, for Prometheus."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, fields
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.platform_collector import PlatformCollector
@@ -13,28 +14,27 @@ from torch import Tensor
 
 from shared.queue.jobs import Failed, PutBack
 from shared.queue.outcomes import Outcome, Succeeded
+from shared.queue.reconciler import Repaired
 from shared.queue.sweep import Swept
 from workers.runtime.lanes import Paint
 
 STAGES = ("fetch", "look_up", "decode", "prepare", "wait", "paint", "compose", "measure", "encode", "put", "finish")
-"""Of an image; ``wait`` is for a lane, ``paint`` is of a minibatch, ``look_up`` and ``finish`` are of a page."""
+"""Stages of an image; ``wait`` is for a lane, ``paint`` is of a minibatch, ``look_up`` and ``finish`` are of a page."""
 
 FINDINGS = ("same", "changed", "gone", "refused", "unanswered", "unasked")
-"""What a check may find."""
+"""Outcomes of a source check."""
 
 SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 
 
 class Metrics:
-    """The figures of one worker process, in a registry of their own."""
+    """Metrics of one worker process, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        self._images = Counter(
-            "atelier_images", "Images by what became of them.", ("outcome", "code"), registry=self.registry
-        )
+        self._images = Counter("atelier_images", "Images by outcome.", ("outcome", "code"), registry=self.registry)
         self._stages = Histogram(
             "atelier_stage_seconds", "Seconds in a stage.", ("stage",), buckets=SECONDS, registry=self.registry
         )
@@ -50,24 +50,24 @@ class Metrics:
             "atelier_service_failures", "Failures of a service that made the worker wait.", registry=self.registry
         )
         self._swept = Counter(
-            "atelier_swept", "What this worker's sweeps found and mended.", ("what",), registry=self.registry
+            "atelier_swept", "Problems that this worker's sweeps repaired.", ("what",), registry=self.registry
         )
-        self._checks = Counter(
-            "atelier_checks", "Web sources asked about, by what was found.", ("outcome",), registry=self.registry
+        self._checks = Counter("atelier_checks", "Source checks, by outcome.", ("outcome",), registry=self.registry)
+        self._check_bytes = Counter(
+            "atelier_check_bytes", "Bytes that hosts sent for source checks.", registry=self.registry
         )
-        self._check_bytes = Counter("atelier_check_bytes", "Bytes that hosts sent for checks.", registry=self.registry)
-        for stage in STAGES:  # so that a rate is 0 where nothing has happened yet, and not unknown
+        for stage in STAGES:  # so that a rate is 0 and not unknown before the first event
             self._stages.labels(stage)
         for outcome in FINDINGS:
             self._checks.labels(outcome)
         for end in ("released", "lease_lost", "given_back"):
             self._chunks.labels(end)
-        for what in ("expired_leases", "lost_messages"):
+        for what in ("expired_leases", "lost_messages", *(field.name for field in fields(Repaired))):
             self._swept.labels(what)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time what an image, or a page, spends in a stage, whether it fails or not."""
+        """Time a stage of an image or a page, whether it fails or not."""
         began = time.perf_counter()
         try:
             yield
@@ -75,7 +75,7 @@ class Metrics:
             self._stages.labels(name).observe(time.perf_counter() - began)
 
     def timed(self, paint: Paint, lanes: int) -> Paint:
-        """Return a painter's ``paint`` that is counted and timed, for so many lanes."""
+        """Return a painter's ``paint`` that counts and times, for a number of lanes."""
         self._lanes.set(lanes)
 
         def painting(trunk_sha256: str, photos: Tensor, areas: Tensor, rows: Tensor) -> Tensor:
@@ -92,36 +92,38 @@ class Metrics:
 
     def finished(self, outcomes: Iterable[Outcome]) -> None:
         """Count images whose outcomes are recorded."""
-        for one in outcomes:
-            match one:
+        for outcome in outcomes:
+            match outcome:
                 case Succeeded():
-                    self._images.labels("made" if one.new else "reused", "").inc()
+                    self._images.labels("made" if outcome.new else "reused", "").inc()
                 case Failed():
-                    self._images.labels("failed", one.code).inc()
+                    self._images.labels("failed", outcome.code).inc()
                 case PutBack():
                     self._images.labels("put_back", "").inc()
 
     def ended(self, end: str) -> None:
-        """Count a chunk: ``released``, ``lease_lost`` or ``given_back``."""
+        """Count a chunk that ended as ``released``, ``lease_lost`` or ``given_back``."""
         self._chunks.labels(end).inc()
 
     def service_failed(self) -> None:
         """Count a failure of a service."""
         self._failures.inc()
 
-    def swept(self, found: Swept) -> None:
-        """Count what a sweep found."""
-        self._swept.labels("expired_leases").inc(found.expired)
-        self._swept.labels("lost_messages").inc(found.republished)
+    def swept(self, done: Swept) -> None:
+        """Count the repairs of a sweep."""
+        self._swept.labels("expired_leases").inc(done.expired)
+        self._swept.labels("lost_messages").inc(done.republished)
+        for what, count in asdict(done.repaired).items():
+            self._swept.labels(what).inc(count)
 
     def checked(self, outcomes: Mapping[str, int], sent: int) -> None:
-        """Count checks by outcome, and the bytes that were sent for them."""
+        """Count source checks by outcome, and the bytes that hosts sent for them."""
         for outcome, images in outcomes.items():
             self._checks.labels(outcome).inc(images)
         self._check_bytes.inc(sent)
 
     def show_breaker(self, seconds: Callable[[], float]) -> None:
-        """Show how long the circuit breaker has the worker wait: 0 while all is well."""
+        """Report how long the circuit breaker makes the worker wait; 0 while closed."""
         Gauge(
             "atelier_breaker_seconds", "Seconds the worker waits for a service.", registry=self.registry
         ).set_function(seconds)

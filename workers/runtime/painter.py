@@ -1,4 +1,4 @@
-"""The painter: trunks on a device, and what is known of that device."""
+"""Run trunks on a device, within its memory."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from workers.model.tiles import paint
 from workers.runtime.trunks import Trunks
 
 STACKED = 8
-"""Pictures of one size that a GPU paints at once, memory permitting. On a CPU minibatches do not pay."""
+"""Pictures of one size that a GPU paints at once if memory allows. On a CPU minibatches gain nothing."""
 
 BYTES_PER_PIXEL = 1024
-"""Device memory that painting takes for a pixel: activations of 16 channels in fp32 and copies, with a margin."""
+"""Device memory for painting one pixel: activations of 16 channels in fp32 and copies, with a margin."""
 
 
 def choose_device(name: str) -> torch.device:
-    """Turn the setting into a device. Raises UsageError if the one asked for is not there."""
+    """Return the device of the setting. Raises UsageError if this machine has no such device."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -35,13 +35,13 @@ def choose_device(name: str) -> torch.device:
 
 
 def fastest_precision(device: torch.device) -> torch.dtype:
-    """Return the precision that measures fastest: bfloat16 on a GPU and on a CPU with AMX, which multiply in it."""
+    """Return the fastest precision: bfloat16 on a GPU, and on a CPU with AMX, which multiplies in it."""
     fast = device.type == "cuda" or torch.cpu.get_capabilities().get("amx_bf16", False)
     return torch.bfloat16 if fast else torch.float32
 
 
 def _memory(device: torch.device) -> int:
-    """Bytes of memory that are free on a device; on a CPU the photos in hand are what is limited."""
+    """Return the free memory of a device in bytes; on a CPU other limits apply."""
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else sys.maxsize
 
 
@@ -49,9 +49,9 @@ class Painter:
     """Runs the generator on one device. Safe to call from several lanes at once."""
 
     def __init__(self, device: torch.device, fetch_trunk: Callable[[str], bytes], *, minibatch: int = 0) -> None:
-        """``fetch_trunk`` returns the bytes of a trunk by its sha256, verified.
+        """``fetch_trunk`` returns the verified bytes of a trunk by its sha256.
 
-        ``minibatch``: pictures painted at once at most; 0: what measures best on the device.
+        ``minibatch`` limits the pictures painted at once; 0 selects the fastest number for the device.
         """
         self.device = device
         self.precision = fastest_precision(device)
@@ -61,20 +61,20 @@ class Painter:
 
     @property
     def lanes(self) -> int:
-        """Lanes that measure best: one for a GPU, on a CPU one per core with one torch thread each."""
+        """Return the fastest number of lanes: one for a GPU, on a CPU one per core with one torch thread each."""
         return 1 if self.device.type == "cuda" else len(os.sched_getaffinity(0))
 
     def most(self, height: int, width: int) -> int:
-        """How many pictures of a size are worth stacking: less where so many did not fit the memory before."""
+        """Return how many pictures of a size are worth stacking: fewer after a minibatch did not fit the memory."""
         return max(1, min(self._stacked, self._pixels_that_fit // (height * width)))
 
     def paint(self, trunk_sha256: str, photos: Tensor, areas: Tensor, rows: Tensor) -> Tensor:
-        """Paint photos of one size with rows (N, row_size): uint8 (N, 3, H, W) → uint8 (N, 3, H, W).
+        """Paint photos of one size with style vectors (N, row_size): uint8 (N, 3, H, W) → uint8 (N, 3, H, W).
 
-        ``areas``, uint8 (N, 1, H, W), is 255 where a photo is measured and 0 on a background to be kept.
+        ``areas``, uint8 (N, 1, H, W), is 255 where a photo is measured and 0 on a background to be preserved.
 
-        A minibatch that does not fit the device's memory is halved, and later ones are made no larger than
-        that. Raises DeviceUnavailable when one image is too large for the device, DeviceLost when it fails.
+        A minibatch that exceeds the device's memory is halved, and later ones are no larger than that half.
+        Raises DeviceUnavailable if one image is too large for the device, DeviceLost if the device fails.
         """
         generator = self.trunks[trunk_sha256]
         try:
@@ -83,9 +83,9 @@ class Painter:
             if len(photos) == 1:
                 raise DeviceUnavailable(f"{self.device} has too little memory for one image: {error}") from error
         except torch.AcceleratorError as error:
-            # An error of a kernel stays with the context: whatever this process asks of the device fails from now on.
-            raise DeviceLost(f"{self.device} failed, and this process cannot use it any more: {error}") from error
-        # Out here, where no traceback holds what the failed minibatch had in memory.
+            # A kernel's error stays with the context: every later request of this process to the device fails, too.
+            raise DeviceLost(f"{self.device} failed, and this process can no longer use it: {error}") from error
+        # Outside the handler, whose traceback keeps the failed minibatch in memory.
         torch.cuda.empty_cache()
         half = len(photos) // 2
         self._pixels_that_fit = min(self._pixels_that_fit, (len(photos) - half) * photos[0, 0].numel())
@@ -95,11 +95,11 @@ class Painter:
     @torch.inference_mode()
     def _paint(self, generator: Generator, photos: Tensor, areas: Tensor, rows: Tensor) -> Tensor:
         on_device = self._moved(photos).float() / 255
-        # Measuring everywhere is the cheaper way, and most pictures of scenes need no other.
+        # Measuring everywhere is cheaper, and right for most pictures of scenes.
         area = None if bool((areas == 255).all()) else self._moved(areas).float() / 255
         painted = paint(generator, on_device.to(self.precision), rows.to(self.device), area)
         return (painted * 255).round_().clamp_(0, 255).to(torch.uint8).cpu()
 
     def _moved(self, pixels: Tensor) -> Tensor:
-        """Move uint8 to the device: a quarter of float's bytes, from pinned memory, beside what it computes."""
+        """Move uint8 to the device: a quarter of float's bytes, from pinned memory, while the device computes."""
         return pixels.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else pixels

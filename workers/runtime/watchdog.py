@@ -1,7 +1,7 @@
-"""The watchdog: ends a process in which a chunk makes no progress.
+"""End a process in which a chunk makes no progress.
 
-A decoder or device that hangs cannot be stopped from within Python. The process ends, its
-supervisor starts another, and the leases say what is redone, carefully.
+A decoder or device that hangs cannot be stopped from within Python. So the process ends, its
+supervisor starts another, and the expired leases decide what is redone, carefully.
 """
 
 from __future__ import annotations
@@ -17,51 +17,51 @@ import structlog
 
 EXIT_STALLED = 75
 
-Hold = tuple[int | UUID, int]
-"""The id and lease of a chunk, or of a training run: the same may come back to this process while an earlier hold
-hangs."""
+LeaseKey = tuple[int | UUID, int]
+"""Id and lease of a chunk or training run. Both are needed, since this process may claim the same one again while an
+earlier claim hangs."""
 
 log = structlog.get_logger()
 
 
 class Watchdog:
-    """Knows when each chunk in hand last made progress."""
+    """Records when each chunk in progress last made progress."""
 
     def __init__(self, stall_seconds: float) -> None:
         self._stall_seconds = stall_seconds
-        self._progress: dict[Hold, float] = {}
+        self._progress: dict[LeaseKey, float] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start to watch."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         self._stopped.set()
 
     @contextmanager
-    def watching(self, hold: Hold) -> Iterator[None]:
-        """Expect progress on a chunk until the end of the block."""
-        self.progress(hold)
+    def watching(self, key: LeaseKey) -> Iterator[None]:
+        """Expect progress on a chunk until the block ends."""
+        self.progress(key)
         try:
             yield
         finally:
             with self._lock:
-                self._progress.pop(hold, None)
+                self._progress.pop(key, None)
 
-    def progress(self, hold: Hold) -> None:
-        """Note that a chunk moved on."""
+    def progress(self, key: LeaseKey) -> None:
+        """Record progress of a chunk."""
         with self._lock:
-            self._progress[hold] = time.monotonic()
+            self._progress[key] = time.monotonic()
 
-    def stalled(self) -> list[Hold]:
-        """Return the chunks that have made no progress for too long."""
+    def stalled(self) -> list[LeaseKey]:
+        """Return the chunks without progress for too long."""
         limit = time.monotonic() - self._stall_seconds
         with self._lock:
-            return [hold for hold, last in self._progress.items() if last < limit]
+            return [key for key, last in self._progress.items() if last < limit]
 
     def _run(self) -> None:
         while not self._stopped.wait(min(5.0, self._stall_seconds / 4)):

@@ -27,7 +27,7 @@ class Lease:
 
     def progress(self) -> None:
         """Note progress, and renew the lease when part of it is over. Raises LeaseLost."""
-        self._watchdog.progress(self.claim.hold)
+        self._watchdog.progress(self.claim.lease_key)
         if time.monotonic() - self._renewed > self.seconds / RENEWALS:
             with transaction(self._engine) as connection:
                 chunks.renew(connection, self.claim, self.seconds)

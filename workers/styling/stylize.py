@@ -24,6 +24,7 @@ from shared.queue.dispatch import dispatch, under_way
 from shared.queue.jobs import Failed, Job
 from shared.queue.outcomes import Outcome
 from workers.styling.context import WorkerContext
+from workers.styling.finish import finish
 from workers.styling.lease import Lease
 from workers.styling.pages import pages
 from workers.styling.pipeline import outcomes
@@ -61,7 +62,7 @@ def _stylize(context: WorkerContext, claim: Claim, queued: Sequence[Job]) -> Non
     """Style a claimed chunk, whatever becomes of it; each line of the log says which it is."""
     log.info("chunk_claimed", jobs=len(queued), lease=claim.lease, careful=claim.careful)
     try:
-        with context.watchdog.watching(claim.hold):
+        with context.watchdog.watching(claim.lease_key):
             _work(context, claim, queued)
         with transaction(context.engine) as connection:
             chunks.release(connection, claim)
@@ -103,10 +104,10 @@ def _work(context: WorkerContext, claim: Claim, queued: Sequence[Job]) -> None:
         gathered = pages(outcomes(context, lease, queued), seconds=FINISH_SECONDS)
     with closing(gathered):
         for page in gathered:
-            with context.metrics.stage("finish"), transaction(context.engine) as connection:
-                going_on = chunks.finish(connection, claim, page, lease.seconds)
-            context.metrics.finished(page)
-            for one in page:
+            with context.metrics.stage("finish"):
+                recorded, going_on = finish(context.engine, claim, page, lease.seconds)
+            context.metrics.finished(recorded)
+            for one in recorded:
                 if isinstance(one, Failed):
                     log.info("image_failed", ordinal=one.ordinal, code=one.code)
             if not going_on:

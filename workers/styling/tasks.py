@@ -25,7 +25,7 @@ def register_tasks(app: Celery, context: WorkerContext) -> None:
 
     @app.task(name=SWEEP)  # type: ignore[untyped-decorator]
     def sweep_once() -> None:
-        sweep(context.engine, context.broker)
+        context.metrics.swept(sweep(context.engine, context.broker))
 
     @app.task(name=NIGHTLY)  # type: ignore[untyped-decorator]
     def nightly_tick() -> None:

@@ -1,1 +1,1 @@
-"""What is done from files at the command line: train, evaluate, explain, export, styles."""
+"""Work on files from the command line: train, evaluate, explain, export, manage styles."""

@@ -1,4 +1,4 @@
-"""Taking in the checkpoint of a training run as a candidate."""
+"""Import the checkpoint of a training run as a candidate."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Imported:
 
 
 def import_checkpoint(engine: Engine, store: ObjectStore, folder: Path, reason: str) -> Imported:
-    """Verify a checkpoint, store its files and record it as a candidate with its styles, which are public.
+    """Verify a checkpoint, store its files, and record it as a candidate with its styles, which are public.
 
-    A version that is known keeps its state, and gets the files back that it may lack, and rows of more styles.
-    Raises BadCheckpoint or UsageError; then nothing has changed.
+    A known version keeps its state; missing files and vectors of further styles are added.
+    Raises BadCheckpoint or UsageError; then nothing changes.
     """
     checkpoint = read_checkpoint(folder)
-    trunk, who = checkpoint.trunk_sha256, audit.operator()
+    trunk, actor = checkpoint.trunk_sha256, audit.operator()
     key = f"models/{trunk}.safetensors"
     store.put(key, checkpoint.trunk)
     rows = {name: put_row(store, name, data) for name, data in checkpoint.rows.items()}
@@ -49,32 +49,32 @@ def import_checkpoint(engine: Engine, store: ObjectStore, folder: Path, reason: 
             style = Style(source.name, source.title or source.name, source.artist, source.year, source.licence)
             add_style_row(connection, add_style(connection, style), trunk, rows[source.name])
         details = {"version": number, "trunk_sha256": trunk, "reason": reason}
-        audit.record(connection, who, "models import", None, details)
+        audit.record(connection, actor, "models import", None, details)
         return Imported(version_of(connection, number), is_new, tuple(rows))
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
-    """Read a checkpoint and make sure that it paints. Raises UsageError where there is none, and BadCheckpoint."""
+    """Read a checkpoint and check that it can paint. Raises UsageError if there is none, and BadCheckpoint."""
     trunk = folder / "trunk.safetensors"
     if not (folder / "checkpoint.json").is_file() or not trunk.is_file():
-        raise UsageError(f"{folder} is no checkpoint: name the folder that `atelier train` wrote, RUN/checkpoint")
+        raise UsageError(f"{folder} is not a checkpoint: give the folder RUN/checkpoint that `atelier train` wrote")
     if trunk.stat().st_size > KEPT_BYTES:
-        raise BadCheckpoint(f"{trunk} is larger than any trunk a worker takes, {KEPT_BYTES // 2**20} MiB")
+        raise BadCheckpoint(f"{trunk} is larger than the workers' limit of {KEPT_BYTES // 2**20} MiB")
     checkpoint = Checkpoint.load(folder)
     require_sound(checkpoint)
     return checkpoint
 
 
 def require_sound(checkpoint: Checkpoint) -> None:
-    """Load trunk and rows, and paint a little in every style. Raises BadCheckpoint, UsageError for a style's name."""
+    """Load trunk and vectors, and paint a little in every style. Raises BadCheckpoint, or UsageError for a bad name."""
     generator = trunk_from_bytes(checkpoint.trunk)
     if generator.architecture != checkpoint.architecture:
         raise BadCheckpoint(
-            f"the trunk is of another architecture, {generator.architecture}, than checkpoint.json says, "
+            f"the trunk has the architecture {generator.architecture}, but checkpoint.json says "
             f"{checkpoint.architecture}"
         )
     if not checkpoint.styles:
-        raise BadCheckpoint("the checkpoint knows no style: there is nothing to paint with it")
+        raise BadCheckpoint("the checkpoint has no style to paint with")
     if not isinstance(checkpoint.provenance, dict):
         raise BadCheckpoint("the checkpoint's provenance is not an object")
     photo = torch.linspace(0, 1, 3 * TRIAL_PX**2).reshape(1, 3, TRIAL_PX, TRIAL_PX)
@@ -83,8 +83,10 @@ def require_sound(checkpoint: Checkpoint) -> None:
         row = row_from_bytes(data)
         if len(row) != generator.architecture.row_size:
             raise BadCheckpoint(
-                f"the row of {name} has {len(row)} numbers: {generator.architecture.row_size} are needed"
+                f"the vector of {name} has {len(row)} numbers instead of {generator.architecture.row_size}"
             )
         with torch.inference_mode():
             if not paint(generator, photo, row[None]).isfinite().all():
-                raise BadCheckpoint(f"the trunk paints nothing finite in {name}: its weights are damaged or diverged")
+                raise BadCheckpoint(
+                    f"the trunk paints no finite values in {name}: its weights are damaged or have diverged"
+                )

@@ -1,4 +1,4 @@
-"""Measuring generators from files, as ``atelier evaluate`` does it: no service needed."""
+"""Evaluate generators from files, for ``atelier evaluate``, without any service."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from workers.training.features import MOST_PHOTOS, load_vgg
 
 WITNESSES = 20
 WITNESS_PX = 192
-"""Long side at which labelled photos are styled to be recognised: what matters is whether it can be seen at all."""
+"""Long side at which labelled photos are styled for recognition, which needs no detail."""
 
 SHAKEN = 3
 SHAKEN_PX = 256
-"""Photos that are perturbed, and their long side at most: nine renditions of each in every style."""
+"""Number of photos for the robustness test, and their longest side: each needs nine renditions in every style."""
 
 
 def evaluate_from_files(
     files: EvaluationFiles, settings: Settings, px: int, tell: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Measure checkpoints on the frozen panel at ``px`` pixels on the long side.
+    """Evaluate checkpoints on the frozen panel at ``px`` pixels on the long side.
 
-    Writes ``evaluation.json``, which is also returned, and a contact sheet per checkpoint to
-    ``files.out``, and one of the styles that several of them know. Raises UsageError for what is missing.
+    Writes ``evaluation.json``, which is also returned, a contact sheet per checkpoint, and one of the styles
+    that several of them know, to ``files.out``. Raises UsageError if something is missing.
     """
     device = choose_device(settings.device)
     few = partial(PhotoSet.load, files.photos, px, most=MOST_PHOTOS)
@@ -59,7 +59,7 @@ def evaluate_from_files(
         for candidate in candidates:
             candidate.sit(seen, vgg)
     for number, path in enumerate(shaken.photos, 1):
-        tell(f"shaking photo {number} of {len(shaken.photos)}: {path.name}")
+        tell(f"testing the robustness on photo {number} of {len(shaken.photos)}: {path.name}")
         photo = shaken.load(path).to(device)
         for candidate in candidates:
             candidate.shake(photo)
@@ -92,9 +92,9 @@ def recognise(
     vgg: Vgg,
     tell: Callable[[str], None],
 ) -> dict[str, Any] | None:
-    """Let a classifier say whether labelled test photos are still what they were; None where labels are missing.
+    """Measure whether a classifier still recognises labelled test photos once styled; None without labels.
 
-    Returns how often the classifier is right about the photos themselves, which bounds what agreement means.
+    Also returns how often the classifier is right about the photos themselves, the upper limit of the agreement.
     """
     classes = labelled(others)
     witnesses = Panel.of(
@@ -103,10 +103,10 @@ def recognise(
     if not witnesses.photos:
         return None
     device = candidates[0].rows.device
-    tell(f"learning to tell {len(classes)} classes apart")
+    tell(f"training a classifier of {len(classes)} classes")
     examples = [(i, photo) for i, photos in enumerate(classes.values()) for photo in photos]
-    found = torch.cat([pooled(witnesses.load(photo).to(device), vgg) for _, photo in examples])
-    recogniser = Recogniser(found, torch.tensor([i for i, _ in examples], device=device))
+    features = torch.cat([pooled(witnesses.load(photo).to(device), vgg) for _, photo in examples])
+    recogniser = Recogniser(features, torch.tensor([i for i, _ in examples], device=device))
     right = 0
     for number, path in enumerate(witnesses.photos, 1):
         tell(f"labelled photo {number} of {len(witnesses.photos)}: {path.name}")

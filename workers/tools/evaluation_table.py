@@ -1,4 +1,4 @@
-"""The figures of an evaluation as tables of text."""
+"""Format the figures of an evaluation as tables of text."""
 
 from __future__ import annotations
 
@@ -34,28 +34,28 @@ Columns = Mapping[str, tuple[str, str]]
 
 
 def evaluation_table(findings: dict[str, Any]) -> list[str]:
-    """Return one checkpoint's table, a line for each style and one for all renditions together."""
+    """Return one checkpoint's table: a line for each style and one for all renditions together."""
     lines = [["style", *(heading for heading, _ in COLUMNS.values()), "meets goal"]]
-    for found in findings["styles"]:
-        lines.append([found["style"], *_values(found, ""), "yes" if found["meets_goal"] else "no"])
-    met = sum(found["meets_goal"] for found in findings["styles"])
+    for figures in findings["styles"]:
+        lines.append([figures["style"], *_values(figures, ""), "yes" if figures["meets_goal"] else "no"])
+    met = sum(figures["meets_goal"] for figures in findings["styles"])
     lines.append([OVERALL, *_values(findings["overall"], ""), f"{met} of {len(findings['styles'])}"])
     return aligned(lines)
 
 
 def robustness_table(findings: dict[str, Any]) -> list[str]:
-    """Return what small changes of the photo are amplified by, and what shifts leave, a line for each style."""
-    found = findings["robustness"]
+    """Return, for each style, how much small changes of the photo are amplified, and the effect of shifts."""
+    robustness = findings["robustness"]
     lines = [["style", *(heading for heading, _ in ROBUSTNESS_COLUMNS.values())]]
-    for figures in [*found["styles"], found["overall"] | {"style": OVERALL}]:
+    for figures in [*robustness["styles"], robustness["overall"] | {"style": OVERALL}]:
         lines.append([figures["style"], *_values(figures, "", ROBUSTNESS_COLUMNS)])
     return aligned(lines)
 
 
 def comparison_table(checkpoints: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the overall figures of several checkpoints, then what each differs by from the first."""
+    """Return the overall figures of several checkpoints, then the differences from the first."""
     lines = [["checkpoint", *(heading for heading, _ in COLUMNS.values())]]
-    lines += [[one["checkpoint"], *_values(one["overall"], "")] for one in checkpoints]
+    lines += [[checkpoint["checkpoint"], *_values(checkpoint["overall"], "")] for checkpoint in checkpoints]
     first = checkpoints[0]["overall"]
     for one in checkpoints[1:]:
         change = {

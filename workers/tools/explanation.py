@@ -1,7 +1,7 @@
-"""Explaining a rendition from files, as ``atelier explain`` does it: no service needed.
+"""Explain a rendition from files, for ``atelier explain``, without any service.
 
-What changed needs nothing but the two pictures; how far the content moved and how near the style came is
-what VGG-19 sees; and what the rendition resembles needs the style image, too.
+What changed follows from the two pictures alone. How far the content moved and how near the style came is measured
+with VGG-19. What the rendition resembles needs the style image, too.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ WRITTEN = ("changes.png", "resemblance.png", "explanation.json")
 
 @dataclass(frozen=True)
 class Sight:
-    """A photo and its rendition at the size at which the generator works.
+    """Photo and rendition at the size at which the generator works.
 
     ``photo`` and ``rendition`` are uint8 (H, W, 3), ``painted`` is bool (H, W), false on a white background.
     """
@@ -56,13 +56,13 @@ class Sight:
 
     @classmethod
     def of(cls, photo: Path, rendition: Path, limits: Limits, working_px: int) -> Sight:
-        """Read both files. Raises UsageError, or ImageError naming the file."""
+        """Read both files. Raises UsageError, or ImageError, which names the file."""
         source, made = _read(photo, limits), _read(rendition, limits)
-        # A size rounded to pixels is still the same shape.
+        # Sizes are rounded to pixels, so equal shapes may differ slightly.
         skew = abs(source.width * made.height - made.width * source.height)
         if skew > max(source.width + source.height, made.width + made.height):
             raise UsageError(
-                f"{rendition} ({made.width}×{made.height}) has not the shape of {photo} "
+                f"{rendition} ({made.width}×{made.height}) does not have the shape of {photo} "
                 f"({source.width}×{source.height}): only a rendition that shows the whole photo can be explained"
             )
         size = working_size(made.width, made.height, working_px=working_px, texture_scale=1)
@@ -83,49 +83,49 @@ def require_other_files(out: Path, *inputs: Path) -> None:
 def explain(sight: Sight, style_image: Path | None, vgg: Vgg | None, out: Path) -> dict[str, Any]:
     """Explain a rendition; write ``changes.png``, ``resemblance.png`` and ``explanation.json`` to ``out``.
 
-    Without VGG-19 only what changed is told, without a style image nothing of the style. Returns what the
-    JSON file holds. Raises UsageError if ``out`` cannot be written to.
+    Without VGG-19 it only describes the change, without a style image nothing of the style. Returns the content
+    of the JSON file. Raises UsageError if ``out`` cannot be written to.
     """
     pictures: dict[str, Image.Image] = {}
     change = ColourChange.between(_unit(sight.photo)[0], _unit(sight.rendition)[0])
     parts = {"picture": torch.ones_like(sight.painted), "product": sight.painted, "background": ~sight.painted}
     if sight.painted.all():
         del parts["product"], parts["background"]
-    found: dict[str, Any] = {
+    explanation: dict[str, Any] = {
         "size_px": list(sight.rendition.shape[1::-1]),
         "change": {name: asdict(part) for name, area in parts.items() if (part := change.within(area))},
     }
     pictures["changes.png"] = change_picture(sight.photo, sight.rendition, change.delta.numpy())
     if vgg is not None:
         before, after = (_look(vgg, _unit(pixels)) for pixels in (sight.photo, sight.rendition))
-        found["view_px"] = {layer: view_px(layer) for layer in after}
-        found["content"] = _numbers(content_distances(after, before))
+        explanation["view_px"] = {layer: view_px(layer) for layer in after}
+        explanation["content"] = _numbers(content_distances(after, before))
         if style_image is not None:
             style = load_image(style_image, STYLE_PX)
             seen = _look(vgg, style[None].float() / 255)
             wanted = grams(seen)
-            found["style"] = {
+            explanation["style"] = {
                 name: _numbers(style_errors(grams(one), wanted))
                 for name, one in (("photo", before), ("rendition", after))
             }
             height, width = after["relu4_1"].shape[2:]
             inside = F.adaptive_avg_pool2d(sight.painted[None].float(), (height, width))[0] > 0.5
             resemblances = find_resemblances(after, seen, inside)
-            found["style_size_px"] = [style.shape[2], style.shape[1]]
-            found["resemblances"] = [asdict(place) for place in resemblances.places]
+            explanation["style_size_px"] = [style.shape[2], style.shape[1]]
+            explanation["resemblances"] = [asdict(place) for place in resemblances.places]
             pictures["resemblance.png"] = resemblance_picture(
                 sight.rendition, style.permute(1, 2, 0).numpy(), resemblances
             )
-    _write(out, found, pictures)
-    return found
+    _write(out, explanation, pictures)
+    return explanation
 
 
-def _write(out: Path, found: Mapping[str, Any], pictures: Mapping[str, Image.Image]) -> None:
+def _write(out: Path, explanation: Mapping[str, Any], pictures: Mapping[str, Image.Image]) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, picture in pictures.items():
             picture.save(out / name)
-        (out / "explanation.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+        (out / "explanation.json").write_text(json.dumps(explanation, indent=1, ensure_ascii=False) + "\n")
     except OSError as error:
         raise UsageError(f"cannot write to --out {out}: {error.strerror}") from error
 
@@ -141,12 +141,12 @@ def _read(path: Path, limits: Limits) -> Photo:
 
 @torch.inference_mode()
 def _look(vgg: Vgg, picture: Tensor) -> dict[str, Tensor]:
-    """What VGG-19 sees in a picture (1, 3, H, W) in [0, 1], back in ordinary memory."""
+    """Return the VGG-19 features of a picture (1, 3, H, W) in [0, 1], in CPU memory."""
     return {layer: features.cpu() for layer, features in vgg(picture.to(vgg.mean.device)).items()}
 
 
 def _unit(pixels: Pixels) -> Tensor:
-    """uint8 (H, W, 3) → (1, 3, H, W) in [0, 1]."""
+    """Convert uint8 (H, W, 3) to (1, 3, H, W) in [0, 1]."""
     return torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None].float() / 255
 
 

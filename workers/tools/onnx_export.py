@@ -1,4 +1,4 @@
-"""Exporting a checkpoint's generator to ONNX, as ``atelier export`` does it: no service needed."""
+"""Export a checkpoint's generator to ONNX, for ``atelier export``, without any service."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from workers.model.generator import Generator
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 TOLERANCE = 1 / 255
-"""What is exported may differ from the original by less than a step of an 8-bit picture."""
+"""Largest difference between the exported and the original model: one step of an 8-bit picture."""
 
 
 class ExportDiffers(AtelierError):
-    """What was exported does not paint as the original does; nothing was written."""
+    """The exported model does not paint like the original; nothing was written."""
 
     code = "export_differs"
 
 
 def export_onnx(folder: Path, out: Path) -> dict[str, object]:
-    """Export the generator of a checkpoint to ``out``, once it was found to paint as the original does.
+    """Export the generator of a checkpoint to ``out``, after checking that it paints like the original.
 
-    Returns what is printed. Raises UsageError, BadCheckpoint or ExportDiffers; then nothing is written.
+    Returns the document to print. Raises UsageError, BadCheckpoint or ExportDiffers; then nothing is written.
     """
     if missing := [name for name in PACKAGES if find_spec(name) is None]:
         raise UsageError(f"exporting needs {', '.join(missing)}: pip install 'atelier[onnx]'")
@@ -46,7 +46,7 @@ def export_onnx(folder: Path, out: Path) -> dict[str, object]:
 
 
 def write_checked(model: bytes, generator: Generator, rows: Tensor, out: Path) -> float:
-    """Write an ONNX model of a generator if it paints alike; return the largest difference found."""
+    """Write an ONNX model of a generator if it paints alike; return the largest difference."""
     from workers.model.onnx_file import largest_difference
 
     difference = largest_difference(model, generator, samples(rows))
@@ -65,9 +65,9 @@ def write_checked(model: bytes, generator: Generator, rows: Tensor, out: Path) -
 
 
 def samples(rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Pictures of several sizes and counts, which between them come in every style: photos and rows."""
+    """Yield photos of several sizes and counts with vectors that together cover every style."""
     rng = torch.Generator().manual_seed(1)
     soft = F.interpolate(torch.rand(len(rows), 3, 9, 9, generator=rng), (96, 96), mode="bicubic").clamp(0, 1)
     yield soft, rows
     yield torch.rand(2, 3, 131, 94, generator=rng), rows[:1].expand(2, -1)
-    yield torch.ones(1, 3, 35, 66), rows[-1:]  # flat white, whose variance is nothing but rounding
+    yield torch.ones(1, 3, 35, 66), rows[-1:]  # flat white, whose variance is only rounding error

@@ -1,4 +1,4 @@
-"""Style rows as files: out of the store, and into it after they were verified."""
+"""Export style vectors to files, and import verified files."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from shared.context import Session
 from shared.errors import UsageError
 from shared.merchants.scope import styles_scope
 from shared.models.styles import Style, check_style_name, list_styles, require_styles, style_rows
-from shared.models.versions import NewStyle, champion, find_version, install_style
+from shared.models.versions import NewStyle, VersionState, champion, find_version, install_style
 from workers.model.checkpoint import BadCheckpoint, row_from_bytes, row_to_bytes, trunk_from_bytes
 from workers.model.row_file import MAX_BYTES, RowLabel, read_row_file, row_file
 from workers.styling.context import verified_object
 
 
 def export_style(session: Session, name: str, merchant: str | None, out: Path) -> RowLabel:
-    """Write the current row of a style that a merchant may use to a file. Raises UnknownStyle, UsageError."""
+    """Write the current vector of a style that a merchant may use to a file. Raises UnknownStyle, UsageError."""
     with styles_scope(session.engine, merchant) as (connection, mine):
         trunk = champion(connection).trunk_sha256
         known = style_rows(connection, mine, trunk)
         require_styles([name], known)
-        (style,) = (one for one in list_styles(connection, mine, trunk) if one.name == name)
+        (style,) = (known for known in list_styles(connection, mine, trunk) if known.name == name)
     row = row_from_bytes(verified_object(session.store, known[name].object_key, known[name].sha256))
     label = RowLabel(**asdict(style), trunk_sha256=trunk)
     try:
         with out.open("xb") as file:
             file.write(row_file(row, label))
     except FileExistsError:
-        raise UsageError(f"--out {out} is there already: name another file") from None
+        raise UsageError(f"--out {out} exists already: choose another file") from None
     except OSError as error:
         raise UsageError(f"cannot write to --out {out}: {error.strerror}") from error
     return label
 
 
 def import_style(session: Session, file: Path, merchant: str | None, name: str | None) -> tuple[RowLabel, bool]:
-    """Take in a row file, under another name if given; say whether the champion is its trunk.
+    """Import a style file, optionally under another name; return whether the champion is its trunk.
 
-    Raises BadCheckpoint for a damaged or foreign file, Conflict if the name is taken; then nothing has changed.
+    Raises BadCheckpoint for a damaged or foreign file, Conflict if the name is taken; then nothing changes.
     """
     row, label = read_row_file(_read(file))
     style = Style(name or label.name, label.title, label.artist, label.year, label.licence)
@@ -47,14 +47,14 @@ def import_style(session: Session, file: Path, merchant: str | None, name: str |
     if version is None:
         raise BadCheckpoint(
             f"{file} was learnt on another trunk ({label.trunk_sha256[:12]}…), which is not installed here: "
-            "learn the style anew with `atelier styles add`"
+            "learn the style again with `atelier styles add`"
         )
     trunk = trunk_from_bytes(verified_object(session.store, version.object_key, version.trunk_sha256))
     if len(row) != trunk.architecture.row_size:
-        raise BadCheckpoint(f"{file} holds {len(row)} numbers and its trunk needs {trunk.architecture.row_size}")
+        raise BadCheckpoint(f"{file} contains {len(row)} numbers instead of {trunk.architecture.row_size}")
     new = NewStyle(style, version.trunk_sha256, row_to_bytes(row), mine)
     install_style(session.engine, session.store, new, what="styles import")
-    return RowLabel(**asdict(style), trunk_sha256=version.trunk_sha256), version.state == "champion"
+    return RowLabel(**asdict(style), trunk_sha256=version.trunk_sha256), version.state == VersionState.CHAMPION
 
 
 def _read(file: Path) -> bytes:
@@ -64,5 +64,5 @@ def _read(file: Path) -> bytes:
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from error
     if len(data) > MAX_BYTES:
-        raise BadCheckpoint(f"{file} is far too large for a style row")
+        raise BadCheckpoint(f"{file} is too large for a style vector")
     return data

@@ -1,8 +1,8 @@
-"""Adding a style, as ``atelier styles add`` does it: its row is learnt on the champion's trunk and stored.
+"""Add a style, for ``atelier styles add``: learn its vector on the champion's trunk, and store it.
 
-champion's trunk and rows (verified) → photos → nearest row → learn → object → style and row, one transaction
+champion's trunk and vectors (verified) → photos → nearest vector → learn → object → style and vector, one transaction
 
-Until the last step nothing is written that anybody sees, so an interruption or error leaves all as it was.
+Nothing visible is written before the last step, so an interruption or error changes nothing.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from workers.model.learning.style_set import StyleSet
 from workers.model.learning.training import Progress, TrainingData, describe
 from workers.runtime.painter import choose_device, fastest_precision
 from workers.styling.context import verified_object
-from workers.tools.lesson import Lesson
+from workers.tools.style_request import StyleRequest
 from workers.training.features import load_vgg
 
 MOST_PHOTOS = 150
-"""A row is learnt from some hundred crops; more photos only take time to read."""
+"""A vector is learnt from some hundred crops; more photos only take time to read."""
 
 SHORT_PX = 256
 REPORT_EVERY = 10
@@ -48,7 +48,7 @@ REPORT_EVERY = 10
 
 @dataclass(frozen=True)
 class Learnt:
-    """A style that was added: its stored row, and how the learning (and a search, if any) went."""
+    """Added style: its stored vector, and the result of learning and of the search, if any."""
 
     row: StyleRow
     learning: LearntRow
@@ -56,16 +56,16 @@ class Learnt:
     trials: list[Trial]
 
 
-def learn_style(session: Session, lesson: Lesson, tell: Callable[[str], None]) -> Learnt:
-    """Learn a style's row for the champion and store it.
+def learn_style(session: Session, request: StyleRequest, tell: Callable[[str], None]) -> Learnt:
+    """Learn a style's vector for the champion and store it.
 
-    Raises Conflict if the name is taken, UsageError or UnreadableImage for what is missing or does not serve,
-    Diverged if it was not learnt; then nothing has changed.
+    Raises Conflict if the name is taken, UsageError or UnreadableImage if something is missing or unsuitable,
+    Diverged if learning failed; then nothing changes.
     """
-    style = lesson.style
+    style = request.style
     check_style_name(style.name)
-    with styles_scope(session.engine, lesson.merchant) as (connection, merchant):
-        if not lesson.relearns:
+    with styles_scope(session.engine, request.merchant) as (connection, merchant):
+        if not request.relearns:
             require_free(connection, style.name, merchant)
         version = champion(connection)
         stored = style_rows(connection, merchant, version.trunk_sha256)
@@ -73,61 +73,61 @@ def learn_style(session: Session, lesson: Lesson, tell: Callable[[str], None]) -
     trunk = verified_object(session.store, version.object_key, version.trunk_sha256)
     rows = {name: verified_object(session.store, row.object_key, row.sha256) for name, row in stored.items()}
 
-    def practice() -> PhotoSet:
-        with _practice(session, lesson, merchant) as folders:
+    def load_photos() -> PhotoSet:
+        with _practice(session, request, merchant) as folders:
             return PhotoSet.load(folders, SHORT_PX, most=MOST_PHOTOS)
 
-    vgg = load_vgg(lesson.vgg, session.settings, practice, tell).to(device)
+    vgg = load_vgg(request.vgg, session.settings, load_photos, tell).to(device)
     source = StyleSource(style.name, "", style.title, style.artist, style.year, style.licence)
     known = Checkpoint(trunk_from_bytes(trunk).architecture, trunk, rows, ())
-    config = row_config(source, known.architecture, lesson.steps, half=fastest_precision(device) == torch.bfloat16)
-    # The images before the photos: what is wrong with them is told at once.
-    styles = StyleSet.of_files({style.name: lesson.images}, config.style_px, vgg, device)
-    data = TrainingData(practice(), styles)
+    config = row_config(source, known.architecture, request.steps, half=fastest_precision(device) == torch.bfloat16)
+    # Read the images before the photos, so that a problem with them is reported at once.
+    styles = StyleSet.of_files({style.name: request.images}, config.style_px, vgg, device)
+    data = TrainingData(load_photos(), styles)
     config = suited(config, data, vgg)
     photos = len(data.photos.train)
-    tell(f"learning {style.name} from {len(lesson.images)} pictures and {photos} photos on {device}")
+    tell(f"learning {style.name} from {len(request.images)} pictures and {photos} photos on {device}")
 
     def report(progress: Progress) -> None:
         if progress.step % REPORT_EVERY == 0:
             tell(describe(progress))
 
     trials: list[Trial] = []
-    if lesson.search:
-        learning, trials = search_row(config, known, data, vgg, trials=lesson.search, report=report)
+    if request.search:
+        learning, trials = search_row(config, known, data, vgg, trials=request.search, report=report)
         for line in search_table(trials):
             tell(line)
     else:
         learning = learn_row(config, known, data, vgg, device=device, report=report)
-    new = NewStyle(style, version.trunk_sha256, learning.row, merchant, renews=lesson.relearns)
+    new = NewStyle(style, version.trunk_sha256, learning.row, merchant, renews=request.relearns)
     row = install_style(session.engine, session.store, new, what="styles add")
-    _keep_pictures(session, lesson, merchant, version.trunk_sha256)
+    _keep_pictures(session, request, merchant, version.trunk_sha256)
     return Learnt(row, learning, photos, trials)
 
 
-def _keep_pictures(session: Session, lesson: Lesson, merchant: int | None, trunk_sha256: str) -> None:
-    """Keep what a style was learnt from, so that it can be learnt for another trunk, too."""
-    hashes = put_pictures(session.store, lesson.images)
+def _keep_pictures(session: Session, request: StyleRequest, merchant: int | None, trunk_sha256: str) -> None:
+    """Store the pictures that a style was learnt from, so that it can be learnt for another trunk, too."""
+    hashes = put_pictures(session.store, request.images)
     with transaction(session.engine) as connection:
-        style = styles_with_pictures(connection, merchant, trunk_sha256)[lesson.style.name]
+        style = styles_with_pictures(connection, merchant, trunk_sha256)[request.style.name]
         keep_pictures(connection, style.id, hashes)
 
 
 @contextmanager
-def _practice(session: Session, lesson: Lesson, merchant: int | None) -> Iterator[list[Path]]:
-    """Folders with the photos to learn on: those named, or the merchant's own pictures out of the store."""
-    if lesson.photos:
-        yield lesson.photos
+def _practice(session: Session, request: StyleRequest, merchant: int | None) -> Iterator[list[Path]]:
+    """Yield the folders of training photos: those given, or the merchant's own pictures from the store."""
+    if request.photos:
+        yield request.photos
         return
     if merchant is None:
-        raise UsageError("a public style needs photos to practise on: name a folder with --photos")
+        raise UsageError("a public style needs training photos: give a folder with --photos")
     limits = Limits(session.settings.max_image_mib * 2**20, round(session.settings.max_megapixels * 1e6))
     with TemporaryDirectory(prefix="atelier-") as folder:
-        found = write_sources(session.store, merchant, limits, Path(folder))
-        if found < SMALLEST_SET:
+        count = write_sources(session.store, merchant, limits, Path(folder))
+        if count < SMALLEST_SET:
             raise UsageError(
-                f"{found} pictures of merchant {lesson.merchant} are in the store and at least {SMALLEST_SET} are "
-                "needed to practise on: name a folder of photos with --photos"
+                f"the store has {count} pictures of merchant {request.merchant}; training needs at least "
+                f"{SMALLEST_SET}: give a folder of photos with --photos"
             )
         yield [Path(folder)]
 
@@ -135,10 +135,10 @@ def _practice(session: Session, lesson: Lesson, merchant: int | None) -> Iterato
 def write_sources(store: ObjectStore, merchant: int, limits: Limits, folder: Path) -> int:
     """Write a merchant's stored sources into a folder, at most ``MOST_PHOTOS``; return how many.
 
-    They are hostile like any source and decoded within the limits; what cannot be decoded is left out.
-    Their keys are hashes, so that the first ones are a fair sample.
+    They are untrusted like any source and decoded within the limits; undecodable ones are left out.
+    Their keys are hashes, so the first ones are a fair sample.
     """
-    found = 0
+    count = 0
     for info in store.list(f"sources/{merchant}/"):
         try:
             data = store.get(info.key, max_bytes=limits.max_bytes)
@@ -150,7 +150,7 @@ def write_sources(store: ObjectStore, merchant: int, limits: Limits, folder: Pat
         if factor < 1:
             image = image.resize((round(image.width * factor), round(image.height * factor)), Image.Resampling.LANCZOS)
         image.save(folder / f"{hashlib.sha256(data).hexdigest()}.png", compress_level=1)
-        found += 1
-        if found == MOST_PHOTOS:
+        count += 1
+        if count == MOST_PHOTOS:
             break
-    return found
+    return count

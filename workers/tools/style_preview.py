@@ -1,4 +1,4 @@
-"""One picture in one style, painted here and now, to see what a style does."""
+"""Paint one picture in one style, to preview the style."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SUFFIXES = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}
 
 
 def preview_style(session: Session, name: str, image: Path, merchant: str | None, out: Path) -> None:
-    """Paint an image file as a batch would, background kept, and write it to ``out``, which tells the format."""
+    """Paint an image file as a batch would, with its background preserved, and write it to ``out`` in its format."""
     settings = session.settings
     if out.exists() and image.exists() and out.samefile(image):
         raise UsageError(f"--out {out} would overwrite the photo: choose another name", code="overwrites_source")

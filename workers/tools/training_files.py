@@ -1,4 +1,4 @@
-"""The files of a training run."""
+"""Files of a training run."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class TrainingFiles:
-    """Where a training run reads and writes.
+    """Paths that a training run reads and writes.
 
-    ``vgg`` is a file or a URL, None: where features usually are. ``start`` is a checkpoint for transfer learning.
+    ``vgg`` is a file or a URL; None uses the default place. ``start`` is a checkpoint for transfer learning.
     """
 
     config: Path

@@ -1,4 +1,4 @@
-"""Training from files, as ``atelier train`` does it: no service needed, resumable."""
+"""Train from files, for ``atelier train``, resumably and without any service."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ SHORT_PX = 320
 def train_from_files(
     files: TrainingFiles, settings: Settings, deadline_seconds: float, tell: Callable[[str], None]
 ) -> tuple[int, int, bool]:
-    """Train, or go on with a run that was interrupted, for at most ``deadline_seconds``.
+    """Train, or continue an interrupted run, for at most ``deadline_seconds``.
 
     Returns the steps done, the steps of the whole run, and whether it is finished; the checkpoint is
     then in ``files.out / "checkpoint"``. Each validation is added to ``log.jsonl``, ``curves.png`` and
-    TensorBoard's ``events/`` there. Raises UsageError for what is missing or does not fit, and what
-    ``load_vgg`` raises.
+    TensorBoard's ``events/`` there. Raises UsageError if something is missing or does not fit, and the
+    errors of ``load_vgg``.
     """
     device = choose_device(settings.device)
     parallel.join(device)
@@ -64,9 +64,9 @@ def train_from_files(
             write_event(progress.logged)
             unfinished = files.out / "curves.partial"
             draw_curves(read_log(files.out), run.best_step).save(unfinished, "PNG")
-            unfinished.replace(files.out / "curves.png")  # whoever looks at it sees a whole one
+            unfinished.replace(files.out / "curves.png")  # readers always see a complete picture
 
-    # Only the process that leads has validations to write.
+    # Only the leading process writes validations.
     events = open_events(files.out / "events", run.step, tell) if parallel.leads() else nullcontext(_ignore)
     try:
         with events as write_event:

@@ -1,4 +1,4 @@
-"""A verdict from files, as ``atelier models compare`` makes it: photos and style images lie in folders."""
+"""Make a verdict from photos and style images in folders, for ``atelier models compare``."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from workers.training.features import MOST_PHOTOS, load_vgg
 from workers.training.verdict_run import Material, load_pair, measure_pair, put_sheet, require_images
 
 SUFFIXES = (".jpg", ".png", ".jpeg", ".webp", "")
-"""Of a style's image, where nothing says what it is called; without one it is a folder of several."""
+"""Suffixes of a style's image whose name is not given; the empty one stands for a folder of several images."""
 
 
 @dataclass(frozen=True)
 class VerdictFiles:
-    """What versions are measured on.
+    """Files on which versions are measured.
 
-    ``photos``  folders of photos, split as in training: the panel is of the test split.
+    ``photos``  folders of photos, split as in training; the panel is from the test split.
     ``styles``  folder of style images.
-    ``vgg``     features, a file or a URL; None: where they usually are.
-    ``only``    styles to be measured; all where it is empty.
+    ``vgg``     VGG-19 features, a file or a URL; None uses the default place.
+    ``only``    styles to measure; empty means all.
     ``px``      long side of the photos.
     """
 
@@ -47,12 +47,12 @@ class VerdictFiles:
 def compare_on_files(
     session: Session, candidate: int, champion: int | None, files: VerdictFiles, tell: Callable[[str], None]
 ) -> StoredVerdict:
-    """Measure both (by default beside the champion of now), store the contact sheet and the verdict.
+    """Measure both versions (the champion by default), and store the contact sheet and the verdict.
 
     Raises NotFound, UsageError, Conflict or Unavailable.
     """
     pair = load_pair(session.engine, session.store, candidate, champion)
-    images = {style.name: found for style in pair.styles if (found := _images(style, files))}
+    images = {style.name: files_of_style for style in pair.styles if (files_of_style := _images(style, files))}
     require_images(pair, images, f"{files.styles}: --styles names their folder")
     few = partial(PhotoSet.load, list(files.photos), files.px, most=MOST_PHOTOS)
     vgg = load_vgg(files.vgg, session.settings, few, tell).to(choose_device(session.settings.device))
@@ -73,7 +73,7 @@ def _material(images: dict[str, list[Path]], files: VerdictFiles) -> Material:
 
 
 def _images(style: StyleSource, files: VerdictFiles) -> list[Path]:
-    """Return the images of a style that is to be measured; none where there are none."""
+    """Return the images of a style to measure; empty if there are none."""
     if files.only and style.name not in files.only:
         return []
     stems = (style.name.replace("-", "_"), style.name)
@@ -84,13 +84,13 @@ def _images(style: StyleSource, files: VerdictFiles) -> list[Path]:
 
 
 def _once(tell: Callable[[str], None]) -> Callable[[str], None]:
-    """Tell what differs from what was told last."""
-    told = ""
+    """Return a function that reports a line only if it differs from the last one."""
+    last_line = ""
 
     def tell_news(line: str) -> None:
-        nonlocal told
-        if line != told:
+        nonlocal last_line
+        if line != last_line:
             tell(line)
-        told = line
+        last_line = line
 
     return tell_news

@@ -9,7 +9,7 @@ from shared.errors import InvalidInput
 from shared.merchants.merchants import require_kept
 from shared.models.styles import add_style_row
 from shared.models.training import leases
-from shared.models.training.runs import TrainingRun, get_run
+from shared.models.training.runs import Depth, TrainingRun, get_run
 from shared.models.versions import add_candidate, put_row
 from workers.model.checkpoint import Checkpoint, row_from_bytes
 from workers.training.context import TrainerContext
@@ -32,7 +32,7 @@ def install(context: TrainerContext, run: TrainingRun, step: int, checkpoint: Ch
     """
     for row in checkpoint.rows.values():
         row_from_bytes(row)  # half precision must hold it
-    rows_only = run.depth == "style"
+    rows_only = run.depth == Depth.STYLE
     if rows_only:
         _require_better(checkpoint)
     trunk = checkpoint.trunk_sha256

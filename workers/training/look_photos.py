@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from shared.look import Look
+from shared.models.promotion.verdict_details import Part
 from shared.models.promotion.verdicts import paired
 from workers.drawing.contact_sheet import Cell, thumbnail
 from workers.images.background import paint_weight
@@ -96,8 +96,8 @@ def measure_looks(
     champion: LookPainter,
     sight: StyleSight,
     progress: Callable[[str], None],
-) -> tuple[dict[str, Any], list[list[Cell | None]]]:
-    """Let both paint photos in their looks; return the figures, as plain data, and rows of a contact sheet.
+) -> tuple[Part, list[list[Cell | None]]]:
+    """Let both paint photos in their looks; return the figures, and rows of a contact sheet.
 
     A photo in a look that one of the two cannot paint is counted as ``unmeasured``.
     """
@@ -114,8 +114,7 @@ def measure_looks(
             label = f"{number}: {quality['content_distance']:.2f} {figures[-1]['style_error']:.3f}"
             row.append(Cell(_small(rendition), label))
         rows.append(row)
-    found = {"photos": len(known), "unmeasured": len(photos) - len(known), "figures": paired(*measured)}
-    return found, rows
+    return Part(len(known), len(photos) - len(known), paired(*measured)), rows
 
 
 def _tensor(pixels: Pixels) -> Tensor:

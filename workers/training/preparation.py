@@ -21,7 +21,7 @@ from shared.models.training.drift import Population, compare, farthest, populati
 from shared.models.training.photos import LEAST_PHOTOS, data_hash, fresh_photos, own_photos, photos_of
 from shared.models.training.pictures import StyleWithPictures, picture_key, styles_with_pictures
 from shared.models.training.quality import LEAST_BATCHES, quality_of_batches, reference_quality
-from shared.models.training.runs import TrainingRun, get_run, reference_population
+from shared.models.training.runs import Depth, RunState, TrainingRun, Trigger, get_run, reference_population
 from shared.models.versions import BUILT_IN, version_of
 from workers.model.checkpoint import Checkpoint, trunk_from_bytes
 from workers.model.config import StyleSource, TrainConfig
@@ -86,7 +86,7 @@ def prepare(context: TrainerContext, run: TrainingRun) -> Prepared:
 
     styles = _styles(context, run)
     start = _start(context, run, styles)
-    if run.state == "collecting":
+    if run.state == RunState.COLLECTING:
         return _begin(context, run, styles, start, progress)
     config = TrainConfig.from_json(run.config)
     vgg = features(context)
@@ -118,7 +118,7 @@ def _begin(
     vgg = features(context, found)
     photos = PhotoSet.of(found.pixels, data_hash=data_hash(found.merchants))
     data = context.hold(run.id, TrainingData(photos, _style_set(context, styles, config, vgg)))
-    if run.depth == "style" and len(styles) == 1:
+    if run.depth == Depth.STYLE and len(styles) == 1:
         config = suited(config, data, vgg)
     start = _with_nearest_rows(context, start, data, vgg)
     with transaction(context.engine) as connection:
@@ -153,7 +153,7 @@ def _measure(context: TrainerContext, run: TrainingRun, found: Collected) -> Non
         enough = len(painted) >= LEAST_BATCHES
         now = population(painted).to_json() if enough else None
         leases.record_figures(connection, run, population(found.figures).to_json(), now)
-    if run.trigger != "drift":
+    if run.trigger != Trigger.DRIFT:
         return
     if reference is None:
         raise NothingToLearn("these photos are the first that were measured: later ones are compared with them")

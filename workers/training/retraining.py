@@ -23,7 +23,7 @@ import torch
 from shared.database import transaction
 from shared.errors import AtelierError, DatabaseUnavailable, DeviceLost, LeaseLost, Unavailable
 from shared.models.training import leases
-from shared.models.training.runs import TrainingRun, is_over
+from shared.models.training.runs import RunState, TrainingRun, is_over
 from shared.models.training.tick import publish_due
 from workers.model.learning.training import Progress, train, validate
 from workers.training.comparing import compare_candidate
@@ -74,13 +74,13 @@ def _contained(context: TrainerContext, run: TrainingRun) -> None:
         except torch.AcceleratorError as error:
             raise DeviceLost(f"{context.device} failed, and this process cannot use it any more: {error}") from error
         except NothingToLearn as error:
-            _end(context, run, "cancelled", error)
+            _end(context, run, RunState.CANCELLED, error)
         except FeaturesUnavailable as error:  # where they are not now they will not be in a while
-            _end(context, run, "failed", error)
+            _end(context, run, RunState.FAILED, error)
         except (LeaseLost, Unavailable):
             raise
         except AtelierError as error:
-            _end(context, run, "failed", error)
+            _end(context, run, RunState.FAILED, error)
         except Exception as error:  # a bug, or too little memory: the run is tried again, but not for ever
             log.exception("training_slice_crashed", run=str(run.id))
             _release(context, run, f"{type(error).__name__}: {error}", counts=True)
@@ -97,9 +97,9 @@ def _contained(context: TrainerContext, run: TrainingRun) -> None:
 
 def _work(context: TrainerContext, run: TrainingRun) -> None:
     """Train for a slice; when the steps are done, compare what was learnt with the champion."""
-    if run.state != "comparing":
+    if run.state != RunState.COMPARING:
         run = _learn(context, run)
-    if run.state == "comparing":
+    if run.state == RunState.COMPARING:
         try:
             compare_candidate(context, run)
         except SliceOver:
@@ -151,7 +151,7 @@ def _note(context: TrainerContext, run: TrainingRun, step: int, logged: Mapping[
         leases.progress(connection, run, context.settings.lease_seconds, step, logged)
 
 
-def _end(context: TrainerContext, run: TrainingRun, state: str, error: AtelierError) -> None:
+def _end(context: TrainerContext, run: TrainingRun, state: RunState, error: AtelierError) -> None:
     with transaction(context.engine) as connection:
         leases.end(connection, run, state, error.code, str(error))
     log.warning("training_run_ended", run=str(run.id), state=state, code=error.code, error=str(error))

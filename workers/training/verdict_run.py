@@ -11,7 +11,6 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 from torch import Tensor
@@ -19,7 +18,8 @@ from torch import Tensor
 from shared.database import transaction
 from shared.errors import Conflict, UsageError
 from shared.models.promotion.promotions import lost_styles, own_styles
-from shared.models.promotion.verdicts import ContactSheet, judge
+from shared.models.promotion.verdict_details import OwnStyles, PanelPhotos, Part, StyleSummary, VerdictDetails
+from shared.models.promotion.verdicts import ContactSheet, VerdictFigures, judge
 from shared.models.styles import list_styles, style_rows
 from shared.models.versions import ModelVersion, champion, version_of
 from shared.store import ObjectStore
@@ -52,7 +52,7 @@ class Pair:
     candidate: Measured
     champion: Measured
     lost: Sequence[str]
-    own: Mapping[str, Mapping[str, int]]
+    own: Mapping[str, OwnStyles]
 
     @property
     def ids(self) -> tuple[int, int]:
@@ -92,7 +92,7 @@ class Material:
 class Findings:
     """What was found: the verdict as plain data, and the contact sheet, a PNG."""
 
-    figures: dict[str, Any]
+    figures: VerdictFigures
     sheet: bytes
 
 
@@ -161,26 +161,24 @@ def measure_pair(pair: Pair, material: Material, vgg: Vgg, progress: Callable[[s
             candidate.sit(seen, vgg, partial(progress, where))
     unmeasured = sorted({style.name for style in pair.styles} - material.styles.keys())
     verdict = judge(mine.figures, other.figures, missing=pair.lost, unmeasured=unmeasured)
-    figures = verdict.as_json() | {
-        "panel": {
-            "data_sha256": material.data_sha256,
-            "px": material.px,
-            "photos": [name for name, _ in material.panel],
-        },
-        "style_px": STYLE_PX,
-        "own_styles": pair.own,
-        "measured": {
-            style.name: {"candidate": summary(mine.figures[style.name]), "champion": summary(other.figures[style.name])}
+    parts, rows = _measure_parts(pair, material, StyleSight.of(vgg, list(material.styles), targets), progress)
+    details = VerdictDetails(
+        panel=PanelPhotos(material.data_sha256, material.px, tuple(name for name, _ in material.panel)),
+        style_px=STYLE_PX,
+        measured={
+            style.name: StyleSummary(summary(mine.figures[style.name]), summary(other.figures[style.name]))
             for style in mine.styles
         },
-    }
-    parts, rows = _measure_parts(pair, material, StyleSight.of(vgg, list(material.styles), targets), progress)
-    return Findings(figures | {"parts": parts}, _png([*side_by_side([other.sheet, mine.sheet]), *rows]))
+        own_styles=pair.own,
+        parts=parts,
+    )
+    sheet = _png([*side_by_side([other.sheet, mine.sheet]), *rows])
+    return Findings(VerdictFigures(verdict, details), sheet)
 
 
 def _measure_parts(
     pair: Pair, material: Material, sight: StyleSight, progress: Callable[[str], None]
-) -> tuple[dict[str, Any], list[list[Cell | None]]]:
+) -> tuple[dict[str, Part], list[list[Cell | None]]]:
     """Measure the photos that wear a look; return the figures of each part, and rows for the contact sheet."""
     trunks = {one.checkpoint.trunk_sha256: one.checkpoint.trunk for one in (pair.candidate, pair.champion)}
     painter = Painter(next(sight.vgg.parameters()).device, trunks.__getitem__)

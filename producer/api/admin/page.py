@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from secrets import token_urlsafe
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -24,9 +24,9 @@ from shared.catalog.nights import last_nights
 from shared.models.promotion.canaries import running_canary
 from shared.models.promotion.history import history
 from shared.models.promotion.overview import list_versions, show_version
-from shared.models.training.runs import MOST_PHOTOS, MOST_STEPS, RunSpec, list_runs
+from shared.models.training.runs import MOST_PHOTOS, MOST_STEPS, Depth, RunSpec, list_runs
 from shared.models.training.schedules import list_schedules
-from shared.models.versions import champion
+from shared.models.versions import VersionState, champion
 from shared.operations.backlog import queues
 from shared.operations.dead_letters import Filter, heaps
 from shared.queue.fleet import list_workers
@@ -42,7 +42,7 @@ class NewRun(BaseModel):
 
     key: str = Field(pattern=KEY)
     reason: Reason
-    train: Literal["style", "decoder", "all"] = "decoder"
+    train: Depth = Depth.DECODER
     styles: Words = ""
     steps: int = Field(RunSpec.steps, ge=1, le=MOST_STEPS)
     photos: int = Field(RunSpec.photos, ge=1, le=MOST_PHOTOS)
@@ -138,7 +138,7 @@ def _view(asking: Admin) -> View:
         dates = schedules.list_schedules(connection, limit=MERCHANTS)
         versions = list_versions(connection, limit=VERSIONS)
         canary = running_canary(connection)
-        used = {champion(connection).id} | {one.id for one in versions if one.state != "retired"}
+        used = {champion(connection).id} | {one.id for one in versions if one.state != VersionState.RETIRED}
         used |= {canary.version_id} if canary else set()  # however old it is, it must be possible to end it here
         return View(
             now=datetime.now(UTC),
@@ -147,7 +147,7 @@ def _view(asking: Admin) -> View:
             queues=queues(connection),
             failed=heaps(connection, Filter(), FAILED)[:FAILED],
             models=[show_version(connection, version) for version in sorted(used, reverse=True)],
-            retired=[one for one in versions if one.state == "retired"],
+            retired=[one for one in versions if one.state == VersionState.RETIRED],
             history=history(connection)[: -ENTRIES - 1 : -1],
             runs=list_runs(connection, RUNS),
             training=list_schedules(connection),

@@ -18,6 +18,7 @@ from shared.models.training.actions import Queued
 from shared.models.training.runs import (
     MOST_PHOTOS,
     MOST_STEPS,
+    Depth,
     RunSpec,
     TrainingRun,
     find_run,
@@ -38,7 +39,7 @@ class NewTraining(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    train: Literal["style", "decoder", "all"] = Field("decoder", description="What is trained; style: rows only.")
+    train: Depth = Field(Depth.DECODER, description="What is trained; style: rows only.")
     styles: list[Words] = Field([], max_length=1000)
     steps: int = Field(RunSpec.steps, ge=1, le=MOST_STEPS)
     photos: int = Field(RunSpec.photos, ge=1, le=MOST_PHOTOS, description="Most photos to collect.")

@@ -19,9 +19,10 @@ from producer.manifest.extensions import (
     left_out_note,
     without_extension,
 )
-from producer.manifest.row import ManifestRow, storable
+from producer.manifest.row import ManifestRow
 from producer.written import RECORD, OwnFiles
 from shared.errors import ManifestError
+from shared.plain_text import storable
 
 
 def listed_row(number: int, name: str, source: str) -> ManifestRow:

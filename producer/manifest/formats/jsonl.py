@@ -12,9 +12,9 @@ from producer.manifest.formats.csvrecords import damaged_text, too_long
 from producer.manifest.formats.records import Entry, RecordFile
 from producer.manifest.formats.textlines import RECORD_LIMIT, Line, TextFile
 from producer.manifest.platforms import Platform
-from producer.manifest.row import storable
 from producer.manifest.source import Sources
 from shared.errors import InvalidInput, ManifestError
+from shared.plain_text import storable
 
 _STRING_KEPT = 4096
 _QUOTE_OR_ESCAPE = re.compile(r'["\\]')

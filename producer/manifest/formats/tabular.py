@@ -14,9 +14,10 @@ from producer.manifest.formats.textlines import TextFile, open_text
 from producer.manifest.input_file import InputFile, file_digest
 from producer.manifest.platforms import PLAIN, Platform
 from producer.manifest.reader import RowReader
-from producer.manifest.row import ManifestRow, storable
+from producer.manifest.row import ManifestRow
 from producer.manifest.source import Sources
 from shared.errors import InvalidInput, ManifestError
+from shared.plain_text import storable
 
 _DELIMITERS = ",;\t|"
 

@@ -8,8 +8,8 @@ from producer.manifest.formats.records import Entry
 from producer.manifest.formats.textlines import RECORD_LIMIT
 from producer.manifest.formats.xml_shape import local_name
 from producer.manifest.platforms import SKU_COLUMNS, compact, is_image
-from producer.manifest.row import storable
 from shared.errors import InvalidInput
+from shared.plain_text import storable
 
 _KEPT = 4096
 """Characters that are kept of each element of a product over the limit."""

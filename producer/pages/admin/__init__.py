@@ -1,1 +1,1 @@
-"""The HTML of the page for admins. Every word that is not ours passes through ``escape`` or ``quote`` here."""
+"""The page for admins: what it shows, as plain values; the templates do the markup and escape every value."""

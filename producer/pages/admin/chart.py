@@ -3,35 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
+from dataclasses import dataclass
+from typing import ClassVar
 
-WIDTH, HEIGHT, MARGIN = 320, 96, 6
 TERMS = ("validation", "style", "content")
 
+Point = tuple[float, float]
+"""A step and what was measured then; or, drawn, pixels across and down."""
 
-def charts(curve: Sequence[Mapping[str, float | None]], steps: int) -> str:
-    """Draw each term that was measured over all the steps there are to be: what is blank is to come."""
+
+@dataclass(frozen=True)
+class Chart:
+    """What one term was over all the steps there are to be: what is blank is to come."""
+
+    WIDTH: ClassVar = 320
+    HEIGHT: ClassVar = 96
+    MARGIN: ClassVar = 6
+
+    term: str
+    points: Sequence[Point]
+    steps: int
+
+    @property
+    def first(self) -> float:
+        """What was measured first."""
+        return self.points[0][1]
+
+    @property
+    def last(self) -> float:
+        """What was measured last."""
+        return self.points[-1][1]
+
+    @property
+    def step(self) -> float:
+        """When that was."""
+        return self.points[-1][0]
+
+    @property
+    def places(self) -> list[Point]:
+        """The points as drawn, the largest value at the top."""
+        values = [value for _, value in self.points]
+        least, most = min(values), max(values)
+        across = (self.WIDTH - 2 * self.MARGIN) / max(self.steps, 1)
+        down = (self.HEIGHT - 2 * self.MARGIN) / ((most - least) or 1.0)
+        return [(self.MARGIN + step * across, self.MARGIN + (most - value) * down) for step, value in self.points]
+
+    @property
+    def line(self) -> str:
+        """The places, as an SVG polyline takes them."""
+        return " ".join(f"{x:.1f},{y:.1f}" for x, y in self.places)
+
+    @property
+    def end(self) -> Point:
+        """The place of the last."""
+        return self.places[-1]
+
+
+def charts(curve: Sequence[Mapping[str, float | None]], steps: int) -> list[Chart]:
+    """Return a chart of each term that was measured."""
     drawn = []
     for term in TERMS:
         points = [(step, value) for one in curve if (step := one.get("step")) is not None
                   and (value := one.get(term)) is not None]  # fmt: skip
         if points:
-            drawn.append(_chart(term, points, steps))
-    return f'<div class="curves">{"".join(drawn)}</div>\n' if drawn else ""
-
-
-def _chart(term: str, points: Sequence[tuple[float, float]], steps: int) -> str:
-    values = [value for _, value in points]
-    least, most = min(values), max(values)
-    across, down = (WIDTH - 2 * MARGIN) / max(steps, 1), (HEIGHT - 2 * MARGIN) / ((most - least) or 1.0)
-    places = [(MARGIN + step * across, MARGIN + (most - value) * down) for step, value in points]
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    x, y = places[-1]
-    change = f"{values[0]:.3f} → {values[-1]:.3f}"
-    told = f"{term} from {values[0]:.3f} to {values[-1]:.3f} by step {points[-1][0]:g} of {steps}"
-    return (
-        f"<figure><figcaption><span>{escape(term)}</span><b>{change}</b></figcaption>"
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(told)}">'
-        f'<path class="base" d="M{MARGIN} {HEIGHT - MARGIN}H{WIDTH - MARGIN}"/>'
-        f'<polyline points="{line}"/><circle cx="{x:.1f}" cy="{y:.1f}" r="3.5"/></svg></figure>'
-    )
+            drawn.append(Chart(term, points, steps))
+    return drawn

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
-from importlib import resources
-from string import Template
+from functools import cache
+from typing import Any
 
-from producer.pages.admin.elements import moment
-from producer.pages.admin.fleet import details, fleet
-from producer.pages.admin.models import models
-from producer.pages.admin.nights import nights
-from producer.pages.admin.training import progress, training
+from jinja2 import Environment
+from markupsafe import Markup
+
+from producer.pages.admin.chart import charts
 from producer.pages.admin.view import Live, View
+from producer.pages.environment import PALETTE, inline, make_environment, policy_source
+from shared.models.promotion.rules import NEVER
+from shared.models.promotion.verdict_notes import notes
+from shared.models.promotion.verdicts import VerdictFigures
+from shared.models.training.runs import MOST_PHOTOS, MOST_STEPS, RunSpec
 
 REFRESH_SECONDS = 5
 WITHOUT_SCRIPT_SECONDS = 60
 """Then the whole page is loaded again, and a reason that somebody is just writing with it."""
 
-PARTS = ("models", "training", "nights")
+_FORM = {
+    "never": NEVER,
+    "steps": RunSpec.steps,
+    "most_steps": MOST_STEPS,
+    "photos": RunSpec.photos,
+    "most_photos": MOST_PHOTOS,
+}
+"""What the form for another run begins with, and its limits."""
 
 
 @dataclass(frozen=True)
@@ -34,59 +42,65 @@ class Page:
 
 def admin_page(view: View) -> Page:
     """Return the page."""
-    links = "".join(f'<a href="#{part}">{part.capitalize()}</a>' for part in PARTS)
-    body = (
-        '<header class="top"><p class="brand">Atelier</p><h1>Admin</h1>\n'
-        f"{fleet(view)}\n{details(view)}</header>\n"
-        f'<nav aria-label="Parts of the page">{links}</nav>\n<main>\n'
-        f'<section id="models"><h2>Models</h2>\n{models(view)}</section>\n'
-        f'<section id="training"><h2>Training</h2>\n{training(view)}</section>\n'
-        f'<section id="nights"><h2>Nights</h2>\n{nights(view)}</section>\n</main>\n'
-        f'<footer class="foot"><p>As of {moment(view.now)} UTC, for {escape(view.who)}.</p></footer>'
-    )
-    return _page("Admin", body, refresh=bool(view.under_way))
+    return _page("page", title="Admin", refresh_seconds=REFRESH_SECONDS if view.under_way else 0, view=view, form=_FORM)
 
 
 def live_parts(live: Live) -> Page:
     """Return those parts of the page alone that its script looks at again, as long as there is something to see."""
-    return Page(fleet(live) + "".join(map(progress, live.under_way)), "default-src 'none'; frame-ancestors 'none'")
+    html = _environment().get_template("admin/live.html").render(view=live)
+    return Page(html, "default-src 'none'; frame-ancestors 'none'")
 
 
 def note_page(title: str, sentences: list[str], code: str = "") -> Page:
     """Return a page that says something, and leads back."""
-    told = "".join(f"<p><bdi>{escape(sentence)}</bdi></p>\n" for sentence in sentences)
-    body = (
-        f'<header class="top"><p class="brand">Atelier</p><h1>{escape(title)}</h1></header>\n<main class="note">{told}'
-        + (f'<p class="soft"><code>{escape(code)}</code></p>\n' if code else "")
-        + '<p><a href="/admin">Back to the page</a></p></main>'
+    return _page("note", title=title, refresh_seconds=0, sentences=sentences, code=code)
+
+
+def _page(template: str, **values: object) -> Page:
+    style, script = _inline(PALETTE, "admin/admin.css"), _inline("admin/admin.js")
+    html = (
+        _environment()
+        .get_template(f"admin/{template}.html")
+        .render(values, style=style, script=script, without_script_seconds=WITHOUT_SCRIPT_SECONDS)
     )
-    return _page(title, body, refresh=False)
+    return Page(html, _policy(script, style))
 
 
-def _page(title: str, body: str, *, refresh: bool) -> Page:
-    templates = resources.files("producer.pages").joinpath("templates")
-    palette, shell = (templates.joinpath(name).read_text(encoding="utf-8") for name in ("palette.css", "admin.html"))
-    again = f'<noscript><meta http-equiv="refresh" content="{WITHOUT_SCRIPT_SECONDS}"></noscript>'
-    styled = Template(shell).safe_substitute(palette=palette)
-    html = Template(styled).substitute(
-        title=escape(title),
-        refresh=again if refresh else "",
-        seconds=str(REFRESH_SECONDS if refresh else 0),
-        body=body,
-    )
-    return Page(html, _policy(styled))
-
-
-def _policy(shell: str) -> str:
-    """Allow the shell's own script and style alone: a second guard should escaping ever fail."""
-    script, style = (_hash(shell, tag) for tag in ("script", "style"))
+def _policy(script: str, style: str) -> str:
+    """Allow the page's own script and style alone: a second guard should escaping ever fail."""
     return (
-        f"default-src 'none'; script-src {script}; style-src {style}; img-src 'self'; connect-src 'self'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; script-src {policy_source(script)}; style-src {policy_source(style)}; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
 
 
-def _hash(shell: str, tag: str) -> str:
-    found = re.search(f"<{tag}>(.*?)</{tag}>", shell, re.DOTALL)
-    digest = hashlib.sha256((found[1] if found else "").encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"
+def _notes(figures: Mapping[str, Any]) -> list[str]:
+    return notes(VerdictFigures.from_json(figures))
+
+
+@cache
+def _inline(*files: str) -> Markup:
+    return inline(*files)
+
+
+@cache
+def _environment() -> Environment:
+    made = make_environment()
+    made.filters.update(charts=charts, notes=_notes, by_regression=_by_regression)
+    made.tests["worse"] = _is_worse
+    return made
+
+
+def _by_regression(styles: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return a verdict's styles, the worst first."""
+    return sorted(styles, key=lambda style: -_regression(style))
+
+
+def _is_worse(style: Mapping[str, Any]) -> bool:
+    return _regression(style) > 0
+
+
+def _regression(style: Mapping[str, Any]) -> float:
+    """How much worse a style is; what is not finite could not be worse."""
+    found = style["regression"]
+    return float("inf") if found is None else float(found)

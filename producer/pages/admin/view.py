@@ -27,6 +27,11 @@ class Live:
     runs: Sequence[TrainingRun]
 
     @property
+    def alive(self) -> list[Worker]:
+        """The workers whose heartbeats are fresh."""
+        return [worker for worker in self.workers if worker.alive]
+
+    @property
     def under_way(self) -> list[TrainingRun]:
         """The runs under way, the first in line first."""
         return [run for run in reversed(self.runs) if not run.over]
@@ -53,3 +58,23 @@ class View(Live):
     last: Mapping[int, Night]
     pauses: Sequence[Pause]
     token: str
+
+    @property
+    def ended(self) -> list[TrainingRun]:
+        """The runs that are over, newest first."""
+        return [run for run in self.runs if run.over]
+
+    @property
+    def models_in_use(self) -> list[Mapping[str, Any]]:
+        """The models, the champion first, then the canary."""
+        return sorted(self.models, key=lambda one: (one["state"] != "champion", one["canary_share"] is None))
+
+    @property
+    def resting(self) -> dict[str | None, Pause]:
+        """The pauses by merchant; everybody's has none."""
+        return {pause.merchant: pause for pause in self.pauses}
+
+    @property
+    def everybodys_pause(self) -> Pause | None:
+        """Everybody's pause, if there is one."""
+        return self.resting.get(None)

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from shared.merchants.actors import Actor
 from shared.models.promotion import canaries, promotions
 from shared.models.promotion.promotions import Promoted, PromotionRequest
-from shared.models.versions import Change
+from shared.models.versions import Change, ChangeKind
 from shared.store import ObjectStore
 
 
@@ -32,9 +32,9 @@ def set_canary(engine: Engine, store: ObjectStore, actor: Actor, version: int, s
     """Pin a share of the new batches to a version; 0 ends that. Raises as ``start_canary`` and ``stop_canary``."""
     actor.require_admin()
     if share:
-        canaries.start_canary(engine, store, version, share, Change("canary", actor.name, reason))
+        canaries.start_canary(engine, store, version, share, Change(ChangeKind.CANARY, actor.name, reason))
     else:
-        canaries.stop_canary(engine, version, Change("return", actor.name, reason))
+        canaries.stop_canary(engine, version, Change(ChangeKind.RETURN, actor.name, reason))
 
 
 def roll_back(

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +23,19 @@ from shared.models.promotion.files import check_files, version_files
 from shared.models.styles import StyleRow, style_rows
 from shared.models.versions import Change, ModelVersion, champion, note_change, version_of
 from shared.store import ObjectStore
+
+
+class CanaryState(StrEnum):
+    """What has become of a canary."""
+
+    RUNNING = "running"
+    """A share of the new batches is pinned to it."""
+    PROMOTED = "promoted"
+    """It is, or was, the champion."""
+    RETURNED = "returned"
+    """Its batches did worse than the champion's."""
+    STOPPED = "stopped"
+    """Somebody ended it."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +109,7 @@ def start_canary(
                 f"model version {known.version_id} is already a canary: stop it first", code="canary_running"
             )
         if known is not None:
-            end_canary(connection, known, "stopped")
+            end_canary(connection, known, CanaryState.STOPPED)
         connection.execute(
             text("INSERT INTO canaries (version_id, champion_id, share) VALUES (:version, :champion, :share)"),
             {"version": version_id, "champion": current.id, "share": share},
@@ -114,7 +128,7 @@ def stop_canary(engine: Engine, version_id: int, change: Change) -> None:
         canary = running_canary(connection)
         if canary is None or canary.version_id != version_id:
             raise Conflict(f"model version {version_id} is not a canary", code="no_canary")
-        end_canary(connection, canary, "stopped")
+        end_canary(connection, canary, CanaryState.STOPPED)
         note_change(connection, version_id, canary.champion_id, change)
         audit.record(
             *(connection, change.who, "models promote", None),
@@ -122,8 +136,8 @@ def stop_canary(engine: Engine, version_id: int, change: Change) -> None:
         )
 
 
-def end_canary(connection: Connection, canary: Canary, state: str) -> None:
-    """End a canary as ``promoted``, ``returned`` (by rule) or ``stopped``. The caller holds ``Lock.INSTALL``."""
+def end_canary(connection: Connection, canary: Canary, state: CanaryState) -> None:
+    """End a canary. The caller holds ``Lock.INSTALL``."""
     connection.execute(
         text("UPDATE canaries SET state = :state, ended_at = clock_timestamp() WHERE id = :id"),
         {"id": canary.id, "state": state},

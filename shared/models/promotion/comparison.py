@@ -8,15 +8,15 @@ up to at most α (Bonferroni; the division among the figures is the same).
 
 Stalled batches have no figures. They are counted on both sides (Fisher's exact test) whenever the canary has one
 more of them.
+
+SciPy computes both tests. It is installed with the workers alone, which alone run the sweep that watches canaries.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from statistics import NormalDist, fmean
+from statistics import fmean
 from typing import Any
 
 LEAST_BATCHES = 5
@@ -119,18 +119,11 @@ def probability_of_chance(larger: Sequence[float], smaller: Sequence[float]) -> 
 
     One-sided Mann-Whitney test by the normal approximation, with corrections for ties and continuity.
     """
-    n, m = len(larger), len(smaller)
-    counts = Counter([*larger, *smaller])
-    ranks, before = {}, 0
-    for value in sorted(counts):
-        ranks[value] = before + (counts[value] + 1) / 2
-        before += counts[value]
-    u = sum(ranks[value] for value in larger) - n * (n + 1) / 2
-    ties = sum(count**3 - count for count in counts.values())
-    variance = n * m / 12 * (n + m + 1 - ties / ((n + m) * (n + m - 1)))
-    if variance <= 0:
-        return 1.0
-    return 1 - NormalDist().cdf((u - n * m / 2 - 0.5) / math.sqrt(variance))
+    from scipy.stats import mannwhitneyu  # here, so that a worker without a canary does not load it
+
+    if min(*larger, *smaller) == max(*larger, *smaller):
+        return 1.0  # where the test's statistic is not defined
+    return float(mannwhitneyu(larger, smaller, alternative="greater", method="asymptotic").pvalue)
 
 
 def probability_of_so_many(canary: TroubleCount, champion: TroubleCount) -> float:
@@ -138,10 +131,7 @@ def probability_of_so_many(canary: TroubleCount, champion: TroubleCount) -> floa
 
     One-sided exact test of Fisher (1935): every distribution of the trouble over the batches is equally likely.
     """
-    batches, troubled = canary.batches + champion.batches, canary.troubled + champion.troubled
-    most = min(canary.batches, troubled)
-    ways = sum(
-        math.comb(canary.batches, k) * math.comb(champion.batches, troubled - k)
-        for k in range(canary.troubled, most + 1)
-    )
-    return ways / math.comb(batches, troubled)
+    from scipy.stats import fisher_exact
+
+    table = [[one.troubled, one.batches - one.troubled] for one in (canary, champion)]
+    return float(fisher_exact(table, alternative="greater").pvalue)

@@ -8,17 +8,15 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from shared.models.versions import ChangeKind
+
 
 @dataclass(frozen=True)
 class Promotion:
-    """Entry of the history: what happened to a version, and which version was the champion until then.
-
-    ``kind`` is ``promote`` or ``rollback`` (it became the champion), ``canary`` or ``return`` (its share of the new
-    batches began or ended), or ``retire``.
-    """
+    """Entry of the history: what happened to a version, and which version was the champion until then."""
 
     id: int
-    kind: str
+    kind: ChangeKind
     version_id: int
     previous_id: int | None
     verdict_id: int | None
@@ -36,7 +34,7 @@ def history(connection: Connection, version_id: int | None = None) -> list[Promo
         """),
         {"version": version_id},
     )
-    return [Promotion(*row) for row in rows]
+    return [Promotion(**row._asdict() | {"kind": ChangeKind(row.kind)}) for row in rows]
 
 
 def previous_champion(entries: Iterable[Promotion]) -> int | None:
@@ -47,8 +45,8 @@ def previous_champion(entries: Iterable[Promotion]) -> int | None:
     """
     pile: list[int] = []
     for entry in entries:
-        if entry.kind == "promote":
+        if entry.kind == ChangeKind.PROMOTE:
             pile.append(entry.version_id)
-        elif entry.kind == "rollback":
+        elif entry.kind == ChangeKind.ROLLBACK:
             pile.pop()
     return pile[-2] if len(pile) > 1 else None

@@ -15,12 +15,22 @@ from sqlalchemy import Connection, Engine, text
 from shared.database import Lock, lock, transaction
 from shared.errors import Conflict, LeaseLost
 from shared.merchants import audit
-from shared.models.promotion.canaries import end_canary, running_canary, start_canary
+from shared.models.promotion.canaries import CanaryState, end_canary, running_canary, start_canary
 from shared.models.promotion.files import check_files, version_files
 from shared.models.promotion.history import history, previous_champion
 from shared.models.promotion.rules import Decision, PromotionPolicy, decide
+from shared.models.promotion.verdict_details import OwnStyles
 from shared.models.promotion.verdicts import StoredVerdict, latest_verdict
-from shared.models.versions import Change, ModelVersion, champion, note_change, set_champion, version_of
+from shared.models.versions import (
+    Change,
+    ChangeKind,
+    ModelVersion,
+    VersionState,
+    champion,
+    note_change,
+    set_champion,
+    version_of,
+)
 from shared.store import ObjectStore
 
 NAMED = 20
@@ -78,9 +88,11 @@ def promote(engine: Engine, store: ObjectStore, request: PromotionRequest) -> Pr
         require_styles_kept(version, lost, without_own_styles=request.without_own_styles)
         verdict = latest_verdict(connection, version.id, before.id)
         if canary is not None:
-            end_canary(connection, canary, "promoted")
+            end_canary(connection, canary, CanaryState.PROMOTED)
         set_champion(
-            connection, version.id, Change("promote", request.who, request.reason, verdict.id if verdict else None)
+            connection,
+            version.id,
+            Change(ChangeKind.PROMOTE, request.who, request.reason, verdict.id if verdict else None),
         )
         _audit(connection, request.who, "models promote", version.id, before.id, request.reason)
     return Promoted(version.id, before.id, lost)
@@ -103,7 +115,7 @@ def promote_by_rule(engine: Engine, store: ObjectStore, stored: StoredVerdict, p
     reason = f"{policy.label}{policy.rule}: {decision.reason}"
     try:
         if policy.canary:
-            change = Change("canary", policy.who, reason, stored.id)
+            change = Change(ChangeKind.CANARY, policy.who, reason, stored.id)
             start_canary(engine, store, stored.candidate_id, policy.canary, change, policy.guard)
         else:
             promote(engine, store, PromotionRequest(stored.candidate_id, policy.who, reason, guard=policy.guard))
@@ -136,9 +148,11 @@ def rollback(engine: Engine, store: ObjectStore, who: str, reason: str, leaving:
         lost = lost_styles(connection, before, version)
         canary = running_canary(connection)
         if canary is not None:
-            end_canary(connection, canary, "stopped")
-            note_change(connection, canary.version_id, before.id, Change("return", who, "the champion was rolled back"))
-        set_champion(connection, version.id, Change("rollback", who, reason))
+            end_canary(connection, canary, CanaryState.STOPPED)
+            note_change(
+                connection, canary.version_id, before.id, Change(ChangeKind.RETURN, who, "the champion was rolled back")
+            )
+        set_champion(connection, version.id, Change(ChangeKind.ROLLBACK, who, reason))
         _audit(connection, who, "models rollback", version.id, before.id, reason)
     return Promoted(version.id, before.id, lost)
 
@@ -148,25 +162,25 @@ def retire(engine: Engine, version_id: int, who: str, reason: str) -> None:
     with transaction(engine) as connection:
         lock(connection, Lock.INSTALL)
         version = version_of(connection, version_id)
-        if version.state != "candidate":
+        if version.state != VersionState.CANDIDATE:
             raise Conflict(
                 f"model version {version_id} is the champion: it retires when you promote another"
-                if version.state == "champion"
+                if version.state == VersionState.CHAMPION
                 else f"model version {version_id} is already retired",
-                code="is_champion" if version.state == "champion" else "retired",
+                code="is_champion" if version.state == VersionState.CHAMPION else "retired",
             )
         canary = running_canary(connection)
         if canary is not None and canary.version_id == version_id:
-            end_canary(connection, canary, "stopped")
+            end_canary(connection, canary, CanaryState.STOPPED)
         connection.execute(text("UPDATE model_versions SET state = 'retired' WHERE id = :id"), {"id": version_id})
         current = champion(connection)
-        note_change(connection, version_id, current.id, Change("retire", who, reason))
+        note_change(connection, version_id, current.id, Change(ChangeKind.RETIRE, who, reason))
         _audit(connection, who, "models retire", version_id, current.id, reason)
 
 
 def require_other(version: ModelVersion) -> None:
     """Raise Conflict if a version is the champion."""
-    if version.state == "champion":
+    if version.state == VersionState.CHAMPION:
         raise Conflict(f"model version {version.id} is already the champion", code="is_champion")
 
 
@@ -184,7 +198,7 @@ def lost_styles(connection: Connection, before: ModelVersion, version: ModelVers
     return list(rows.scalars())
 
 
-def own_styles(connection: Connection, before: ModelVersion, version: ModelVersion) -> dict[str, dict[str, int]]:
+def own_styles(connection: Connection, before: ModelVersion, version: ModelVersion) -> dict[str, OwnStyles]:
     """Count each merchant's own styles that ``before`` knows: ``kept`` or ``lost`` with ``version``."""
     rows = connection.execute(
         text("""
@@ -199,7 +213,7 @@ def own_styles(connection: Connection, before: ModelVersion, version: ModelVersi
         """),
         {"before": before.trunk_sha256, "trunk": version.trunk_sha256},
     )
-    return {row.name: {"kept": row.kept, "lost": row.lost} for row in rows}
+    return {row.name: OwnStyles(row.kept, row.lost) for row in rows}
 
 
 def promote_command(version_id: int, lost: Sequence[str]) -> str:

@@ -6,13 +6,26 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from sqlalchemy import Connection
 
 from shared.errors import UsageError
 from shared.models.promotion.verdicts import Verdict
 
-NEVER = "never"
+
+class RuleKind(StrEnum):
+    """When a verdict promotes its candidate by itself."""
+
+    NEVER = "never"
+    """An admin decides."""
+    IF_BETTER = "if-better"
+    """When it is surely better over all styles."""
+    IF_NO_STYLE_REGRESSES_BY = "if-no-style-regresses-by"
+    """When its worst style is no more than a share worse."""
+
+
+NEVER = RuleKind.NEVER
 
 BY_RULE = "rule"
 """Actor of promotions, and of returned canaries, that a rule decides."""
@@ -30,7 +43,7 @@ WRITTEN = re.compile(r"never|if-better|if-no-style-regresses-by (?P<most>\d+(?:\
 class Rule:
     """``never``, ``if-better`` (significantly, over all), or ``if-no-style-regresses-by X``, where X is ``most``."""
 
-    kind: str
+    kind: RuleKind
     most: float = 0.0
 
     @classmethod
@@ -43,10 +56,10 @@ class Rule:
                 f"promotion rule {text!r}: choose never, if-better, or if-no-style-regresses-by X, as in "
                 "if-no-style-regresses-by 5%"
             )
-        return cls(text.split()[0], most)
+        return cls(RuleKind(text.split()[0]), most)
 
     def __str__(self) -> str:
-        return f"{self.kind} {100 * self.most:g}%" if self.kind == "if-no-style-regresses-by" else self.kind
+        return f"{self.kind} {100 * self.most:g}%" if self.kind == RuleKind.IF_NO_STYLE_REGRESSES_BY else self.kind
 
 
 @dataclass(frozen=True)
@@ -81,7 +94,7 @@ def decide(verdict: Verdict, rule: Rule) -> Decision:
             return Decision(False, f"the candidate {problem} {_named(names)}")
     if verdict.photos < LEAST_PHOTOS or not math.isfinite(verdict.error):
         return Decision(False, f"{verdict.photos} photos are too few: a rule needs at least {LEAST_PHOTOS}")
-    if rule.kind == "if-better":
+    if rule.kind == RuleKind.IF_BETTER:
         sure = verdict.change + SURE * verdict.error < 0
         return Decision(sure, f"{_change(verdict)}: {'significantly better' if sure else 'not significantly better'}")
     worst = max(verdict.styles, key=lambda style: style.regression, default=None)

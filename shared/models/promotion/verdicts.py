@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import fmean, stdev
-from typing import Any
+from typing import Any, Self
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from shared.errors import NotFound
+from shared.models.promotion.verdict_details import PairedFigure, VerdictDetails
 
 Figures = Mapping[str, float | None]
 """Measured figures of a rendition, by name; ``combined`` (lower is better) and ``white_kept`` (higher) decide."""
@@ -143,32 +144,47 @@ def _white_lost(candidate: Sequence[Figures], champion: Sequence[Figures]) -> fl
     return fmean(lost) if lost else None
 
 
-def paired(candidate: Sequence[Mapping[str, float]], champion: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+def paired(
+    candidate: Sequence[Mapping[str, float]], champion: Sequence[Mapping[str, float]]
+) -> dict[str, PairedFigure]:
     """Compare figures of renditions of the same photos in the same order: both means, and that of the difference.
 
-    ``error`` is the standard error of the latter; None with a single photo. Returns plain data by figure.
+    ``error`` is the standard error of the latter; None with a single photo. Returns them by figure.
     """
     results = {}
     for name in candidate[0] if candidate else ():
         mine, others = ([one[name] for one in measured] for measured in (candidate, champion))
         changes = [one - other for one, other in zip(mine, others, strict=True)]
-        results[name] = {
-            "candidate": fmean(mine),
-            "champion": fmean(others),
-            "change": fmean(changes),
-            "error": stdev(changes) / math.sqrt(len(changes)) if len(changes) > 1 else None,
-        }
+        error = stdev(changes) / math.sqrt(len(changes)) if len(changes) > 1 else None
+        results[name] = PairedFigure(fmean(mine), fmean(others), fmean(changes), error)
     return results
 
 
 @dataclass(frozen=True)
+class VerdictFigures:
+    """All figures of a verdict: its result, and what was measured for it."""
+
+    verdict: Verdict
+    details: VerdictDetails = field(default_factory=VerdictDetails)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the figures as plain data, as printed and stored."""
+        return self.verdict.as_json() | self.details.as_json()
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Build from what ``as_json`` returned."""
+        return cls(Verdict.from_json(data), VerdictDetails.from_json(data))
+
+
+@dataclass(frozen=True)
 class StoredVerdict:
-    """Stored verdict. ``figures`` also contain the photos, and everything that was measured."""
+    """Stored verdict, with its figures."""
 
     id: int
     candidate_id: int
     champion_id: int
-    figures: Mapping[str, Any]
+    figures: VerdictFigures
     sheet_key: str | None
     made_by: str
     made_at: datetime
@@ -176,7 +192,16 @@ class StoredVerdict:
     @property
     def verdict(self) -> Verdict:
         """Return the result of the comparison."""
-        return Verdict.from_json(self.figures)
+        return self.figures.verdict
+
+    @classmethod
+    def from_row(cls, row: Row[Any]) -> Self:
+        """Build from a row of ``COLUMNS``."""
+        return cls(**row._asdict() | {"figures": VerdictFigures.from_json(row.figures)})
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {**self.__dict__, "figures": self.figures.as_json()}
 
 
 COLUMNS = "id, candidate_id, champion_id, figures, sheet_key, made_by, made_at"
@@ -191,9 +216,9 @@ class ContactSheet:
 
 
 def add_verdict(
-    connection: Connection, pair: tuple[int, int], figures: Mapping[str, Any], sheet: ContactSheet | None, actor: str
+    connection: Connection, pair: tuple[int, int], figures: VerdictFigures, sheet: ContactSheet | None, actor: str
 ) -> StoredVerdict:
-    """Store a verdict on ``pair``, the ids of candidate and champion; ``figures`` contain what ``as_json`` returned."""
+    """Store a verdict on ``pair``, the ids of candidate and champion."""
     row = connection.execute(
         text(f"""
         INSERT INTO verdicts (candidate_id, champion_id, figures, sheet_key, merchants, made_by)
@@ -202,13 +227,13 @@ def add_verdict(
         {
             "candidate": pair[0],
             "champion": pair[1],
-            "figures": json.dumps(figures),
+            "figures": json.dumps(figures.as_json()),
             "sheet": sheet.key if sheet else None,
             "merchants": list(sheet.merchants) if sheet else [],
             "who": actor,
         },
     )
-    return StoredVerdict(*row.one())
+    return StoredVerdict.from_row(row.one())
 
 
 def forget_own_styles(connection: Connection, merchant: int) -> None:
@@ -247,7 +272,7 @@ def latest_verdict(connection: Connection, candidate_id: int, champion_id: int) 
         """),
         {"candidate": candidate_id, "champion": champion_id},
     ).one_or_none()
-    return None if row is None else StoredVerdict(*row)
+    return None if row is None else StoredVerdict.from_row(row)
 
 
 def verdict_of(connection: Connection, verdict_id: int) -> StoredVerdict:
@@ -255,7 +280,7 @@ def verdict_of(connection: Connection, verdict_id: int) -> StoredVerdict:
     row = connection.execute(text(f"SELECT {COLUMNS} FROM verdicts WHERE id = :id"), {"id": verdict_id}).one_or_none()
     if row is None:
         raise NotFound(f"no verdict {verdict_id}: `atelier models show` lists the verdicts on a version")
-    return StoredVerdict(*row)
+    return StoredVerdict.from_row(row)
 
 
 def list_verdicts(connection: Connection, candidate_id: int) -> list[StoredVerdict]:
@@ -264,4 +289,4 @@ def list_verdicts(connection: Connection, candidate_id: int) -> list[StoredVerdi
         text(f"SELECT {COLUMNS} FROM verdicts WHERE candidate_id = :candidate ORDER BY id DESC"),
         {"candidate": candidate_id},
     )
-    return [StoredVerdict(*row) for row in rows]
+    return [StoredVerdict.from_row(row) for row in rows]

@@ -12,10 +12,10 @@ from sqlalchemy import Connection, Engine, text
 from shared.database import Lock, lock, transaction
 from shared.merchants import audit
 from shared.models.promotion import comparison
-from shared.models.promotion.canaries import Canary, end_canary, running_canary
+from shared.models.promotion.canaries import Canary, CanaryState, end_canary, running_canary
 from shared.models.promotion.comparison import Comparison, TroubleCount
 from shared.models.promotion.rules import BY_RULE
-from shared.models.versions import Change, note_change
+from shared.models.versions import Change, ChangeKind, note_change
 
 OUR_FAULT = ("internal_error", "crashed_worker")
 """Codes of failures that are no fault of image or source."""
@@ -95,8 +95,8 @@ def _judge_troubled(connection: Connection, canary: Canary) -> list[Comparison]:
 
 def _return(connection: Connection, canary: Canary, worse: Sequence[Comparison]) -> None:
     reason = f"after {_ended(connection, canary)} batches " + ", ".join(map(str, worse))
-    end_canary(connection, canary, "returned")
-    note_change(connection, canary.version_id, canary.champion_id, Change("return", BY_RULE, reason))
+    end_canary(connection, canary, CanaryState.RETURNED)
+    note_change(connection, canary.version_id, canary.champion_id, Change(ChangeKind.RETURN, BY_RULE, reason))
     audit.record(connection, BY_RULE, "canary returned", None, {"version": canary.version_id, "reason": reason})
     log.warning("canary_returned", version=canary.version_id, reason=reason)
 

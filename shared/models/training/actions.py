@@ -22,7 +22,7 @@ from shared.models.promotion.verdicts import forget_sheets
 from shared.models.training import runs, schedules
 from shared.models.training.photos import withdraw
 from shared.models.training.pictures import find_pictures, keep_pictures, put_pictures, styles_with_pictures
-from shared.models.training.runs import RunRequest, RunSpec, TrainingRun
+from shared.models.training.runs import RunRequest, RunSpec, TrainingRun, Trigger
 from shared.models.training.schedules import TrainingSchedule
 from shared.models.training.tick import publish_due
 from shared.models.versions import champion
@@ -47,7 +47,7 @@ def queue_training(
 
     Raises UsageError where it cannot be trained, and Conflict where the key is that of another run.
     """
-    order = RunRequest(wanted, "admin", reason, actor.name, idempotency_key=key)
+    order = RunRequest(wanted, Trigger.ADMIN, reason, actor.name, idempotency_key=key)
     with administering(engine, actor) as connection:
         run, is_new = runs.queue_once(connection, order)
         if not is_new:

@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from shared.errors import LeaseLost
-from shared.models.training.runs import COLUMNS, Saved, TrainingRun
+from shared.models.training.runs import COLUMNS, RunState, Saved, TrainingRun
 
 MOST_ATTEMPTS = 5
 """Number of trainers that may die with a run, between two saved states, before it fails as ``crashed_trainer``."""
@@ -158,7 +158,7 @@ def release(
     )
 
 
-def end(connection: Connection, run: TrainingRun, state: str, code: str, message: str) -> None:
+def end(connection: Connection, run: TrainingRun, state: RunState, code: str, message: str) -> None:
     """End a run as ``failed`` or ``cancelled``. Raises LeaseLost."""
     _write(
         connection,

@@ -13,7 +13,7 @@ from shared.merchants import audit
 from shared.merchants.scope import styles_scope
 from shared.models.styles import Style, add_style, check_style_name, require_free
 from shared.models.training.pictures import keep_pictures, put_pictures
-from shared.models.training.runs import RunRequest, RunSpec, queue_run
+from shared.models.training.runs import Depth, RunRequest, RunSpec, Trigger, queue_run
 from shared.store import ObjectStore
 
 
@@ -33,7 +33,9 @@ def queue_style(
         lock(connection, Lock.INSTALL)
         require_free(connection, style.name, owner)
         keep_pictures(connection, add_style(connection, style, merchant=owner), hashes)
-        wanted = RunSpec("style", (style.name,), steps)
-        run = queue_run(connection, RunRequest(wanted, "new_style", f"new style {style.name}", actor, merchant=owner))
+        wanted = RunSpec(Depth.STYLE, (style.name,), steps)
+        run = queue_run(
+            connection, RunRequest(wanted, Trigger.NEW_STYLE, f"new style {style.name}", actor, merchant=owner)
+        )
         audit.record(connection, actor, "styles add", owner, {"style": style.name, "run": run})
     return run

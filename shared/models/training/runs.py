@@ -1,4 +1,4 @@
-"""Training runs, one row each: ``queued → collecting → training → comparing → finished | failed | cancelled``.
+"""Training runs, one row each. A run goes through the states of ``RunState``.
 
 A run that trains more than vectors has a candidate from ``comparing`` on, and no longer fails: without a verdict it
 finishes with a code and a message that say why.
@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
+from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -25,7 +26,53 @@ from shared.models.training.photos import LEAST_PHOTOS, count_photos
 from shared.models.training.pictures import StyleWithPictures, styles_with_pictures
 from shared.models.versions import champion
 
-DEPTHS = ("style", "decoder", "all")
+
+class RunState(StrEnum):
+    """How far a training run is."""
+
+    QUEUED = "queued"
+    """It waits for a trainer."""
+    COLLECTING = "collecting"
+    """A trainer collects its photos and pictures."""
+    TRAINING = "training"
+    """A trainer works on it, or it waits for its next slice."""
+    COMPARING = "comparing"
+    """Its candidate is measured beside the champion."""
+    FINISHED = "finished"
+    """What it has learnt is there."""
+    FAILED = "failed"
+    """Nothing came of it; a code and a message say why."""
+    CANCELLED = "cancelled"
+    """Somebody cancelled it."""
+
+
+OVER = frozenset({RunState.FINISHED, RunState.FAILED, RunState.CANCELLED})
+
+
+class Depth(StrEnum):
+    """What of a generator is trained."""
+
+    STYLE = "style"
+    """Rows of styles only."""
+    DECODER = "decoder"
+    """What follows the residual blocks, too."""
+    ALL = "all"
+    """Everything."""
+
+
+class Trigger(StrEnum):
+    """What queues a run."""
+
+    SCHEDULE = "schedule"
+    """A slot of the training schedule has come."""
+    DRIFT = "drift"
+    """A slot of the schedule for drift has come: it goes on only if the photos are others than before."""
+    ADMIN = "admin"
+    """Somebody asked for it."""
+    NEW_STYLE = "new_style"
+    """A style has pictures and no row for the champion."""
+
+
 MOST_STEPS = 1_000_000
 MOST_PHOTOS = 2000
 """Photos are held in memory, scaled down, about 0.4 MB each."""
@@ -35,8 +82,7 @@ MOST_PHOTOS = 2000
 class RunSpec:
     """What a run trains, and what becomes of its candidate.
 
-    ``depth``      what is trained: ``style`` (vectors only), ``decoder`` (and the layers after the residual blocks),
-                   ``all``.
+    ``depth``      what is trained: see ``Depth``.
     ``styles``     names; none means all public styles that the champion knows.
     ``steps``      optimiser steps.
     ``photos``     largest number of photos collected.
@@ -45,7 +91,7 @@ class RunSpec:
     ``canary``     share of the new batches that the candidate gets first; 0 makes it the champion at once.
     """
 
-    depth: str = "decoder"
+    depth: str = Depth.DECODER
     styles: tuple[str, ...] = ()
     steps: int = 2000
     photos: int = 400
@@ -54,15 +100,15 @@ class RunSpec:
     canary: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.depth not in DEPTHS:
-            raise UsageError(f"--train {self.depth!r} is unknown; choose one of {', '.join(DEPTHS)}")
-        if self.depth == "style" and not self.styles:
+        if self.depth not in list(Depth):
+            raise UsageError(f"--train {self.depth!r} is unknown; choose one of {', '.join(Depth)}")
+        if self.depth == Depth.STYLE and not self.styles:
             raise UsageError("name the styles to train with --styles")
         for name, most in (("steps", MOST_STEPS), ("photos", MOST_PHOTOS)):
             if not 1 <= getattr(self, name) <= most:
                 raise UsageError(f"{name} of a run must be from 1 to {most}, not {getattr(self, name)}")
         promotes = Rule.parse(self.rule).kind != NEVER
-        if promotes and self.depth == "style":
+        if promotes and self.depth == Depth.STYLE:
             raise UsageError("training of style vectors makes no candidate to promote: leave --rule out")
         if self.canary and not promotes:
             raise UsageError(
@@ -122,11 +168,11 @@ class TrainingRun:
 
     id: UUID
     merchant_id: int | None
-    trigger: str
+    trigger: Trigger
     reason: str
     who: str
-    state: str
-    depth: str
+    state: RunState
+    depth: Depth
     style_ids: tuple[int, ...]
     styles: tuple[str, ...]
     start_id: int
@@ -153,7 +199,8 @@ class TrainingRun:
     def from_row(cls, row: Row[Any]) -> TrainingRun:
         """Build from a row of ``COLUMNS``."""
         lists = {name: tuple(getattr(row, name)) for name in ("style_ids", "styles", "curve")}
-        return cls(**row._asdict() | lists | {"saved": tuple(Saved(**state) for state in row.saved)})
+        kinds = {"state": RunState(row.state), "trigger": Trigger(row.trigger), "depth": Depth(row.depth)}
+        return cls(**row._asdict() | lists | kinds | {"saved": tuple(Saved(**state) for state in row.saved)})
 
     @property
     def lease_key(self) -> tuple[UUID, int]:
@@ -163,7 +210,7 @@ class TrainingRun:
     @property
     def over(self) -> bool:
         """Return whether the run is finished, failed or cancelled."""
-        return self.state in ("finished", "failed", "cancelled")
+        return self.state in OVER
 
     def as_json(self) -> dict[str, object]:
         """Return the run as plain data for programs."""

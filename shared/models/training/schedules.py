@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Row, text
 
 from shared.crontab import Crontab
 from shared.errors import NotFound, UsageError
-from shared.models.training.runs import RunSpec
+from shared.models.training.runs import Depth, RunSpec, Trigger
 
-TRIGGERS = ("schedule", "drift")
+TRIGGERS = (Trigger.SCHEDULE, Trigger.DRIFT)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def set_schedule(
     Raises UsageError if it never fires, or if it would change vectors of the champion unattended.
     """
     crontab.following(now, 1)
-    if wanted.depth == "style":
+    if wanted.depth == Depth.STYLE:
         raise UsageError(
             "style vectors take effect at once, so only a person may train them: schedule --train decoder or all"
         )

@@ -13,7 +13,7 @@ from shared.broker import Broker
 from shared.database import Lock, transaction, try_lock
 from shared.errors import UsageError
 from shared.models.training.leases import due, give_up
-from shared.models.training.runs import RunRequest, RunSpec, queue_run, refuse_run
+from shared.models.training.runs import Depth, RunRequest, RunSpec, Trigger, queue_run, refuse_run
 from shared.models.training.schedules import open_slots
 from shared.models.versions import champion
 
@@ -73,8 +73,8 @@ def new_styles(connection: Connection) -> list[RunRequest]:
     )
     return [
         RunRequest(
-            RunSpec("style", tuple(row.names), NEW_STYLE_STEPS * len(row.names)),
-            "new_style",
+            RunSpec(Depth.STYLE, tuple(row.names), NEW_STYLE_STEPS * len(row.names)),
+            Trigger.NEW_STYLE,
             f"no vector for the champion: {', '.join(row.names)}",
             "tick",
             merchant=row.merchant_id,

@@ -1,4 +1,4 @@
-"""A plate: pictures side by side on white, each below its title, and room for a strip at the foot."""
+"""Draw titled pictures in a row on white, with room for a footer."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ TITLE_PX = 18
 INK = "#222222"
 
 
-def plate(panels: Sequence[tuple[Image.Image, str]], foot: tuple[int, int]) -> tuple[Image.Image, int]:
-    """Lay out pictures with their titles above a foot (width, height); return the plate and where the foot begins."""
+def picture_row(panels: Sequence[tuple[Image.Image, str]], footer: tuple[int, int]) -> tuple[Image.Image, int]:
+    """Draw pictures below their titles, above a footer (width, height); return the picture and the footer's top."""
     fitted = [(fit(picture, PANEL_PX), title) for picture, title in panels]
     top = 2 * MARGIN_PX + TITLE_PX + max(picture.height for picture, _ in fitted) + MARGIN_PX
     width = sum(column_width(picture, title) + MARGIN_PX for picture, title in fitted) - MARGIN_PX
-    made = Image.new("RGB", (2 * MARGIN_PX + max(width, foot[0]), top + foot[1] + MARGIN_PX), "white")
+    made = Image.new("RGB", (2 * MARGIN_PX + max(width, footer[0]), top + footer[1] + MARGIN_PX), "white")
     draw, left = ImageDraw.Draw(made), MARGIN_PX
     for picture, title in fitted:
         draw.text((left, MARGIN_PX), title, fill=INK, font=font())
@@ -34,10 +34,10 @@ def fit(picture: Image.Image, side: int) -> Image.Image:
 
 
 def font(size: int = TITLE_PX - 3) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    """Return the font of all plates."""
+    """Return the font of titles and labels."""
     return ImageFont.load_default(size)
 
 
 def column_width(picture: Image.Image, title: str) -> int:
-    """Width that a picture or its title needs."""
+    """Return the width of a picture or its title, whichever is larger."""
     return max(picture.width, round(font().getlength(title)))

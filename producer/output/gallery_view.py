@@ -1,0 +1,203 @@
+"""What gallery.html shows: figures, filters, a card for each photo, and failures. The template does the markup."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+from producer.output.results import Result
+from producer.output.summary import Summary
+from producer.thumbnail import Thumbnail, make_thumbnail
+
+_SENTENCES = {"cancelled": "Cancelled before it was styled.", "queued": "Not styled yet."}
+_STATES = ("succeeded", "reused", "failed", "cancelled", "queued")
+
+
+@dataclass(frozen=True)
+class Product:
+    """One photo and the jobs that were made of it."""
+
+    sku: str
+    source: str
+    jobs: Sequence[Result]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A job of a photo; ``link`` to its rendition is None where there is none."""
+
+    job: Result
+    link: str | None = None
+    thumbnail: Thumbnail | None = None
+    facts: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Card:
+    """A photo beside its renditions; ``file_name`` is empty where the name already tells it."""
+
+    name: str
+    file_name: str
+    ratio: float
+    photo: Thumbnail | None
+    photo_link: str | None
+    tiles: Sequence[Tile]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number with its label; a ``bad`` one leads to the failures."""
+
+    value: str
+    label: str
+    bad: bool
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A style or state to filter by, and how many jobs have it."""
+
+    value: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What can be filtered by, and the choices; ``everything`` is the label of no choice."""
+
+    kind: str
+    everything: str
+    choices: Sequence[Choice]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A job without a rendition, with code and sentence; ``line`` is None in a listing, where it says nothing."""
+
+    job: Result
+    name: str
+    file_name: str
+    code: str
+    message: str
+    line: int | None
+
+
+def card_of(product: Product, *, out: Path) -> Card:
+    """Return the card of a photo; this is where the pictures are read."""
+    name, file_name = _name(product.sku, product.source), _file_name(product.source)
+    photo = next((job.source_path for job in product.jobs if job.source_path), None)
+    before = make_thumbnail(photo)
+    tiles = [_tile(job, out) for job in product.jobs]
+    told = file_name == name or file_name.startswith(name.rpartition("/")[2] + ".")
+    return Card(
+        name=name,
+        file_name="" if told else file_name,
+        ratio=_ratio([shape for shape in (before, *(tile.thumbnail for tile in tiles)) if shape]),
+        photo=before,
+        photo_link=_nearby(photo, out),
+        tiles=tiles,
+    )
+
+
+def figures_of(summary: Summary, styles: int) -> list[Figure]:
+    """Return the batch in numbers; those that are nought only where that is news."""
+    pairs = [
+        (f"{summary.total:,}", "image" if summary.total == 1 else "images"),
+        (f"{styles:,}", "style" if styles == 1 else "styles"),
+        (f"{summary.succeeded:,}", "succeeded"),
+        (f"{summary.failed:,}", "failed"),
+        (f"{summary.reused:,}", "reused"),
+        (f"{summary.cancelled:,}", "cancelled"),
+        (_duration(summary.seconds), "total"),
+        (f"{summary.images_per_second:,.3g}", "images/s"),
+    ]
+    shown = [(value, label) for value, label in pairs if value != "0" or label in ("images", "failed")]
+    return [Figure(value, label, bad=label == "failed" and value != "0") for value, label in shown]
+
+
+def filters_of(jobs: Iterable[Result]) -> list[Filter]:
+    """Return the styles and the states that occur."""
+    styles: Counter[str] = Counter()
+    states: Counter[str] = Counter()
+    for job in jobs:
+        styles[job.style] += 1
+        states.update([job.state, "reused"] if job.reused else [job.state])
+    known = {state: states[state] for state in _STATES if states[state]}
+    return [Filter("style", "All styles", _choices(dict(sorted(styles.items())))),
+            Filter("state", "All states", _choices(known))]  # fmt: skip
+
+
+def failure_of(job: Result) -> Failure:
+    """Return what is said of a job without a rendition."""
+    name, file_name = _name(job.sku, job.source), _file_name(job.source)
+    return Failure(
+        job=job,
+        name=name,
+        file_name="" if file_name == name else file_name,
+        code=job.code or job.state,
+        message=job.message or _SENTENCES.get(job.state, "No reason was recorded."),
+        line=job.line if job.columns else None,
+    )
+
+
+def _tile(job: Result, out: Path) -> Tile:
+    if job.output is None:
+        return Tile(job)
+    facts = [f"{job.width} × {job.height}"] if job.width and job.height else []
+    facts += [f"strength {job.strength:g}"] if job.strength != 1 else []
+    facts += ["reused"] if job.reused else []
+    return Tile(job, _link(job.output), make_thumbnail(out / job.output), facts)
+
+
+def _choices(counts: Mapping[str, int]) -> list[Choice]:
+    return [Choice(value, count) for value, count in counts.items()]
+
+
+def _name(sku: str, source: str) -> str:
+    return sku.strip() or _file_name(source) or "(no sku)"
+
+
+def _file_name(source: str) -> str:
+    """Return the last part of a path or URL: the rest may be a private folder or a signature."""
+    try:
+        parts = urlsplit(source)
+    except ValueError:
+        return ""
+    path = unquote(parts.path) if parts.scheme and parts.scheme != "s3" else source
+    return path.rstrip("/").rpartition("/")[2]
+
+
+def _link(relative: str) -> str:
+    # With "./" in front nothing in the path can be taken for a scheme or a host.
+    return "./" + quote(relative, safe="/", errors="surrogateescape")
+
+
+def _nearby(photo: Path | None, out: Path) -> str | None:
+    """Link a photo that lies near the page, so that the large view is sharp on both sides.
+
+    Not one from afar: its path would tell whoever gets the page about the merchant's disk.
+    """
+    if photo is None:
+        return None
+    relative = os.path.relpath(photo, out)
+    far = relative.startswith(os.path.join("..", "..", "..")) or os.path.isabs(relative)
+    return None if far else _link(Path(relative).as_posix())
+
+
+def _ratio(shapes: Sequence[Thumbnail]) -> float:
+    """Width to height of a product's tiles: that of its first picture, within reason."""
+    if not shapes:
+        return 1.0
+    return min(max(shapes[0].width_px / shapes[0].height_px, 0.6), 1.8)
+
+
+def _duration(seconds: float) -> str:
+    whole = round(seconds)
+    if whole < 120:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

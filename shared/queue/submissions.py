@@ -1,0 +1,72 @@
+"""Submissions: each input is claimed once, and a batch whose submitter is gone does not wait for rows for ever."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from shared.queue import batches
+from shared.queue.batches import Batch
+
+
+def claim_submission(connection: Connection, merchant: int, fingerprint: str) -> None:
+    """Claim an input until the transaction ends: of the same submission twice at once, one waits for the other."""
+    connection.execute(
+        text("""
+        INSERT INTO submissions (merchant_id, fingerprint) VALUES (:merchant, :fingerprint)
+        ON CONFLICT (merchant_id, fingerprint) DO UPDATE SET fingerprint = excluded.fingerprint
+        """),
+        {"merchant": merchant, "fingerprint": fingerprint},
+    )
+
+
+def name_submission(connection: Connection, batch: Batch, fingerprint: str) -> None:
+    """Record which batch was made of a claimed input."""
+    connection.execute(
+        text("UPDATE submissions SET batch_id = :batch WHERE merchant_id = :merchant AND fingerprint = :fingerprint"),
+        {"batch": batch.id, "merchant": batch.merchant_id, "fingerprint": fingerprint},
+    )
+
+
+def resume_receiving(connection: Connection, batch_id: UUID) -> None:
+    """Note that a batch has a submitter again, if it still takes rows in."""
+    connection.execute(
+        text("UPDATE batches SET received_at = clock_timestamp() WHERE id = :id AND intake = 'receiving'"),
+        {"id": batch_id},
+    )
+
+
+def refuse(connection: Connection, batch_id: UUID, why: str) -> None:
+    """End a batch of which no row was accepted, with what its merchant must know."""
+    connection.execute(
+        text("""
+        UPDATE batches SET state = 'cancelled', intake = 'sealed', finished_at = clock_timestamp(), notice = :why
+        WHERE id = :id AND state = 'running' AND intake = 'receiving' AND total = 0
+        """),
+        {"id": batch_id, "why": why},
+    )
+
+
+def end_receiving(connection: Connection, batch_id: UUID, silence_seconds: float) -> bool:
+    """End the intake of a batch whose submitter is silent: its accepted jobs run; say whether it was.
+
+    One that waits for its last row because a sample may need approval is cancelled, and so is one without any row.
+    """
+    row = connection.execute(
+        text("""
+        UPDATE batches SET notice = 'its submission broke off after row ' || rows_read || CASE
+            WHEN paused OR total = 0 THEN ': nothing of it is styled, submit it again'
+            ELSE ': what was accepted is styled, submit the rest again' END
+        WHERE id = :id AND state = 'running' AND intake = 'receiving'
+          AND coalesce(received_at, created_at) < clock_timestamp() - make_interval(secs => :silence)
+        RETURNING total, paused
+        """),
+        {"id": batch_id, "silence": silence_seconds},
+    ).one_or_none()
+    if row is None:
+        return False
+    if row.paused or not row.total:
+        batches.mark_cancelled(connection, batch_id)
+    batches.seal(connection, batch_id)
+    return True
