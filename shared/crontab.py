@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice, takewhile
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from celery.schedules import ParseException, crontab
-
 from shared.errors import UsageError
+
+if TYPE_CHECKING:
+    from celery.schedules import crontab
 
 FAR = timedelta(days=366 * 9)
 """29 February is at most eight years away, so a crontab that does not fire in nine years never does."""
@@ -87,6 +89,8 @@ def instant_of(day: date, wall: time, zone: ZoneInfo) -> datetime:
 
 
 def _parse(text: str) -> crontab:
+    from celery.schedules import ParseException, crontab  # here, so that what reads no crontab does not load it
+
     try:
         return crontab.from_string(text)
     except (ValueError, ParseException, TypeError) as error:

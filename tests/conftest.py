@@ -8,10 +8,10 @@ from pathlib import Path
 import hypothesis
 import pytest
 import structlog
-from fresh import fresh_session
 
 from shared.context import Session
 from shared.embedded import Services, attached
+from tests.fresh import fresh_session
 
 # No example may fail because the machine is busy with something else.
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])

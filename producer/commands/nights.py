@@ -10,7 +10,6 @@ import typer
 
 from producer.commands.batches import Merchant, configured, warn
 from shared.catalog import night_actions, nights, schedules
-from shared.catalog.planning import Window, make_plan
 from shared.catalog.schedules import NightRules, Timing
 from shared.context import Session, open_session
 from shared.crontab import Crontab
@@ -20,7 +19,6 @@ from shared.merchants.actors import operator
 from shared.merchants.merchants import LOCAL_MERCHANT
 from shared.merchants.scope import scope
 from shared.queue.dispatch import dispatch_or_warn
-from shared.queue.estimate import measure_rate
 from shared.terminal import JsonOption, group, note, print_json, print_line
 
 All = Annotated[bool, typer.Option("--all", help="Everybody's.")]
@@ -86,12 +84,7 @@ def _awake(session: Session) -> list[str]:
 
 
 def _rehearse(session: Session, merchant: str, now: datetime) -> dict[str, Any]:
-    with transaction(session.engine) as connection:
-        rate = measure_rate(connection)
-    with scope(session.engine, merchant) as (connection, mine):
-        schedule = schedules.find_schedule(connection, mine)
-        rules = schedule.rules if schedule else NightRules()
-        return make_plan(connection, Window(mine, rules, now), rate, session.settings).as_json()
+    return night_actions.rehearse_night(session.engine, session.settings, operator(merchant), now)
 
 
 def _plan(session: Session, merchant: str, now: datetime) -> dict[str, Any]:

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, Engine
 
 from shared.broker import Broker
 from shared.catalog import nights, schedules
+from shared.catalog.night_plan import NightPlan, Window
 from shared.catalog.nights import Night
 from shared.catalog.schedules import NightRules, Schedule, Timing
 from shared.catalog.tick import plan_waiting
+from shared.database import transaction
 from shared.merchants import audit
 from shared.merchants.actors import Actor, administering, confined
 from shared.queue.dispatch import dispatch_or_warn
+from shared.queue.estimate import measure_rate
 from shared.settings import Settings
 
 
@@ -53,6 +57,16 @@ def resume_nights(engine: Engine, broker: Broker, actor: Actor, now: datetime) -
         schedules.resume(connection, merchant, now)
         audit.record(connection, actor.name, "schedules resume", merchant, {})
     return dispatch_or_warn(engine, broker)
+
+
+def rehearse_night(engine: Engine, settings: Settings, actor: Actor, now: datetime) -> dict[str, Any]:
+    """Return what a merchant's night would do now, by the rules of its schedule, as plain data; change nothing."""
+    with transaction(engine) as connection:
+        rate = measure_rate(connection)
+    with confined(engine, actor) as (connection, merchant):
+        schedule = schedules.find_schedule(connection, merchant)
+        rules = schedule.rules if schedule else NightRules()
+        return NightPlan.make(connection, Window(merchant, rules, now), rate, settings).as_json()
 
 
 def begin_night(engine: Engine, settings: Settings, actor: Actor, now: datetime) -> Night:

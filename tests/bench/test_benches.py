@@ -8,9 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from fresh import fresh_session
 from sqlalchemy import text
-from waiting import LIMIT_SECONDS
 
 from shared.context import Session
 from shared.database import transaction
@@ -29,6 +27,8 @@ from tests.bench import (
     submission,
 )
 from tests.bench.real_worker import warm_worker
+from tests.fresh import fresh_session
+from tests.waiting import LIMIT_SECONDS
 
 WHOLE = (0.0, 1.0)
 """Shares between which is measured: where there are so few images, the middle may be none."""

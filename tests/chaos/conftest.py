@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from crew import OUTAGE_LEASE_SECONDS, Crew, Nursery
-from end_state import Pictures, pictures
-from flaky_s3 import FlakyS3, flaky_s3
-from fresh import fresh_session
-from waiting import wait_until
 
-from shared import embedded
-from shared.embedded import Services, attached
-
-
-@dataclass(frozen=True)
-class Servers:
-    """Embedded servers that may be killed: their keeper starts them again."""
-
-    home: Path
-    services: Services
-
-    def kill(self, name: str) -> None:
-        """Kill Redis or Postgres, and wait until their keeper has started another."""
-        killed = self.pid(name)
-        os.kill(killed, signal.SIGKILL)
-        wait_until(lambda: self.pid(name) != killed, f"{name} started again")
-
-    def pid(self, name: str) -> int:
-        found = embedded.running(self.home)
-        assert found
-        return found.pids[name]
+from shared.embedded import attached
+from tests.chaos.crew import OUTAGE_LEASE_SECONDS, Crew, Nursery
+from tests.chaos.end_state import Pictures, pictures
+from tests.chaos.flaky_s3 import FlakyS3, flaky_s3
+from tests.chaos.servers import Servers
+from tests.chaos.tolls import TOLLS, Toll
+from tests.fresh import fresh_session
 
 
 @pytest.fixture(scope="session")
@@ -93,29 +72,6 @@ def s3_crew(crew: Crew) -> Iterator[tuple[Crew, FlakyS3]]:
         # The time that a request may take follows from the lease: none is to hang for minutes.
         environment = flaky.environment | {"ATELIER_LEASE_SECONDS": str(OUTAGE_LEASE_SECONDS)}
         yield replace(crew, session=replace(crew.session, store=store), environment=environment), flaky
-
-
-@dataclass(frozen=True)
-class Toll:
-    """What a fault cost, for the table."""
-
-    fault: str
-    times: int
-    jobs: int
-    lost: int
-    done_twice: int
-    recovery_seconds: list[float]
-
-    def __str__(self) -> str:
-        longest = max(self.recovery_seconds, default=0.0)
-        middle = sorted(self.recovery_seconds)[len(self.recovery_seconds) // 2] if self.recovery_seconds else 0.0
-        return (
-            f"{self.fault:<34}{self.times:>6}{self.jobs:>7}{self.lost:>7}{self.done_twice:>9}"
-            f"{middle:>9.1f}{longest:>9.1f}"
-        )
-
-
-TOLLS = pytest.StashKey[list[Toll]]()
 
 
 @pytest.fixture

@@ -16,11 +16,8 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
-from end_state import Pictures, assert_end_state
 from PIL import Image
 from sqlalchemy import Connection, text
-from waiting import LIMIT_SECONDS, POLL_SECONDS, wait_until
-from worker_with_faults import MARK
 
 from producer.manifest import open_manifest
 from producer.submit import Order, submit_batch
@@ -31,6 +28,9 @@ from shared.look import Look
 from shared.queue import batches
 from shared.queue.batches import Batch
 from shared.queue.dispatch import dispatch
+from tests.chaos.end_state import Pictures, assert_end_state
+from tests.chaos.worker_with_faults import MARK
+from tests.waiting import LIMIT_SECONDS, POLL_SECONDS, wait_until
 
 Answer = TypeVar("Answer")
 

@@ -14,9 +14,9 @@ from uuid import uuid4
 import boto3
 from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
-from waiting import LIMIT_SECONDS
 
 from shared.store import ObjectStore, StoreOptions, open_store
+from tests.waiting import LIMIT_SECONDS
 
 HOP = {"connection", "transfer-encoding", "content-length", "date", "server"}
 

@@ -3,43 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from crew import Crew, photos
-from test_run_is_interrupted import run
 
 from shared import embedded
-
-
-@contextmanager
-def small_disk(at: Path, size: str) -> Iterator[Path]:
-    """Mount a file system of so few bytes."""
-    at.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0755", "none", at], check=False)
-    if os.geteuid() != 0 or mounted.returncode != 0:
-        pytest.skip("a small disk takes the right to mount one")
-    try:
-        yield at
-    finally:
-        subprocess.run(["umount", "-l", at], check=True)
-
-
-def fill(disk: Path) -> Path:
-    """Leave no room on a disk; return the file to delete."""
-    ballast = disk / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        try:
-            while file.write(bytes(4096)):
-                pass
-        except OSError:
-            return ballast
-    raise AssertionError("the disk takes everything")
+from tests.chaos.crew import Crew, photos
+from tests.chaos.small_disk import fill, small_disk
+from tests.processes import start_atelier
 
 
 def test_a_store_without_room_is_waited_for(crew: Crew) -> None:
@@ -66,13 +39,13 @@ def test_an_output_folder_without_room_is_told_in_a_line_and_the_same_command_go
     home = tmp_path / "home"
     with small_disk(tmp_path / "out", "64k") as out:
         command = ["run", str(photos(tmp_path / "photos", 24, side=320)), "-s", "udnie", "-o", str(out), "--json"]
-        first = run(home, *command)
+        first = start_atelier(home, *command)
         _, told = first.communicate()
         assert first.returncode == 2
         assert "No space left on device" in told
         assert len(told.strip().splitlines()) == 1
         subprocess.run(["mount", "-o", "remount,size=16m", out], check=True)
-        second = run(home, *command)
+        second = start_atelier(home, *command)
         figures = json.loads(second.communicate()[0])
         assert second.returncode == 0
         assert (figures["succeeded"], figures["reused"]) == (24, 24)
@@ -86,13 +59,13 @@ def test_a_home_without_room_is_told_in_a_line_and_the_same_command_goes_on(tmp_
         command = ["run", str(photos(tmp_path / "photos", 24)), "-s", "udnie", "-o", str(out), "--json"]
         embedded.start(home)
         ballast = fill(home)
-        first = run(home, *command)
+        first = start_atelier(home, *command)
         _, told = first.communicate()
         assert first.returncode in (2, 6)
         assert len(told.strip().splitlines()) == 1
         ballast.unlink()
         embedded.stop(home)
-        second = run(home, *command)
+        second = start_atelier(home, *command)
         figures = json.loads(second.communicate()[0])
         assert second.returncode == 0
         assert figures["succeeded"] == 24

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from crew import Crew
-
 from shared.database import transaction
 from shared.operations.belongings import count_rows, own_objects
 from shared.operations.erasure import erase
 from shared.queue import chunks
+from tests.chaos.crew import Crew
 
 
 def test_nothing_is_left_and_the_worker_lives_on(crew: Crew) -> None:

@@ -10,17 +10,18 @@ import time
 from collections.abc import Callable
 
 import pytest
-from conftest import Servers, Toll
-from crew import Crew
-from flaky_s3 import FlakyS3, Request
-from redis import Redis
-from test_disk_full import fill, small_disk
-from test_postgres_fails import cut_connections, fill_disk, lose_answers, outside, over, turn_read_only, wired
-from test_redis_fails import fill_memory, path, pause
-from test_store_fails import FAULTS
-from test_store_fails import strike as spoil
-from wire import wire
-from worker_with_faults import STEPS
+
+from tests.chaos.crew import Crew
+from tests.chaos.flaky_s3 import FlakyS3, Request
+from tests.chaos.postgres_faults import cut_connections, fill_disk, lose_answers, outside, over, turn_read_only, wired
+from tests.chaos.redis_faults import fill_memory, pause
+from tests.chaos.servers import Servers
+from tests.chaos.small_disk import fill, small_disk
+from tests.chaos.store_faults import FAULTS
+from tests.chaos.store_faults import strike as spoil
+from tests.chaos.tolls import Toll
+from tests.chaos.wire import wire
+from tests.chaos.worker_with_faults import STEPS
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(7200)]
 
@@ -105,7 +106,7 @@ def test_redis_forgets_everything(crew: Crew, servers: Servers, tolls: list[Toll
     crew.start()
 
     def strike() -> None:
-        with Redis(unix_socket_path=path(servers)) as client:
+        with servers.redis() as client:
             client.flushall()
 
     break_often(crew, "redis: FLUSHALL", 10, strike, tolls)
@@ -241,7 +242,7 @@ def test_redis_has_no_memory(crew: Crew, servers: Servers, tolls: list[Toll]) ->
 
 
 def test_redis_is_slow(crew: Crew, servers: Servers, tolls: list[Toll]) -> None:
-    with wire(path(servers)) as line:
+    with wire(servers.redis_socket) as line:
         crew.environment["ATELIER_BROKER_URL"] = f"redis://127.0.0.1:{line.port}/0"
         crew.start()
 

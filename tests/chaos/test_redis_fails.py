@@ -2,46 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
-import time
 
 import pytest
-from conftest import Servers
-from crew import Crew
-from redis import Redis
-from wire import wire
 
-from shared import embedded
 from shared.broker import KEEPALIVE, make_celery
+from tests.chaos.crew import Crew
+from tests.chaos.redis_faults import fill_memory, pause
+from tests.chaos.servers import Servers
+from tests.chaos.wire import wire
 
 PAUSE_SECONDS = 10
-
-
-def path(servers: Servers) -> str:
-    return servers.services.broker_url.removeprefix("redis+socket://")
-
-
-def pause(servers: Servers, seconds: float) -> None:
-    """Let Redis stand still."""
-    found = embedded.running(servers.home)
-    assert found
-    os.kill(found.pids["redis"], signal.SIGSTOP)
-    try:
-        time.sleep(seconds)  # the fault itself, not a wait for anything
-    finally:
-        os.kill(found.pids["redis"], signal.SIGCONT)
-
-
-def fill_memory(crew: Crew, servers: Servers) -> None:
-    """Let Redis have no memory left until a worker has noticed."""
-    with Redis(unix_socket_path=path(servers)) as client:
-        client.config_set("maxmemory", "1")
-        try:
-            crew.complaint("maxmemory")
-        finally:
-            client.config_set("maxmemory", "0")
 
 
 def test_redis_stands_still_and_the_worker_goes_on_afterwards(crew: Crew, servers: Servers) -> None:
@@ -65,7 +36,7 @@ def test_redis_without_memory_delays_work_and_loses_none(crew: Crew, servers: Se
 
 @pytest.mark.long
 def test_a_slow_redis_slows_nothing_but_the_messages(crew: Crew, servers: Servers) -> None:
-    with wire(path(servers)) as line:
+    with wire(servers.redis_socket) as line:
         line.delay_seconds = 0.1
         crew.environment["ATELIER_BROKER_URL"] = f"redis://127.0.0.1:{line.port}/0"
         batch = crew.submit(24)
@@ -78,7 +49,7 @@ def test_a_slow_redis_slows_nothing_but_the_messages(crew: Crew, servers: Server
 
 def test_a_redis_that_goes_without_a_word_is_noticed(servers: Servers) -> None:
     """The kernel does that: it is asked what it was told."""
-    with wire(path(servers)) as line, make_celery(f"redis://127.0.0.1:{line.port}/0") as app:
+    with wire(servers.redis_socket) as line, make_celery(f"redis://127.0.0.1:{line.port}/0") as app:
         with app.connection_for_read() as connection:
             pool = connection.default_channel.client.connection_pool
             client = pool.get_connection()

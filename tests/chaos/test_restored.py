@@ -7,8 +7,6 @@ import subprocess
 from dataclasses import replace
 
 import pytest
-from crew import Crew, Nursery
-from recount import assert_nothing_lost
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 
@@ -16,6 +14,8 @@ from shared.context import Session, open_session
 from shared.database import transaction
 from shared.embedded.postgres import program
 from shared.settings import Settings
+from tests.chaos.crew import Crew, Nursery
+from tests.recount import assert_nothing_lost
 
 IMAGES = 20
 

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from conftest import Servers
-from crew import LEASED, OUTAGE_LEASE_SECONDS, Crew
-from redis import Redis
-
 from shared.database import transaction
 from shared.queue import chunks
 from shared.queue.retry import retry_batch
-
-
-def redis(servers: Servers) -> Redis:
-    return Redis(unix_socket_path=servers.services.broker_url.removeprefix("redis+socket://"))
+from tests.chaos.crew import LEASED, OUTAGE_LEASE_SECONDS, Crew
+from tests.chaos.servers import Servers
 
 
 def test_redis_may_lose_messages_forget_all_and_be_killed_under_a_worker(crew: Crew, servers: Servers) -> None:
     batch = crew.submit(96)
     crew.start(supervised=True)
     crew.done(batch.id, 1)
-    with redis(servers) as client:
+    with servers.redis() as client:
         client.lpop("bulk")
     crew.done(batch.id, 24)
-    with redis(servers) as client:
+    with servers.redis() as client:
         client.flushall()
     crew.done(batch.id, 48)
     servers.kill("redis")

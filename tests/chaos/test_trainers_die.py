@@ -8,9 +8,6 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from crew import Crew
-from random_vgg import write_random_vgg
-from school import School, held_out, shape
 from sqlalchemy import text
 
 from shared.database import transaction
@@ -18,6 +15,9 @@ from shared.look import Look
 from shared.models.training.runs import cancel_run
 from shared.models.training.tick import publish_due
 from shared.models.versions import champion
+from tests.chaos.crew import Crew
+from tests.random_vgg import write_random_vgg
+from tests.school import School, held_out, shape
 from workers.process.trainer import NICE
 from workers.training.retraining import train_slice
 

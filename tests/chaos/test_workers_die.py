@@ -5,10 +5,9 @@ from __future__ import annotations
 import random
 import signal
 
-from crew import Crew
-from worker_with_faults import STEPS
-
 from shared.queue.chunks import DEATHS_TO_BLAME
+from tests.chaos.crew import Crew
+from tests.chaos.worker_with_faults import STEPS
 
 SHORT_LEASE_SECONDS = "5"
 """The shortest there is, of workers that are to lose it."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
-from crew import Crew
-
 from shared.queue.sweep import sweep
+from tests.chaos.crew import Crew
 from workers.process.worker import EXIT_DEVICE_LOST
 
 

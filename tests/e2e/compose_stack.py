@@ -20,12 +20,12 @@ import yaml
 from moto.server import ThreadedMotoServer
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from ports import free_port
-from waiting import LIMIT_SECONDS, wait_until
 
 from shared.embedded import postgres, redis
 from shared.embedded.home import Home
 from shared.embedded.server import Account
+from tests.ports import free_port
+from tests.waiting import LIMIT_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[2]
 PUBLIC = {"S3_BUCKET", "COMPOSE_PROFILES"}  # of .env: no secrets

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from atelier_command import Command, command_over, printed
-from hosting import answer, serving
 from PIL import Image
 from sqlalchemy import text
-from waiting import wait_until
 
 from shared.broker import CHECK_SOURCES, CONTROL_QUEUE, NIGHTLY
 from shared.context import Session
 from shared.database import transaction
+from tests.atelier_command import Command, command_over, printed
+from tests.hosting import answer, serving
+from tests.waiting import wait_until
 
 
 @pytest.fixture

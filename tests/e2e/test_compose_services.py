@@ -14,10 +14,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from compose_stack import Stack, fill_in_example
 from PIL import Image
-from ports import free_port
-from waiting import LIMIT_SECONDS, wait_until
+
+from tests.e2e.compose_stack import Stack, fill_in_example
+from tests.ports import free_port
+from tests.waiting import LIMIT_SECONDS, wait_until
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,10 @@ from http.server import BaseHTTPRequestHandler
 from io import BytesIO
 from pathlib import Path
 
-from hosting import answer, serving
 from PIL import Image
-from test_run import atelier
+
+from tests.hosting import answer, serving
+from tests.processes import run_atelier
 
 
 def picture(colour: str) -> bytes:
@@ -39,7 +40,7 @@ def test_sources_of_every_kind_end_as_renditions_or_with_a_code(tmp_path: Path) 
         out = tmp_path / "out"
         settings = {"ATELIER_SOURCE_NETWORKS": "127.0.0.0/8", "ATELIER_SWEEP_SECONDS": "0.5"}
         arguments = ("run", *inputs, "-m", "shop", "-s", "udnie", "-o", str(out), "--json")
-        done = atelier(tmp_path / "home", *arguments, **settings)
+        done = run_atelier(tmp_path / "home", *arguments, **settings)
     assert done.returncode == 4, done.stderr
     figures = json.loads(done.stdout)
     assert (figures["total"], figures["succeeded"], figures["failed"]) == (8, 3, 5)

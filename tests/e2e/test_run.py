@@ -1,24 +1,12 @@
 """The real command line with a real worker process, in a home of its own."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-
-def atelier(home: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("ATELIER_")}
-    return subprocess.run(
-        [sys.executable, "-m", "producer.commands.main", *arguments],
-        env=environment | {"ATELIER_HOME": str(home)} | settings,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+from tests.processes import run_atelier
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +20,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_run_styles_a_folder_and_a_second_run_reuses_everything(photos: Path, tmp_path: Path) -> None:
     home, out = tmp_path / "home", tmp_path / "out"
-    done = atelier(home, "run", str(photos), "--style", "great-wave", "--out", str(out), "--json")
+    done = run_atelier(home, "run", str(photos), "--style", "great-wave", "--out", str(out), "--json")
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
     assert (figures["state"], figures["total"], figures["succeeded"], figures["failed"]) == ("finished", 2, 2, 0)
@@ -43,9 +31,9 @@ def test_run_styles_a_folder_and_a_second_run_reuses_everything(photos: Path, tm
     assert (out / "results.csv").exists()
     assert not (out / "errors.csv").exists()
     assert (out / "gallery.html").exists()
-    again = json.loads(atelier(home, "run", str(photos), "-s", "great-wave", "-o", str(out), "--json").stdout)
+    again = json.loads(run_atelier(home, "run", str(photos), "-s", "great-wave", "-o", str(out), "--json").stdout)
     assert again["reused"] == 2
-    assert not json.loads(atelier(home, "services", "status", "--json").stdout)["running"]
+    assert not json.loads(run_atelier(home, "services", "status", "--json").stdout)["running"]
 
 
 def test_nothing_that_atelier_did_not_write_is_replaced(photos: Path, tmp_path: Path) -> None:
@@ -56,21 +44,21 @@ def test_nothing_that_atelier_did_not_write_is_replaced(photos: Path, tmp_path: 
         (shop / name).write_bytes((photos / "mug.png").read_bytes())
     photo = (shop / "mug.jpg").read_bytes()
     inputs = (str(shop / "mug.png"), str(shop / "mug.jpg"), "--style", "udnie")
-    refused = atelier(home, "run", *inputs, "--out", str(shop))
+    refused = run_atelier(home, "run", *inputs, "--out", str(shop))
     assert refused.returncode == 2
     assert "mug.jpg" in refused.stderr
     assert (shop / "mug.jpg").read_bytes() == photo
     assert sorted(path.name for path in shop.iterdir()) == ["mug.jpg", "mug.png"]
 
     out = tmp_path / "out"
-    batch = json.loads(atelier(home, "run", *inputs, "--out", str(out), "--json").stdout)["batch"]
+    batch = json.loads(run_atelier(home, "run", *inputs, "--out", str(out), "--json").stdout)["batch"]
     (shop / "results.csv").write_text("mine")
-    refused = atelier(home, "download", batch, "--out", str(shop))
+    refused = run_atelier(home, "download", batch, "--out", str(shop))
     assert refused.returncode == 2
     assert "results.csv" in refused.stderr
     assert (shop / "results.csv").read_text() == "mine"
-    assert atelier(home, "download", batch, "--out", str(out)).returncode == 0
-    assert atelier(home, "submit", str(out), "--style", "udnie").returncode == 3, "renditions are no input"
+    assert run_atelier(home, "download", batch, "--out", str(out)).returncode == 0
+    assert run_atelier(home, "submit", str(out), "--style", "udnie").returncode == 3, "renditions are no input"
 
 
 def test_a_broken_image_fails_alone(photos: Path, tmp_path: Path) -> None:
@@ -78,7 +66,7 @@ def test_a_broken_image_fails_alone(photos: Path, tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "good.png").write_bytes((photos / "mug.png").read_bytes())
     (folder / "bad.jpg").write_bytes(b"not an image")
-    done = atelier(tmp_path / "home", "run", str(folder), "-s", "udnie", "-o", str(tmp_path / "out"), "--json")
+    done = run_atelier(tmp_path / "home", "run", str(folder), "-s", "udnie", "-o", str(tmp_path / "out"), "--json")
     assert done.returncode == 4
     assert json.loads(done.stdout)["succeeded"] == 1
     assert "unsupported_format" in (tmp_path / "out" / "errors.csv").read_text()
@@ -99,7 +87,7 @@ def test_usage_errors_are_one_line_with_their_exit_code(photos: Path, tmp_path: 
         ("run", str(photos), "--style", "udnie", "--out", ""): 2,
     }
     for arguments, code in cases.items():
-        done = atelier(home, *arguments)
+        done = run_atelier(home, *arguments)
         assert done.returncode == code, (arguments, done.stderr)
         assert "Traceback" not in done.stderr
         assert done.stderr.strip().splitlines()[-1].startswith("atelier: ")
@@ -109,7 +97,7 @@ def test_a_dry_run_names_every_row_that_would_fail(photos: Path, tmp_path: Path)
     feed = tmp_path / "feed.csv"
     mug = photos / "mug.png"
     feed.write_text(f"sku,image,style\na,{mug},\nb,{mug},nope\nc,{mug},udnie\n")
-    done = atelier(tmp_path / "home", "submit", str(feed), "-s", "udnie", "--dry-run", "--json")
+    done = run_atelier(tmp_path / "home", "submit", str(feed), "-s", "udnie", "--dry-run", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert (found["rows"], found["images"]) == (3, 2)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from random_vgg import write_random_vgg
-from test_run import atelier
+
+from tests.processes import run_atelier
+from tests.random_vgg import write_random_vgg
 
 
 def test_a_style_is_added_looked_at_and_handed_on(tmp_path: Path) -> None:
@@ -17,29 +18,29 @@ def test_a_style_is_added_looked_at_and_handed_on(tmp_path: Path) -> None:
         coarse = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
         coarse.resize((96, 72)).save(photos / f"{number}.png")
     image = photos / "3.png"
-    assert atelier(home, "services", "start").returncode == 0
+    assert run_atelier(home, "services", "start").returncode == 0
     try:
         add = ("styles", "add", str(photos / "7.png"), "--name", "quilt", "--title", "Quilt", "--steps", "2")
         add = (*add, "--photos", str(photos), "--vgg", str(vgg), "--json")
-        done = atelier(home, *add)
+        done = run_atelier(home, *add)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["name"] == "quilt"
         file = tmp_path / "quilt.safetensors"
-        assert atelier(home, "styles", "export", "quilt", "--out", str(file)).returncode == 0
+        assert run_atelier(home, "styles", "export", "quilt", "--out", str(file)).returncode == 0
         assert file.stat().st_size < 8192
-        done = atelier(home, "styles", "import", str(file), "--name", "quilt-2", "--merchant", "shop", "--json")
+        done = run_atelier(home, "styles", "import", str(file), "--name", "quilt-2", "--merchant", "shop", "--json")
         assert done.returncode == 0, done.stderr
         listed = {
             merchant: {one["name"]: one for one in json.loads(found.stdout)}
             for merchant in ("shop", "other")
-            if (found := atelier(home, "styles", "list", "--merchant", merchant, "--json"))
+            if (found := run_atelier(home, "styles", "list", "--merchant", merchant, "--json"))
         }
         assert listed["shop"].keys() - listed["other"].keys() == {"quilt-2"}
         assert listed["other"]["quilt"]["title"] == "Quilt"
         out = tmp_path / "painted.png"
-        done = atelier(home, "styles", "preview", "quilt-2", str(image), "--merchant", "shop", "--out", str(out))
+        done = run_atelier(home, "styles", "preview", "quilt-2", str(image), "--merchant", "shop", "--out", str(out))
         assert done.returncode == 0, done.stderr
         with Image.open(out) as painted:
             assert painted.size == (96, 72)
     finally:
-        atelier(home, "services", "stop")
+        run_atelier(home, "services", "stop")

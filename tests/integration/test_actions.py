@@ -7,9 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from filled import FAILED_IN, add_finished, add_proof, add_waiting
 from sqlalchemy import text
-from versions import add_version
 
 from shared.broker import Broker, make_celery
 from shared.catalog import actions as catalog
@@ -33,6 +31,8 @@ from shared.quality import actions as quality
 from shared.quality.gate import Gate
 from shared.queue import actions as queue
 from shared.queue.batches import Batch, get_batch
+from tests.filled import FAILED_IN, add_finished, add_proof, add_waiting
+from tests.versions import add_version
 
 NOW = datetime(2026, 3, 2, 20, tzinfo=UTC)
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"

@@ -8,12 +8,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from atelier_command import command_over, printed
-from callers import PLACES, admin_of, client_of
-from filled import FAILED_IN, add_catalog, add_finished, add_waiting
 from sqlalchemy import text
 from starlette.testclient import TestClient
-from versions import add_version, champion_id
 
 from producer.api.app import make_app
 from shared.context import Session
@@ -22,6 +18,10 @@ from shared.errors import Conflict, NotFound, UsageError
 from shared.merchants.merchants import merchant_id, set_consent
 from shared.models.promotion.verdicts import ContactSheet, VerdictFigures, add_verdict, judge
 from shared.queue.fleet import register
+from tests.atelier_command import command_over, printed
+from tests.callers import PLACES, admin_of, client_of
+from tests.filled import FAILED_IN, add_catalog, add_finished, add_waiting
+from tests.versions import add_version, champion_id
 
 
 @pytest.fixture

@@ -14,13 +14,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from callers import PLACES, admin_key
 from fastapi.routing import APIRoute
-from filled import FAILED_IN, add_catalog, add_finished, add_waiting
-from reading import Reading
 from sqlalchemy import text
 from starlette.testclient import TestClient
-from versions import add_version, champion_id
 
 from producer.api.admin.page import router
 from producer.api.app import make_app
@@ -34,6 +30,10 @@ from shared.models.promotion.verdicts import ContactSheet, VerdictFigures, add_v
 from shared.models.training import schedules
 from shared.models.training.runs import RunSpec
 from shared.queue import fleet
+from tests.callers import PLACES, admin_key
+from tests.filled import FAILED_IN, add_catalog, add_finished, add_waiting
+from tests.reading import Reading
+from tests.versions import add_version, champion_id
 
 HOSTILE = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>&amp;"
 OWN = {"Sec-Fetch-Site": "same-origin"}

@@ -15,17 +15,13 @@ from uuid import uuid4
 
 import pytest
 import structlog
-from callers import PLACES, admin_of, client_of
 from fastapi.routing import APIRoute
-from filled import FAILED_IN, add_catalog, add_finished, add_proof, add_waiting
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from prometheus_client import CollectorRegistry, generate_latest
-from requests_by_schema import Known, requests
 from sqlalchemy import text
 from starlette.testclient import TestClient
-from versions import add_version
 
 from producer.api.app import make_app
 from shared.context import Session
@@ -34,6 +30,10 @@ from shared.merchants import keys
 from shared.merchants.merchants import merchant_id
 from shared.models.promotion.verdicts import ContactSheet, VerdictFigures, add_verdict, judge
 from shared.models.versions import champion
+from tests.callers import PLACES, admin_of, client_of
+from tests.filled import FAILED_IN, add_catalog, add_finished, add_proof, add_waiting
+from tests.requests_by_schema import Known, requests
+from tests.versions import add_version
 
 
 @pytest.fixture

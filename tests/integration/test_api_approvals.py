@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from callers import client_of
-from filled import add_finished, add_proof, add_waiting
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
 from shared.context import Session
 from shared.database import transaction
+from tests.callers import client_of
+from tests.filled import add_finished, add_proof, add_waiting
 
 
 @pytest.fixture

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from callers import client_of
-from filled import add_finished
 from prometheus_client import CollectorRegistry, generate_latest
 from sqlalchemy import event
 from starlette.testclient import TestClient
@@ -18,6 +16,8 @@ from producer.api.server import listening
 from producer.output.export import batch_results
 from shared.context import Session
 from shared.database import transaction
+from tests.callers import client_of
+from tests.filled import add_finished
 
 
 @pytest.fixture

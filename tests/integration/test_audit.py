@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from atelier_command import Command, command_over, printed
-from filled import add_finished, add_waiting
 from PIL import Image
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
@@ -15,6 +13,8 @@ from shared.context import Session
 from shared.database import transaction
 from shared.merchants import audit
 from shared.merchants.merchants import merchant_id
+from tests.atelier_command import Command, command_over, printed
+from tests.filled import add_finished, add_waiting
 
 
 @pytest.fixture

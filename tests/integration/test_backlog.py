@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import uuid4
 
-from filled import add_waiting
 from prometheus_client import CollectorRegistry
 from sqlalchemy import event, text
 
@@ -15,6 +14,7 @@ from shared.database import make_engine, transaction
 from shared.operations.backlog import Backlog
 from shared.queue import fleet
 from shared.queue.dispatch import dispatch
+from tests.filled import add_waiting
 
 
 def told(session: Session) -> dict[tuple[str, ...], float]:

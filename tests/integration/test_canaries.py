@@ -8,11 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from atelier_command import command_over, printed
-from filled import LOOK, add_finished, add_waiting
-from shop import Shop
 from sqlalchemy import text
-from versions import add_version, champion_id
 
 from producer.manifest import open_manifest
 from producer.submit import Order, open_batch
@@ -41,6 +37,10 @@ from shared.operations.dead_letters import Filter, heaps
 from shared.queue.actions import pause_batch, resume_batch
 from shared.queue.batches import Batch
 from shared.queue.sweep import sweep
+from tests.atelier_command import command_over, printed
+from tests.filled import LOOK, add_finished, add_waiting
+from tests.shop import Shop
+from tests.versions import add_version, champion_id
 
 START = Change(ChangeKind.CANARY, "me@here", "")
 

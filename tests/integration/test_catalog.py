@@ -7,10 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from fresh import fresh_session
 from PIL import Image
-from plans import statements
-from shop import Shop
 from sqlalchemy import text
 
 from producer.catalog_import import import_catalog
@@ -25,6 +22,9 @@ from shared.look import Look
 from shared.merchants.scope import scope
 from shared.operations import orphans
 from shared.operations.prune import prune
+from tests.fresh import fresh_session
+from tests.plans import statements
+from tests.shop import Shop
 
 
 @pytest.fixture(scope="module")

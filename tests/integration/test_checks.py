@@ -17,12 +17,7 @@ from threading import Barrier, Event
 from typing import Any
 
 import pytest
-from atelier_command import command_over, printed
-from hosting import Host, answer, serving
-from plans import rows_touched
-from shop import Shop, painted
 from sqlalchemy import text
-from waiting import LIMIT_SECONDS
 
 from producer.catalog_import import import_catalog
 from producer.manifest import open_manifest
@@ -50,6 +45,11 @@ from shared.operations import erasure
 from shared.queue.chunks import Claim
 from shared.queue.jobs import Job
 from shared.queue.outcomes import Succeeded
+from tests.atelier_command import command_over, printed
+from tests.hosting import Host, answer, serving
+from tests.plans import rows_touched
+from tests.shop import Shop, painted
+from tests.waiting import LIMIT_SECONDS
 from workers.fetch.buckets import Buckets
 from workers.fetch.client import Web
 from workers.fetch.reach import Reach
@@ -546,8 +546,9 @@ def test_the_commands_say_how_far_the_checks_are_and_whose_source_is_gone(
     atelier = command_over(shop.session, monkeypatch)
     printed_round = printed(atelier("catalog", "checks", "-m", shop.name, "--json"))
     assert (printed_round["images"], printed_round["due"]) == (3, 2)
-    checks = atelier("catalog", "checks", "-m", shop.name).output
-    assert "1 changed, 1 gone, 2 waiting for a check since 2026-03" in checks
+    assert (
+        "1 changed, 1 gone, 2 waiting for a check since 2026-03" in atelier("catalog", "checks", "-m", shop.name).output
+    )
     assert "b  1  gone" in atelier("catalog", "list", "-m", shop.name).output
 
 

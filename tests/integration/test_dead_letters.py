@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 
 import pytest
-from atelier_command import command_over, printed
-from filled import FAILED_IN, add_finished, add_waiting
-from recount import miscounted
 from sqlalchemy import text
 from typer.testing import Result
 
 from shared.context import Session
 from shared.database import transaction
 from shared.errors import NotFound
+from tests.atelier_command import command_over, printed
+from tests.filled import FAILED_IN, add_finished, add_waiting
+from tests.recount import miscounted
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from filled import add_waiting
 from sqlalchemy import text
 
 from producer.manifest import open_manifest
@@ -21,6 +20,7 @@ from shared.queue import chunks, fleet
 from shared.queue.dispatch import WINDOW_PER_SLOT, Line, dispatch, shares, under_way
 from shared.queue.jobs import Failed
 from shared.queue.sweep import sweep
+from tests.filled import add_waiting
 
 LOOK = Look((("starry-night", 1.0),))
 WORKER = uuid4()

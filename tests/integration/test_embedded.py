@@ -18,10 +18,10 @@ import pytest
 from redis import Redis
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
-from waiting import LIMIT_SECONDS, wait_until
 
 from shared import embedded
 from shared.errors import Unavailable, UsageError
+from tests.waiting import LIMIT_SECONDS, wait_until
 
 ATTACH = """
 import json, sys

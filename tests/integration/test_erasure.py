@@ -9,10 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from atelier_command import Command, command_over, printed
-from filled import add_catalog, add_finished, add_waiting
 from sqlalchemy import text
-from waiting import wait_for_blocked_connection
 
 from shared.context import Session
 from shared.database import transaction
@@ -25,6 +22,9 @@ from shared.operations.erasure import erase
 from shared.queue import batches, chunks
 from shared.queue.jobs import Failed
 from shared.source_copies import SourceCopy, keep_copy, source_key
+from tests.atelier_command import Command, command_over, printed
+from tests.filled import add_catalog, add_finished, add_waiting
+from tests.waiting import wait_for_blocked_connection
 
 JOBS = 200
 SHARED_ROW, OWN_ROW = "styles/shared.safetensors", "styles/own.safetensors"

@@ -8,10 +8,10 @@ import re
 from pathlib import Path
 
 import pytest
-from atelier_command import command_over, printed
 
 from producer.manifest import open_manifest
 from shared.context import Session
+from tests.atelier_command import command_over, printed
 
 EVIL = {"sku": "=HYPERLINK(1)", "image": "file:///nowhere/mug.jpg", "title": "mug;=1+1\n@SUM(A1)\t-2+3"}
 

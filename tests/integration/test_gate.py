@@ -9,9 +9,7 @@ from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
-from atelier_command import command_over, printed
 from PIL import Image
-from shop import Shop, painted
 from sqlalchemy import text
 
 from producer.manifest import open_manifest
@@ -27,6 +25,8 @@ from shared.queue import batches, chunks, jobs
 from shared.queue.batches import Batch
 from shared.queue.outcomes import Succeeded
 from shared.queue.renditions import NewRendition
+from tests.atelier_command import command_over, printed
+from tests.shop import Shop, painted
 from workers.styling.context import open_worker_context
 from workers.styling.stylize import stylize_chunk
 

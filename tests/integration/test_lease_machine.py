@@ -14,8 +14,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from filled import add_waiting
-from fresh import fresh_session
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
@@ -34,6 +32,8 @@ from shared.queue.outcomes import Outcome, Succeeded
 from shared.queue.renditions import NewRendition, RenditionKey
 from shared.queue.retry import retry_batch
 from shared.queue.sweep import sweep
+from tests.filled import add_waiting
+from tests.fresh import fresh_session
 
 WORKERS = (uuid4(), uuid4())
 SLOTS = 1

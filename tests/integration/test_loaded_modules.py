@@ -1,10 +1,10 @@
 """Commands that people wait for load what they use, and none of the large packages that they do not."""
 
 import pytest
-from atelier_command import command_over
-from loaded import loaded_by
 
 from shared.context import Session
+from tests.atelier_command import command_over
+from tests.loaded import loaded_by
 
 DATABASE = {"psycopg", "psycopg_binary", "sqlalchemy"}
 SETTINGS = {"annotated_types", "dotenv", "pydantic", "pydantic_core", "pydantic_settings"}

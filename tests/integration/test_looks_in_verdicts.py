@@ -6,10 +6,6 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from atelier_command import command_over, printed
-from filled import add_finished
-from random_vgg import write_random_vgg
-from school import School, held_out, picture
 from sqlalchemy import text
 
 from shared.catalog.looks import set_look
@@ -24,6 +20,10 @@ from shared.models.training.look_photos import live_photos, rejected_photos
 from shared.models.versions import champion
 from shared.operations.erasure import erase
 from shared.quality.reviews import ReviewState, judge
+from tests.atelier_command import command_over, printed
+from tests.filled import add_finished
+from tests.random_vgg import write_random_vgg
+from tests.school import School, held_out, picture
 from workers.model.dataset import side_of
 
 PLAIN = Look((("plain", 1.0),))

@@ -6,9 +6,6 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from atelier_command import command_over, printed
-from filled import add_finished
-from recount import assert_nothing_lost
 from sqlalchemy import text
 
 from shared.context import Session
@@ -17,6 +14,9 @@ from shared.merchants.merchants import LOCAL_MERCHANT
 from shared.operations.lost_renditions import fail_lost, lost_renditions
 from shared.queue import batches
 from shared.queue.retry import retry_batch
+from tests.atelier_command import command_over, printed
+from tests.filled import add_finished
+from tests.recount import assert_nothing_lost
 
 JOBS, FAILED = 100, 1
 

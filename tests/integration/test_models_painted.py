@@ -12,13 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from atelier_command import command_over, printed
 from PIL import Image
-from random_vgg import write_random_vgg
 from safetensors.torch import load, save
 from sqlalchemy import text
 from torch import Tensor
-from waiting import LIMIT_SECONDS
 
 from producer.manifest import open_manifest
 from producer.submit import Order, submit_batch
@@ -31,6 +28,9 @@ from shared.models.promotion.verdicts import list_verdicts, verdict_of
 from shared.models.versions import champion, version_of
 from shared.queue import batches
 from shared.queue.batches import Batch
+from tests.atelier_command import command_over, printed
+from tests.random_vgg import write_random_vgg
+from tests.waiting import LIMIT_SECONDS
 from workers.commands.models import verdict_table
 from workers.model.checkpoint import BadCheckpoint, Checkpoint, row_to_bytes, trunk_to_bytes
 from workers.model.config import StyleSource

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from random_vgg import write_random_vgg
 
 from producer.intake import Intake
 from shared.context import Session
@@ -18,6 +17,7 @@ from shared.errors import Conflict, UnknownStyle, UsageError
 from shared.merchants.merchants import merchant_id
 from shared.models.styles import Style, StyleRow, list_styles, style_rows
 from shared.models.versions import champion, install_built_in
+from tests.random_vgg import write_random_vgg
 from workers.model.checkpoint import BadCheckpoint, Checkpoint, row_to_bytes, trunk_to_bytes
 from workers.model.config import StyleSource
 from workers.model.generator import Architecture, Generator, neutral_row

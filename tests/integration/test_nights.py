@@ -8,9 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from shop import EVENING, Shop
 from sqlalchemy import text
-from waiting import wait_for_blocked_connection
 
 from shared.catalog import planning, schedules
 from shared.catalog.nights import begin_now, lease_night
@@ -23,6 +21,8 @@ from shared.database import Lock, lock, transaction
 from shared.errors import LeaseLost, UsageError
 from shared.merchants.scope import scope
 from shared.proofs.proofs import approve, proof_of, reject
+from tests.shop import EVENING, Shop
+from tests.waiting import wait_for_blocked_connection
 
 
 @pytest.fixture

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from uuid import UUID
 
-from random_vgg import write_random_vgg
-from school import School, held_out
-from shop import Shop
 from sqlalchemy import text
 
 from shared.context import Session
 from shared.database import transaction
 from shared.models.promotion.promotions import rollback
 from shared.models.versions import champion
+from tests.random_vgg import write_random_vgg
+from tests.school import School, held_out
+from tests.shop import Shop
 
 
 def test_three_nights_with_a_retraining_a_promotion_and_a_rollback_surprise_nobody(

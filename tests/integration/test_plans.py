@@ -9,9 +9,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from filled import add_finished, add_waiting
-from fresh import fresh_session
-from plans import statements
 from sqlalchemy import Connection, event, text
 
 from shared.context import Session
@@ -24,6 +21,9 @@ from shared.queue.chunks import Claim
 from shared.queue.jobs import Failed, PutBack
 from shared.queue.outcomes import Succeeded
 from shared.queue.renditions import NewRendition, RenditionKey
+from tests.filled import add_finished, add_waiting
+from tests.fresh import fresh_session
+from tests.plans import statements
 
 LARGE = {"chunks", "jobs", "renditions", "job_renditions"}
 JOBS = 8_000

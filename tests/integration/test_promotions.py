@@ -5,12 +5,8 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
-from atelier_command import command_over, printed
-from filled import LOOK, add_waiting
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
-from versions import add_version, champion_id
-from waiting import LIMIT_SECONDS
 
 from producer.manifest import open_manifest
 from producer.submit import Order, open_batch
@@ -23,6 +19,10 @@ from shared.models.promotion.verdicts import VerdictFigures, add_verdict, judge
 from shared.models.styles import Style
 from shared.models.versions import NewStyle, champion, install_style, version_of
 from shared.store.file import FileStore
+from tests.atelier_command import command_over, printed
+from tests.filled import LOOK, add_waiting
+from tests.versions import add_version, champion_id
+from tests.waiting import LIMIT_SECONDS
 
 
 def wish(version: int) -> PromotionRequest:

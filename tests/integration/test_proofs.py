@@ -10,8 +10,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from atelier_command import Command, command_over, printed
-from shop import Shop
 from sqlalchemy import Connection, text
 
 from producer.manifest import open_manifest
@@ -27,6 +25,8 @@ from shared.queue import batches, chunks
 from shared.queue.batches import Batch
 from shared.queue.renditions import PIPELINE_VERSION
 from shared.source_copies import SourceCopy, keep_copy
+from tests.atelier_command import Command, command_over, printed
+from tests.shop import Shop
 
 UDNIE, PASTEL = (Look(((style, 1.0),)) for style in ("udnie", "pastel"))
 

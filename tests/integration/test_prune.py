@@ -9,11 +9,8 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from filled import add_finished, add_waiting
-from recount import assert_nothing_lost
 from sqlalchemy import text
 from typer.testing import CliRunner
-from waiting import wait_for_blocked_connection
 
 from producer.commands.main import make_app
 from shared.context import Session
@@ -24,6 +21,9 @@ from shared.queue import chunks, renditions
 from shared.queue.batches import get_batch
 from shared.queue.outcomes import Succeeded
 from shared.queue.renditions import NewRendition, RenditionKey
+from tests.filled import add_finished, add_waiting
+from tests.recount import assert_nothing_lost
+from tests.waiting import wait_for_blocked_connection
 
 DAYS = 30
 JOBS = 200

@@ -6,9 +6,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from filled import add_finished
-from random_vgg import write_random_vgg
-from school import QUICK, School
 from sqlalchemy import text
 
 from shared.context import Session
@@ -18,6 +15,9 @@ from shared.models.training import schedules
 from shared.models.training.quality import LEAST_BATCHES, quality_of_batches
 from shared.models.training.runs import RunSpec, list_runs
 from shared.models.training.tick import tick
+from tests.filled import add_finished
+from tests.random_vgg import write_random_vgg
+from tests.school import QUICK, School
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 

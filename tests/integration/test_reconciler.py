@@ -7,8 +7,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from filled import add_finished, add_waiting
-from recount import miscounted
 from sqlalchemy import text
 
 from producer.manifest import Manifest
@@ -25,6 +23,8 @@ from shared.queue.jobs import Failed, PutBack
 from shared.queue.reconciler import Repaired, reconcile
 from shared.queue.retry import retry_batch
 from shared.queue.sweep import sweep
+from tests.filled import add_finished, add_waiting
+from tests.recount import miscounted
 
 JOBS = 200
 

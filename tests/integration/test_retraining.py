@@ -10,9 +10,6 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from atelier_command import Command, command_over, printed
-from random_vgg import write_random_vgg
-from school import QUICK, School, picture, shape
 from sqlalchemy import text
 
 from shared.context import Session
@@ -26,6 +23,9 @@ from shared.models.training.runs import RunSpec, cancel_run, list_runs
 from shared.models.training.tick import publish_due, tick
 from shared.models.versions import champion, find_version
 from shared.operations.erasure import erase
+from tests.atelier_command import Command, command_over, printed
+from tests.random_vgg import write_random_vgg
+from tests.school import QUICK, School, picture, shape
 from workers.training.retraining import train_slice
 
 

@@ -10,12 +10,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from atelier_command import Command, command_over, printed
 from PIL import Image
-from random_vgg import write_random_vgg
-from school import QUICK, School, held_out
 from sqlalchemy import text
-from versions import add_version
 
 from shared.context import Session
 from shared.crontab import Crontab
@@ -38,6 +34,10 @@ from shared.models.training.runs import RunSpec, TrainingRun, cancel_run, list_r
 from shared.models.training.tick import publish_due, tick
 from shared.models.versions import champion
 from shared.operations.erasure import erase
+from tests.atelier_command import Command, command_over, printed
+from tests.random_vgg import write_random_vgg
+from tests.school import QUICK, School, held_out
+from tests.versions import add_version
 from workers.training import comparing
 from workers.training.retraining import train_slice
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 from pydantic import SecretStr
-from test_store_failures import answering, refusal
 
 from shared.context import Session
 from shared.database import transaction
 from shared.errors import AtelierError, NotAllowed, SourceRefused, SourceUnavailable, StoreUnavailable
 from shared.merchants.merchants import LOCAL_MERCHANT, allow_source, merchant_id, withdraw_source
 from shared.store import StoreOptions, open_store
+from tests.raw_server import answering, refusal
 from workers.fetch.buckets import Buckets
 from workers.fetch.client import Web
 from workers.fetch.reach import Reach

@@ -5,12 +5,12 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
-from filled import add_waiting
 
 from producer import run
 from shared.context import Session
 from shared.database import transaction
 from shared.queue import batches, chunks, fleet
+from tests.filled import add_waiting
 
 
 @pytest.mark.parametrize(

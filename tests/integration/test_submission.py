@@ -8,10 +8,8 @@ from itertools import pairwise
 from queue import Empty
 
 import pytest
-from plans import rows_touched, statements
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
-from waiting import LIMIT_SECONDS
 
 from producer import job_rows as pages
 from producer.job_rows import PAGE_JOBS
@@ -23,6 +21,8 @@ from shared.errors import InvalidInput, ManifestError
 from shared.look import Look
 from shared.queue import batches, fleet, jobs
 from shared.queue.batches import Batch
+from tests.plans import rows_touched, statements
+from tests.waiting import LIMIT_SECONDS
 
 LOOK = Look((("starry-night", 1.0),))
 

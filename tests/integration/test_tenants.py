@@ -12,11 +12,7 @@ from uuid import UUID
 import psycopg
 import pytest
 import typer
-from atelier_command import Command, command_over
-from filled import add_catalog, add_finished, add_waiting
-from fresh import fresh_session
 from PIL import Image
-from plans import rows_touched
 from sqlalchemy import Column, Connection, Row, Table, func, select, text
 from sqlalchemy.exc import ProgrammingError
 
@@ -33,6 +29,10 @@ from shared.models.versions import champion
 from shared.queue import batches, jobs
 from shared.source_copies import SourceCopy, keep_copy
 from shared.tables import metadata
+from tests.atelier_command import Command, command_over
+from tests.filled import add_catalog, add_finished, add_waiting
+from tests.fresh import fresh_session
+from tests.plans import rows_touched
 
 JOBS = 200
 OWNED = [table for table in metadata.sorted_tables if "merchant_id" in table.c]

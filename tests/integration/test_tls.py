@@ -14,14 +14,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from certificates import certificate
-from ports import free_port
 from sqlalchemy import text
-from waiting import wait_until
 
 from shared.broker import Broker
 from shared.database import make_engine, transaction
 from shared.errors import BrokerUnavailable, DatabaseUnavailable
+from tests.certificates import certificate
+from tests.ports import free_port
+from tests.waiting import wait_until
 
 REDIS = Path("/usr/bin/redis-server")
 POSTGRES = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/nowhere"))

@@ -7,8 +7,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from filled import add_waiting
-from recount import miscounted
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
@@ -24,6 +22,8 @@ from shared.queue.jobs import Failed, PutBack
 from shared.queue.outcomes import Outcome, Succeeded
 from shared.queue.renditions import NewRendition, RenditionKey
 from shared.source_copies import SourceCopy, find_copy, keep_copy
+from tests.filled import add_waiting
+from tests.recount import miscounted
 from workers.styling.finish import REFUSED, finish
 
 JOBS = 9

@@ -15,19 +15,19 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from filled import add_catalog, add_finished, add_waiting
-from fresh import as_superuser
 from sqlalchemy import ARRAY, Boolean, Column, Connection, DateTime, Double, MetaData, Table, Text, Time, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ProgrammingError
-from waiting import wait_for_blocked_connection
 
 from shared.catalog.source_checks import Finding, record_findings, take_page
 from shared.context import Session
 from shared.database import MIGRATIONS, make_engine, needs_upgrade, transaction, upgrade
 from shared.errors import UsageError
 from shared.tables import metadata
+from tests.filled import add_catalog, add_finished, add_waiting
+from tests.fresh import as_superuser
+from tests.waiting import wait_for_blocked_connection
 
 JOBS = 200
 KEPT = ("merchants", "batches", "chunks", "jobs", "renditions", "job_renditions", "styles", "style_rows", "fair_shares")

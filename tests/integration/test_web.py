@@ -13,14 +13,14 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-from certificates import certificate
-from hosting import Host, answer, serving
 
 from shared.context import Session
 from shared.database import transaction
 from shared.errors import SourceRefused, SourceUnavailable
 from shared.merchants.merchants import merchant_id
 from shared.source_copies import source_key
+from tests.certificates import certificate
+from tests.hosting import Host, answer, serving
 from workers.fetch.buckets import Buckets
 from workers.fetch.client import Validators, Web
 from workers.fetch.reach import Reach

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from random_vgg import write_random_vgg
 
 from producer.commands.main import make_app
 from shared.errors import UsageError
+from tests.random_vgg import write_random_vgg
 from workers.drawing.change_picture import MOST, heat_colours
 from workers.drawing.picture_row import MARGIN_PX
 from workers.drawing.resemblance_picture import CROP_PX, resemblance_picture

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from random_vgg import write_random_vgg
 from safetensors.torch import load_file
 
 from shared.errors import UsageError, exit_code
 from shared.settings import Settings
+from tests.random_vgg import write_random_vgg
 from workers.model.dataset import PhotoSet
 from workers.model.vgg import Vgg
 from workers.training.features import FeaturesUnavailable, load_vgg

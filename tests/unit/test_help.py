@@ -5,10 +5,10 @@ import sys
 
 import pytest
 import typer
-from loaded import loaded_by
 
 from producer.commands.main import installed_commands, make_app
 from shared.terminal import Panel
+from tests.loaded import loaded_by
 
 OWN = {
     "producer",

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from waiting import LIMIT_SECONDS, wait_until
 
+from tests.waiting import LIMIT_SECONDS, wait_until
 from workers.model.checkpoint import Checkpoint, row_from_bytes
 from workers.model.generator import Generator
 from workers.runtime.lanes import Canvas, Lanes

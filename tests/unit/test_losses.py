@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from random_vgg import write_random_vgg
 from torch import Tensor
 
+from tests.random_vgg import write_random_vgg
 from workers.model.config import Stage, StyleSource, TrainConfig
 from workers.model.generator import Architecture
 from workers.model.learning.discriminator import adversarial_error, discriminator_loss

@@ -11,6 +11,8 @@ import pytest
 from producer.manifest import open_manifest
 from shared.errors import ManifestError, NotFound, SourceRefused, UsageError
 
+SAMPLES = Path(__file__).parents[2] / "samples"
+
 
 def touch(root: Path, *names: str) -> Path:
     for name in names:
@@ -29,6 +31,14 @@ def listing(*keys: str) -> list[str]:
         return (f"s3://shop/{key}" for key in keys if f"s3://shop/{key}".startswith(url))
 
     return [row.source for row in open_manifest(["s3://shop/new"], list_prefix=list_prefix).rows()]
+
+
+def test_samples_hold_pictures_alone_and_the_manifest_names_them_all() -> None:
+    """`make demo` begins without a warning."""
+    photos = open_manifest([str(SAMPLES / "photos")])
+    catalogue = open_manifest([str(SAMPLES / "catalogue.csv")])
+    assert photos.notes == catalogue.notes == ()
+    assert sorted(row.source for row in photos.rows()) == sorted(row.source for row in catalogue.rows())
 
 
 def test_folder_is_listed_recursively_and_sorted_by_path(tmp_path: Path) -> None:

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from ports import free_port
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.parser import text_string_to_metric_families
-from waiting import LIMIT_SECONDS
 
 from shared.errors import PortTaken, Unavailable, UsageError
 from shared.monitor import Monitor, monitored, split_address
 from shared.queue.jobs import Failed, PutBack
 from shared.queue.outcomes import Succeeded
 from shared.queue.sweep import Swept
+from tests.ports import free_port
+from tests.waiting import LIMIT_SECONDS
 from workers.runtime.metrics import Metrics
 
 ALERTS = Path(__file__).parents[2] / "docs" / "alerts.yml"

@@ -26,6 +26,7 @@ BATCH = Batch(
     "sealed",
     "running",
     False,
+    None,
     (),
     None,
     1,

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from waiting import LIMIT_SECONDS
 
 from shared.broker import Broker
+from tests.waiting import LIMIT_SECONDS
 from workers.styling.pages import pages
 from workers.styling.previews import PreviewSlot
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from random_vgg import write_random_vgg
 
+from tests.random_vgg import write_random_vgg
 from workers.model.checkpoint import Checkpoint, row_from_bytes, row_to_bytes, trunk_from_bytes, trunk_to_bytes
 from workers.model.config import Stage, StyleSource, TrainConfig
 from workers.model.dataset import PhotoSet, centre_crop

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from random_vgg import write_random_vgg
 
 from shared.errors import UnreadableImage, UsageError
+from tests.random_vgg import write_random_vgg
 from workers.model.checkpoint import Checkpoint, trunk_from_bytes
 from workers.model.config import ADVERSARIES, Stage, StyleSource, TrainConfig
 from workers.model.dataset import PhotoSet

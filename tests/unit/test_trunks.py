@@ -5,9 +5,9 @@ from threading import Event
 
 import pytest
 import torch
-from waiting import LIMIT_SECONDS
 
 from shared.errors import StoreUnavailable
+from tests.waiting import LIMIT_SECONDS
 from workers.model.checkpoint import trunk_to_bytes
 from workers.model.generator import Architecture, Generator
 from workers.runtime.trunks import Trunks
