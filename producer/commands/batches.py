@@ -25,7 +25,7 @@ from shared.terminal import JsonOption, note, print_json, print_line
 
 BATCHES_LISTED = 20
 
-Merchant = Annotated[str, typer.Option("--merchant", "-m", help="Merchant that owns the batch.")]
+Merchant = Annotated[str, typer.Option("--merchant", "-m", help="Merchant to act for.")]
 Out = Annotated[Path, typer.Option("--out", "-o", parser=out_path, metavar="FOLDER", help="Folder to write to.")]
 BatchId = Annotated[str, typer.Argument(help="Id of the batch, or its first characters.")]
 

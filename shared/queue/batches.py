@@ -21,23 +21,23 @@ from shared.queue.queues import QueueName
 
 
 class BatchState(StrEnum):
-    """What has become of a batch."""
+    """State of a batch."""
 
     RUNNING = "running"
-    """Jobs of it are queued, or its input is still being received."""
+    """It has queued jobs, or its input is still being received."""
     FINISHED = "finished"
-    """All jobs are over. A retry lets it run again."""
+    """All jobs are over. A retry reopens it."""
     CANCELLED = "cancelled"
-    """Somebody cancelled it; finished images stay."""
+    """It was cancelled; finished images are kept."""
 
 
 class IntakeState(StrEnum):
-    """Whether more rows of a batch's input may come."""
+    """Whether a batch's input is complete."""
 
     RECEIVING = "receiving"
     """The manifest is being read; chunks of the rows so far may run."""
     SEALED = "sealed"
-    """All rows are in."""
+    """All rows have been received."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ HEX = re.compile("[0-9a-fA-F]{1,32}")
 COLUMNS = """id, merchant_id, name, queue, look, presets, model_version_id, style_rows, intake, state, paused, notice,
     input_columns, gate, rows_read, total, succeeded, failed, cancelled, reused, created_at, finished_at"""
 
-UNDER_WAY = "the same is just being submitted elsewhere: send it again"
+UNDER_WAY = "the same batch is being submitted elsewhere: repeat the request"
 
 # Whether the counts being added make the batch's last job terminal.
 COMPLETE = "intake = 'sealed' AND succeeded + failed + cancelled + :succeeded + :failed + :cancelled = total"

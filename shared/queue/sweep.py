@@ -30,10 +30,10 @@ class Swept:
 
 
 def sweep(engine: Engine, broker: Broker, *, sampled_jobs: int = SAMPLED_JOBS) -> Swept:
-    """Return expired leases to waiting, reconcile, look after the canary, publish lost messages again, and dispatch.
+    """Return expired leases to waiting, reconcile, watch the canary, publish lost messages again, and dispatch.
 
-    Only one sweep puts back leases at a time, under one advisory lock; another returns at once. ``sampled_jobs``: how
-    many jobs of batches that move on are looked at, besides those of stalled ones.
+    Only one sweep returns leases at a time, under an advisory lock; another returns at once. ``sampled_jobs`` is the
+    number of jobs of progressing batches that are checked, besides those of stalled ones.
     """
     with transaction(engine) as connection:
         if not try_lock(connection, Lock.SWEEP):

@@ -198,7 +198,7 @@ def test_what_is_not_yet_whole_waits_too_and_goes_on_where_it_was_interrupted(sh
     with transaction(shop.session.engine) as connection:
         begun = batches.list_batches(connection, shop.id, 1)[0]
         assert (begun.intake, begun.paused, begun.total) == ("receiving", True, 40)
-        with pytest.raises(Conflict, match="send it again, or cancel it"):
+        with pytest.raises(Conflict, match="repeat the upload, or cancel the batch"):
             batches.set_paused(connection, begun, paused=False)
     done = submit_batch(shop.session, wanted)
     assert done.resumed
