@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import islice
 
 from sqlalchemy import Connection
@@ -23,7 +22,7 @@ from producer.job_rows import Page, read_ahead, read_pages, row_looks
 from producer.manifest import Manifest
 from producer.manifest.columns import Columns
 from shared.context import Session
-from shared.database import transaction
+from shared.database import database_time, transaction
 from shared.errors import Conflict, ManifestError, UsageError
 from shared.look import Look
 from shared.merchants import audit
@@ -182,7 +181,9 @@ def _seal_waiting(session: Session, batch: Batch, order: Order) -> tuple[Batch, 
         batch = batches.seal(connection, batch.id)
         rules = find_rules(connection, batch.merchant_id)
         first = category[0] if category else None
-        proof = decide(connection, batch, Circumstances(rules, rate, session.settings, first, datetime.now(UTC)))
+        proof = decide(
+            connection, batch, Circumstances(rules, rate, session.settings, first, database_time(connection))
+        )
         return batches.get_batch(connection, batch.id), proof
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -16,6 +16,7 @@ from shared.catalog.actions import Target
 from shared.catalog.images import CatalogImage, list_images
 from shared.catalog.publishing import Publication
 from shared.catalog.source_checks import Round, find_round
+from shared.database import database_time
 
 router = APIRouter(prefix="/v1", tags=["catalogue"], route_class=ForCallers)
 
@@ -79,7 +80,7 @@ def images(
 def checks(asking: Asking) -> Round:
     """Show the progress of source checks: which web images have changed or disappeared."""
     with asking.transaction() as connection:
-        return find_round(connection, asking.merchant_id, datetime.now(UTC))
+        return find_round(connection, asking.merchant_id, database_time(connection))
 
 
 @router.get("/catalog/history")

@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 
 from producer.api.limits import TooManyRequests
@@ -95,7 +96,7 @@ TITLES = {
 }
 
 
-def problem_of(error: AtelierError | RequestValidationError | HTTPException) -> Problem:
+def problem_of(error: AtelierError | DataError | RequestValidationError | HTTPException) -> Problem:
     """Return the problem of an error, in words that callers may see."""
     match error:
         case AtelierError() if is_inside(error):
@@ -103,6 +104,8 @@ def problem_of(error: AtelierError | RequestValidationError | HTTPException) -> 
             return _problem(503, INSIDE.get(error.code, "a service does not answer"), error.code, retryable=True)
         case AtelierError():
             return _problem(status_of(error), str(error), error.code, retryable=error.retryable)
+        case DataError():
+            return _problem(422, "a value is out of range, or holds what cannot be stored", "out_of_range")
         case RequestValidationError():
             wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:10])
             return _problem(422, wrong, "invalid_request")
@@ -129,8 +132,9 @@ def install(app: FastAPI) -> None:
     """Answer every error with a problem. That of a bug reveals no detail."""
 
     @app.exception_handler(AtelierError)
+    @app.exception_handler(DataError)
     @app.exception_handler(RequestValidationError)
-    def ours(_: Request, error: AtelierError | RequestValidationError) -> JSONResponse:
+    def ours(_: Request, error: AtelierError | DataError | RequestValidationError) -> JSONResponse:
         response = answer(problem_of(error))
         if isinstance(error, TooManyRequests):
             response.headers["Retry-After"] = str(error.retry_after_seconds)

@@ -14,6 +14,7 @@ from producer.api.access import Asking, ForCallers
 from producer.api.words import MOST
 from shared.database import transaction
 from shared.errors import NotFound
+from shared.limits import MOST_IMAGES, MOST_MINUTES
 from shared.proofs import actions, proofs
 from shared.proofs.proofs import Proof
 from shared.proofs.rules import ProofRules, find_rules
@@ -52,10 +53,10 @@ class Rules(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    above: int | None = Field(None, ge=0, le=10**9)
+    above: int | None = Field(None, ge=0, le=MOST_IMAGES)
     new_looks: bool = False
     go_on_minutes: float | None = Field(
-        None, gt=0, le=10**6, description="Continue without approval after this many minutes."
+        None, gt=0, le=MOST_MINUTES, description="Continue without approval after this many minutes."
     )
 
 

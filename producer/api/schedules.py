@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+from datetime import datetime, time
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,13 +11,13 @@ from producer.api.access import Asking, ForCallers
 from shared.catalog import night_actions, schedules
 from shared.catalog.schedules import NightRules, Schedule, Timing
 from shared.crontab import Crontab
+from shared.database import database_time, read_clock
 from shared.errors import NotFound
+from shared.limits import MOST_IMAGES, MOST_MINUTES
 
 router = APIRouter(prefix="/v1", tags=["schedules"], route_class=ForCallers)
 
 AT = "/schedules/nightly"
-MOST_IMAGES = 10**9
-MOST_MINUTES = 10**6
 
 
 class NewSchedule(BaseModel):
@@ -71,15 +71,16 @@ def show(asking: Asking) -> ScheduleOut:
     """Show the schedule."""
     with asking.transaction() as connection:
         found = schedules.find_schedule(connection, asking.merchant_id)
+        now = database_time(connection)
     if found is None:
         raise NotFound("no schedule is set yet: PUT one here")
-    return _out(found, datetime.now(UTC))
+    return _out(found, now)
 
 
 @router.put(AT)
 def replace(asking: Asking, new: NewSchedule) -> ScheduleOut:
     """Set the schedule with immediate effect. Missed nights are not made up for."""
-    now = datetime.now(UTC)
+    now = read_clock(asking.session.engine)
     return _out(night_actions.set_schedule(asking.session.engine, asking.actor, new.timing, new.rules, now), now)
 
 

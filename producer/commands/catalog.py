@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -18,6 +17,7 @@ from shared.catalog.actions import LookScope, Target
 from shared.catalog.images import list_images
 from shared.catalog.source_checks import find_round
 from shared.context import open_session
+from shared.database import database_time
 from shared.errors import InvalidInput
 from shared.look import Look, parse_mix
 from shared.merchants.actors import operator
@@ -107,9 +107,8 @@ def catalog_list(
 
 def catalog_checks(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Show the progress of source checks: which web images have changed or disappeared."""
-    now = datetime.now(UTC)
     with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        found = find_round(connection, mine, now)
+        found = find_round(connection, mine, database_time(connection))
     if as_json:
         print_json(asdict(found))
         return

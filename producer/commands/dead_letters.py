@@ -13,6 +13,7 @@ from producer.commands.batches import BatchId, Merchant, configured, warn
 from shared.context import Session, open_session
 from shared.database import transaction
 from shared.errors import UsageError
+from shared.limits import MOST_DAYS, require_between
 from shared.merchants.actors import operator
 from shared.merchants.merchants import LOCAL_MERCHANT
 from shared.merchants.scope import scope
@@ -110,6 +111,7 @@ def _found(
     """Count the selected failures, within one merchant's rows if a merchant is given."""
     if batch is not None and merchant is None:
         raise UsageError("give the batch's merchant with --merchant")
+    require_between("days of --older-than", older_than, 0, MOST_DAYS)
     before = datetime.now(UTC) - timedelta(days=older_than) if older_than else None
     if merchant is None:
         with transaction(session.engine) as connection:

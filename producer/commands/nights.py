@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, time
+from datetime import datetime, time
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +13,7 @@ from shared.catalog import night_actions, nights, schedules
 from shared.catalog.schedules import NightRules, Timing
 from shared.context import Session, open_session
 from shared.crontab import Crontab
-from shared.database import transaction
+from shared.database import database_time, read_clock, transaction
 from shared.errors import Conflict, InvalidInput, UsageError
 from shared.merchants.actors import operator
 from shared.merchants.merchants import LOCAL_MERCHANT
@@ -47,9 +47,9 @@ def nightly(
     """Plan a night now: stale images become a batch behind all other work."""
     if everybody and merchant is not None:
         raise UsageError("give either --merchant or --all")
-    now = datetime.now(UTC)
     begin = _rehearse if dry_run else _plan
     with open_session(configured(), lasting=not dry_run) as session:
+        now = read_clock(session.engine)
         if everybody:
             plans = [{"merchant": name} | _planned_or_why_not(begin, session, name, now) for name in _awake(session)]
         else:
@@ -143,11 +143,11 @@ def schedules_set(
     as_json: JsonOption = False,
 ) -> None:
     """Set a merchant's schedule with immediate effect. Options that are not given get their defaults."""
-    now = datetime.now(UTC)
     presets = tuple(format or NightRules.presets)
     rules = NightRules(presets, images, gpu_minutes, publish, proof_above, go_on_minutes, checks)
     timing = Timing(Crontab(crontab, zone), _time(until))
     with open_session(configured(), lasting=False) as session:
+        now = read_clock(session.engine)
         found = night_actions.set_schedule(session.engine, operator(merchant), timing, rules, now).as_json(now)
     if as_json:
         print_json(found)
@@ -157,8 +157,8 @@ def schedules_set(
 
 def schedules_list(as_json: JsonOption = False) -> None:
     """List all schedules with their next nights."""
-    now = datetime.now(UTC)
     with open_session(configured(), lasting=False) as session, transaction(session.engine) as connection:
+        now = database_time(connection)
         found = [schedule.as_json(now) for schedule in schedules.list_schedules(connection)]
     if as_json:
         print_json(found)
@@ -190,10 +190,9 @@ def schedules_pause(merchant: Merchant = LOCAL_MERCHANT, everybody: All = False,
 
 def schedules_resume(merchant: Merchant = LOCAL_MERCHANT, everybody: All = False, as_json: JsonOption = False) -> None:
     """Resume paused nights. Missed ones are not made up for."""
-    now = datetime.now(UTC)
     with open_session(configured(), lasting=False) as session:
         actor = operator(None if everybody else merchant)
-        warn(night_actions.resume_nights(session.engine, session.broker, actor, now))
+        warn(night_actions.resume_nights(session.engine, session.broker, actor, read_clock(session.engine)))
         with scope(session.engine, merchant) as (connection, mine):
             schedule = schedules.find_schedule(connection, mine)
     _done({"resumed": "all" if everybody else merchant}, as_json)
@@ -211,8 +210,8 @@ def schedules_calendar(
     as_json: JsonOption = False,
 ) -> None:
     """Show a merchant's next nights and the results of past ones."""
-    now = datetime.now(UTC)
     with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
+        now = database_time(connection)
         found = nights.list_nights(connection, mine, limit)
         schedule = schedules.find_schedule(connection, mine)
     following = schedule.timing.crontab.following(now, 3) if schedule and not schedule.paused else []

@@ -11,7 +11,9 @@ from sqlalchemy import Connection, Row, text
 
 from shared.crontab import Crontab, end_after
 from shared.errors import NotFound, UsageError
+from shared.limits import MOST_IMAGES, MOST_MINUTES, require_above_zero, require_between, within_limits
 from shared.presets import DEFAULT_PRESETS, require_presets
+from shared.queue.batches import NIGHT_PAUSED
 
 MOST_CHECKS = 10**9
 """Upper limit per day, more than any fleet can check."""
@@ -43,17 +45,22 @@ class NightRules:
 
     def __post_init__(self) -> None:
         require_presets(self.presets)
-        for name in ("images", "gpu_minutes", "go_on_minutes"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise UsageError(f"{name.replace('_', ' ')} of a night must be above 0, not {value}")
-        if not 0 <= self.checks <= MOST_CHECKS:
-            raise UsageError(f"checks of a day must be from 0 to {MOST_CHECKS}, not {self.checks}")
+        if self.images is not None:
+            require_between("images of a night", self.images, 1, MOST_IMAGES)
+        if self.gpu_minutes is not None:
+            require_above_zero("gpu minutes of a night", self.gpu_minutes, MOST_MINUTES)
+        if self.proof_above is not None:
+            require_between("images above which a night is proved", self.proof_above, 0, MOST_IMAGES)
+        if self.go_on_minutes is not None:
+            require_above_zero("go on minutes of a night", self.go_on_minutes, MOST_MINUTES)
+        require_between("checks of a day", self.checks, 0, MOST_CHECKS)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> NightRules:
         """Build from what ``json`` returned, possibly in another release."""
         known = {field.name: data[field.name] for field in fields(cls) if field.name in data}
+        known |= within_limits(known, images=MOST_IMAGES, proof_above=MOST_IMAGES)
+        known |= within_limits(known, gpu_minutes=MOST_MINUTES, go_on_minutes=MOST_MINUTES)
         return cls(**known | {"presets": tuple(known.get("presets", cls.presets))})
 
     @property
@@ -202,16 +209,18 @@ def pause(connection: Connection, merchant: int | None, who: str) -> None:
 
 
 def resume(connection: Connection, merchant: int | None, now: datetime) -> None:
-    """End a pause. Missed slots are not made up for. A merchant's own pause outlasts that of all."""
+    """End a pause. Missed slots are not made up for.
+
+    A merchant's own pause of nights outlasts that of all, and the merchant's pause of one batch outlasts both.
+    """
     values = {"merchant": merchant, "now": now}
     connection.execute(text("DELETE FROM pauses WHERE merchant_id IS NOT DISTINCT FROM :merchant"), values)
     connection.execute(text(f"UPDATE schedules SET since = greatest(since, :now) WHERE {_WHOSE}"), values)
     connection.execute(text(f"UPDATE batches SET resumed_at = clock_timestamp() WHERE {_NIGHTS_UNDER_WAY}"), values)
     connection.execute(
         text(f"""
-        UPDATE batches b SET paused = false WHERE {_NIGHTS_UNDER_WAY}
+        UPDATE batches b SET paused = merchant_paused OR {NIGHT_PAUSED} WHERE {_NIGHTS_UNDER_WAY}
           AND NOT EXISTS (SELECT FROM proofs p WHERE p.batch_id = b.id AND p.state = 'waiting')
-          AND NOT EXISTS (SELECT FROM pauses p WHERE p.merchant_id IS NULL OR p.merchant_id = b.merchant_id)
         """),
         values,
     )

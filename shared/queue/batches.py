@@ -116,6 +116,10 @@ COLUMNS = """id, merchant_id, name, queue, look, presets, model_version_id, styl
 
 UNDER_WAY = "the same batch is being submitted elsewhere: repeat the request"
 
+# Whether a pause of nights holds the batch ``b``: it, the merchant's own and a proof each end by themselves.
+NIGHT_PAUSED = """(b.queue = 'nightly' AND EXISTS (
+    SELECT FROM pauses p WHERE p.merchant_id IS NULL OR p.merchant_id = b.merchant_id))"""
+
 # Whether the counts being added make the batch's last job terminal.
 COMPLETE = "intake = 'sealed' AND succeeded + failed + cancelled + :succeeded + :failed + :cancelled = total"
 
@@ -286,9 +290,9 @@ def add_counts(connection: Connection, batch_id: UUID, counts: Counts) -> None:
 
 
 def set_paused(connection: Connection, batch: Batch, *, paused: bool) -> Batch:
-    """Pause or resume a running batch; chunks in progress are finished. Raises Conflict.
+    """Pause or resume a running batch for its merchant; chunks in progress are finished. Raises Conflict.
 
-    A batch that waits for approval of its sample stays paused until then.
+    A batch that waits for approval of its sample, or that is a paused night, stays paused until that ends too.
     """
     proof = connection.execute(
         text("SELECT id, state FROM proofs WHERE batch_id = :id AND state IN ('undecided', 'waiting')"),
@@ -301,15 +305,34 @@ def set_paused(connection: Connection, batch: Batch, *, paused: bool) -> Batch:
         }[proof.state]
         raise Conflict(f"batch {batch.id} stays paused until {until}", code="awaits_proof")
     row = connection.execute(
-        text("""
-        UPDATE batches SET paused = :paused, resumed_at = CASE WHEN :paused THEN resumed_at ELSE clock_timestamp() END
-        WHERE id = :id AND state = 'running' RETURNING id
+        text(f"""
+        UPDATE batches b SET merchant_paused = :paused, paused = :paused OR {NIGHT_PAUSED},
+            resumed_at = CASE WHEN :paused THEN resumed_at ELSE clock_timestamp() END
+        WHERE id = :id AND state = 'running' RETURNING paused
         """),
         {"id": batch.id, "paused": paused},
     ).one_or_none()
     if row is None:
         raise Conflict(f"batch {batch.id} is {batch.state}: only a running one can be paused or resumed")
+    if row.paused and not paused:
+        raise Conflict(
+            f"batch {batch.id} is of a night, and nights are paused: `atelier schedules resume`, or --all, lifts that",
+            code="nights_paused",
+        )
     return replace(batch, paused=paused)
+
+
+def wait_for_approval(connection: Connection, batch_id: UUID) -> None:
+    """Pause a batch until a proof of it lets it go on."""
+    connection.execute(text("UPDATE batches SET paused = true WHERE id = :id"), {"id": batch_id})
+
+
+def let_go_on(connection: Connection, batch_id: UUID) -> None:
+    """Let a batch go on that waits for no proof any more, unless its merchant or a pause of nights holds it."""
+    connection.execute(
+        text(f"UPDATE batches b SET paused = merchant_paused OR {NIGHT_PAUSED} WHERE id = :id AND state = 'running'"),
+        {"id": batch_id},
+    )
 
 
 def mark_cancelled(connection: Connection, batch_id: UUID) -> None:

@@ -177,9 +177,11 @@ def finish(connection: Connection, claim: Claim, outcomes: Sequence[Outcome], le
     Returns False if the batch was cancelled meanwhile; then nothing is recorded.
     """
     take_in_hand(connection, claim, None, lease_seconds)
-    if batches.is_cancelled(connection, claim.batch.id):
+    queued = jobs.still_queued(connection, claim.batch.id, [one.ordinal for one in outcomes])
+    if queued is None:
         return False
-    batches.add_counts(connection, claim.batch.id, record(connection, claim.batch, outcomes))
+    counts = record(connection, claim.batch, [one for one in outcomes if one.ordinal in queued])
+    batches.add_counts(connection, claim.batch.id, counts)
     return True
 
 

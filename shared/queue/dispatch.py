@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 from sqlalchemy import Connection, Engine, text
@@ -21,6 +22,7 @@ from shared.broker import Broker
 from shared.database import Lock, lock, transaction
 from shared.errors import BrokerUnavailable
 from shared.queue.queues import QueueName
+from shared.recordset import recordset
 from shared.settings import ALIVE_SECONDS
 
 WINDOW_PER_SLOT = 2
@@ -39,10 +41,15 @@ class WaitingChunk:
 
 @dataclass
 class Line:
-    """Merchants who wait for chunks of one queue: the next chunks of each, and their virtual times."""
+    """Merchants who wait for chunks of one queue: the next chunks of each, and their virtual times.
+
+    Of the merchants in ``partial`` only the first few chunks are here; ``more`` gives all that may be needed.
+    """
 
     waiting: dict[int, deque[WaitingChunk]] = field(default_factory=dict)
     times: dict[int, float] = field(default_factory=dict)
+    partial: set[int] = field(default_factory=set)
+    more: Callable[[int], Sequence[WaitingChunk]] = lambda _: ()
 
     def take(self, most: int) -> list[int]:
         """Take up to ``most`` chunks, each of the merchant with the least time, which then grows by the megapixels."""
@@ -54,6 +61,10 @@ class Line:
             chunk = self.waiting[merchant].popleft()
             taken.append(chunk.id)
             self.times[merchant] = time + chunk.pixels / 1e6
+            if not self.waiting[merchant] and merchant in self.partial:
+                self.partial.remove(merchant)
+                known = set(taken)
+                self.waiting[merchant].extend(one for one in self.more(merchant) if one.id not in known)
             if self.waiting[merchant]:
                 heapq.heappush(heap, (self.times[merchant], merchant))
             else:
@@ -166,11 +177,38 @@ def under_way(connection: Connection) -> UnderWay:
 
 
 def waiting_lines(connection: Connection, most: int) -> dict[str, Line]:
-    """Return up to ``most`` due chunks of each merchant with running batches, oldest batch first, by queue."""
+    """Return the next due chunks of each merchant with running batches, oldest batch first, by queue.
+
+    Of each a few, so that about as many are read as are dispatched, however many merchants wait; a line asks for a
+    merchant's next ones, up to ``most``, when it has taken those.
+    """
+    rows = connection.execute(text("SELECT DISTINCT queue, merchant_id FROM batches WHERE state = 'running'")).all()
+    if not rows:
+        return {}
+    few = min(most, 2 + most // len(rows))
+    lines: dict[str, Line] = {}
+    merchants = [(row.queue, row.merchant_id) for row in rows]
+    for queue, merchant, chunk in _next_chunks(connection, merchants, few):
+        line = lines.setdefault(queue, Line(more=partial(_all_chunks, connection, queue, most)))
+        line.waiting.setdefault(merchant, deque()).append(chunk)
+    for line in lines.values() if few < most else ():
+        line.partial = {merchant for merchant, chunks in line.waiting.items() if len(chunks) == few}
+    return lines
+
+
+def _all_chunks(connection: Connection, queue: str, most: int, merchant: int) -> Sequence[WaitingChunk]:
+    """Return a merchant's next chunks, those that were read before as well."""
+    return [chunk for _, _, chunk in _next_chunks(connection, [(queue, merchant)], most)]
+
+
+def _next_chunks(
+    connection: Connection, merchants: Sequence[tuple[str, int]], most: int
+) -> Iterator[tuple[str, int, WaitingChunk]]:
+    """Yield up to ``most`` due chunks of each merchant in a queue, with both."""
     rows = connection.execute(
         text("""
         SELECT m.queue, m.merchant_id, c.id, c.pixels
-        FROM (SELECT DISTINCT queue, merchant_id FROM batches WHERE state = 'running') m
+        FROM json_to_recordset(CAST(:merchants AS json)) AS m (queue text, merchant_id bigint)
         CROSS JOIN LATERAL (
             SELECT c.id, c.pixels
             FROM batches b CROSS JOIN LATERAL (
@@ -182,13 +220,9 @@ def waiting_lines(connection: Connection, most: int) -> dict[str, Line]:
             ORDER BY b.id, c.id LIMIT :most
         ) c
         """),
-        {"most": most},
+        {"most": most, "merchants": recordset(("queue", "merchant_id"), merchants)},
     )
-    lines: dict[str, Line] = {}
-    for row in rows:
-        line = lines.setdefault(row.queue, Line())
-        line.waiting.setdefault(row.merchant_id, deque()).append(WaitingChunk(row.id, row.pixels))
-    return lines
+    return ((row.queue, row.merchant_id, WaitingChunk(row.id, row.pixels)) for row in rows)
 
 
 def virtual_times(connection: Connection, lines: Mapping[str, Line]) -> set[tuple[str, int, float]]:
@@ -201,10 +235,11 @@ def virtual_times(connection: Connection, lines: Mapping[str, Line]) -> set[tupl
     """
     rows = connection.execute(
         text("""
-        SELECT f.queue, f.merchant_id, f.virtual_time, EXISTS (
-            SELECT FROM chunks c
-            WHERE c.state = 'dispatched' AND c.queue = f.queue AND c.merchant_id = f.merchant_id) AS busy
-        FROM fair_shares f WHERE f.queue = ANY(:queues)
+        SELECT f.queue, f.merchant_id, f.virtual_time, c.merchant_id IS NOT NULL AS busy
+        FROM fair_shares f LEFT JOIN (
+            SELECT DISTINCT queue, merchant_id FROM chunks WHERE state = 'dispatched'
+        ) c USING (queue, merchant_id)
+        WHERE f.queue = ANY(:queues)
         """),
         {"queues": list(lines)},
     ).all()

@@ -169,14 +169,19 @@ def queued_jobs(connection: Connection, batch_id: UUID, first: int, last: int) -
 HERE = "jobs.batch_id = :batch AND jobs.ordinal = ANY(CAST(:ordinals AS int[])) AND jobs.state = 'queued'"
 
 
-def still_queued(connection: Connection, batch_id: UUID, ordinals: Collection[int]) -> set[int]:
-    """Return which of these jobs are still queued. For whoever holds their chunk, so that it stays so."""
-    if not ordinals:
-        return set()
-    rows = connection.execute(
-        text(f"SELECT ordinal FROM jobs WHERE {HERE}"), {"batch": batch_id, "ordinals": int_array(ordinals)}
-    )
-    return set(rows.scalars())
+def still_queued(connection: Connection, batch_id: UUID, ordinals: Collection[int]) -> set[int] | None:
+    """Return which of these jobs are still queued; None where their batch was cancelled.
+
+    For whoever holds their chunk, so that it stays so. One statement, because it is part of every page of outcomes.
+    """
+    row = connection.execute(
+        text(f"""
+        SELECT state = 'cancelled' AS cancelled, ARRAY(SELECT ordinal FROM jobs WHERE {HERE}) AS ordinals
+        FROM batches WHERE id = :batch
+        """),
+        {"batch": batch_id, "ordinals": int_array(ordinals)},
+    ).one()
+    return None if row.cancelled else set(row.ordinals)
 
 
 def succeed_jobs(connection: Connection, batch_id: UUID, reused_by_ordinal: Mapping[int, bool]) -> tuple[int, int]:

@@ -70,9 +70,7 @@ def record(connection: Connection, batch: Batch, outcomes: Collection[Outcome]) 
 
     Only jobs that are not yet terminal change, and exactly those are counted.
     """
-    done = [one for one in outcomes if isinstance(one, Succeeded)]
-    queued = jobs.still_queued(connection, batch.id, [one.ordinal for one in done])
-    succeeded, reused = _succeed(connection, batch, [one for one in done if one.ordinal in queued])
+    succeeded, reused = _succeed(connection, batch, [one for one in outcomes if isinstance(one, Succeeded)])
     failed = jobs.fail_jobs(connection, batch.id, [one for one in outcomes if isinstance(one, Failed)])
     jobs.put_back_jobs(connection, batch.id, [one for one in outcomes if isinstance(one, PutBack)])
     return Counts(succeeded=succeeded, failed=failed, reused=reused)

@@ -108,7 +108,7 @@ def stalled(connection: Connection) -> list[Sample]:
         SELECT id, total FROM batches b
         WHERE (state = 'running' AND intake = 'sealed' OR state = 'cancelled' AND finished_at IS NULL)
           AND (SELECT id FROM chunks c WHERE c.batch_id = b.id AND c.state = 'waiting' LIMIT 1) IS NULL
-          AND id NOT IN (SELECT batch_id FROM chunks WHERE state = 'dispatched')
+          AND NOT EXISTS (SELECT FROM chunks c WHERE c.batch_id = b.id AND c.state = 'dispatched')
         ORDER BY id LIMIT :most
         """),
         {"most": STALLED_AT_ONCE},

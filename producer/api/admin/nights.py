@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from producer.api.words import Words
 from shared.catalog import night_actions, schedules
 from shared.catalog.nights import Night, last_nights
 from shared.catalog.schedules import Pause, Schedule
+from shared.database import database_time, read_clock
 from shared.merchants.actors import Actor
 from shared.merchants.merchants import find_merchant
 
@@ -60,8 +61,8 @@ def calendar(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> Calendar:
     """Show the next nights of all merchants, and the results of the last ones."""
-    now = datetime.now(UTC)
     with asking.transaction() as connection:
+        now = database_time(connection)
         found = schedules.list_schedules(connection, after=after, limit=limit)
         last = last_nights(connection, [one.merchant_id for one in found])
     dates = [_date(one, last.get(one.merchant_id), now) for one in found]
@@ -85,7 +86,7 @@ def pause_all(asking: AdminAsking) -> None:
 def resume_all(asking: AdminAsking) -> None:
     """Resume all nights, except those of merchants that are paused themselves. Missed ones are not made up for."""
     session = asking.session
-    night_actions.resume_nights(session.engine, session.broker, asking.actor, datetime.now(UTC))
+    night_actions.resume_nights(session.engine, session.broker, asking.actor, read_clock(session.engine))
 
 
 @router.put("/merchants/{merchant}/pause", status_code=204)
@@ -97,8 +98,8 @@ def pause(asking: AdminAsking, merchant: Merchant) -> None:
 @router.delete("/merchants/{merchant}/pause", status_code=204)
 def resume(asking: AdminAsking, merchant: Merchant) -> None:
     """Resume a merchant's nights. Missed ones are not made up for."""
-    session = asking.session
-    night_actions.resume_nights(session.engine, session.broker, _acting_for(asking, merchant), datetime.now(UTC))
+    session, actor = asking.session, _acting_for(asking, merchant)
+    night_actions.resume_nights(session.engine, session.broker, actor, read_clock(session.engine))
 
 
 def _acting_for(asking: Admin, merchant: str) -> Actor:
