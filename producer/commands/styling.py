@@ -114,7 +114,7 @@ def submit(
     order = replace(order, queue=QueueName.PREVIEW if preview else order.queue, proof=proof)
     with open_session(settings, lasting=not dry_run) as session:
         if dry_run:
-            return rehearse(session, order, as_json=as_json)
+            rehearse(session, order, as_json=as_json)
         with show_progress(quiet=as_json) as show:
             submission = submit_batch(session, order, accepted=show)
         batch = submission.batch
