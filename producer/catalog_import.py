@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future
@@ -11,7 +12,7 @@ from typing import Self
 from producer.intake import Intake
 from producer.job_rows import arrivals
 from producer.manifest import Manifest, ManifestRow
-from producer.manifest.columns import CATEGORY_COLUMNS, named_columns
+from producer.manifest.columns import named_columns
 from shared.catalog.digests import digest
 from shared.catalog.feed import FeedRow, Imported, import_feed
 from shared.context import Session
@@ -22,7 +23,6 @@ from shared.merchants.merchants import allowed_sources
 from shared.merchants.scope import scope
 from shared.queue.jobs import STORED
 
-POSITION_COLUMNS = ("position", "image position")
 COLLECTION_COLUMNS = ("collection", "collections", "custom label 0")
 HASH_COLUMNS = ("sha256", "hash", "md5", "checksum")
 VALIDATOR_COLUMNS = ("etag", "last modified", "lastmod", "updated at", "date modified")
@@ -62,14 +62,14 @@ def feed_rows(manifest: Manifest, intake: Intake, bad: BadRow) -> Iterator[FeedR
             meanings = _Meanings.among(tuple(columns))
         source, pixels, content, position = "", 0, None, None
         try:
-            position = _position(_first(columns, meanings.position))
+            position = _position(row.position)
             if isinstance(taken, InvalidInput):
                 raise taken
             source, pixels = taken.result() if isinstance(taken, Future) else taken
             content = _content(columns, source, meanings)
         except InvalidInput as error:
             bad(row, error)
-        category, collection = _first(columns, meanings.category), _first(columns, meanings.collection)
+        category, collection = _category(row.category), _first(columns, meanings.collection)
         yield FeedRow(
             number, row.sku, position, row.image, source, row.output, category[:512], collection[:512], pixels, content
         )
@@ -81,15 +81,13 @@ class _Meanings:
     """Columns of a row by meaning. Of several the first that is filled counts."""
 
     columns: Set[str]
-    position: Sequence[str]
-    category: Sequence[str]
     collection: Sequence[str]
     hash: Sequence[str]
     validator: Sequence[str]
 
     @classmethod
     def among(cls, names: Sequence[str]) -> Self:
-        aliases = (POSITION_COLUMNS, CATEGORY_COLUMNS, COLLECTION_COLUMNS, HASH_COLUMNS, VALIDATOR_COLUMNS)
+        aliases = (COLLECTION_COLUMNS, HASH_COLUMNS, VALIDATOR_COLUMNS)
         return cls(frozenset(names), *(named_columns(names, some) for some in aliases))
 
 
@@ -98,6 +96,17 @@ def _first(values: Mapping[str, str], names: Sequence[str]) -> str:
         if text := values[name].strip():
             return text
     return ""
+
+
+def _category(text: str) -> str:
+    """Return a category as text; of a shop's JSON, the name of the first one."""
+    if not text.startswith("[{"):
+        return text
+    try:
+        first = json.loads(text)[0]
+    except ValueError:
+        return text
+    return str(first.get("name") or text)
 
 
 def _position(text: str) -> int | None:

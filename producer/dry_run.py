@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Hashable, Sequence
+from dataclasses import asdict, dataclass, field
 
-from producer.job_rows import row_looks
+from producer.job_rows import RowLooks, row_looks
+from producer.manifest import Manifest
+from producer.manifest.outputs import HashSet
 from producer.submit import Order
 from shared.context import Session
 from shared.database import transaction
@@ -21,6 +24,48 @@ from shared.terminal import note, print_json, print_line
 BAD_ROWS_SHOWN = 100
 
 
+class Distinct:
+    """Counts distinct values in 16 bytes or fewer each, since there may be millions."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._seen = HashSet()
+
+    def add(self, value: Hashable) -> None:
+        """Count a value if it is new."""
+        self.count += self._seen.add(hash(value) & 0xFFFF_FFFF_FFFF_FFFF or 1)
+
+
+@dataclass
+class Survey:
+    """What a manifest holds: its rows, its distinct pictures and products, and the first bad rows."""
+
+    rows: int = 0
+    bad: int = 0
+    pictures: Distinct = field(default_factory=Distinct)
+    products: Distinct = field(default_factory=Distinct)
+    bad_rows: list[dict[str, object]] = field(default_factory=list)
+
+
+def survey(manifest: Manifest, looks: RowLooks, allowed: Sequence[str]) -> Survey:
+    """Read a whole manifest. A picture in a look counts once, however many rows name it."""
+    seen = Survey()
+    for row in manifest.rows():
+        seen.rows += 1
+        try:
+            if row.error is not None:
+                raise row.error
+            require_allowed(row.source, allowed)
+            for look, _ in looks(row.style, row.strength):
+                seen.pictures.add((row.source, look.json))
+            seen.products.add(row.sku)
+        except InvalidInput as error:
+            seen.bad += 1
+            if len(seen.bad_rows) < BAD_ROWS_SHOWN:
+                seen.bad_rows.append({"line": row.line, "sku": row.sku, "code": error.code, "message": str(error)})
+    return seen
+
+
 def rehearse(session: Session, order: Order, *, as_json: bool) -> None:
     """Read the whole manifest and print what would happen, with the first ``BAD_ROWS_SHOWN`` bad rows."""
     with transaction(session.engine) as connection:
@@ -30,30 +75,24 @@ def rehearse(session: Session, order: Order, *, as_json: bool) -> None:
         allowed = allowed_sources(connection, merchant_id)
         rules = find_rules(connection, merchant_id)
     require_styles((name for look in order.looks for name in look.styles), known)
-    looks = row_looks(order.looks, known)
-    rows = images = bad = 0
-    problems: list[dict[str, object]] = []
-    for row in order.manifest.rows():
-        rows += 1
-        try:
-            if row.error is not None:
-                raise row.error
-            require_allowed(row.source, allowed)
-            images += len(looks(row.style, row.strength))
-        except InvalidInput as error:
-            bad += 1
-            if len(problems) < BAD_ROWS_SHOWN:
-                problems.append({"line": row.line, "sku": row.sku, "code": error.code, "message": str(error)})
+    manifest = order.manifest
+    seen = survey(manifest, row_looks(order.looks, known), allowed)
+    images = seen.pictures.count
     price = estimate(images, rate, session.settings)
     if as_json:
-        print_json({"rows": rows, "bad": bad, "bad_rows": problems} | asdict(price))
+        counts = {"rows": seen.rows, "products": seen.products.count, "bad": seen.bad, "bad_rows": seen.bad_rows}
+        print_json({"format": manifest.format, "warnings": manifest.notes} | counts | asdict(price))
         return
-    for problem in problems:
+    for problem in seen.bad_rows:
         print_line(f"line {problem['line']}: {problem['sku']}: {problem['message']} ({problem['code']})")
-    if bad > len(problems):
-        print_line(f"and {bad - len(problems)} more bad rows")
+    if seen.bad > len(seen.bad_rows):
+        print_line(f"and {seen.bad - len(seen.bad_rows)} more bad rows")
     takes = "" if price.seconds is None else f", in about {price.seconds / 60:.1f} minutes, for {price.cost:.2f}"
-    print_line(f"{rows} rows, {bad} bad; {images} images would be styled{takes}")
+    print_line(
+        f"{seen.rows} rows, {seen.bad} bad; {images} images of {seen.products.count} products would be styled{takes}"
+    )
+    for sentence in manifest.notes:
+        note(sentence)
     if images > PROOF_IMAGES and (order.proof or (rules and rules.above is not None and images > rules.above)):
         note(f"a sample of {PROOF_IMAGES} skus would be styled first")
     elif images > PROOF_IMAGES and rules and rules.new_looks:

@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 from producer.intake import Intake
 from producer.job_rows import RowPage, read_ahead, read_pages, row_looks
 from producer.manifest import Manifest
-from producer.manifest.columns import CATEGORY_COLUMNS, named_columns
+from producer.manifest.columns import Columns
 from shared.context import Session
 from shared.database import transaction
 from shared.errors import Conflict, ManifestError, UsageError
@@ -36,7 +36,7 @@ from shared.proofs.proofs import Circumstances, Proof, decide, proof_of, remembe
 from shared.proofs.rules import find_rules
 from shared.proofs.sample import PROOF_IMAGES
 from shared.queue import batches, submissions
-from shared.queue.batches import Batch, IntakeState, NewBatch
+from shared.queue.batches import Batch, BatchState, IntakeState, NewBatch
 from shared.queue.chunks import add_chunks, cut_chunks
 from shared.queue.dispatch import dispatch_or_warn
 from shared.queue.estimate import measure_rate
@@ -110,6 +110,7 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
     if batch.intake == IntakeState.SEALED:
         return _known(session, batch, resumed=resumed)
     warnings: list[str] = []
+    known_notes = order.manifest.notes
     with transaction(session.engine, merchant=batch.merchant_id) as connection:
         allowed = allowed_sources(connection, batch.merchant_id)
     seen: dict[int, Look] = {}  # by identity, since they are few objects, and quicker so than by value
@@ -138,6 +139,7 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
             batch = batches.seal(connection, batch.id)
             if order.queue != QueueName.PREVIEW:
                 remember_looks(connection, batch.merchant_id, set(seen.values()))
+    warnings += (note for note in order.manifest.notes if note not in known_notes)
     return Submission(batch, resumed, tuple(dict.fromkeys(warnings)), proof)
 
 
@@ -163,9 +165,9 @@ def _sealed_elsewhere(session: Session, batch: Batch, conflict: Conflict) -> Bat
     while time.monotonic() < until:
         with transaction(session.engine, merchant=batch.merchant_id) as connection:
             found = batches.get_batch(connection, batch.id)
-        if found.state == "cancelled":
+        if found.state == BatchState.CANCELLED:
             break
-        if found.intake == "sealed":
+        if found.intake == IntakeState.SEALED:
             return found
         time.sleep(TWIN_POLL_SECONDS)
     raise conflict
@@ -175,7 +177,7 @@ def _seal_waiting(session: Session, batch: Batch, order: Order) -> tuple[Batch, 
     """Seal a batch that may have to be proved, and either begin its proof or let it go."""
     with transaction(session.engine) as connection:
         rate = measure_rate(connection)
-    category = named_columns(order.manifest.columns, CATEGORY_COLUMNS)
+    category = Columns.among(order.manifest.columns).categories
     with transaction(session.engine, merchant=batch.merchant_id) as connection:
         batch = batches.seal(connection, batch.id)
         rules = find_rules(connection, batch.merchant_id)

@@ -10,6 +10,7 @@ import typer
 
 from producer.catalog_import import import_catalog
 from producer.commands.batches import Merchant, configured
+from producer.commands.styling import PlatformOption
 from producer.listing import list_s3
 from producer.manifest import ManifestRow, open_manifest
 from shared.catalog import actions, looks, publishing
@@ -51,12 +52,13 @@ def catalog_import(
     shrink: Annotated[
         bool, typer.Option("--shrink", help="Allow the feed to remove more than half of the catalogue.")
     ] = False,
+    platform: PlatformOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Update a catalogue from a feed: added, changed, moved and removed images. Nothing is styled."""
     settings = configured()
-    manifest = open_manifest(inputs, list_prefix=list_s3(settings))
-    for sentence in manifest.notes:
+    manifest = open_manifest(inputs, list_prefix=list_s3(settings), platform=platform)
+    for sentence in manifest.layouts:
         note(sentence)
     bad: list[dict[str, object]] = []
 
@@ -66,8 +68,12 @@ def catalog_import(
 
     with open_session(settings, lasting=False) as session:
         done = import_catalog(session, merchant, manifest, tell, partial=partial, shrink=shrink)
+    for sentence in manifest.notes:
+        note(sentence)
+    if done.unknown:
+        note(f"{done.unknown} bad rows name no sku, so nothing was removed: correct them and import the feed again")
     if as_json:
-        print_json(asdict(done) | {"bad_rows": bad})
+        print_json(asdict(done) | {"format": manifest.format, "bad_rows": bad})
         return
     for one in bad:
         note(f"line {one['line']}: {one['sku']}: {one['message']} ({one['code']})")

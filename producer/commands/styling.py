@@ -16,6 +16,7 @@ from producer.commands.proofs import tell_of_proof
 from producer.dry_run import rehearse
 from producer.listing import list_s3
 from producer.manifest import open_manifest
+from producer.manifest.platforms import PLATFORM_NAMES
 from producer.output.out_folder import prepare_folder
 from producer.output.progress import show_progress
 from producer.output.summary import as_json as batch_json
@@ -44,6 +45,10 @@ Inputs = Annotated[
     list[str],
     typer.Argument(help="Folders, images, patterns, ZIP archives, CSV, JSON or XML manifests, s3:// prefixes."),
 ]
+PlatformOption = Annotated[
+    str | None,
+    typer.Option("--platform", help=f"Read feeds as the exports of: {', '.join(PLATFORM_NAMES)}."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -61,12 +66,13 @@ def run(
     texture_scale: TextureScale = 1.0,
     white: White = "keep",
     format: Format = "jpeg",
+    platform: PlatformOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Style images on this machine, into a folder with a gallery."""
     settings = configured()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    order = _order(settings, inputs, merchant, _looks(style, strength, texture_scale, white), format)
+    order = _order(settings, inputs, merchant, _looks(style, strength, texture_scale, white), format, platform)
     prepare_folder(out, inputs)
     with open_session(settings, lasting=False) as session:
         try:
@@ -99,11 +105,12 @@ def submit(
     proof: Annotated[
         bool, typer.Option("--proof", help="Style a sample of 24 skus first, and wait for your approval.")
     ] = False,
+    platform: PlatformOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Queue images for styling by workers, and print the batch's id."""
     settings = configured()
-    order = _order(settings, inputs, merchant, _looks(style, strength, texture_scale, white), format)
+    order = _order(settings, inputs, merchant, _looks(style, strength, texture_scale, white), format, platform)
     order = replace(order, queue=QueueName.PREVIEW if preview else order.queue, proof=proof)
     with open_session(settings, lasting=not dry_run) as session:
         if dry_run:
@@ -131,10 +138,12 @@ def _looks(styles: list[str], strength: float, texture_scale: float, white: str)
     return tuple(dict.fromkeys(looks))
 
 
-def _order(settings: Settings, inputs: list[str], merchant: str, looks: tuple[Look, ...], format: str) -> Order:
+def _order(
+    settings: Settings, inputs: list[str], merchant: str, looks: tuple[Look, ...], format: str, platform: str | None
+) -> Order:
     require_presets((format,))
-    manifest = open_manifest(inputs, list_prefix=list_s3(settings))
-    for sentence in manifest.notes:
+    manifest = open_manifest(inputs, list_prefix=list_s3(settings), platform=platform)
+    for sentence in (*manifest.layouts, *manifest.notes):
         note(sentence)
     return Order(merchant, manifest, looks, (format,))
 

@@ -18,8 +18,9 @@ from shared.database import transaction
 from shared.errors import Conflict, UsageError
 from shared.merchants.actors import operator
 from shared.models.promotion.canaries import parse_share
-from shared.models.training import actions, runs, schedules
-from shared.models.training.runs import RunSpec, RunState, TrainingRun, Trigger, find_run, get_run, list_runs
+from shared.models.training import actions, requests, schedules
+from shared.models.training.requests import RunSpec, Trigger
+from shared.models.training.runs import RunState, TrainingRun, find_run, get_run, list_runs
 from shared.settings import load_settings
 from shared.terminal import EXIT_INTERRUPTED, JsonOption, group, note, print_json, print_line
 
@@ -31,8 +32,8 @@ Train = Annotated[str, typer.Option("--train", help="What to train: style (style
 Styles = Annotated[
     str | None, typer.Option("--styles", help="Names of styles, separated by commas; all public ones by default.")
 ]
-Steps = Annotated[int, typer.Option(min=1, max=runs.MOST_STEPS, help="Number of training steps.")]
-Photos = Annotated[int, typer.Option("--photos", min=1, max=runs.MOST_PHOTOS, help="Largest number of photos.")]
+Steps = Annotated[int, typer.Option(min=1, max=requests.MOST_STEPS, help="Number of training steps.")]
+Photos = Annotated[int, typer.Option("--photos", min=1, max=requests.MOST_PHOTOS, help="Largest number of photos.")]
 Overrides = Annotated[
     Path | None, typer.Option("--config", help="JSON file with fields of the training config to change.")
 ]

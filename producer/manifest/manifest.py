@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from producer.manifest.outputs import OutputNames
+from producer.manifest.platforms import PLAIN
 from producer.manifest.row import ManifestRow
 from producer.manifest.source import missing_file
 
@@ -34,8 +35,12 @@ class Part(Protocol):
         """Return the number of files in the listing that are not images."""
 
     @property
+    def format(self) -> str:
+        """Return the name of the input's format."""
+
+    @property
     def notes(self) -> tuple[str, ...]:
-        """Return notes for the merchant on how the input was read."""
+        """Return notes for the merchant on how the input was read, of the last reading so far."""
 
     def rows(self) -> Iterator[ManifestRow]:
         """Yield all rows, always in the same order."""
@@ -48,7 +53,7 @@ class Manifest:
     ``columns``      header of the input; empty for listings.
     ``fingerprint``  identifies paths and content, so that an interrupted submission can be resumed.
     ``ignored``      number of listed files that are not images.
-    ``notes``        sentences for the merchant: a guessed encoding, ignored files.
+    ``format``       formats of the inputs, such as ``shopify-csv``.
     """
 
     def __init__(self, parts: Sequence[Part]) -> None:
@@ -57,8 +62,23 @@ class Manifest:
         self.name = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         self.columns = tuple(dict.fromkeys(column for part in parts for column in part.columns))
         self.ignored = sum(part.ignored for part in parts)
-        self.notes = tuple(note for part in parts for note in part.notes)
+        self.format = ", ".join(dict.fromkeys(part.format for part in parts))
         self.fingerprint = hashlib.sha256("\n".join(part.digest for part in parts).encode()).hexdigest()
+
+    @property
+    def layouts(self) -> tuple[str, ...]:
+        """Return a sentence for each input that was recognised as the export of a shop system."""
+        recognised = ((part.name, getattr(part, "platform", PLAIN)) for part in self._parts)
+        return tuple(
+            f"{name} is read as a {platform.title}; if it is none, give --platform"
+            for name, platform in recognised
+            if platform is not PLAIN
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return sentences for the merchant, such as a guessed encoding; more of them when the rows were read."""
+        return tuple(note for part in self._parts for note in part.notes)
 
     def rows(self, skip: int = 0) -> Iterator[ManifestRow]:
         """Yield the rows after the first ``skip``, numbered and named as in a full read.

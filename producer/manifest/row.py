@@ -22,6 +22,8 @@ class ManifestRow(NamedTuple):
     ``strength``  0 to 1, None for the batch's own.
     ``columns``   original row, always storable, for errors.csv.
     ``error``     problem of the row, with its code; None for a good row.
+    ``position``  position among its product's pictures as the file says it; empty if it says none.
+    ``category``  category of its product; empty if the file says none.
     """
 
     line: int
@@ -33,8 +35,15 @@ class ManifestRow(NamedTuple):
     strength: float | None
     columns: dict[str, str]
     error: InvalidInput | None
+    position: str = ""
+    category: str = ""
 
 
 def shortened(text: str) -> str:
-    """Return the text shortened for a message."""
-    return text if len(text) <= 200 else text[:200] + "…"
+    """Return the text shortened for a message, with invisible characters shown by their numbers."""
+    text = text if len(text) <= 200 else text[:200] + "…"
+    return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(char: str) -> str:
+    return char if char.isprintable() else f"<U+{ord(char):04X}>"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from producer.manifest.addresses import repaired
 from producer.manifest.extensions import without_extension
 from producer.manifest.formats.archive import member_of
 from producer.manifest.row import shortened
@@ -19,6 +20,8 @@ from shared.web_url import parse_web_url
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.IGNORECASE | re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _S3 = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/(?:[^\x00-\x1f\x7f]*[^/\x00-\x1f\x7f])")
+_HOST_AND_PORT = re.compile(r"[\w-]+(?:\.[\w-]+)+:\d{1,5}/")
+_DOMAIN = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}/", re.IGNORECASE)
 _LENGTH_LIMIT = 4096
 
 
@@ -37,6 +40,7 @@ class Sources:
         """Return the source as an absolute URL, without accessing any file. Raises SourceRefused."""
         if len(text) <= _LENGTH_LIMIT and _S3.fullmatch(text):
             return text  # fast path for nearly all rows of large manifests
+        text = repaired(text)
         if len(text) > _LENGTH_LIMIT or _CONTROL.search(text) or text.lower().startswith("data:"):
             raise SourceRefused(
                 f"image {shortened(text)!r} is not a path or URL: write one of at most"
@@ -46,6 +50,11 @@ class Sources:
         url = _URL.fullmatch(text)
         match url[1].lower() if url else "":
             case "":
+                if _HOST_AND_PORT.match(text) and not os.path.exists(self.base / text):
+                    raise SourceRefused(
+                        f"image {shortened(text)!r} has no scheme: write https:// or http:// before it",
+                        code="missing_scheme",
+                    )
                 return self._local(text)
             case "file":
                 return self._local(_path_of_file_url(text))
@@ -72,6 +81,7 @@ class Sources:
 
         It is the path relative to the manifest's folder or, for everything outside, the last name.
         """
+        text = repaired(text)
         if text[:5].lower() == "s3://":
             return without_extension(text.rpartition("/")[2])
         url = _URL.fullmatch(text)
@@ -130,4 +140,4 @@ def _path_of_file_url(text: str) -> str:
 
 def _web_source(text: str) -> str:
     parse_web_url(text)
-    return text.replace(" ", "%20")
+    return text

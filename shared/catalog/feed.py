@@ -40,7 +40,10 @@ class FeedRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Imported:
-    """Result of an import. ``bad`` and ``doubled`` rows were left out; images of bad ones did not change."""
+    """Result of an import. ``bad`` and ``doubled`` rows were left out; the products of bad ones did not change.
+
+    ``unknown`` of the bad rows name no sku. If there is one, nothing was removed.
+    """
 
     rows: int
     added: int
@@ -49,6 +52,7 @@ class Imported:
     removed: int
     bad: int
     doubled: int
+    unknown: int = 0
 
 
 _COLUMNS = ", ".join(FeedRow._fields)
@@ -60,8 +64,9 @@ def import_feed(
 ) -> Imported:
     """Make a merchant's catalogue equal to a feed. Call it once per transaction, which also reads the rows.
 
-    With ``partial`` images that the feed does not name stay; otherwise they are removed. Raises Conflict if that
-    would leave less than half of a catalogue, unless ``shrink``. An exception of the rows changes nothing.
+    With ``partial`` images that the feed does not name stay; otherwise they are removed, if each bad row names its
+    product. Raises Conflict if that would leave less than half of a catalogue, unless ``shrink``. An exception of the
+    rows changes nothing.
     """
     _load(connection, rows)
     # Lock only now, since reading the rows may take minutes. It excludes plans and other imports of the merchant.
@@ -70,17 +75,18 @@ def import_feed(
     counts = connection.execute(
         text("""
         SELECT (SELECT count(*) FROM feed) AS rows, (SELECT count(*) FROM feed WHERE content IS NULL) AS bad,
+               (SELECT count(*) FROM feed WHERE content IS NULL AND sku = '') AS unknown,
                (SELECT count(*) FROM feed) - (SELECT count(*) FROM incoming) AS doubled
         """)
     ).one()
     _keep_seen(connection, values)
-    removed = 0 if partial else _remove_others(connection, values, shrink)
+    removed = 0 if partial or counts.unknown else _remove_others(connection, values, shrink)
     _find_moved(connection, values)
     changed = _update(connection, values)
     added = _insert(connection, values)
     moved = _take_along(connection, values)
     require_kept(connection, merchant)
-    return Imported(counts.rows, added, changed, moved, removed, counts.bad, counts.doubled)
+    return Imported(counts.rows, added, changed, moved, removed, counts.bad, counts.doubled, counts.unknown)
 
 
 def _load(connection: Connection, rows: Iterable[FeedRow]) -> None:
@@ -124,12 +130,16 @@ def _keep_seen(connection: Connection, values: dict[str, int]) -> None:
 
 
 def _remove_others(connection: Connection, values: dict[str, int], shrink: bool) -> int:
-    """Mark images that the feed does not name as removed; return how many."""
+    """Mark images that the feed does not name as removed; return how many.
+
+    A product with a bad row keeps all its images, since the row may have named any of them.
+    """
     removed = connection.execute(
         text(f"""
         UPDATE catalog_images i SET removed_at = clock_timestamp()
         WHERE i.merchant_id = :merchant AND i.removed_at IS NULL
           AND NOT EXISTS (SELECT FROM incoming n WHERE {_PLACE})
+          AND NOT EXISTS (SELECT FROM incoming n WHERE n.sku = i.sku AND n.content IS NULL)
         """),
         values,
     ).rowcount

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, text
 
 from shared.database import transaction
 from shared.queue import batches, jobs
-from shared.queue.batches import Batch, Counts
+from shared.queue.batches import Batch, BatchState, Counts
 from shared.queue.chunks import CHUNK_JOBS
 from shared.queue.submissions import end_receiving
 
@@ -184,7 +184,7 @@ def release_stranded(connection: Connection, batch_id: UUID, found: Stranded) ->
     if found.chunk_id is not None:
         connection.execute(text("SELECT id FROM chunks WHERE id = :id FOR UPDATE"), {"id": found.chunk_id})
     batch = batches.get_batch(connection, batch_id)
-    if batch.state == "cancelled":
+    if batch.state == BatchState.CANCELLED:
         cancelled = jobs.cancel_jobs(connection, batch_id, found.first, found.last)
         batches.add_counts(connection, batch_id, Counts(cancelled=cancelled))
         return cancelled

@@ -23,7 +23,7 @@ from shared.merchants.actors import Actor, Role, operator
 from shared.merchants.merchants import merchant_id
 from shared.models.promotion import actions as versions
 from shared.models.training import actions as training
-from shared.models.training.runs import RunSpec
+from shared.models.training.requests import RunSpec
 from shared.operations import actions as operations
 from shared.operations.dead_letters import Filter, failure_groups
 from shared.proofs import actions as proofs

@@ -28,7 +28,7 @@ from shared.merchants.merchants import merchant_id, set_consent
 from shared.models.promotion.verdict_details import OwnStyles, PairedFigure, Part, VerdictDetails
 from shared.models.promotion.verdicts import ContactSheet, VerdictFigures, add_verdict, judge
 from shared.models.training import schedules
-from shared.models.training.runs import RunSpec
+from shared.models.training.requests import RunSpec
 from shared.queue import fleet
 from tests.callers import PLACES, admin_key
 from tests.filled import FAILED_IN, add_catalog, add_finished, add_waiting

@@ -126,7 +126,7 @@ def test_a_feed_that_breaks_off_changes_nothing(shop: Shop) -> None:
     shop.feed({"a": "1", "b": "2"})
 
     class Torn:
-        name, columns, digest, ignored, notes = "torn", ("sku", "image"), "torn", 0, ()
+        name, columns, digest, ignored, notes, format = "torn", ("sku", "image"), "torn", 0, (), "csv"
 
         def rows(self) -> Iterator[ManifestRow]:
             yield ManifestRow(2, "c", "https://x.example/c.jpg", "c.jpg", "c", None, None, {}, None)

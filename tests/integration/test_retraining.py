@@ -19,7 +19,8 @@ from shared.errors import Conflict, UsageError
 from shared.models.styles import style_rows
 from shared.models.training import leases, schedules
 from shared.models.training.photos import fresh_photos
-from shared.models.training.runs import RunSpec, cancel_run, list_runs
+from shared.models.training.requests import RunSpec
+from shared.models.training.runs import cancel_run, list_runs
 from shared.models.training.tick import publish_due, tick
 from shared.models.versions import champion, find_version
 from shared.operations.erasure import erase

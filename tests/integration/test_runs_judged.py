@@ -30,7 +30,8 @@ from shared.models.promotion.verdicts import (
     list_verdicts,
 )
 from shared.models.training import leases, schedules
-from shared.models.training.runs import RunSpec, TrainingRun, cancel_run, list_runs
+from shared.models.training.requests import RunSpec
+from shared.models.training.runs import TrainingRun, cancel_run, list_runs
 from shared.models.training.tick import publish_due, tick
 from shared.models.versions import champion
 from shared.operations.erasure import erase

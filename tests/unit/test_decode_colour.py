@@ -6,12 +6,12 @@ import zlib
 
 import numpy as np
 import pytest
+from picture_files import SRGB_COLORANTS, profile
 from PIL import Image, ImageCms, TiffImagePlugin
 
 from workers.images.decode import Limits, Photo, decode
 
-# sRGB's primaries as profiles write them (adapted to D50).
-RED, GREEN, BLUE = (0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141)
+RED, GREEN, BLUE = SRGB_COLORANTS
 
 
 def read(image: Image.Image | np.ndarray, format: str, **options: object) -> Photo:
@@ -19,19 +19,6 @@ def read(image: Image.Image | np.ndarray, format: str, **options: object) -> Pho
     buffer = io.BytesIO()
     image.save(buffer, format, **options)
     return decode(buffer.getvalue(), Limits())
-
-
-def profile(space: bytes, tags: dict[bytes, bytes], *, kind: bytes = b"mntr", pcs: bytes = b"XYZ ") -> bytes:
-    """A minimal ICC profile, version 2."""
-    table, body = b"", b""
-    for name, content in tags.items():
-        table += struct.pack(">4sLL", name, 132 + 12 * len(tags) + len(body), len(content))
-        body += content + b"\0" * (-len(content) % 4)
-    size = 132 + len(table) + len(body)
-    d50 = struct.pack(">lll", 63190, 65536, 54061)
-    header = struct.pack(">L4sL4s4s4s", size, b"lcms", 0x02100000, kind, space, pcs) + bytes(12)
-    header += b"acsp" + bytes(28) + d50 + bytes(48)
-    return header + struct.pack(">L", len(tags)) + table + body
 
 
 def xyz(values: tuple[float, float, float]) -> bytes:

@@ -57,6 +57,8 @@ def test_folder_skips_hidden_files_and_counts_other_files(tmp_path: Path) -> Non
     assert manifest.ignored == 2
     assert manifest.notes == (
         f"{tmp_path}: 2 files ignored, since they are not in a supported image format: 1 .txt, 1 .csv",
+        f"{tmp_path}: left out, since they are hidden or thumbnails that a system makes by itself:"
+        " 1 hidden files, 1 hidden folders",
     )
 
 

@@ -9,7 +9,8 @@ from shared.errors import InvalidInput
 from shared.merchants.merchants import require_kept
 from shared.models.styles import add_style_row
 from shared.models.training import leases
-from shared.models.training.runs import Depth, TrainingRun, get_run
+from shared.models.training.requests import Depth
+from shared.models.training.runs import TrainingRun, get_run
 from shared.models.versions import add_candidate, put_row
 from workers.model.checkpoint import Checkpoint, row_from_bytes
 from workers.training.context import TrainerContext

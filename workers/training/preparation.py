@@ -21,7 +21,8 @@ from shared.models.training.drift import Population, compare, farthest, populati
 from shared.models.training.photos import LEAST_PHOTOS, data_hash, fresh_photos, own_photos, photos_of
 from shared.models.training.pictures import StyleWithPictures, picture_key, styles_with_pictures
 from shared.models.training.quality import LEAST_BATCHES, quality_of_batches, reference_quality
-from shared.models.training.runs import Depth, RunState, TrainingRun, Trigger, get_run, reference_population
+from shared.models.training.requests import Depth, Trigger
+from shared.models.training.runs import RunState, TrainingRun, get_run, reference_population
 from shared.models.versions import BUILT_IN, version_of
 from workers.model.checkpoint import Checkpoint, trunk_from_bytes
 from workers.model.config import StyleSource, TrainConfig

@@ -24,7 +24,8 @@ from shared.catalog.nights import last_nights
 from shared.models.promotion.canaries import running_canary
 from shared.models.promotion.history import history
 from shared.models.promotion.overview import list_versions, show_version
-from shared.models.training.runs import MOST_PHOTOS, MOST_STEPS, Depth, RunSpec, list_runs
+from shared.models.training.requests import MOST_PHOTOS, MOST_STEPS, Depth, RunSpec
+from shared.models.training.runs import list_runs
 from shared.models.training.schedules import list_schedules
 from shared.models.versions import VersionState, champion
 from shared.operations.backlog import queues

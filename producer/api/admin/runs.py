@@ -15,15 +15,8 @@ from producer.api.words import IdempotencyKey, Reason, Words
 from shared.crontab import Crontab
 from shared.models.training import actions, schedules
 from shared.models.training.actions import Queued
-from shared.models.training.runs import (
-    MOST_PHOTOS,
-    MOST_STEPS,
-    Depth,
-    RunSpec,
-    TrainingRun,
-    find_run,
-    list_runs,
-)
+from shared.models.training.requests import MOST_PHOTOS, MOST_STEPS, Depth, RunSpec
+from shared.models.training.runs import TrainingRun, find_run, list_runs
 from shared.models.training.schedules import TrainingSchedule
 
 router = APIRouter(prefix="/v1/admin", tags=["training"], route_class=ForAdmins)

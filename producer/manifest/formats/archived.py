@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
-from producer.manifest.extensions import IMAGE_EXTENSIONS, extension, ignored_note, is_image_name
+from producer.manifest.extensions import IMAGE_EXTENSIONS, extension, ignored_note, is_image_name, is_left_out
 from producer.manifest.formats.archive import Archive, member_source
 from producer.manifest.formats.folder import listed_row
 from producer.manifest.input_file import InputFile
@@ -19,7 +19,7 @@ from producer.manifest.row import ManifestRow, shortened
 from producer.manifest.source import Sources
 from shared.errors import ManifestError, SourceRefused
 
-_MANIFESTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".xml")
+_MANIFESTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".xml", ".yml", ".rss", ".atom")
 ReadManifest = Callable[[InputFile, Sources], Part]
 
 
@@ -59,6 +59,7 @@ class ArchivedImages:
     """Images of an archive, in archive order, without hidden ones."""
 
     columns = ()
+    format = "archive"
 
     def __init__(self, archive: Archive, *, local: bool) -> None:
         self.name = archive.path.name
@@ -139,4 +140,4 @@ class MemberSources(Sources):
 
 def _hidden(name: str) -> bool:
     """Return whether a name is hidden, like the files that macOS adds (``__MACOSX/._red.jpg``)."""
-    return any(part.startswith(".") and part != ".." for part in name.split("/"))
+    return any(is_left_out(part) and part != ".." for part in name.split("/"))

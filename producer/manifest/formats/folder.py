@@ -10,9 +10,17 @@ from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from producer.manifest.extensions import IMAGE_EXTENSIONS, extension, ignored_note, is_image_name, without_extension
+from producer.manifest.extensions import (
+    IMAGE_EXTENSIONS,
+    extension,
+    ignored_note,
+    is_image_file,
+    is_left_out,
+    left_out_note,
+    without_extension,
+)
 from producer.manifest.row import ManifestRow
-from producer.written import OwnFiles
+from producer.written import RECORD, OwnFiles
 from shared.errors import ManifestError
 from shared.plain_text import storable
 
@@ -31,6 +39,7 @@ class Folder:
     """
 
     columns = ()
+    format = "folder"
 
     def __init__(
         self, root: Path, name: str, wanted: Callable[[str], bool] | None = None, depth: int | None = None
@@ -43,13 +52,16 @@ class Folder:
         self._depth = depth
         self._own = OwnFiles()
         ignored: Counter[str] = Counter()
+        self._left_out: Counter[str] = Counter()
         self.digest, own = self._scan(ignored)
         self.ignored = ignored.total() + own
-        self.notes = ignored_note(name, ignored) + own_note(name, own)
+        self.notes = ignored_note(name, ignored) + own_note(name, own) + left_out_note(name, self._left_out)
 
     def rows(self) -> Iterator[ManifestRow]:
         """Yield the images, numbered from 1. The folder is listed again."""
-        images = (path for path in self._files() if is_image_name(path) and self._status(path) and self._is_input(path))
+        images = (
+            path for path in self._files() if self._is_image(path) and self._status(path) and self._is_input(path)
+        )
         for number, path in enumerate(images, 1):
             yield listed_row(number, path, (self._root / path).as_uri())
 
@@ -57,10 +69,11 @@ class Folder:
         """Return a digest of the files and the number of own renditions; count ignored files by extension."""
         digest = hashlib.sha256(b"folder\0" + os.fsencode(self._root) + b"\0" + self._given.encode(errors="replace"))
         empty, own = True, 0
-        for path in self._files():
-            status = self._status(path) if is_image_name(path) else None
+        for path in self._files(self._left_out):
+            is_image = self._is_image(path)
+            status = self._status(path) if is_image else None
             if status is None:
-                ignored["links out of it or no files" if is_image_name(path) else extension(path)] += 1
+                ignored["links out of it or no files" if is_image else extension(path)] += 1
                 continue
             if not self._is_input(path):
                 own += 1
@@ -77,12 +90,15 @@ class Folder:
             )
         return digest.hexdigest(), own
 
+    def _is_image(self, path: str) -> bool:
+        return is_image_file(self._root / path)
+
     def _is_input(self, path: str) -> bool:
         """Tell whether an image is none that Atelier wrote there."""
         return not self._own.holds(self._root / path)
 
-    def _files(self) -> Iterator[str]:
-        """Yield the paths of all wanted files, relative to the root and sorted as strings."""
+    def _files(self, left_out: Counter[str] | None = None) -> Iterator[str]:
+        """Yield the paths of all wanted files, relative to the root and sorted as strings; count what is left out."""
         pending = [""]
         while pending:
             path = pending.pop()
@@ -90,21 +106,23 @@ class Folder:
                 if self._wanted(path):
                     yield path
             elif self._depth is None or path.count("/") < self._depth:
-                pending.extend(reversed(self._children(path)))
+                pending.extend(reversed(self._children(path, left_out)))
 
-    def _children(self, folder: str) -> list[str]:
+    def _children(self, folder: str, left_out: Counter[str] | None) -> list[str]:
+        children = []
         try:
             with os.scandir(self._root / folder) as entries:
-                # The slash after a folder sorts it among files as complete paths would be.
-                return sorted(
-                    folder + entry.name + "/" * entry.is_dir(follow_symlinks=False)
-                    for entry in entries
-                    if not entry.name.startswith(".")
-                )
+                for entry in entries:
+                    if not is_left_out(entry.name):
+                        # The slash after a folder sorts it among files as complete paths would be.
+                        children.append(folder + entry.name + "/" * entry.is_dir(follow_symlinks=False))
+                    elif left_out is not None and entry.name != RECORD:
+                        left_out[_kind_left_out(entry)] += 1
         except OSError as error:
             raise ManifestError(
                 f"folder {self._root / folder} cannot be listed: {error.strerror}", code="manifest_unreadable"
             ) from error
+        return sorted(children)
 
     def _status(self, path: str) -> os.stat_result | None:
         """Return the status of a regular file, or of a link to one in the folder; else None."""
@@ -119,6 +137,12 @@ class Folder:
         except OSError:
             return None
         return status if stat.S_ISREG(status.st_mode) else None
+
+
+def _kind_left_out(entry: os.DirEntry[str]) -> str:
+    if not entry.is_dir(follow_symlinks=False):
+        return "hidden files"
+    return "hidden folders" if entry.name.startswith(".") else f"folders {storable(entry.name)}"
 
 
 def _short_name(name: str) -> str:
@@ -170,6 +194,7 @@ class Files:
     """Images named one by one, as a shell expands a pattern. Sku and output are the file names."""
 
     columns = ()
+    format = "images"
 
     def __init__(self, paths: Sequence[Path]) -> None:
         own = OwnFiles()

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from producer.manifest.columns import Columns
-from producer.manifest.formats.jsonl import DECODER, object_entry
+from producer.manifest.formats.csvrecords import too_long
+from producer.manifest.formats.jsonl import DECODER, StringShortener, object_entry
 from producer.manifest.formats.records import Entry, RecordFile
 from producer.manifest.formats.textlines import RECORD_LIMIT, TextFile
 from producer.manifest.input_file import unreadable
+from producer.manifest.platforms import Platform
 from producer.manifest.source import Sources
 from shared.errors import ManifestError
 
@@ -27,11 +29,16 @@ class JsonDocument(RecordFile):
     """Manifest file whose rows are the elements of its first list of objects."""
 
     kind = "json_document"
+    format_name = "json"
 
-    def __init__(self, text: TextFile, sources: Sources) -> None:
+    def __init__(self, text: TextFile, sources: Sources, platform: Platform | None = None) -> None:
         self._text = text
-        self.notes = text.notes
-        super().__init__(text.file, sources)
+        super().__init__(text.file, sources, platform)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return notes for the merchant."""
+        return self._text.notes + super().notes
 
     def _entries(self) -> Iterator[Entry]:
         try:
@@ -43,12 +50,15 @@ class JsonDocument(RecordFile):
 
 def is_json_document(text: TextFile) -> bool:
     """Tell a document from JSON Lines by its first line: a list, the start of an object, or an object with a list."""
-    lines = (line for line in text.lines() if line.too_long or line.text.strip())
+    lines = (line for line in text.lines() if line.partial or line.text.strip())
     first = next(lines, None)
     if first is None:
         return False
-    if first.too_long:
-        return True  # as a line it would be refused anyway
+    if first.partial:
+        while first is not None and first.partial:
+            first = next(lines, None)
+        after = next(lines, None)
+        return after is None or not after.text.lstrip().startswith("{")
     start = first.text.strip()
     if not start.startswith("{"):
         return start.startswith("[") and _is_list(start, alone=next(lines, None) is None)
@@ -76,7 +86,8 @@ def _elements(scanner: _Scanner) -> Iterator[Entry]:
     while True:
         scanner.peek()
         line = scanner.line
-        yield object_entry(line, scanner.value())
+        entry = object_entry(line, scanner.value())
+        yield entry._replace(problem=entry.problem or too_long("element")) if scanner.has_shortened else entry
         if scanner.take(",]") == "]":
             return
 
@@ -111,6 +122,9 @@ class _Scanner:
     def __init__(self, name: str, file: TextIO) -> None:
         self.line = 1
         """Line of the next character."""
+        self.has_shortened = False
+        """Whether the last value was over the limit, and its long strings were cut."""
+        self._shortener: StringShortener | None = None
         self._name = name
         self._file = file
         self._held = ""
@@ -147,12 +161,13 @@ class _Scanner:
     def value(self) -> Any:
         """Take a complete value, as ``DECODER`` returns it. Raises ManifestError if there is none or it has no end."""
         self.peek()
+        self.has_shortened = False
         while True:
             try:
                 value, end = DECODER.raw_decode(self._held, self._at)
             except json.JSONDecodeError as error:
                 # Perhaps its end has only not been read yet.
-                if len(self._held) - self._at > RECORD_LIMIT or not self._more():
+                if (len(self._held) - self._at > RECORD_LIMIT and not self._shorten()) or not self._more():
                     raise self.broken(f"{error.msg}, or an element is longer than 1 MiB") from None
             except RecursionError:
                 raise self.broken("values are nested too deeply") from None
@@ -161,6 +176,18 @@ class _Scanner:
                 if end < len(self._held) or not self._more():
                     self._pass_to(end)
                     return value
+
+    def _shorten(self) -> bool:
+        """Cut long strings, from here to the end of the file. Returns False if the value's are cut already."""
+        if self.has_shortened:
+            return False
+        self.has_shortened = True
+        held = self._held[self._at :]
+        if self._shortener is None:
+            self._shortener = StringShortener()
+            held = self._shortener.feed(held)
+        self._held, self._at = held, 0
+        return True
 
     def without_list(self) -> ManifestError:
         """Return the error for a complete document that is no manifest."""
@@ -180,8 +207,12 @@ class _Scanner:
 
     def _more(self) -> bool:
         """Read more characters into the buffer, and drop the ones that have been passed."""
-        read = self._file.read(_CHUNK) if not self._ended else ""
-        self._ended = not read
+        read = ""
+        while not read and not self._ended:  # the whole of a piece may lie beyond the limit of a string
+            read = self._file.read(_CHUNK)
+            self._ended = not read
+            if self._shortener is not None:
+                read = self._shortener.feed(read)
         self._held = self._held[self._at :] + read
         self._at = 0
         return bool(read)

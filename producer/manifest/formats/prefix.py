@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from producer.manifest.extensions import IMAGE_EXTENSIONS, extension, ignored_note, is_image_name
+from producer.manifest.extensions import IMAGE_EXTENSIONS, extension, ignored_note, is_image_name, is_left_out
 from producer.manifest.formats.folder import listed_row
 from producer.manifest.row import ManifestRow
 from producer.manifest.source import s3_source
@@ -23,6 +23,7 @@ class Prefix:
     """
 
     columns = ()
+    format = "prefix"
 
     def __init__(self, url: str, list_prefix: ListPrefix) -> None:
         self.name = url
@@ -65,5 +66,5 @@ class Prefix:
         for url in self._list_prefix(self._url):
             name = url.removeprefix(self._url)
             # Objects that mark folders, and hidden names, are not files of the merchant.
-            if name != url and name and not name.endswith("/") and "/." not in f"/{name}":
+            if name != url and name and not name.endswith("/") and not any(map(is_left_out, name.split("/"))):
                 yield url

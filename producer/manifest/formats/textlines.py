@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import codecs
 import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, TextIO
 
+from producer.manifest.formats.encodings import detect_encoding
 from producer.manifest.input_file import InputFile, unreadable
 
 RECORD_LIMIT = 1 << 20  # characters
 _HEAD_BYTES = 1 << 20
-_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_GUESSES = {
+    "cp1252": "Windows-1252",
+    "cp1251": "Windows-1251",
+    "gb18030": "GBK",
+    "cp932": "Shift_JIS",
+}
 
 
 class Line(NamedTuple):
-    """A line with its line end. ``damaged``: not text in the file's encoding; ``too_long``: not read."""
+    """A line with its line end. ``damaged``: not text in the file's encoding; ``partial``: the next goes on with it."""
 
     number: int
     text: str
     damaged: bool = False
-    too_long: bool = False
+    partial: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,55 +40,44 @@ class TextFile:
     @property
     def notes(self) -> tuple[str, ...]:
         """Return a note if the encoding is a guess."""
-        if self.encoding != "cp1252":
+        if self.encoding not in _GUESSES:
             return ()
-        return (f"{self.file.name} is not UTF-8 and was read as Windows-1252: check names with accents",)
+        return (f"{self.file.name} is not UTF-8 and was read as {_GUESSES[self.encoding]}: check names with accents",)
 
     def lines(self) -> Iterator[Line]:
-        """Yield the lines. Raises ManifestError, which names the line, if the disk fails."""
+        """Yield the lines, a long one in parts. Raises ManifestError, which names the line, if the disk fails."""
         # UTF-16 has no escapes for damaged bytes, so a replacement character marks them.
-        utf16 = self.encoding == "utf-16"
-        damage = re.compile("[\0\ufffd\ud800-\udfff]" if utf16 else "[\0\udc80-\udcff]")
-        number = 0
+        damage = re.compile("[\0\ufffd\ud800-\udfff]" if self.is_utf16 else "[\0\udc80-\udcff]")
+        number, partial = 0, False
         try:
             with self.open() as file:
-                while text := file.readline(RECORD_LIMIT + 1):
-                    number += 1
-                    if len(text) > RECORD_LIMIT:
-                        yield Line(number, "", too_long=True)
-                        _pass_over(file, text)
-                    else:
-                        yield Line(number, text, damaged=damage.search(text) is not None)
+                while text := file.readline(RECORD_LIMIT):
+                    number += not partial
+                    partial = len(text) == RECORD_LIMIT and not text.endswith(("\n", "\r"))
+                    yield Line(number, text, damage.search(text) is not None, partial)
         except OSError as error:
             raise unreadable(self.file, error, f" after line {number}" if number else " at all") from error
 
+    @property
+    def is_utf16(self) -> bool:
+        """Return whether it is any form of UTF-16."""
+        return self.encoding.startswith("utf-16")
+
     def open(self) -> TextIO:
         """Open the file as text. Damaged bytes become lone surrogates, in UTF-16 U+FFFD. Raises OSError."""
-        errors = "replace" if self.encoding == "utf-16" else "surrogateescape"
+        errors = "replace" if self.is_utf16 else "surrogateescape"
         return io.TextIOWrapper(self.file.open(), encoding=self.encoding, errors=errors, newline="")
 
 
 def open_text(file: InputFile) -> TextFile:
-    """Detect a file's encoding from its first MiB: by its byte order mark, else UTF-8 or Windows-1252.
+    """Detect a file's encoding from its first MiB. Raises ManifestError if it cannot be read."""
+    return TextFile(file, detect_encoding(read_head(file, _HEAD_BYTES)))
 
-    A UTF-8 file with a few damaged bytes stays UTF-8, so that only the damaged rows are bad: it counts as UTF-8
-    if most of its non-ASCII bytes are.
-    """
+
+def read_head(file: InputFile, size: int) -> bytes:
+    """Return the beginning of a file. Raises ManifestError if it cannot be read."""
     try:
         with file.open() as stream:
-            head = stream.read(_HEAD_BYTES)
+            return stream.read(size)
     except OSError as error:
         raise unreadable(file, error) from error
-    if head.startswith(codecs.BOM_UTF8):
-        return TextFile(file, "utf-8-sig")
-    if head.startswith(_UTF16_MARKS):
-        return TextFile(file, "utf-16")
-    text = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode(head)
-    damaged = len(re.findall("[\udc80-\udcff]", text))
-    sound = len(re.findall("[^\0-\x7f\udc80-\udcff]", text))
-    return TextFile(file, "cp1252" if damaged > sound else "utf-8")
-
-
-def _pass_over(file: TextIO, text: str) -> None:
-    while text and not text.endswith(("\n", "\r")):
-        text = file.readline(RECORD_LIMIT)

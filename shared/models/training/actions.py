@@ -22,7 +22,8 @@ from shared.models.promotion.verdicts import forget_sheets
 from shared.models.training import runs, schedules
 from shared.models.training.photos import withdraw
 from shared.models.training.pictures import find_pictures, keep_pictures, put_pictures, styles_with_pictures
-from shared.models.training.runs import RunRequest, RunSpec, TrainingRun, Trigger
+from shared.models.training.requests import RunRequest, RunSpec, Trigger
+from shared.models.training.runs import TrainingRun
 from shared.models.training.schedules import TrainingSchedule
 from shared.models.training.tick import publish_due
 from shared.models.versions import champion
