@@ -18,7 +18,7 @@ from itertools import islice
 from sqlalchemy import Connection
 
 from producer.intake import Intake
-from producer.job_rows import Page, read_ahead, read_pages, row_looks
+from producer.job_rows import RowPage, read_ahead, read_pages, row_looks
 from producer.manifest import Manifest
 from producer.manifest.columns import Columns
 from shared.context import Session
@@ -148,7 +148,7 @@ def _known(session: Session, batch: Batch, *, resumed: bool) -> Submission:
         return Submission(batch, resumed, proof=proof_of(connection, batch.id))
 
 
-def _pages(session: Session, order: Order, batch: Batch, allowed: Sequence[str]) -> Iterator[Page]:
+def _pages(session: Session, order: Order, batch: Batch, allowed: Sequence[str]) -> Iterator[RowPage]:
     """Yield the pages of an order that come after those its batch has."""
     rows, looks = order.manifest.rows(skip=batch.rows_read), row_looks(order.looks, batch.style_rows)
     with (
@@ -241,7 +241,7 @@ def require_few(order: Order) -> None:
         raise UsageError(f"a preview is of at most {PREVIEW_IMAGES} images: submit so many without --preview")
 
 
-def _commit(session: Session, batch: Batch, page: Page) -> Batch:
+def _commit(session: Session, batch: Batch, page: RowPage) -> Batch:
     """Store a page: its jobs, their chunks and the batch's counters, in one transaction."""
     failed = sum(job.code is not None for job in page.jobs)
     with transaction(session.engine, merchant=batch.merchant_id) as connection:

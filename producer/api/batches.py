@@ -64,7 +64,7 @@ class Accepted(BatchOut):
     warnings: list[str]
 
 
-class Page(BaseModel):
+class BatchPage(BaseModel):
     """Batches, newest first; ``before`` is the cursor of the next page, if there is one."""
 
     batches: list[BatchOut]
@@ -127,12 +127,12 @@ def _accepted(asking: Caller, order: Order, response: Response) -> Accepted:
 
 
 @router.get("/batches")
-def listed(asking: Asking, before: str | None = None, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> Page:
+def listed(asking: Asking, before: str | None = None, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> BatchPage:
     """List batches, newest first."""
     with asking.transaction() as connection:
         oldest = batches.find_batch(connection, asking.merchant_id, before).id if before is not None else None
         found = batches.list_batches(connection, asking.merchant_id, limit=limit, before=oldest)
-    return Page(
+    return BatchPage(
         batches=[BatchOut(**as_json(one)) for one in found],
         before=str(found[-1].id) if len(found) == limit else None,
     )

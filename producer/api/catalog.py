@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from producer.api.access import Asking, ForCallers
 from producer.api.words import Words
 from shared.catalog import actions, looks, publishing
-from shared.catalog.actions import Target
+from shared.catalog.actions import RevertTarget
 from shared.catalog.images import CatalogImage, list_images
 from shared.catalog.publishing import Publication
 from shared.catalog.source_checks import Round, find_round
@@ -111,5 +111,5 @@ def publish(asking: Asking, batch: str) -> Moved:
 @router.post("/catalog/revert")
 def revert(asking: Asking, what: Revert) -> Moved:
     """Show the previous renditions again."""
-    target = Target(what.sku, what.position, what.collection, what.batch)
+    target = RevertTarget(what.sku, what.position, what.collection, what.batch)
     return Moved(moved=actions.revert(asking.session.engine, asking.actor, target))

@@ -13,7 +13,7 @@ from producer.commands.styling import PlatformOption
 from producer.listing import list_s3
 from producer.manifest import ManifestRow, open_manifest
 from shared.catalog import actions, looks, publishing
-from shared.catalog.actions import LookScope, Target
+from shared.catalog.actions import LookScope, RevertTarget
 from shared.catalog.images import list_images
 from shared.catalog.source_checks import find_round
 from shared.context import open_session
@@ -157,7 +157,7 @@ def catalog_revert(
     as_json: JsonOption = False,
 ) -> None:
     """Show the previous renditions again, of a sku, a collection or a night."""
-    target = Target(sku, position, collection, night_batch)
+    target = RevertTarget(sku, position, collection, night_batch)
     with open_session(configured(), lasting=False) as session:
         moved = actions.revert(session.engine, operator(merchant), target)
     _moved(moved, as_json)

@@ -19,7 +19,7 @@ from shared.merchants.merchants import LOCAL_MERCHANT
 from shared.merchants.scope import scope
 from shared.operations import actions, dead_letters
 from shared.operations.actions import Replayed
-from shared.operations.dead_letters import Filter, Heap
+from shared.operations.dead_letters import FailureGroup, Filter
 from shared.queue import batches
 from shared.terminal import JsonOption, group, note, print_json, print_line
 
@@ -50,11 +50,13 @@ def list_command(
     with open_session(configured(), lasting=False) as session:
         found = _found(session, merchant, batch, code, older_than)
     if as_json:
-        print_json([asdict(heap) for heap in found])
+        print_json([asdict(failure) for failure in found])
         return
-    for heap in found:
-        again = "" if heap.retryable == 0 else f", {heap.retryable} worth a retry"
-        print_line(f"{heap.merchant}  {heap.batch}  {heap.code}  {heap.images} images{again}  {heap.name}")
+    for failure in found:
+        again = "" if failure.retryable == 0 else f", {failure.retryable} worth a retry"
+        print_line(
+            f"{failure.merchant}  {failure.batch}  {failure.code}  {failure.images} images{again}  {failure.name}"
+        )
     _count(found)
 
 
@@ -66,7 +68,7 @@ def show(
 ) -> None:
     """Show everything that is known of a failed image."""
     with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        found = dead_letters.letter(connection, batches.find_batch(connection, mine, batch).id, ordinal)
+        found = dead_letters.failed_image(connection, batches.find_batch(connection, mine, batch).id, ordinal)
     if as_json:
         print_json(found)
         return
@@ -107,7 +109,7 @@ def discard(
 
 def _found(
     session: Session, merchant: str | None, batch: str | None, codes: list[str] | None, older_than: int
-) -> list[Heap]:
+) -> list[FailureGroup]:
     """Count the selected failures, within one merchant's rows if a merchant is given."""
     if batch is not None and merchant is None:
         raise UsageError("give the batch's merchant with --merchant")
@@ -115,24 +117,27 @@ def _found(
     before = datetime.now(UTC) - timedelta(days=older_than) if older_than else None
     if merchant is None:
         with transaction(session.engine) as connection:
-            return dead_letters.heaps(connection, Filter(codes=tuple(codes or ()), before=before))
+            return dead_letters.failure_groups(connection, Filter(codes=tuple(codes or ()), before=before))
     with scope(session.engine, merchant) as (connection, mine):
         batch_id = batches.find_batch(connection, mine, batch).id if batch else None
-        return dead_letters.heaps(connection, Filter(mine, batch_id, tuple(codes or ()), before))
+        return dead_letters.failure_groups(connection, Filter(mine, batch_id, tuple(codes or ()), before))
 
 
-def _count(found: list[Heap]) -> None:
+def _count(found: list[FailureGroup]) -> None:
     by_code = Counter[str]()
-    for heap in found:
-        by_code[heap.code] += heap.images
+    for failure in found:
+        by_code[failure.code] += failure.images
     parts = ", ".join(f"{images} {code}" for code, images in by_code.most_common())
-    note(f"{by_code.total()} images in {len({heap.batch for heap in found})} batches" + (f": {parts}" if parts else ""))
+    note(
+        f"{by_code.total()} images in {len({failure.batch for failure in found})} batches"
+        + (f": {parts}" if parts else "")
+    )
 
 
-def _tell(found: list[Heap], done: int, what: str, *, yes: bool, as_json: bool) -> None:
-    images = sum(heap.images for heap in found)
+def _tell(found: list[FailureGroup], done: int, what: str, *, yes: bool, as_json: bool) -> None:
+    images = sum(failure.images for failure in found)
     if as_json:
-        print_json({"found": images, "batches": len({heap.batch for heap in found}), "done": done})
+        print_json({"found": images, "batches": len({failure.batch for failure in found}), "done": done})
         return
     _count(found)
     if yes:

@@ -33,7 +33,7 @@ class LookScope:
 
 
 @dataclass(frozen=True)
-class Target:
+class RevertTarget:
     """What to revert: a sku (or one position), a collection, or what a night's batch has made.
 
     ``batch`` is an id or its first characters. Raises UsageError unless exactly one is given.
@@ -77,7 +77,7 @@ def publish_night(engine: Engine, actor: Actor, batch: str) -> int:
         return moved
 
 
-def revert(engine: Engine, actor: Actor, target: Target) -> int:
+def revert(engine: Engine, actor: Actor, target: RevertTarget) -> int:
     """Show the previous renditions again; return how many images change. Raises NotFound for an unknown batch."""
     with confined(engine, actor) as (connection, merchant):
         night = None if target.batch is None else batches.find_batch(connection, merchant, target.batch).id

@@ -53,7 +53,7 @@ CHECKED = f"{WEB} AND styled_content = content"
 
 
 @dataclass(frozen=True)
-class Page:
+class CheckPage:
     """Images to check until ``lease`` expires: sources by image id.
 
     ``interval`` is the time in which the budget grows by one check.
@@ -93,7 +93,7 @@ class Finding:
         return max(AGAIN if self.asked else SOON, self.unanswered)
 
 
-def take_page(connection: Connection, now: datetime) -> Page | None:
+def take_page(connection: Connection, now: datetime) -> CheckPage | None:
     """Take due images of the merchant whose budget has waited longest; None if none is due.
 
     Merchants without a schedule, or whose schedule is paused, are skipped. The page is empty while the merchant's
@@ -136,10 +136,12 @@ def take_page(connection: Connection, now: datetime) -> Page | None:
     connection.execute(
         text("UPDATE schedules SET checks_until = :until WHERE id = :id"), {"id": row.id, "until": until}
     )
-    return Page(row.id, row.merchant_id, interval, lease, {one.id: one.source for one in taken})
+    return CheckPage(row.id, row.merchant_id, interval, lease, {one.id: one.source for one in taken})
 
 
-def record_findings(connection: Connection, page: Page, findings: Mapping[int, Finding], now: datetime) -> int | None:
+def record_findings(
+    connection: Connection, page: CheckPage, findings: Mapping[int, Finding], now: datetime
+) -> int | None:
     """Record the findings of a page; return how many images the next night must style again.
 
     A changed source gives its image another content. Images that were taken or styled meanwhile do not change.
@@ -176,7 +178,7 @@ def record_findings(connection: Connection, page: Page, findings: Mapping[int, F
     return changed
 
 
-def _charge(connection: Connection, page: Page, findings: Mapping[int, Finding], now: datetime) -> None:
+def _charge(connection: Connection, page: CheckPage, findings: Mapping[int, Finding], now: datetime) -> None:
     """Charge the cost of findings beyond one check each.
 
     If a host was not asked, the page took time and cost little, so all other merchants have their turns first.

@@ -24,7 +24,7 @@ REFUSED_DAYS = 7
 
 
 @dataclass(frozen=True)
-class Painting:
+class PaintInputs:
     """What a night paints with: a model version, the vectors of the merchant's styles, and the formats.
 
     ``batch_id`` is the id that its batch must have; None allows any.
@@ -37,7 +37,7 @@ class Painting:
 
 
 @dataclass(frozen=True)
-class Stale:
+class StaleImages:
     """Result of ``find_stale``. The images are in the temporary table ``stale``."""
 
     by_reason: Mapping[str, int]
@@ -50,7 +50,7 @@ class Stale:
         return sum(self.by_reason.values())
 
 
-def find_stale(connection: Connection, merchant: int, painting: Painting) -> Stale:
+def find_stale(connection: Connection, merchant: int, painting: PaintInputs) -> StaleImages:
     """Fill the temporary table ``stale``, and count. Call it once per transaction.
 
     ``missing``: nothing was made yet; ``source_changed``; ``look_changed``: another look or other formats;
@@ -83,7 +83,7 @@ def find_stale(connection: Connection, merchant: int, painting: Painting) -> Sta
     warnings += [f"{images} images {what}" for what, images in others.items()]
     warnings += gone_warnings(connection, merchant)
     connection.execute(text("DELETE FROM stale WHERE state <> 'due'"))
-    return Stale({reason: by_reason[reason] for reason in REASONS}, tuple(new), warnings)
+    return StaleImages({reason: by_reason[reason] for reason in REASONS}, tuple(new), warnings)
 
 
 def _why_not(state: str, code: str | None, look: CatalogLook | None) -> str:
@@ -112,7 +112,7 @@ def _usable(looks: Iterable[CatalogLook], rows: Mapping[str, StyleRow]) -> tuple
 
 
 def _load_looks(
-    connection: Connection, looks: Iterable[CatalogLook], usable: set[int], painting: Painting, canary: Pin | None
+    connection: Connection, looks: Iterable[CatalogLook], usable: set[int], painting: PaintInputs, canary: Pin | None
 ) -> None:
     connection.execute(
         text("""

@@ -16,7 +16,7 @@ from shared.database import transaction
 from shared.errors import Conflict
 from shared.merchants import audit
 from shared.merchants.actors import Actor
-from shared.operations.dead_letters import Heap
+from shared.operations.dead_letters import FailureGroup
 from shared.queue import batches, retry
 from shared.queue.batches import Batch, BatchState
 from shared.queue.dispatch import dispatch_or_warn
@@ -30,26 +30,26 @@ class Replayed:
     warnings: tuple[str, ...] = ()
 
 
-def replay_failures(engine: Engine, broker: Broker, actor: Actor, heaps: Sequence[Heap]) -> Replayed:
+def replay_failures(engine: Engine, broker: Broker, actor: Actor, groups: Sequence[FailureGroup]) -> Replayed:
     """Queue failed images again, batch by batch, and dispatch. Those with invalid rows stay failed."""
-    images = _for_each_batch(engine, actor, heaps, "dead letters: replay", retry.retry_batch)
+    images = _for_each_batch(engine, actor, groups, "dead letters: replay", retry.retry_batch)
     return Replayed(images, dispatch_or_warn(engine, broker) if images else ())
 
 
-def discard_failures(engine: Engine, actor: Actor, heaps: Sequence[Heap]) -> int:
+def discard_failures(engine: Engine, actor: Actor, groups: Sequence[FailureGroup]) -> int:
     """Count failed images as cancelled, batch by batch; return how many."""
-    return _for_each_batch(engine, actor, heaps, "dead letters: discard", retry.discard_failures)
+    return _for_each_batch(engine, actor, groups, "dead letters: discard", retry.discard_failures)
 
 
 Change = Callable[[Engine, Batch, Sequence[str]], int]
 
 
-def _for_each_batch(engine: Engine, actor: Actor, heaps: Sequence[Heap], what: str, change: Change) -> int:
+def _for_each_batch(engine: Engine, actor: Actor, groups: Sequence[FailureGroup], what: str, change: Change) -> int:
     """Change the counted failures of each batch, page by page."""
     actor.require_admin()
     codes: dict[tuple[UUID, int], list[str]] = {}
-    for heap in heaps:
-        codes.setdefault((heap.batch, heap.merchant_id), []).append(heap.code)
+    for group in groups:
+        codes.setdefault((group.batch, group.merchant_id), []).append(group.code)
     total = 0
     for (batch_id, merchant), names in codes.items():
         with transaction(engine, merchant=merchant) as connection:

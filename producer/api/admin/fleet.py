@@ -13,7 +13,7 @@ from producer.api.words import Words
 from shared.merchants.merchants import find_merchant
 from shared.operations import dead_letters
 from shared.operations.backlog import Queue, queues
-from shared.operations.dead_letters import Filter, Heap
+from shared.operations.dead_letters import FailureGroup, Filter
 from shared.queue.fleet import Worker, list_workers
 
 router = APIRouter(prefix="/v1/admin", tags=["fleet"], route_class=ForAdmins)
@@ -26,10 +26,10 @@ class Fleet(BaseModel):
     queues: list[Queue]
 
 
-class Heaps(BaseModel):
+class FailureGroups(BaseModel):
     """Failed images by batch and code, newest batch first; ``before`` is the cursor of the next page, if any."""
 
-    dead_letters: list[Heap]
+    dead_letters: list[FailureGroup]
     before: UUID | None
 
 
@@ -51,9 +51,9 @@ def failed(
     limit: Annotated[
         int, Query(ge=1, le=1000, description="Number of groups; the last group's batch is completed.")
     ] = 100,
-) -> Heaps:
+) -> FailureGroups:
     """Count the failed images of all batches by merchant, batch and error code."""
     with asking.transaction() as connection:
         whose = find_merchant(connection, merchant) if merchant is not None else None
-        found = dead_letters.heaps(connection, Filter(whose, codes=tuple(code or ()), below=before), limit)
-    return Heaps(dead_letters=found, before=found[-1].batch if len(found) >= limit else None)
+        found = dead_letters.failure_groups(connection, Filter(whose, codes=tuple(code or ()), below=before), limit)
+    return FailureGroups(dead_letters=found, before=found[-1].batch if len(found) >= limit else None)

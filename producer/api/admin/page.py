@@ -29,7 +29,7 @@ from shared.models.training.runs import list_runs
 from shared.models.training.schedules import list_schedules
 from shared.models.versions import VersionState, champion
 from shared.operations.backlog import queues
-from shared.operations.dead_letters import Filter, heaps
+from shared.operations.dead_letters import Filter, failure_groups
 from shared.queue.fleet import list_workers
 
 router = APIRouter(prefix="/admin", route_class=ForBrowsers, include_in_schema=False)
@@ -146,7 +146,7 @@ def _view(asking: Admin) -> View:
             who=asking.who,
             workers=list_workers(connection),
             queues=queues(connection),
-            failed=heaps(connection, Filter(), FAILED)[:FAILED],
+            failed=failure_groups(connection, Filter(), FAILED)[:FAILED],
             models=[show_version(connection, version) for version in sorted(used, reverse=True)],
             retired=[one for one in versions if one.state == VersionState.RETIRED],
             history=history(connection)[: -ENTRIES - 1 : -1],
