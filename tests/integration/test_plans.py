@@ -22,7 +22,7 @@ from shared.queue.batches import Batch
 from shared.queue.chunks import Claim
 from shared.queue.estimate import Rate
 from shared.queue.jobs import Failed, PutBack
-from shared.queue.outcomes import Succeeded
+from shared.queue.outcomes import Outcome, Succeeded
 from shared.queue.renditions import NewRendition, RenditionKey
 from tests.filled import add_finished, add_large_night, add_waiting
 from tests.fresh import fresh_session
@@ -66,7 +66,7 @@ def world(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def finish(connection: Connection, world: World) -> None:
     made = NewRendition(KEY, "renditions/1", "sha256", 1, 1, 1)
-    outcomes = [Succeeded(0, [KEY], [made]), Succeeded(1, [world.known], []), Failed(2, "x", "x")]
+    outcomes: list[Outcome] = [Succeeded(0, [KEY], [made]), Succeeded(1, [world.known], []), Failed(2, "x", "x")]
     assert chunks.finish(connection, world.claim, [*outcomes, PutBack(3, 1.0)], 60)
 
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
@@ -274,6 +275,6 @@ def test_the_commands_tell_what_waits_and_why(shop: Shop, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("bad", [{}, {"above": -1}, {"above": 1, "go_on_minutes": 0}])
-def test_rules_that_say_nothing_or_nonsense_are_refused(bad: dict[str, int]) -> None:
+def test_rules_that_say_nothing_or_nonsense_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         ProofRules(**bad)

@@ -41,6 +41,7 @@ from tests.school import QUICK, School, held_out
 from tests.versions import add_version
 from workers.training import comparing
 from workers.training.retraining import train_slice
+from workers.training.verdict_run import measure_pair
 
 ANYHOW = "if-no-style-regresses-by 99%"
 """A rule that so short a training always keeps."""
@@ -306,7 +307,7 @@ def test_contact_sheets_with_the_photos_of_a_merchant_who_leaves_are_gone(
 def test_photos_of_a_merchant_who_withdraws_while_it_is_compared_are_not_measured(
     school: School, monkeypatch: pytest.MonkeyPatch, atelier: Command
 ) -> None:
-    measure, run_id = comparing.measure_pair, school.queue()
+    measure, run_id = measure_pair, school.queue()
 
     def and_meanwhile(*arguments: Any) -> object:
         found = measure(*arguments)

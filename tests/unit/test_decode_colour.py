@@ -11,6 +11,8 @@ from PIL import Image, ImageCms, TiffImagePlugin
 
 from workers.images.decode import Limits, Photo, decode
 
+Xyz = tuple[float, float, float]
+
 RED, GREEN, BLUE = SRGB_COLORANTS
 
 
@@ -21,7 +23,7 @@ def read(image: Image.Image | np.ndarray, format: str, **options: object) -> Pho
     return decode(buffer.getvalue(), Limits())
 
 
-def xyz(values: tuple[float, float, float]) -> bytes:
+def xyz(values: Xyz) -> bytes:
     return b"XYZ \0\0\0\0" + struct.pack(">lll", *(round(value * 65536) for value in values))
 
 
@@ -29,7 +31,7 @@ def gamma(value: float) -> bytes:
     return b"curv\0\0\0\0" + struct.pack(">LH", 1, round(value * 256))
 
 
-def rgb_profile(red: tuple, green: tuple, blue: tuple, exponent: float = 2.2) -> bytes:
+def rgb_profile(red: Xyz, green: Xyz, blue: Xyz, exponent: float = 2.2) -> bytes:
     curves = dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), gamma(exponent))
     return profile(b"RGB ", {b"rXYZ": xyz(red), b"gXYZ": xyz(green), b"bXYZ": xyz(blue), **curves})
 
@@ -120,7 +122,7 @@ def test_cmyk_profile_is_converted() -> None:
         ((0, 255, 255, 0), (255, 0, 0)),
     ],
 )
-def test_cmyk_without_profile_is_not_inverted(format: str, inks: tuple, colour: tuple) -> None:
+def test_cmyk_without_profile_is_not_inverted(format: str, inks: tuple[int, ...], colour: tuple[int, ...]) -> None:
     """JPEG writes inks inverted, as Adobe does, and TIFF as they are."""
     assert near(read(Image.new("CMYK", (8, 8), inks), format), colour)
 

@@ -91,7 +91,8 @@ def test_a_patch_cut_from_the_style_image_finds_its_own_place(vgg_file: Path) ->
     found = find_resemblances(seen, wanted, inside, count=1)
     (place,) = found.places
     assert (place.style[0] - place.rendition[0], place.style[1] - place.rendition[1]) == (left, top)
-    assert (place.share, place.likeness) == (1, pytest.approx(1, abs=1e-3))
+    assert place.share == 1
+    assert place.likeness == pytest.approx(1, abs=1e-3)
     assert torch.equal(found.regions, torch.where(inside, 0, -1))
 
 
