@@ -24,9 +24,9 @@ from shared.queue.estimate import Rate
 from shared.queue.jobs import Failed, PutBack
 from shared.queue.outcomes import Outcome, Succeeded
 from shared.queue.renditions import NewRendition, RenditionKey
-from tests.filled import add_finished, add_large_night, add_waiting
-from tests.fresh import fresh_session
-from tests.plans import nodes, statements
+from tests.builders import add_finished, add_large_night, add_waiting
+from tests.query_plans import nodes, statements
+from tests.sessions import fresh_session
 
 LARGE = {"chunks", "jobs", "renditions", "job_renditions"}
 JOBS = 8_000

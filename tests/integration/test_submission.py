@@ -22,7 +22,7 @@ from shared.errors import InvalidInput, ManifestError
 from shared.look import Look
 from shared.queue import batches, fleet, jobs
 from shared.queue.batches import Batch
-from tests.plans import rows_touched, statements
+from tests.query_plans import rows_touched, statements
 from tests.waiting import LIMIT_SECONDS
 
 LOOK = Look((("starry-night", 1.0),))
