@@ -27,7 +27,7 @@ from shared.queue.reconciler import reconcile
 from shared.queue.retry import discard_failures, retry_batch
 from shared.settings import Settings
 from tests.bench.results import machine, write_results
-from tests.filled import add_large_night, add_waiting
+from tests.builders import add_large_night, add_waiting
 
 SLOTS = 3
 

@@ -31,8 +31,8 @@ from shared.quality import actions as quality
 from shared.quality.gate import Gate
 from shared.queue import actions as queue
 from shared.queue.batches import Batch, get_batch
-from tests.filled import FAILED_IN, add_finished, add_proof, add_waiting
-from tests.versions import add_version
+from tests.builders import FAILED_IN, add_finished, add_proof, add_waiting
+from tests.candidates import add_version
 
 NOW = datetime(2026, 3, 2, 20, tzinfo=UTC)
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"

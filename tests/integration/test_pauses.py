@@ -6,7 +6,6 @@ from collections.abc import Callable
 from uuid import UUID
 
 import pytest
-from filled import add_proof, add_waiting
 from sqlalchemy import Connection
 
 from shared.catalog import schedules
@@ -16,6 +15,7 @@ from shared.errors import Conflict
 from shared.proofs.proofs import approve, find_proof
 from shared.queue import batches
 from shared.queue.batches import Batch
+from tests.builders import add_proof, add_waiting
 
 
 @pytest.fixture

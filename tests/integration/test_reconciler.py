@@ -23,8 +23,8 @@ from shared.queue.jobs import Failed, PutBack
 from shared.queue.reconciler import Repaired, reconcile
 from shared.queue.retry import retry_batch
 from shared.queue.sweep import sweep
-from tests.filled import add_finished, add_waiting
-from tests.recount import miscounted
+from tests.builders import add_finished, add_waiting
+from tests.invariants import miscounted
 
 JOBS = 200
 

@@ -22,8 +22,8 @@ from shared.queue.jobs import Failed, PutBack
 from shared.queue.outcomes import Outcome, Succeeded
 from shared.queue.renditions import NewRendition, RenditionKey
 from shared.source_copies import SourceCopy, find_copy, keep_copy
-from tests.filled import add_waiting
-from tests.recount import miscounted
+from tests.builders import add_waiting
+from tests.invariants import miscounted
 from workers.styling.finish import REFUSED, finish
 
 JOBS = 9

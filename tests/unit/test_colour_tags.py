@@ -7,7 +7,9 @@ import struct
 
 import numpy as np
 import pytest
-from picture_files import (
+from PIL import Image, TiffImagePlugin
+
+from tests.picture_files import (
     ADOBE_COLORANTS,
     BT2020_COLORANTS,
     P3_COLORANTS,
@@ -24,8 +26,6 @@ from picture_files import (
     srgb_signal,
     with_chunks,
 )
-from PIL import Image, TiffImagePlugin
-
 from workers.images.colour.hdr import WHITE_NITS, hlg_scene_light, pq_nits
 from workers.images.decode import Limits, decode
 

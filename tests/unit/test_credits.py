@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from picture_files import saved
 from PIL import Image
 
+from tests.picture_files import saved
 from workers.images.decode import Limits, decode
 from workers.images.encode import encode
 from workers.images.metadata.credits import Credits, clean

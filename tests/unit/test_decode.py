@@ -8,10 +8,10 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from picture_files import png_chunk, saved, with_chunks
 from PIL import Image
 
 from shared.errors import ImageError, ImageTooLarge, UnreadableImage
+from tests.picture_files import png_chunk, saved, with_chunks
 from workers.images.decode import Limits, decode
 from workers.images.metadata.exif import Exif, read_exif
 from workers.images.metadata.isobmff import read_main_picture
