@@ -249,9 +249,10 @@ def test_failures_of_a_batch_that_was_cancelled_since_are_left_alone(session: Se
 
 def test_a_version_that_is_not_there_changes_no_pointer(session: Session) -> None:
     admin = Actor(Role.ADMIN, "admin key ops")
-    for act in (versions.promote_version, lambda *given: versions.set_canary(*given, 0.1)):
-        with pytest.raises(NotFound):
-            act(session.engine, session.store, admin, 99)
+    with pytest.raises(NotFound):
+        versions.promote_version(session.engine, session.store, admin, 99)
+    with pytest.raises(NotFound):
+        versions.set_canary(session.engine, session.store, admin, 99, 0.1)
     with pytest.raises(Conflict) as error:
         versions.roll_back(session.engine, session.store, admin)
     assert error.value.code == "no_previous"

@@ -32,6 +32,7 @@ class Feed:
     """A manifest of objects in a bucket that is written while it is read; ``before`` is called before each row."""
 
     name = "feed"
+    format = "csv"
     columns = ("sku", "image")
     ignored = 0
     notes = ()

@@ -102,7 +102,7 @@ def test_validators_that_cannot_be_stored_are_forgotten(session: Session, claim:
 class Odd:
     """A manifest of three rows, of which the error of one quotes what cannot be stored."""
 
-    name, columns, ignored, notes, digest = "odd", ("sku", "image"), 0, (), "odd"
+    name, format, columns, ignored, notes, digest = "odd", "csv", ("sku", "image"), 0, (), "odd"
 
     def rows(self) -> Any:
         for number in range(3):

@@ -62,7 +62,8 @@ def credits_of(data: bytes) -> Credits:
 
 
 def packet_of(data: bytes) -> bytes:
-    return Image.open(io.BytesIO(data)).info["xmp"]
+    packet: bytes = Image.open(io.BytesIO(data)).info["xmp"]
+    return packet
 
 
 @pytest.mark.parametrize("format", ["JPEG", "WEBP", "AVIF", "TIFF", "PNG"])
