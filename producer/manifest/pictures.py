@@ -19,7 +19,9 @@ _BETWEEN_PATHS = re.compile(r"\s*[,;|\n]\s*")
 _SEPARATORS = re.compile(r"[,;|\s\[{]|%(?:2C|3B|7C)", re.IGNORECASE)
 # "address ! alt : … ! title : …", as importers for WordPress write it.
 _DESCRIPTION = re.compile(r"\s+!\s*(?:alt|title|desc|caption)\s*:.*", re.DOTALL)
-_ADDRESS_KEYS = ("src", "url", "href", "link", "image", "original", "originalsrc", "source", "path", "file")
+ADDRESS_KEYS = ("src", "url", "href", "link", "image", "original", "originalsrc", "source", "path", "file")
+"""Keys of objects that describe a picture, compact, under which its address stands."""
+
 _ENDS = " \t\r\n,;|"
 
 
@@ -70,7 +72,7 @@ def _addresses(value: object, depth: int) -> Iterator[str]:
             yield from _addresses(item, depth + 1)
     elif isinstance(value, dict) and depth < 8:
         named = {key.lower().replace("_", ""): item for key, item in value.items()}
-        address = next((named[key] for key in _ADDRESS_KEYS if isinstance(named.get(key), str)), None)
+        address = next((named[key] for key in ADDRESS_KEYS if isinstance(named.get(key), str)), None)
         if address is not None:
             yield address
             return
