@@ -10,7 +10,7 @@ from producer.manifest.pictures import split_pictures
 Link = Callable[[int, str], str | None]
 """Maps the line of a record and the address of a picture in it to its new address; None where it stays."""
 
-Write = Callable[[str], object]
+Write = Callable[[str], None]
 
 
 def relinked(cell: str, line: int, link: Link) -> str:
