@@ -19,9 +19,7 @@ _BETWEEN_PATHS = re.compile(r"\s*[,;|\n]\s*")
 _SEPARATORS = re.compile(r"[,;|\s\[{]|%(?:2C|3B|7C)", re.IGNORECASE)
 # "address ! alt : … ! title : …", as importers for WordPress write it.
 _DESCRIPTION = re.compile(r"\s+!\s*(?:alt|title|desc|caption)\s*:.*", re.DOTALL)
-ADDRESS_KEYS = ("src", "url", "href", "link", "image", "original", "originalsrc", "source", "path", "file")
-"""Keys of objects that describe a picture, compact, under which its address stands."""
-
+_ADDRESS_KEYS = ("src", "url", "href", "link", "image", "original", "originalsrc", "source", "path", "file")
 _ENDS = " \t\r\n,;|"
 
 
@@ -72,10 +70,10 @@ def _addresses(value: object, depth: int) -> Iterator[str]:
             yield from _addresses(item, depth + 1)
     elif isinstance(value, dict) and depth < 8:
         named = {key.lower().replace("_", ""): item for key, item in value.items()}
-        address = next((named[key] for key in ADDRESS_KEYS if isinstance(named.get(key), str)), None)
+        address = next((named[key] for key in _ADDRESS_KEYS if isinstance(named.get(key), str)), None)
         if address is not None:
             yield address
             return
         for item in value.values():
-            if isinstance(item, list | dict):
+            if not isinstance(item, str) or _STARTS_ADDRESS.match(item) or is_image_name(item):
                 yield from _addresses(item, depth + 1)

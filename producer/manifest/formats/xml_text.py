@@ -67,6 +67,8 @@ def xml_encoding(file: InputFile, head: bytes) -> str:
     name = declared[1].decode("ascii")
     try:
         known = codecs.lookup(name).name
+        if known.startswith(("utf-16", "utf-32")):
+            return detected  # its bytes say that it is none
         if known in _UNSUITABLE or name.lower() in _UNSUITABLE or "<".encode(known) != b"<":
             raise LookupError
     except (LookupError, UnicodeError, TypeError):
@@ -75,7 +77,7 @@ def xml_encoding(file: InputFile, head: bytes) -> str:
         raise ManifestError(
             f"{file.name}: its encoding {name[:40]!r} is unknown: save it as UTF-8", code="bad_xml"
         ) from None
-    return {"utf-16": "utf-8", "iso8859-1": "cp1252"}.get(known, known)
+    return {"iso8859-1": "cp1252"}.get(known, known)
 
 
 def _known_without_signs(name: str) -> str:

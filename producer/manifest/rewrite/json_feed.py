@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterator
 
 from producer.manifest.formats.textlines import TextFile
-from producer.manifest.pictures import ADDRESS_KEYS
 from producer.manifest.platforms import compact, is_image
 from producer.manifest.rewrite.cells import Link, Write, relinked
+
+_DESCRIBING = ("alt", "name", "title", "caption", "desc", "label")
+"""Beginnings of keys under which an object describes its picture."""
 
 _CHUNK = 1 << 16
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^"\[\]{},:]+', re.DOTALL)
@@ -89,7 +91,7 @@ class _Rewriter:
     def _is_address(self) -> bool:
         """Return whether a string here is the address of a picture, by the keys above it."""
         keys = [compact(key) for key in self._keys if key]
-        return bool(keys) and (is_image(keys[-1]) or (keys[-1] in ADDRESS_KEYS and any(map(is_image, keys))))
+        return any(map(is_image, keys)) and not keys[-1].startswith(_DESCRIBING)
 
     def _string(self, token: str) -> str:
         if self._is_key:
