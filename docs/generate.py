@@ -1,6 +1,6 @@
 """Write the tables in ``docs/`` that come from the code: ``make docs``.
 
-A table stands between ``<!-- generated: NAME -->`` and ``<!-- end: NAME -->``; the text around it is written by hand.
+A table is between ``<!-- generated: NAME -->`` and ``<!-- end: NAME -->``; the text around it is written by hand.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def errors_table() -> str:
     lines = ["| code | retried | exit | HTTP | meaning |", "|---|---|--:|--:|---|"]
     for depth, error in _tree(AtelierError):
         if error is AtelierError:
-            continue  # a bug: the page tells of it by hand
+            continue  # a bug, which the page describes by hand
         name = f"{'· ' * (depth - 1)}`{error.code}`"
         retried = "yes" if error.retryable else ""
         example = error("")
@@ -69,7 +69,7 @@ def _tree(error: type[AtelierError], depth: int = 0) -> Iterator[tuple[int, type
 
 
 TABLES = {"settings.md": ("settings", settings_table), "errors.md": ("errors", errors_table)}
-"""By page: the name of its table, and the function that makes it."""
+"""Name of each page's table, and the function that makes it."""
 
 
 def page_with_table(page: str) -> str:
@@ -82,7 +82,7 @@ def page_with_table(page: str) -> str:
 
 
 def main() -> None:
-    """Write every generated table anew."""
+    """Write all generated tables again."""
     for page in TABLES:
         (DOCS / page).write_text(page_with_table(page))
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import NoReturn
+
+import typer
 
 from producer.job_rows import RowLooks, row_looks
 from producer.manifest import Manifest
 from producer.manifest.outputs import HashSet
+from producer.output.summary import EXIT_FAILED_IMAGES
 from producer.submit import Order
 from shared.context import Session
 from shared.database import transaction
-from shared.errors import InvalidInput
+from shared.errors import InvalidInput, ManifestError, exit_code
 from shared.merchants.merchants import allowed_sources, require_allowed
 from shared.merchants.scope import scope
 from shared.models.styles import require_styles, style_rows
@@ -22,6 +26,8 @@ from shared.queue.estimate import estimate, measure_rate
 from shared.terminal import note, print_json, print_line
 
 BAD_ROWS_SHOWN = 100
+
+EXIT_MANIFEST_REFUSED = exit_code(ManifestError(""))
 
 
 class Distinct:
@@ -66,14 +72,17 @@ def survey(manifest: Manifest, looks: RowLooks, allowed: Sequence[str]) -> Surve
     return seen
 
 
-def rehearse(session: Session, order: Order, *, as_json: bool) -> None:
-    """Read the whole manifest and print what would happen, with the first ``BAD_ROWS_SHOWN`` bad rows."""
+def rehearse(session: Session, order: Order, *, as_json: bool) -> NoReturn:
+    """Read the whole manifest and print what would happen, with the first ``BAD_ROWS_SHOWN`` bad rows.
+
+    Exits 3 if nothing would be styled, 4 if some rows are bad.
+    """
     with transaction(session.engine) as connection:
         rate = measure_rate(connection)
-    with scope(session.engine, order.merchant) as (connection, mine):
-        known = style_rows(connection, mine, champion(connection).trunk_sha256)
-        allowed = allowed_sources(connection, mine)
-        rules = find_rules(connection, mine)
+    with scope(session.engine, order.merchant) as (connection, merchant_id):
+        known = style_rows(connection, merchant_id, champion(connection).trunk_sha256)
+        allowed = allowed_sources(connection, merchant_id)
+        rules = find_rules(connection, merchant_id)
     require_styles((name for look in order.looks for name in look.styles), known)
     manifest = order.manifest
     seen = survey(manifest, row_looks(order.looks, known), allowed)
@@ -82,7 +91,7 @@ def rehearse(session: Session, order: Order, *, as_json: bool) -> None:
     if as_json:
         counts = {"rows": seen.rows, "products": seen.products.count, "bad": seen.bad, "bad_rows": seen.bad_rows}
         print_json({"format": manifest.format, "warnings": manifest.notes} | counts | asdict(price))
-        return
+        raise typer.Exit(_status(images, seen.bad))
     for problem in seen.bad_rows:
         print_line(f"line {problem['line']}: {problem['sku']}: {problem['message']} ({problem['code']})")
     if seen.bad > len(seen.bad_rows):
@@ -97,3 +106,11 @@ def rehearse(session: Session, order: Order, *, as_json: bool) -> None:
         note(f"a sample of {PROOF_IMAGES} skus would be styled first")
     elif images > PROOF_IMAGES and rules and rules.new_looks:
         note(f"if a look is new, a sample of {PROOF_IMAGES} skus would be styled first")
+    raise typer.Exit(_status(images, seen.bad))
+
+
+def _status(images: int, bad: int) -> int:
+    """Return the exit code: 3 if nothing would be styled, 4 if some rows are bad."""
+    if not images:
+        return EXIT_MANIFEST_REFUSED
+    return EXIT_FAILED_IMAGES if bad else 0

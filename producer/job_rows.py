@@ -44,7 +44,7 @@ class Arrival(NamedTuple):
 
 
 @dataclass
-class Page:
+class RowPage:
     """Rows that are stored in one transaction."""
 
     rows: int = 0
@@ -76,12 +76,12 @@ class Page:
         self.rows += 1
 
 
-def read_pages(rows: Iterator[ManifestRow], looks: RowLooks, intake: Intake, first: int) -> Iterator[Page]:
+def read_pages(rows: Iterator[ManifestRow], looks: RowLooks, intake: Intake, first: int) -> Iterator[RowPage]:
     """Yield pages of jobs from a manifest, with ordinals from ``first`` on.
 
     Where the manifest breaks off, the incomplete page is yielded before the ManifestError is raised.
     """
-    page, ordinal = Page(), first
+    page, ordinal = RowPage(), first
     try:
         for arrival in arrivals(rows, looks, intake):
             page.take(arrival, ordinal, looks)
@@ -89,7 +89,7 @@ def read_pages(rows: Iterator[ManifestRow], looks: RowLooks, intake: Intake, fir
             if page.full:
                 intake.sync()
                 yield page
-                page = Page()
+                page = RowPage()
     except ManifestError:
         if page.rows:
             intake.sync()
@@ -129,7 +129,7 @@ def _begun(row: ManifestRow, looks: RowLooks, intake: Intake) -> Arrival:
         return Arrival(row, own_looks, refused)
 
 
-def read_ahead(pages: Iterator[Page]) -> Generator[Page]:
+def read_ahead(pages: Iterator[RowPage]) -> Generator[RowPage]:
     """Yield each page while a thread reads the next, so that Postgres and Python work at the same time."""
     with ThreadPoolExecutor(1, "read-ahead") as reader:
         coming = reader.submit(next, pages, None)

@@ -13,18 +13,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import islice
 
 from sqlalchemy import Connection
 
 from producer.intake import Intake
-from producer.job_rows import Page, read_ahead, read_pages, row_looks
+from producer.job_rows import RowPage, read_ahead, read_pages, row_looks
 from producer.kept_feeds import keep_feed
 from producer.manifest import Manifest
 from producer.manifest.columns import Columns
 from shared.context import Session
-from shared.database import transaction
+from shared.database import database_time, transaction
 from shared.errors import Conflict, ManifestError, UsageError
 from shared.look import Look
 from shared.merchants import audit
@@ -37,7 +36,7 @@ from shared.proofs.proofs import Circumstances, Proof, decide, proof_of, remembe
 from shared.proofs.rules import find_rules
 from shared.proofs.sample import PROOF_IMAGES
 from shared.queue import batches, submissions
-from shared.queue.batches import Batch, IntakeState, NewBatch
+from shared.queue.batches import Batch, BatchState, IntakeState, NewBatch
 from shared.queue.chunks import add_chunks, cut_chunks
 from shared.queue.dispatch import dispatch_or_warn
 from shared.queue.estimate import measure_rate
@@ -149,7 +148,7 @@ def _known(session: Session, batch: Batch, *, resumed: bool) -> Submission:
         return Submission(batch, resumed, proof=proof_of(connection, batch.id))
 
 
-def _pages(session: Session, order: Order, batch: Batch, allowed: Sequence[str]) -> Iterator[Page]:
+def _pages(session: Session, order: Order, batch: Batch, allowed: Sequence[str]) -> Iterator[RowPage]:
     """Yield the pages of an order that come after those its batch has."""
     rows, looks = order.manifest.rows(skip=batch.rows_read), row_looks(order.looks, batch.style_rows)
     with (
@@ -165,9 +164,9 @@ def _sealed_elsewhere(session: Session, batch: Batch, conflict: Conflict) -> Bat
     while time.monotonic() < until:
         with transaction(session.engine, merchant=batch.merchant_id) as connection:
             found = batches.get_batch(connection, batch.id)
-        if found.state == "cancelled":
+        if found.state == BatchState.CANCELLED:
             break
-        if found.intake == "sealed":
+        if found.intake == IntakeState.SEALED:
             return found
         time.sleep(TWIN_POLL_SECONDS)
     raise conflict
@@ -182,7 +181,9 @@ def _seal_waiting(session: Session, batch: Batch, order: Order) -> tuple[Batch, 
         batch = batches.seal(connection, batch.id)
         rules = find_rules(connection, batch.merchant_id)
         first = category[0] if category else None
-        proof = decide(connection, batch, Circumstances(rules, rate, session.settings, first, datetime.now(UTC)))
+        proof = decide(
+            connection, batch, Circumstances(rules, rate, session.settings, first, database_time(connection))
+        )
         return batches.get_batch(connection, batch.id), proof
 
 
@@ -240,7 +241,7 @@ def require_few(order: Order) -> None:
         raise UsageError(f"a preview is of at most {PREVIEW_IMAGES} images: submit so many without --preview")
 
 
-def _commit(session: Session, batch: Batch, page: Page) -> Batch:
+def _commit(session: Session, batch: Batch, page: RowPage) -> Batch:
     """Store a page: its jobs, their chunks and the batch's counters, in one transaction."""
     failed = sum(job.code is not None for job in page.jobs)
     with transaction(session.engine, merchant=batch.merchant_id) as connection:

@@ -1,7 +1,7 @@
-"""The record of what Atelier has written to a folder, so that it never replaces or restyles anything by mistake.
+"""Record what Atelier has written to a folder, so that it never replaces or restyles a file by mistake.
 
-It is a hidden file in the output folder with one line of JSON for each file written: path, size, time and sha256. A
-file counts as Atelier's own only while it is as Atelier wrote it: what a merchant has edited since is theirs.
+The record is a hidden file in the output folder with one line of JSON per file: path, size, time and sha256. A file
+counts as Atelier's own only while it is unchanged; a file that a merchant has edited is the merchant's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ RECORD = ".atelier-written.jsonl"
 
 
 class Mark(NamedTuple):
-    """A file as it was written; without ``sha256`` while it is being written."""
+    """State of a written file; ``sha256`` is None while it is being written."""
 
     size: int
     mtime_ns: int
@@ -25,14 +25,14 @@ class Mark(NamedTuple):
 
 
 class Written:
-    """What Atelier has written to one folder, by path relative to it."""
+    """Files that Atelier has written to one folder, by relative path."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._marks = _load(folder / RECORD)
 
     def holds(self, name: str) -> bool:
-        """Tell whether a file is there and as Atelier wrote it."""
+        """Return whether a file exists and is as Atelier wrote it."""
         mark = self._marks.get(name)
         if mark is None:
             return False
@@ -43,7 +43,7 @@ class Written:
                 return False
             if mark.sha256 is None or (status.st_size, status.st_mtime_ns) == mark[:2]:
                 return True
-            # Copying a folder changes the times of its files and nothing else.
+            # Copying a folder only changes the times of its files.
             return status.st_size == mark.size and file_sha256(path) == mark.sha256
         except OSError:
             return False
@@ -54,7 +54,7 @@ class Written:
         self._append(name, Mark(status.st_size, status.st_mtime_ns, sha256))
 
     def begin(self, name: str) -> None:
-        """Record that ``name`` is being written from now on, until ``add``. Raises OSError."""
+        """Record that ``name`` is being written, until ``add``. Raises OSError."""
         self._append(name, Mark(0, 0, None))
 
     def _append(self, name: str, mark: Mark) -> None:
@@ -64,7 +64,7 @@ class Written:
 
 
 def _load(record: Path) -> dict[str, Mark]:
-    """Read a record, of whose lines about one file the last counts; one that was cut off counts as none."""
+    """Read a record. Of several lines about a file the last counts; an incomplete line is ignored."""
     marks: dict[str, Mark] = {}
     try:
         with record.open(encoding="utf-8", errors="replace") as lines:
@@ -86,24 +86,24 @@ def file_sha256(path: Path) -> str:
 
 
 class OwnFiles:
-    """Tells files that Atelier wrote from others, wherever they lie. Looks for a record once in each folder."""
+    """Recognises files that Atelier wrote, in any folder. Reads each folder's record once."""
 
     def __init__(self) -> None:
         self._records: dict[str, tuple[tuple[str, Written], ...]] = {}
 
     def holds(self, path: Path) -> bool:
-        """Tell whether the file at an absolute path is as Atelier wrote it."""
+        """Return whether the file at an absolute path is as Atelier wrote it."""
         text = str(path)
         return any(
             written.holds(text[len(folder) :].lstrip("/")) for folder, written in self._above(os.path.dirname(text))
         )
 
     def _above(self, folder: str) -> tuple[tuple[str, Written], ...]:
-        found = self._records.get(folder)
-        if found is None:
+        records = self._records.get(folder)
+        if records is None:
             parent = os.path.dirname(folder)
-            found = self._above(parent) if parent != folder else ()
+            records = self._above(parent) if parent != folder else ()
             if os.path.isfile(os.path.join(folder, RECORD)):
-                found = (*found, (folder, Written(Path(folder))))
-            self._records[folder] = found
-        return found
+                records = (*records, (folder, Written(Path(folder))))
+            self._records[folder] = records
+        return records

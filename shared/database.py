@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
 
@@ -110,6 +111,18 @@ def transaction(engine: Engine, *, merchant: int | None = None) -> Iterator[Conn
             detail = " ".join(str(original).split())
             raise DatabaseUnavailable(f"Postgres cannot be reached or broke off: {detail}") from error
         raise
+
+
+def database_time(connection: Connection) -> datetime:
+    """Return what time it is by the database, which all machines agree on."""
+    found: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+    return found.astimezone(UTC)
+
+
+def read_clock(engine: Engine) -> datetime:
+    """As ``database_time``, in a transaction of its own."""
+    with transaction(engine) as connection:
+        return database_time(connection)
 
 
 def _is_outage(error: BaseException | None) -> bool:

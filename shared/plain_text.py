@@ -1,18 +1,18 @@
-"""Texts from outside, cleaned for storing: host names, status lines, file names and cells may hold anything."""
+"""Clean texts from outside for storing: host names, status lines, file names and cells may contain anything."""
 
 from __future__ import annotations
 
 import re
 
-# Of Python's strings, the ones Postgres cannot store: NUL and lone surrogates.
+# Characters of Python strings that Postgres cannot store: NUL and lone surrogates.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def storable(text: str) -> str:
-    """Return the text with whatever Postgres cannot store replaced by U+FFFD."""
+    """Return the text with every character that Postgres cannot store replaced by U+FFFD."""
     return text if text.isprintable() else _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def is_storable(text: str) -> bool:
-    """Tell whether Postgres can store a text as it is."""
+    """Return whether Postgres can store a text unchanged."""
     return text.isprintable() or _UNSTORABLE.search(text) is None

@@ -13,7 +13,7 @@ DEFAULT_PRESETS = ("jpeg",)
 
 
 def require_presets(presets: Collection[str]) -> None:
-    """Raise UsageError where presets are none, unknown or named twice."""
+    """Raise UsageError if there are no presets, or an unknown or repeated one."""
     known = ", ".join(EXTENSIONS)
     if not presets:
         raise UsageError(f"no format is given: choose {known}")

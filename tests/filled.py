@@ -158,3 +158,31 @@ def add_catalog(connection: Connection, batch: Batch) -> None:
         """,
     ):
         connection.execute(text(statement), values)
+
+
+def add_large_night(connection: Connection, batch: Batch, images: int) -> None:
+    """Give a merchant a catalogue of so many images, half of which are in the hands of a night with that batch."""
+    values = {"merchant": batch.merchant_id, "batch": batch.id, "images": images, "look": json.dumps(LOOK.to_json())}
+    for statement in (
+        """
+        INSERT INTO catalog_looks (merchant_id, scope, look, state)
+        VALUES (:merchant, 'default', CAST(:look AS jsonb), 'approved')
+        """,
+        """
+        INSERT INTO catalog_images (merchant_id, sku, position, image, source, output, pixels, content)
+        SELECT :merchant, 'sku-' || n, 1, 'a.jpg', 's3://photos/' || n || '.jpg', 'a' || n, 1, gen_random_uuid()
+        FROM generate_series(1, :images) n
+        """,
+        """
+        INSERT INTO nights (merchant_id, slot, state, rules, batch_id)
+        VALUES (:merchant, now(), 'planned', '{}', :batch)
+        """,
+        """
+        INSERT INTO night_images (batch_id, ordinal, merchant_id, image_id, look_id, reason, content, look, model)
+        SELECT :batch, row_number() OVER (ORDER BY i.id) - 1, :merchant, i.id, l.id, 'missing', content, content,
+               content
+        FROM catalog_images i JOIN catalog_looks l USING (merchant_id) WHERE merchant_id = :merchant
+        ORDER BY i.id LIMIT :images / 2
+        """,
+    ):
+        connection.execute(text(statement), values)

@@ -15,7 +15,7 @@ class Host:
     """A server whose answers a test writes: bytes as they go over the line, or a function that sends them."""
 
     port: int = 0
-    answers: dict[str, bytes | Callable[[BaseHTTPRequestHandler], None]] = field(default_factory=dict)
+    answers: dict[str, bytes | Callable[[BaseHTTPRequestHandler], object]] = field(default_factory=dict)
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     ports: list[int] = field(default_factory=list)
     """Of the clients: which connection each request came over."""

@@ -33,7 +33,7 @@ def rows_touched(connection: Connection, call: Callable[[], object]) -> dict[str
     touched: dict[str, int] = {}
     for statement, parameters in sent:
         (found,) = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters).one()
-        for node in _nodes(found[0]["Plan"]):
+        for node in nodes(found[0]["Plan"]):
             if table := node.get("Relation Name"):
                 dropped = sum(int(count) for name, count in node.items() if name.startswith("Rows Removed by"))
                 rows = round((node["Actual Rows"] + dropped) * node["Actual Loops"])
@@ -41,7 +41,8 @@ def rows_touched(connection: Connection, call: Callable[[], object]) -> dict[str
     return touched
 
 
-def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a plan's nodes, each before those below it."""
     yield plan
     for below in plan.get("Plans", ()):
-        yield from _nodes(below)
+        yield from nodes(below)

@@ -14,6 +14,9 @@ Schema = Mapping[str, Any]
 Known = Mapping[str, Sequence[Any]]
 """Values that lead further than chance would, by the names of fields and parameters."""
 
+Parameter = str | int | float | bool | None
+"""What clients take in a query; all that is drawn here is text."""
+
 ODD = [
     "",
     "\0",
@@ -44,7 +47,7 @@ class Request:
 
     method: str
     url: str
-    params: list[tuple[str, str]]
+    params: list[tuple[str, Parameter]]
     headers: dict[str, str]
     content: bytes
 
@@ -55,7 +58,9 @@ def requests(draw: st.DrawFn, document: Schema, known: Known) -> Request:
     path = draw(st.sampled_from(sorted(document["paths"])))
     method = draw(st.sampled_from(sorted(document["paths"][path])))
     operation = document["paths"][path][method]
-    params, headers, url = [], {}, path
+    params: list[tuple[str, Parameter]] = []
+    headers: dict[str, str] = {}
+    url = path
     for one in operation.get("parameters", []):
         if not (one["required"] or draw(st.booleans())):
             continue

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -22,7 +23,8 @@ from shared.database import transaction
 from shared.merchants.merchants import merchant_id, set_consent
 from shared.models.styles import Style, add_style
 from shared.models.training.pictures import keep_pictures, put_pictures
-from shared.models.training.runs import RunRequest, RunSpec, TrainingRun, get_run, queue_run
+from shared.models.training.requests import RunRequest, RunSpec
+from shared.models.training.runs import TrainingRun, get_run, queue_run
 from shared.models.versions import install_built_in
 from shared.queue.jobs import STORED
 from shared.source_copies import source_key
@@ -112,15 +114,12 @@ class School:
             )
         return digest
 
-    def queue(self, *, depth: str = "decoder", steps: int = 4, **how: object) -> UUID:
-        """Queue a run; return its id."""
-        styles = tuple(how.pop("styles", ()))
-        promotion = {name: how.pop(name) for name in ("rule", "canary") if name in how}
-        wanted = RunSpec(depth, styles, steps, 200, QUICK | dict(how.pop("overrides", {})), **promotion)
+    def queue(self, *, trigger: str = "admin", merchant: int | None = None, **wanted: Any) -> UUID:
+        """Queue a run of a few steps, or as wanted otherwise; return its id."""
+        overrides = QUICK | wanted.pop("overrides", {})
+        spec = RunSpec(**{"steps": 4, "photos": 200, "overrides": overrides, **wanted})
         with transaction(self.session.engine) as connection:
-            return queue_run(
-                connection, RunRequest(wanted, str(how.pop("trigger", "admin")), "a test", "me@here", **how)
-            )
+            return queue_run(connection, RunRequest(spec, Trigger(trigger), "a test", "me@here", merchant))
 
     def hurry(self) -> None:
         """Let runs that were queued as users do take a few small steps."""

@@ -29,6 +29,7 @@ from shared.crontab import Crontab
 from shared.database import transaction
 from shared.look import Look, parse_mix
 from shared.merchants.scope import scope
+from shared.proofs.proofs import Proof, proof_of
 from shared.queue import batches, chunks, jobs
 from shared.queue.batches import Batch
 from shared.queue.jobs import Failed, Job
@@ -97,6 +98,19 @@ class Shop:
     def night(self) -> Night:
         """The newest."""
         return self.nights()[0]
+
+    @property
+    def batch_id(self) -> UUID:
+        """Of the newest night, which has one."""
+        assert self.night.batch_id is not None
+        return self.night.batch_id
+
+    def proof(self) -> Proof:
+        """Return the proof that the newest night needs, or needed."""
+        with scope(self.session.engine, self.name) as (connection, _):
+            proof = proof_of(connection, self.batch_id)
+        assert proof is not None
+        return proof
 
     def plan(self) -> dict[str, Any]:
         """The newest night's plan, without the reasons that nothing has."""

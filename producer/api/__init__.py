@@ -1,1 +1,1 @@
-"""The HTTP API: thin routes over the functions that the commands use. A key says for which merchant."""
+"""HTTP API: thin routes over the functions that the commands use. A key identifies the merchant."""

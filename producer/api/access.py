@@ -1,4 +1,4 @@
-"""Who asks: the key in the Authorization header says for which merchant, or that it is an admin."""
+"""Authenticate callers: the key in the Authorization header identifies a merchant or an admin."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from shared.errors import NotAllowed, Unauthenticated
 from shared.merchants.actors import Actor, Role
 from shared.merchants.keys import ApiKey, find_key
 
-bearer = HTTPBearer(auto_error=False, description="A key from `atelier keys create`.")
+bearer = HTTPBearer(auto_error=False, description="Key from `atelier keys create`.")
 
 
 @dataclass(frozen=True)
 class Caller:
-    """A merchant's program, and the services it is served from."""
+    """A merchant's program, and the services that answer it."""
 
     session: Session
     merchant_id: int
@@ -40,14 +40,14 @@ class Caller:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """Open a transaction that sees the merchant's rows and no others."""
+        """Open a transaction confined to the merchant's rows."""
         with transaction(self.session.engine, merchant=self.merchant_id) as connection:
             yield connection
 
 
 @dataclass(frozen=True)
 class Admin:
-    """An admin, or a program of theirs, and the services they are served from."""
+    """An admin or an admin's program, and the services that answer it."""
 
     session: Session
     who: str
@@ -59,27 +59,27 @@ class Admin:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """Open a transaction that sees everybody's rows."""
+        """Open a transaction that sees the rows of all merchants."""
         with transaction(self.session.engine) as connection:
             yield connection
 
 
 def session_of(request: Request) -> Session:
-    """Return what the app was made with."""
+    """Return the session that the app was made with."""
     found: Session = request.app.state.session
     return found
 
 
 class Keyed(APIRoute):
-    """A route that looks at the key before it reads a byte of the body, which FastAPI reads before all dependencies."""
+    """Route that checks the key before it reads the body. FastAPI would read the body before all dependencies."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return what answers a request."""
+        """Return the handler of requests."""
         handle = super().get_route_handler()
 
         async def handle_keyed(request: Request) -> Response:
             key = await run_in_threadpool(self.authenticate, session_of(request), request)
-            # Here, since what a thread binds ends with it.
+            # Here, since context bound in a thread is lost with the thread.
             structlog.contextvars.bind_contextvars(merchant=key.merchant_id, key=key.prefix)
             # Ended by the middleware once the answer is sent, which may be long after this function.
             request.scope["leave"] = request.app.state.limits.enter(key.prefix)
@@ -90,34 +90,34 @@ class Keyed(APIRoute):
 
     @staticmethod
     def authenticate(session: Session, request: Request) -> ApiKey:
-        """Return the key that a request came with. Raises Unauthenticated."""
+        """Return the key of a request. Raises Unauthenticated."""
         return find_bearer(session, request.headers.get("authorization"))
 
     @staticmethod
     def admit(session: Session, key: ApiKey) -> Caller | Admin:
-        """Return who asks. Raises NotAllowed where the key is for other routes, which says nothing of what is there."""
+        """Return the caller. Raises NotAllowed for a key of other routes, whether or not the resource exists."""
         raise NotImplementedError
 
 
 class ForCallers(Keyed):
-    """A route for merchants."""
+    """Route for merchants."""
 
     @staticmethod
     def admit(session: Session, key: ApiKey) -> Caller:
-        """Return who asks."""
+        """Return the merchant's program."""
         if key.merchant_id is None or key.merchant is None:
-            raise NotAllowed("this key is an admin's, and opens /v1/admin alone: merchants have keys of their own")
+            raise NotAllowed("this is an admin's key, for /v1/admin only: use a merchant's key")
         return Caller(session, key.merchant_id, key.merchant, f"key {key.name}")
 
 
 class ForAdmins(Keyed):
-    """A route for admins."""
+    """Route for admins."""
 
     @staticmethod
     def admit(session: Session, key: ApiKey) -> Admin:
-        """Return who asks. The name is no merchant's key's: those are only said to be keys."""
+        """Return the admin. Its name tells admins' keys from merchants' keys of the same name."""
         if key.merchant_id is not None:
-            raise NotAllowed("this key is a merchant's: an admin's is made with `atelier keys create --admin`")
+            raise NotAllowed("this is a merchant's key: create an admin's with `atelier keys create --admin`")
         return Admin(session, f"admin key {key.name}")
 
 
@@ -125,7 +125,9 @@ def find_bearer(session: Session, authorization: str | None) -> ApiKey:
     """Return the key of an Authorization header. Raises Unauthenticated."""
     scheme, secret = get_authorization_scheme_param(authorization)
     if scheme.lower() != "bearer":
-        raise Unauthenticated("no key: send `Authorization: Bearer KEY`, with a key from `atelier keys create`")
+        raise Unauthenticated(
+            "there is no key: send `Authorization: Bearer KEY`, with a key from `atelier keys create`"
+        )
     return known_key(session, secret)
 
 
@@ -134,12 +136,12 @@ def known_key(session: Session, secret: str) -> ApiKey:
     with transaction(session.engine) as connection:
         key = find_key(connection, secret)
     if key is None:
-        raise Unauthenticated("this key opens nothing: it is unknown, expired or revoked")
+        raise Unauthenticated("this key is unknown, expired or revoked")
     return key
 
 
 def asking(request: Request, _: Annotated[object, Depends(bearer)]) -> Caller | Admin:
-    """Return who asks, as the kind of route has found out; ``bearer`` is there for /openapi.json."""
+    """Return the caller that the route has authenticated; ``bearer`` only documents the key in /openapi.json."""
     found: Caller | Admin = request.state.asking
     return found
 

@@ -1,4 +1,4 @@
-"""The application: its routes, and what goes around them."""
+"""Assemble the application from its routes and middleware."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from shared.context import Session
 
 ABOUT = (
     "Restyles product photographs at catalogue scale. Errors are problem documents (RFC 9457) with a stable code. "
-    "What is below /v1/admin is for keys of admins, all else for those of merchants."
+    "Routes below /v1/admin need an admin's key, all others a merchant's."
 )
 
 
 def make_app(session: Session, registry: CollectorRegistry | None = None) -> FastAPI:
-    """Return the API over a session; what is counted goes into ``registry``."""
+    """Return the API over a session; its metrics are registered in ``registry``."""
     app = FastAPI(
         title="Atelier",
         version="1",
         description=ABOUT,
-        docs_url=None,  # would load scripts from elsewhere; /openapi.json is there
+        docs_url=None,  # would load scripts from another site; use /openapi.json
         redoc_url=None,
         redirect_slashes=False,  # a redirect would name whatever host the caller claims to have asked
-        responses={"default": {"model": problems.Problem, "description": "What is wrong"}},
+        responses={"default": {"model": problems.Problem, "description": "Problem"}},
     )
     app.state.session = session
     app.state.limits = Limits(session.settings.api_requests_per_second, session.settings.api_requests_at_once)

@@ -1,4 +1,4 @@
-"""Batches over HTTP: to hand in, to watch, to steer."""
+"""Routes for batches: submit, watch, control, results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
 from producer.api.access import Asking, Caller, ForCallers
-from producer.api.submissions import NewBatch, Wish, order_of_file, order_of_images
+from producer.api.submissions import BatchOptions, NewBatch, order_of_file, order_of_images
 from producer.api.words import KEY
 from producer.output.export import batch_results
 from producer.output.results import ERRORS_CSV, RESULTS_CSV, write_results
@@ -32,8 +32,8 @@ Key = Annotated[
     Header(
         alias="Idempotency-Key",
         pattern=KEY,
-        description="Sent again under the same key, however late, it is the same batch, and other images or looks are "
-        "refused (409). Without a key the same images are the same batch while that runs.",
+        description="A request repeated with the same key, however late, returns the same batch; other images or looks "
+        "are refused (409). Without a key the same images return the same batch while it runs.",
     ),
 ]
 
@@ -57,14 +57,14 @@ class BatchOut(BaseModel):
 
 
 class Accepted(BatchOut):
-    """A batch that was taken in; ``resumed``: it had been before; ``proof``: the one it waits for, or waited."""
+    """Accepted batch. ``resumed``: it existed already. ``proof``: the one that it waits for, or waited for."""
 
     resumed: bool
     proof: int | None
     warnings: list[str]
 
 
-class Page(BaseModel):
+class BatchPage(BaseModel):
     """Batches, newest first; ``before`` is the cursor of the next page, if there is one."""
 
     batches: list[BatchOut]
@@ -72,7 +72,7 @@ class Page(BaseModel):
 
 
 class JobOut(BaseModel):
-    """An image of a batch, and what became of it; ``renditions`` are paths of this API by format."""
+    """Image of a batch, and its result; ``renditions`` are paths of this API by format."""
 
     ordinal: int
     line: int
@@ -91,7 +91,7 @@ class JobOut(BaseModel):
 
 
 class Jobs(BaseModel):
-    """A page of a batch's images in their order; ``after`` is the cursor of the next one."""
+    """Images of a batch in order; ``after`` is the cursor of the next page."""
 
     jobs: list[JobOut]
     after: int | None
@@ -99,7 +99,7 @@ class Jobs(BaseModel):
 
 @router.post("/batches", status_code=201)
 def create(asking: Asking, new: NewBatch, response: Response, key: Key = None) -> Accepted:
-    """Hand in images that are named in the request."""
+    """Submit images that are named in the request."""
     with order_of_images(asking, new, key) as order:
         return _accepted(asking, order, response)
 
@@ -108,12 +108,12 @@ def create(asking: Asking, new: NewBatch, response: Response, key: Key = None) -
 def upload(
     asking: Asking,
     manifest: UploadFile,
-    wish: Annotated[Wish, Form()],
+    options: Annotated[BatchOptions, Form()],
     response: Response,
     key: Key = None,
 ) -> Accepted:
-    """Hand in a manifest (CSV, JSON, XML), or a ZIP archive with images, as a file."""
-    with order_of_file(asking, wish, manifest, key) as order:
+    """Upload a manifest (CSV, JSON, XML), or a ZIP archive of images, as a file."""
+    with order_of_file(asking, options, manifest, key) as order:
         return _accepted(asking, order, response)
 
 
@@ -127,12 +127,12 @@ def _accepted(asking: Caller, order: Order, response: Response) -> Accepted:
 
 
 @router.get("/batches")
-def listed(asking: Asking, before: str | None = None, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> Page:
+def listed(asking: Asking, before: str | None = None, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> BatchPage:
     """List batches, newest first."""
     with asking.transaction() as connection:
         oldest = batches.find_batch(connection, asking.merchant_id, before).id if before is not None else None
         found = batches.list_batches(connection, asking.merchant_id, limit=limit, before=oldest)
-    return Page(
+    return BatchPage(
         batches=[BatchOut(**as_json(one)) for one in found],
         before=str(found[-1].id) if len(found) == limit else None,
     )
@@ -146,7 +146,7 @@ def status(asking: Asking, batch: str) -> BatchOut:
 
 @router.post("/batches/{batch}/{action}")
 def steer(asking: Asking, batch: str, action: Literal["cancel", "pause", "resume", "retry"]) -> BatchOut:
-    """Cancel a batch, let it rest or go on, or try what failed again."""
+    """Cancel, pause or resume a batch, or retry its failed images."""
     engine, broker, actor = asking.session.engine, asking.session.broker, asking.actor
     match action:
         case "cancel":
@@ -168,7 +168,7 @@ def images(
     after: Annotated[int, Query(ge=-1, le=2**31 - 2)] = -1,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Jobs:
-    """List a batch's images in their order, all or those in a state, with what became of each."""
+    """List a batch's images in order, all or those in one state, with their results."""
     with asking.transaction() as connection:
         found = batches.find_batch(connection, asking.merchant_id, batch)
         results, following = job_page(connection, found, state=state, after=after, limit=limit)

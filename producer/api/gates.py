@@ -1,4 +1,4 @@
-"""A merchant's quality gate over HTTP."""
+"""Routes for a merchant's quality gate."""
 
 from __future__ import annotations
 
@@ -16,14 +16,18 @@ router = APIRouter(prefix="/v1", tags=["gate"], route_class=ForCallers)
 
 
 class Limits(BaseModel):
-    """What renditions must be like, beside their photos; at least one limit. None: no limit."""
+    """Limits of renditions compared with their photos. At least one is needed; null means no limit."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    content: float | None = Field(None, ge=0, le=2, description="Most 1 − SSIM from the photo: 0 is the photo.")
-    delta_e: float | None = Field(None, ge=0, le=100, description="Most mean CIEDE2000 on the product.")
-    white: float | None = Field(None, ge=0, le=1, description="Least share of a white background that stays white.")
-    rule: GateRule = Field(GateRule.HOLD, description="Take strength back, or hold for review.")
+    content: float | None = Field(
+        None, ge=0, le=2, description="Upper limit of 1 − SSIM to the photo; 0 is the photo itself."
+    )
+    delta_e: float | None = Field(None, ge=0, le=100, description="Upper limit of the mean CIEDE2000 on the product.")
+    white: float | None = Field(
+        None, ge=0, le=1, description="Lower limit of the share of a white background that stays white."
+    )
+    rule: GateRule = Field(GateRule.HOLD, description="Reduce the strength (blend), or hold for review (hold).")
 
 
 @router.get("/gate")
@@ -38,7 +42,7 @@ def show(asking: Asking) -> Limits:
 
 @router.put("/gate")
 def replace(asking: Asking, limits: Limits) -> Limits:
-    """Set the limits, for batches that begin from now on."""
+    """Set the limits for batches that begin from now on."""
     gate = Gate(**limits.model_dump())
     actions.set_gate(asking.session.engine, asking.actor, gate)
     return _out(gate)
@@ -46,7 +50,7 @@ def replace(asking: Asking, limits: Limits) -> Limits:
 
 @router.delete("/gate", status_code=204)
 def remove(asking: Asking) -> None:
-    """Have no limits, for batches that begin from now on."""
+    """Remove the limits for batches that begin from now on."""
     actions.remove_gate(asking.session.engine, asking.actor)
 
 

@@ -1,4 +1,4 @@
-"""Whether the API lives, and whether it can do work: for whoever restarts it, and whoever sends requests to it."""
+"""Routes for supervisors and load balancers: whether the API is alive, and whether it can serve."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ router = APIRouter(default_response_class=PlainTextResponse)
 
 @router.get("/livez")
 def alive() -> str:
-    """Answer: who can do that lives."""
+    """Answer that the process is alive."""
     return "ok\n"
 
 
 @router.get("/readyz")
 def ready(session: Annotated[Session, Depends(session_of)]) -> str:
-    """Say whether Postgres and Redis answer and the tables are those of this version."""
+    """Answer whether Postgres and Redis respond and the tables are of this version."""
     check(session)
     return "ok\n"
 
 
 def check(session: Session) -> None:
-    """Raise Unavailable, with the reason, where requests would fail."""
+    """Raise Unavailable, with the reason, if requests would fail."""
     session.broker.ping()
     if needs_upgrade(session.engine):
-        raise Unavailable("the database's tables are not those of this version: run `atelier db upgrade`")
+        raise Unavailable("the database's tables are of another version: run `atelier db upgrade`")

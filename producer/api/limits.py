@@ -1,7 +1,7 @@
-"""Limits on what one key asks of the API: how often, and how many requests at once.
+"""Limit the requests of each API key: how many per second, and how many at once.
 
-A token bucket for each key (Turner 1986), in the memory of one process: with several API processes behind a load
-balancer, each allows that much.
+Each key has a token bucket (Turner 1986) in the memory of one process. With several API processes behind a load
+balancer, each process allows that much.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from shared.errors import Unavailable
 
 BURST_SECONDS = 4.0
-"""A key that was quiet may send this many seconds' worth of requests at once."""
+"""Seconds' worth of requests that a key may send at once after a pause."""
 
 _REMEMBERED = 10_000
 
 
 class TooManyRequests(Unavailable):
-    """A key asks more often, or more at once, than it may."""
+    """A key sends too many requests, or too many at once."""
 
     code = "too_many_requests"
 
@@ -39,9 +39,9 @@ class _Bucket:
 
 
 class Limits:
-    """What each key has left. Shared by all threads of the API's process.
+    """Remaining allowance of each key. All threads of the API's process share it.
 
-    ``per_second`` requests for long, and ``at_once`` at the same time; ``clock`` gives seconds.
+    ``per_second`` limits sustained requests, ``at_once`` concurrent ones; ``clock`` returns seconds.
     """
 
     def __init__(self, per_second: float, at_once: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -50,14 +50,16 @@ class Limits:
         self._lock = threading.Lock()
 
     def enter(self, key: str) -> Callable[[], None]:
-        """Begin a request of a key; return what ends it. Raises TooManyRequests."""
+        """Begin a request of a key; return the function that ends it. Raises TooManyRequests."""
         with self._lock:
             bucket = self._bucket(key)
             if bucket.at_once >= self._at_once:
-                raise TooManyRequests(f"a key has at most {self._at_once} requests at once: wait for their answers", 1)
+                raise TooManyRequests(
+                    f"a key may send at most {self._at_once} requests at once: wait for their answers", 1
+                )
             if bucket.tokens < 1:
                 wait = (1 - bucket.tokens) / self._per_second
-                raise TooManyRequests(f"a key may send {self._per_second:g} requests a second: send fewer", wait)
+                raise TooManyRequests(f"a key may send {self._per_second:g} requests per second: send fewer", wait)
             bucket.tokens -= 1
             bucket.at_once += 1
         return lambda: self._leave(bucket)

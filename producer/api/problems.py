@@ -1,4 +1,4 @@
-"""Errors over HTTP: problem documents (RFC 9457) with the same stable codes as everywhere."""
+"""Answer errors with problem documents (RFC 9457), with the same stable codes as everywhere."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 
 from producer.api.limits import TooManyRequests
@@ -26,7 +27,7 @@ log = structlog.get_logger()
 
 
 class Problem(BaseModel):
-    """What is wrong. ``code`` is stable; ``retryable``: the same request may do later."""
+    """Problem. ``code`` is stable; ``retryable`` says whether the same request may succeed later."""
 
     type: str = "about:blank"
     title: str
@@ -37,13 +38,13 @@ class Problem(BaseModel):
 
 
 class TooLarge(InvalidInput):
-    """A request's body is over the limit."""
+    """A request's body exceeds the limit."""
 
     code = "too_large"
 
 
 def status_of(error: AtelierError) -> int:
-    """Map an error to a status (the only such mapping)."""
+    """Return the HTTP status of an error. This is the only such mapping."""
     match error:
         case NotFound() | MissingObject():
             return 404
@@ -70,13 +71,13 @@ INSIDE = {
     "database_unavailable": "Postgres does not answer at present",
     "broker_unavailable": "Redis does not answer at present",
     "store_unavailable": "the object store does not answer at present",
-    "store_denied": "the object store does not let the service in",
+    "store_denied": "the object store denies access to the service",
 }
-"""What callers are told of errors whose own words name our servers: those are for the log."""
+"""Texts for callers instead of messages that name internal servers; those are only logged."""
 
 
 def is_inside(error: AtelierError) -> bool:
-    """Whether an error is between us and a service of ours, whatever it would mean of a caller."""
+    """Return whether an error is between this service and another of ours, whatever its status would be."""
     return error.code in INSIDE
 
 
@@ -88,21 +89,23 @@ TITLES = {
     405: "Method not allowed",
     409: "Conflict",
     413: "Too large",
-    422: "Not understood",
+    422: "Not valid",
     429: "Too many requests",
     500: "Internal error",
     503: "Unavailable",
 }
 
 
-def problem_of(error: AtelierError | RequestValidationError | HTTPException) -> Problem:
-    """Say what is wrong, in words that callers may see."""
+def problem_of(error: AtelierError | DataError | RequestValidationError | HTTPException) -> Problem:
+    """Return the problem of an error, in words that callers may see."""
     match error:
         case AtelierError() if is_inside(error):
             log.warning("service_failed", code=error.code, error=str(error))
             return _problem(503, INSIDE.get(error.code, "a service does not answer"), error.code, retryable=True)
         case AtelierError():
             return _problem(status_of(error), str(error), error.code, retryable=error.retryable)
+        case DataError():
+            return _problem(422, "a value is out of range, or holds what cannot be stored", "out_of_range")
         case RequestValidationError():
             wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:10])
             return _problem(422, wrong, "invalid_request")
@@ -126,11 +129,12 @@ def answer(found: Problem) -> JSONResponse:
 
 
 def install(app: FastAPI) -> None:
-    """Have every error leave the app as a problem; nothing of a bug goes out but that there is one."""
+    """Answer every error with a problem. That of a bug reveals no detail."""
 
     @app.exception_handler(AtelierError)
+    @app.exception_handler(DataError)
     @app.exception_handler(RequestValidationError)
-    def ours(_: Request, error: AtelierError | RequestValidationError) -> JSONResponse:
+    def ours(_: Request, error: AtelierError | DataError | RequestValidationError) -> JSONResponse:
         response = answer(problem_of(error))
         if isinstance(error, TooManyRequests):
             response.headers["Retry-After"] = str(error.retry_after_seconds)
@@ -144,5 +148,7 @@ def install(app: FastAPI) -> None:
 
 
 def bug() -> JSONResponse:
-    """Return what is told of a bug."""
-    return problem(500, "Atelier failed on this request: its id is in the log", "internal_error", retryable=True)
+    """Return the response to a bug."""
+    return problem(
+        500, "an internal error occurred; find it in the log by the request's id", "internal_error", retryable=True
+    )

@@ -1,4 +1,4 @@
-"""Proofs over HTTP: batches that wait for somebody to see a sample of them, and the verdict."""
+"""Routes for proofs: samples of batches that need approval."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from producer.api.access import Asking, ForCallers
 from producer.api.words import MOST
 from shared.database import transaction
 from shared.errors import NotFound
+from shared.limits import MOST_IMAGES, MOST_MINUTES
 from shared.proofs import actions, proofs
 from shared.proofs.proofs import Proof
 from shared.proofs.rules import ProofRules, find_rules
@@ -22,11 +23,11 @@ from shared.queue.estimate import Estimate, measure_rate
 
 router = APIRouter(prefix="/v1", tags=["proofs"], route_class=ForCallers)
 
-ProofId = Annotated[int, Path(ge=1, le=MOST, description="The number of a proof.")]
+ProofId = Annotated[int, Path(ge=1, le=MOST, description="Number of the proof.")]
 
 
 class ProofOut(BaseModel):
-    """A proof. ``sample`` is a batch, too: its jobs are what is to be seen; ``price`` is that of the batch in full."""
+    """Proof. ``sample`` is a batch, whose jobs show the result; ``price`` is that of the whole batch."""
 
     id: int
     batch: UUID
@@ -41,20 +42,22 @@ class ProofOut(BaseModel):
 
 
 class Proofs(BaseModel):
-    """Proofs that wait, oldest first; ``after`` is the cursor of the next page, if there is one."""
+    """Waiting proofs, oldest first; ``after`` is the cursor of the next page, if there is one."""
 
     proofs: list[ProofOut]
     after: int | None
 
 
 class Rules(BaseModel):
-    """Which uploads are proved first: of more images, in a look that no batch had yet, or both."""
+    """Which uploads need approval of a sample: those with more images, with a new look, or both."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    above: int | None = Field(None, ge=0, le=10**9)
+    above: int | None = Field(None, ge=0, le=MOST_IMAGES)
     new_looks: bool = False
-    go_on_minutes: float | None = Field(None, gt=0, le=10**6, description="So long a proof waits for somebody.")
+    go_on_minutes: float | None = Field(
+        None, gt=0, le=MOST_MINUTES, description="Continue without approval after this many minutes."
+    )
 
 
 @router.get("/proofs")
@@ -63,7 +66,7 @@ def listed(
     after: Annotated[int, Query(ge=0, le=MOST)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Proofs:
-    """List the batches that wait for approval, oldest first."""
+    """List the batches whose samples need approval, oldest first."""
     with asking.transaction() as connection:
         found = proofs.waiting_proofs(connection, asking.merchant_id, after=after, limit=limit)
     return Proofs(proofs=list(map(_out, found)), after=found[-1].id if len(found) == limit else None)
@@ -71,9 +74,9 @@ def listed(
 
 @router.get("/proofs/{proof}")
 def show(asking: Asking, proof: ProofId) -> ProofOut:
-    """Say what a batch would take and cost, and which batch is its sample."""
+    """Show a sample, and what its whole batch costs."""
     with transaction(asking.session.engine) as connection:
-        rate = measure_rate(connection)  # the fleet's, so not within a merchant's rows
+        rate = measure_rate(connection)  # that of the whole fleet, so outside the merchant's scope
     with asking.transaction() as connection:
         found = proofs.find_proof(connection, asking.merchant_id, proof)
         sample = batches.get_batch(connection, found.sample_id) if found.sample_id else None
@@ -82,37 +85,37 @@ def show(asking: Asking, proof: ProofId) -> ProofOut:
 
 @router.post("/proofs/{proof}/approve")
 def approve(asking: Asking, proof: ProofId) -> ProofOut:
-    """Let a batch go on; the looks of a night need no proof any more."""
+    """Approve a sample, so that its batch runs."""
     session = asking.session
     return _out(actions.approve_proof(session.engine, session.broker, asking.actor, proof).proof)
 
 
 @router.post("/proofs/{proof}/reject")
 def reject(asking: Asking, proof: ProofId) -> ProofOut:
-    """Cancel a batch; the new looks of a night are planned no more until they are changed."""
+    """Reject a sample and cancel its batch. New looks of a night are not planned again until they change."""
     return _out(actions.reject_proof(asking.session.engine, asking.actor, proof))
 
 
 @router.get("/proof-rules")
 def rules(asking: Asking) -> Rules:
-    """Show which uploads are proved first."""
+    """Show which uploads need approval of a sample."""
     with asking.transaction() as connection:
         found = find_rules(connection, asking.merchant_id)
     if found is None:
-        raise NotFound("uploads are proved only if they ask for it: PUT rules here")
+        raise NotFound("there are no rules, so samples are made only on request: PUT rules here")
     return Rules(**asdict(found))
 
 
 @router.put("/proof-rules")
 def replace_rules(asking: Asking, new: Rules) -> Rules:
-    """Say which uploads are proved first, from now on; nights have rules of their own."""
+    """Set which uploads need approval of a sample. Nights have their own rules."""
     actions.set_proof_rules(asking.session.engine, asking.actor, ProofRules(**new.model_dump()))
     return new
 
 
 @router.delete("/proof-rules", status_code=204)
 def remove_rules(asking: Asking) -> None:
-    """Prove no more uploads, unless they ask for it."""
+    """Require approval only for uploads that request it."""
     actions.remove_proof_rules(asking.session.engine, asking.actor)
 
 

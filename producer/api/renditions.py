@@ -1,4 +1,4 @@
-"""Renditions over HTTP."""
+"""Route for renditions."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from shared.settings import Settings
 
 LINK_SECONDS = 300
 MEDIA_TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
-"""Not ``mimetypes``, which knows of WebP only where the system does."""
+"""Not ``mimetypes``, which knows WebP only where the system does."""
 
 router = APIRouter(prefix="/v1", tags=["renditions"], route_class=ForCallers)
 
 
 @router.get("/batches/{batch}/jobs/{ordinal}/renditions/{preset}", response_class=Response)
 def rendition(asking: Asking, batch: str, ordinal: Annotated[int, Path(ge=0, le=2**31 - 1)], preset: str) -> Response:
-    """Give the file of an image, or send on to where the store gives it itself, if callers can reach that."""
+    """Return the file of a rendition, or redirect to the store if callers can reach it."""
     with asking.transaction() as connection:
         found = batches.find_batch(connection, asking.merchant_id, batch)
         results = jobs.results_between(connection, found.id, ordinal, ordinal)
@@ -40,5 +40,5 @@ def rendition(asking: Asking, batch: str, ordinal: Annotated[int, Path(ge=0, le=
 
 
 def _is_public(settings: Settings) -> bool:
-    """Whether callers reach the store: at an address made for them, or because it is that of AWS."""
+    """Return whether callers can reach the store: at its public endpoint, or because it is AWS."""
     return settings.s3_public_endpoint_url is not None or settings.s3_endpoint_url is None

@@ -1,4 +1,4 @@
-"""What goes around every request: its id, its size, the headers of its answer, a line in the log, a count."""
+"""Middleware around every request: its id, size limit, headers, log line and metrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from producer.api.problems import TooLarge, bug, problem
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 BODY_LIMIT = 4 * 2**20
-"""Bytes of a body that is held in memory; files are spooled to a disk and have a limit of their own."""
+"""Limit of a body in memory, in bytes. Files are spooled to a disk and have their own limit."""
 
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -29,9 +29,9 @@ log = structlog.get_logger()
 
 
 class Requests:
-    """ASGI middleware. ``upload_limit`` is in bytes, and that of forms sent to ``uploads``; all else is held in memory.
+    """ASGI middleware. ``upload_limit``, in bytes, applies to forms sent to ``uploads``; other bodies stay in memory.
 
-    What is not foreseen is answered here and not by the app, so that this answer is as all others, too.
+    Unexpected errors are answered here and not by the app, so that their answer also gets the common headers.
     """
 
     def __init__(self, app: ASGIApp, registry: CollectorRegistry, uploads: str, upload_limit: int) -> None:
@@ -56,26 +56,28 @@ class Requests:
                 if exchange.too_large:
                     refusal = problem(413, _limit_of(exchange.limit), TooLarge.code)
                     await refusal(scope, receive, exchange.answer)
-            except Exception:  # a bug: the caller gets a problem with an id and no trace of ours
+            except Exception:  # a bug: the caller gets a problem with an id and no traceback
                 log.exception("request_failed")
-                if exchange.begun:  # broken off, nobody takes it for whole
+                if exchange.begun:  # break off, so that the client does not take the answer for complete
                     raise
                 await bug()(scope, receive, exchange.answer)
             finally:
                 scope.get("leave", lambda: None)()
                 seconds = time.perf_counter() - began
                 method = scope["method"] if scope["method"] in METHODS else "other"  # callers may invent any number
-                route = getattr(scope.get("route"), "path", "none")  # never the path itself: anybody may write those
+                route = getattr(
+                    scope.get("route"), "path", "none"
+                )  # not the path itself, which callers can choose freely
                 self._seconds.labels(method, route, str(exchange.status)).observe(seconds)
                 log.info("request", method=method, route=route, status=exchange.status, seconds=round(seconds, 4))
 
 
 class _Exchange:
-    """One request and its answer, as the app sees them."""
+    """Request and answer as the app sees them."""
 
     def __init__(self, headers: Mapping[bytes, bytes], receive: Receive, send: Send, limit: int) -> None:
-        given = headers.get(b"x-request-id", b"").decode("latin-1")
-        self.id = given if ID.fullmatch(given) else token_hex(8)
+        request_id = headers.get(b"x-request-id", b"").decode("latin-1")
+        self.id = request_id if ID.fullmatch(request_id) else token_hex(8)
         multipart = headers.get(b"content-type", b"").startswith(b"multipart/form-data")
         self.limit = limit if multipart else BODY_LIMIT
         self.status = 500
@@ -86,7 +88,7 @@ class _Exchange:
         self.too_large = told.isdigit() and int(told) > self.limit
 
     async def receive(self) -> Message:
-        """Count what comes: a length that is not told, or a lie, changes nothing."""
+        """Count the bytes received, so that a missing or false length makes no difference."""
         message = await self._receive()
         self._left -= len(message.get("body", b""))
         if self._left < 0:
@@ -95,12 +97,12 @@ class _Exchange:
         return message
 
     async def send(self, message: Message) -> None:
-        """Pass an answer on, unless the request was too large: whoever parses the body makes something else of it."""
+        """Pass an answer on, unless the request was too large, which body parsers turn into another error."""
         if not self.too_large:
             await self.answer(message)
 
     async def answer(self, message: Message) -> None:
-        """Send with our headers."""
+        """Send with the common headers."""
         if message["type"] == "http.response.start":
             self.status, self.begun = message["status"], True
             named = {name.lower() for name, _ in message["headers"]}
@@ -110,4 +112,4 @@ class _Exchange:
 
 
 def _limit_of(limit: int) -> str:
-    return f"a request like this has at most {limit} bytes"
+    return f"the request is larger than the limit of {limit} bytes"

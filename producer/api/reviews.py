@@ -1,4 +1,4 @@
-"""Reviews over HTTP: renditions that the gate holds back."""
+"""Routes for reviews of renditions that the gate holds back."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ router = APIRouter(prefix="/v1", tags=["reviews"], route_class=ForCallers)
 
 PLACE = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:[0-9]{1,9}$"
 
-Ordinal = Annotated[int, Path(ge=0, le=2**31 - 1, description="The image's number in its batch.")]
+Ordinal = Annotated[int, Path(ge=0, le=2**31 - 1, description="Number of the image in its batch.")]
 
 
 class ReviewOut(BaseModel):
-    """An image that is, or was, held back, with its figures; ``renditions`` are below its batch's ``jobs``."""
+    """Image that is or was held back, with its figures; ``renditions`` are below its batch's ``jobs``."""
 
     batch: UUID
     ordinal: int
@@ -45,7 +45,7 @@ class Reviews(BaseModel):
 
 
 class Remark(BaseModel):
-    """Why, if anybody wants to know."""
+    """Optional reason."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -53,7 +53,7 @@ class Remark(BaseModel):
 
 
 class Rejection(BaseModel):
-    """Why."""
+    """Reason."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -61,7 +61,7 @@ class Rejection(BaseModel):
 
 
 class Judged(BaseModel):
-    """What became of an image; ``shown``: in the catalogue, at once."""
+    """Result of a review. ``shown``: the catalogue shows the rendition now."""
 
     state: str
     shown: bool
@@ -71,11 +71,11 @@ class Judged(BaseModel):
 def listed(
     asking: Asking,
     state: ReviewState = ReviewState.WAITING,
-    batch: Annotated[str | None, Query(description="Only those of one batch.")] = None,
+    batch: Annotated[str | None, Query(description="Only renditions of this batch.")] = None,
     after: Annotated[str | None, Query(pattern=PLACE)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Reviews:
-    """List what is held back, oldest batch first, with its figures."""
+    """List held renditions, oldest batch first, with their figures."""
     with asking.transaction() as connection:
         batch_id = batches.find_batch(connection, asking.merchant_id, batch).id if batch is not None else None
         found = reviews.list_reviews(
@@ -87,7 +87,7 @@ def listed(
 
 @router.post("/reviews/{batch}/{ordinal}/approve")
 def approve(asking: Asking, batch: str, ordinal: Ordinal, remark: Remark | None = None) -> Judged:
-    """Let an image through; where its night was shown, it is shown at once."""
+    """Approve a rendition. If its night was published, it is shown at once."""
     reason = remark.reason if remark else ""
     shown = approve_review(asking.session.engine, asking.actor, batch, ordinal, reason)
     return Judged(state=ReviewState.APPROVED, shown=shown)
@@ -95,7 +95,7 @@ def approve(asking: Asking, batch: str, ordinal: Ordinal, remark: Remark | None 
 
 @router.post("/reviews/{batch}/{ordinal}/reject")
 def reject(asking: Asking, batch: str, ordinal: Ordinal, rejection: Rejection) -> Judged:
-    """Keep an image from being shown; what was shown before stays."""
+    """Reject a rendition. The catalogue keeps showing the previous one."""
     reject_review(asking.session.engine, asking.actor, batch, ordinal, rejection.reason)
     return Judged(state=ReviewState.REJECTED, shown=False)
 

@@ -1,8 +1,8 @@
-"""The schedule of a merchant's nights over HTTP."""
+"""Routes for the schedule of a merchant's nights."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+from datetime import datetime, time
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,23 +11,25 @@ from producer.api.access import Asking, ForCallers
 from shared.catalog import night_actions, schedules
 from shared.catalog.schedules import NightRules, Schedule, Timing
 from shared.crontab import Crontab
+from shared.database import database_time, read_clock
 from shared.errors import NotFound
+from shared.limits import MOST_IMAGES, MOST_MINUTES
 
 router = APIRouter(prefix="/v1", tags=["schedules"], route_class=ForCallers)
 
 AT = "/schedules/nightly"
-MOST_IMAGES = 10**9
-MOST_MINUTES = 10**6
 
 
 class NewSchedule(BaseModel):
-    """When nights begin and end, and by which rules; what is left out has no limit, or never happens."""
+    """Schedule and rules of nights. A missing limit means none."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    crontab: str = Field(max_length=128, description="When nights begin, as in 30 1 * * *.")
-    zone: str = Field("UTC", max_length=64, description="The time zone of that, as Europe/Berlin.")
-    ends_at: str | None = Field(None, pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", description="The end, as 06:00.")
+    crontab: str = Field(max_length=128, description="Start of the nights, for example 30 1 * * *.")
+    zone: str = Field("UTC", max_length=64, description="Time zone, for example Europe/Berlin.")
+    ends_at: str | None = Field(
+        None, pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", description="End of the nights, for example 06:00."
+    )
     presets: tuple[str, ...] = Field(NightRules.presets, min_length=1, max_length=8)
     images: int | None = Field(None, ge=1, le=MOST_IMAGES)
     gpu_minutes: float | None = Field(None, gt=0, le=MOST_MINUTES)
@@ -38,17 +40,17 @@ class NewSchedule(BaseModel):
 
     @property
     def timing(self) -> Timing:
-        """When nights are. Raises UsageError later, where it is used, on what never fires."""
+        """Return the times of the nights. An impossible crontab raises UsageError when it is used."""
         return Timing(Crontab(self.crontab, self.zone), time.fromisoformat(self.ends_at) if self.ends_at else None)
 
     @property
     def rules(self) -> NightRules:
-        """How they are to be. Raises UsageError."""
+        """Return the rules of the nights. Raises UsageError."""
         return NightRules(**self.model_dump(include=set(NightRules.__dataclass_fields__)))
 
 
 class ScheduleOut(BaseModel):
-    """A schedule, with the slots to come."""
+    """Schedule, with the next slots."""
 
     crontab: str
     zone: str
@@ -66,24 +68,25 @@ class ScheduleOut(BaseModel):
 
 @router.get(AT)
 def show(asking: Asking) -> ScheduleOut:
-    """Show when nights are."""
+    """Show the schedule."""
     with asking.transaction() as connection:
         found = schedules.find_schedule(connection, asking.merchant_id)
+        now = database_time(connection)
     if found is None:
         raise NotFound("no schedule is set yet: PUT one here")
-    return _out(found, datetime.now(UTC))
+    return _out(found, now)
 
 
 @router.put(AT)
 def replace(asking: Asking, new: NewSchedule) -> ScheduleOut:
-    """Set when nights are; effective at once. What is over is not caught up."""
-    now = datetime.now(UTC)
+    """Set the schedule with immediate effect. Missed nights are not made up for."""
+    now = read_clock(asking.session.engine)
     return _out(night_actions.set_schedule(asking.session.engine, asking.actor, new.timing, new.rules, now), now)
 
 
 @router.delete(AT, status_code=204)
 def remove(asking: Asking) -> None:
-    """Let no more nights begin by themselves."""
+    """Remove the schedule."""
     night_actions.remove_schedule(asking.session.engine, asking.actor)
 
 

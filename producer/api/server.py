@@ -1,4 +1,4 @@
-"""The API's process."""
+"""Run the process of the API."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ GRACE_SECONDS = 30
 
 
 def serve(session: Session, host: str, port: int) -> None:
-    """Serve until told to stop (SIGTERM or Ctrl-C); what is in hand is answered. Raises PortTaken."""
+    """Serve until told to stop (SIGTERM or Ctrl-C), and answer the requests in progress. Raises PortTaken."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     monitor = Monitor(registry, lambda: None, lambda: health.check(session))
     config = uvicorn.Config(
         make_app(session, registry),
-        log_config=None,  # ours tells of requests, with ids and without addresses
+        log_config=None,  # our own log has requests with ids and without addresses
         access_log=False,
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
         h11_max_incomplete_event_size=64 * 1024,
     )
-    for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again when it is done, as if it had failed
+    for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again after stopping, as if it had failed
         signal.signal(number, lambda *_: None)
     with listening(host, port) as listener, monitored(session.settings.monitor_address, monitor):
         uvicorn.Server(config).run(sockets=[listener])
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """Return a socket that listens, so that a port that is taken is told before anything else happens."""
+    """Return a listening socket, so that a port in use is reported before anything else happens."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
-        raise PortTaken(f"nothing can listen at {host}:{port}: {error}; choose another with --port") from error
+        raise PortTaken(f"cannot listen on {host}:{port}: {error}; choose another port with --port") from error
     # Its connections inherit this. Without it a kept-alive request waits 40 ms for the caller's delayed ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener

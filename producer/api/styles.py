@@ -1,4 +1,4 @@
-"""Styles over HTTP."""
+"""Route for styles."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ router = APIRouter(prefix="/v1", tags=["styles"], route_class=ForCallers)
 
 @router.get("/styles")
 def listed(asking: Asking) -> list[Style]:
-    """List the styles that may be used: public ones, and one's own."""
+    """List the styles that the merchant may use: public ones and own ones."""
     with asking.transaction() as connection:
         return list_styles(connection, asking.merchant_id, champion(connection).trunk_sha256)

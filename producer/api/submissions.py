@@ -1,4 +1,4 @@
-"""What a request for a batch says, and the order that becomes of it."""
+"""Turn a request for a batch into an order."""
 
 from __future__ import annotations
 
@@ -22,25 +22,27 @@ from shared.look import Look, parse_mix
 from shared.queue.queues import QueueName
 
 ROWS = 10_000
-"""Images of a batch that comes as JSON; more come as a file, which is read as a stream."""
+"""Images of a batch sent as JSON. A larger batch is sent as a file, which is read as a stream."""
 
 READ_BYTES = 2**20
 
 
-class Wish(BaseModel):
+class BatchOptions(BaseModel):
     """Looks and formats of a batch."""
 
-    styles: list[str] = Field(min_length=1, max_length=64, description="Styles, or mixes as great-wave:0.3,udnie:0.7.")
-    strength: float = Field(1.0, description="0 is the photo, 1 the style in full.")
+    styles: list[str] = Field(
+        min_length=1, max_length=64, description="Styles, or mixes such as great-wave:0.3,udnie:0.7."
+    )
+    strength: float = Field(1.0, description="Strength of the style, from 0 (the photo) to 1.")
     texture_scale: float = Field(1.0, description="Size of the strokes relative to the picture.")
     white: str = Field("keep", description="White backgrounds of product shots: keep or paint.")
     format: Literal["jpeg", "png", "webp"] = "jpeg"
-    preview: bool = Field(False, description="A few images, ahead of all bulk work.")
+    preview: bool = Field(False, description="Style a few images ahead of all other work.")
     proof: bool = Field(False, description="Style a sample of 24 skus first, and wait for approval.")
 
     @property
     def looks(self) -> tuple[Look, ...]:
-        """The looks. Raises InvalidInput."""
+        """Return the looks. Raises InvalidInput."""
         found = (Look(parse_mix(one), self.strength, self.texture_scale, self.white) for one in self.styles)
         return tuple(dict.fromkeys(found))
 
@@ -51,13 +53,13 @@ class Image(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     sku: str = Field(max_length=1000)
-    image: str = Field(max_length=4096, description="An https:// URL, or s3:// within what the merchant may name.")
-    style: str | None = Field(None, max_length=1000, description="A look of its own.")
+    image: str = Field(max_length=4096, description="An https:// URL, or an s3:// URL that the merchant may name.")
+    style: str | None = Field(None, max_length=1000, description="Style of this image, instead of the batch's.")
     strength: float | None = None
 
 
-class NewBatch(Wish):
-    """A batch with its images."""
+class NewBatch(BatchOptions):
+    """Batch with its images."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -65,13 +67,15 @@ class NewBatch(Wish):
 
 
 @contextmanager
-def order_of_file(caller: Caller, wish: Wish, file: UploadFile, key: str | None) -> Iterator[Order]:
-    """Keep an uploaded manifest or archive on a disk, under its own name, while its order is carried out."""
+def order_of_file(caller: Caller, options: BatchOptions, file: UploadFile, key: str | None) -> Iterator[Order]:
+    """Write an uploaded manifest or archive to a disk, under its own name, while its order is submitted."""
     name = Path(file.filename or "").name
     if not name.strip(".") or not name.isprintable() or len(name.encode()) > 200:
-        raise ManifestError("the file has no name that can be used: its ending says what kind it is", code="bad_name")
+        raise ManifestError(
+            "the file needs a name with an extension, which says what kind of file it is", code="bad_name"
+        )
     if is_image_name(name):
-        raise ManifestError(f"{name} is a picture: send pictures as a ZIP archive", code="unknown_kind")
+        raise ManifestError(f"{name} is a picture: send pictures in a ZIP archive", code="unknown_kind")
     with tempfile.TemporaryDirectory(prefix="atelier-upload-") as folder:
         path = Path(folder) / name
         digest = hashlib.sha256()
@@ -79,12 +83,12 @@ def order_of_file(caller: Caller, wish: Wish, file: UploadFile, key: str | None)
             while data := file.file.read(READ_BYTES):
                 digest.update(data)
                 out.write(data)
-        yield _order(caller, wish, path, f"{name} {digest.hexdigest()}", key)
+        yield _order(caller, options, path, f"{name} {digest.hexdigest()}", key)
 
 
 @contextmanager
 def order_of_images(caller: Caller, new: NewBatch, key: str | None) -> Iterator[Order]:
-    """Write images that came as JSON as a manifest, so that there is one way for all."""
+    """Write images that came as JSON as a manifest, so that all submissions are alike."""
     lines = [json.dumps(image.model_dump(exclude_none=True)) for image in new.images]
     with tempfile.TemporaryDirectory(prefix="atelier-upload-") as folder:
         path = Path(folder) / "images.jsonl"
@@ -92,15 +96,15 @@ def order_of_images(caller: Caller, new: NewBatch, key: str | None) -> Iterator[
         yield _order(caller, new, path, hashlib.sha256("\n".join(lines).encode()).hexdigest(), key)
 
 
-def _order(caller: Caller, wish: Wish, path: Path, identity: str, key: str | None) -> Order:
+def _order(caller: Caller, options: BatchOptions, path: Path, identity: str, key: str | None) -> Order:
     return Order(
         merchant=caller.merchant,
         manifest=open_manifest([str(path)], allow_local=False),
-        looks=wish.looks,
-        presets=(wish.format,),
-        queue=QueueName.PREVIEW if wish.preview else QueueName.BULK,
+        looks=options.looks,
+        presets=(options.format,),
+        queue=QueueName.PREVIEW if options.preview else QueueName.BULK,
         who=caller.who,
         identity=identity,
         idempotency_key=key,
-        proof=wish.proof,
+        proof=options.proof,
     )

@@ -1,4 +1,4 @@
-"""What callers write: words that Postgres can hold, reasons, and names by which something is asked for once."""
+"""Types of strings from callers: text that Postgres can store, reasons, and idempotency keys."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from fastapi import Header
 from pydantic import StringConstraints
 
 MOST = 2**63 - 1
-"""The largest number of a row."""
+"""Largest id of a row."""
 
 Words = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")]
-"""What Postgres can hold."""
+"""Text that Postgres can store."""
 
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000, pattern=r"^[^\x00]+$")]
-"""Why something was done, for the history and the audit log."""
+"""Reason of a change, for the history and the audit log."""
 
 KEY = "^[!-~]{1,200}$"
-"""A name by which something is asked for once."""
+"""Pattern of an idempotency key."""
 
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=KEY)]

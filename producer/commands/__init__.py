@@ -1,1 +1,1 @@
-"""The commands of ``atelier``, one file for each group: parse, call, print."""
+"""Commands of ``atelier``, one file per group: parse, call an action, print."""

@@ -1,4 +1,4 @@
-"""Commands of the HTTP API: the server, and the keys that open it."""
+"""Commands of the HTTP API: the server, and its keys."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from shared.merchants.keys import ApiKey
 from shared.merchants.merchants import find_merchant
 from shared.terminal import JsonOption, group, note, print_json, print_line
 
-Merchant = Annotated[str | None, typer.Option("--merchant", "-m", help="Whose key it is.")]
-Admin = Annotated[bool, typer.Option("--admin", help="An admin's: it opens /v1/admin and the page /admin alone.")]
-Name = Annotated[str, typer.Option("--name", "-n", help="What it is for, as in webshop.")]
+Merchant = Annotated[str | None, typer.Option("--merchant", "-m", help="Merchant that the key acts for.")]
+Admin = Annotated[bool, typer.Option("--admin", help="Make an admin's key, for /v1/admin and the page /admin only.")]
+Name = Annotated[str, typer.Option("--name", "-n", help="Name of the key, for example webshop.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Register the commands."""
     app.command("api")(api)
-    found = group(app, "keys", "Keys of the HTTP API; each opens what is one merchant's, or what admins do.")
+    found = group(app, "keys", "Keys of the HTTP API, of merchants and admins.")
     found.command("create")(create)
     found.command("list")(list_command)
     found.command("revoke")(revoke)
 
 
 def api(
-    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 8080,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8080,
 ) -> None:
-    """Serve the HTTP API until told to stop (SIGTERM or Ctrl-C)."""
+    """Start the HTTP API; it runs until it is stopped (SIGTERM or Ctrl-C)."""
     with open_session(configured()) as session:
-        from producer.api.server import serve  # here, so that other commands do not load a web server
+        from producer.api.server import serve  # imported here, so that other commands do not load a web server
 
-        note(f"the API listens at http://{host}:{port}/v1; Ctrl-C stops it")
+        note(f"the API listens on http://{host}:{port}/v1; Ctrl-C stops it")
         serve(session, host, port)
 
 
@@ -47,25 +47,25 @@ def create(
     name: Name,
     merchant: Merchant = None,
     admin: Admin = False,
-    days: Annotated[int | None, typer.Option(min=1, max=3650, help="Expires after so many days.")] = None,
+    days: Annotated[int | None, typer.Option(min=1, max=3650, help="Days until the key expires.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a key, and print it: this once."""
+    """Create a key and print it. It cannot be shown again."""
     with open_session(configured(), lasting=False) as session:
         key, secret = actions.create_key(session.engine, _owner(merchant, admin), name, days=days)
     if as_json:
         print_json(asdict(key) | {"key": secret})
     else:
-        note("keep it well, it is not shown again:")
+        note("store this key safely; it cannot be shown again:")
         print_line(secret)
 
 
 def list_command(
-    merchant: Annotated[str | None, typer.Option("--merchant", "-m", help="Only this merchant's.")] = None,
-    admin: Annotated[bool, typer.Option("--admin", help="Only admins'.")] = False,
+    merchant: Annotated[str | None, typer.Option("--merchant", "-m", help="Only keys of this merchant.")] = None,
+    admin: Annotated[bool, typer.Option("--admin", help="Only keys of admins.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List keys, newest first, by the beginning of each."""
+    """List the keys, newest first, each by its first characters."""
     with open_session(configured(), lasting=False) as session, transaction(session.engine) as connection:
         if merchant is None and not admin:
             found = keys.list_keys(connection)
@@ -78,11 +78,11 @@ def list_command(
     for one in found:
         print_line(f"{one.merchant or '(admin)'}  {one.prefix}…  {_state(one)}  {one.name}")
     if not found:
-        note("no key yet: `atelier keys create` makes one")
+        note("no keys yet: create one with `atelier keys create`")
 
 
 def revoke(name: Name, merchant: Merchant = None, admin: Admin = False, as_json: JsonOption = False) -> None:
-    """Let a key open nothing any more, at once."""
+    """Revoke a key with immediate effect."""
     with open_session(configured(), lasting=False) as session:
         key = actions.revoke_key(session.engine, _owner(merchant, admin), name)
     if as_json:
@@ -94,7 +94,7 @@ def revoke(name: Name, merchant: Merchant = None, admin: Admin = False, as_json:
 def _owner(merchant: str | None, admin: bool) -> Actor:
     """Return the operator, for a merchant or for admins. Raises UsageError unless exactly one of both is said."""
     if admin == (merchant is not None):
-        raise UsageError("say whose key it is: --merchant M, or --admin, not both")
+        raise UsageError("give either --merchant M or --admin")
     return operator(merchant)
 
 

@@ -1,4 +1,4 @@
-"""The command ``audit``: who did what, and when."""
+"""Command ``audit``: list who did what, and when."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def register(app: typer.Typer) -> None:
 
 
 def audit_command(
-    merchant: Annotated[str | None, typer.Option("--merchant", "-m", help="Only what concerns this merchant.")] = None,
-    since: Annotated[datetime | None, typer.Option(help="Only from this moment on, in UTC.")] = None,
-    before: Annotated[int | None, typer.Option(help="Only entries older than this one: the next page.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 100,
+    merchant: Annotated[str | None, typer.Option("--merchant", "-m", help="Only entries about this merchant.")] = None,
+    since: Annotated[datetime | None, typer.Option(help="Only entries since this time, in UTC.")] = None,
+    before: Annotated[int | None, typer.Option(help="Only entries older than this one, for the next page.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Largest number of entries.")] = 100,
     as_json: JsonOption = False,
 ) -> None:
-    """List who did what, newest first."""
+    """List the audit log: who did what, newest first."""
     moment = since.replace(tzinfo=since.tzinfo or UTC) if since else None
     with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
         whose = find_merchant(connection, merchant) if merchant else None
@@ -41,7 +41,7 @@ def audit_command(
     for one in found:
         print_line(_line(one))
     if older is not None:
-        note(f"older ones: --before {older}")
+        note(f"older entries: --before {older}")
 
 
 def _line(one: Entry) -> str:

@@ -1,4 +1,4 @@
-"""Commands of a batch's life."""
+"""Commands for the life of a batch."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from shared.terminal import JsonOption, note, print_json, print_line
 
 BATCHES_LISTED = 20
 
-Merchant = Annotated[str, typer.Option("--merchant", "-m", help="Whose it is.")]
-Out = Annotated[Path, typer.Option("--out", "-o", parser=out_path, metavar="FOLDER", help="Folder of the renditions.")]
-BatchId = Annotated[str, typer.Argument(help="A batch's id, or the beginning of it.")]
+Merchant = Annotated[str, typer.Option("--merchant", "-m", help="Merchant to act for.")]
+Out = Annotated[Path, typer.Option("--out", "-o", parser=out_path, metavar="FOLDER", help="Folder to write to.")]
+BatchId = Annotated[str, typer.Argument(help="Id of the batch, or its first characters.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Register the commands."""
     for command in (status, failures, cancel, pause, resume, retry, download):
         app.command()(command)
 
 
 def status(
-    batch: Annotated[str | None, typer.Argument(help="A batch's id, or the beginning of it.")] = None,
+    batch: Annotated[str | None, typer.Argument(help="Id of the batch, or its first characters.")] = None,
     merchant: Merchant = LOCAL_MERCHANT,
-    before: Annotated[str | None, typer.Option(help="List the batches older than this one.")] = None,
+    before: Annotated[str | None, typer.Option(help="List batches older than this one.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a batch, or the newest ones. Exits 4 if the batch finished with failed images."""
+    """Show a batch, or list the newest. Exits 4 if the batch finished with failed images."""
     with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
         if batch is None:
             oldest = batches.find_batch(connection, mine, before).id if before else None
@@ -59,32 +59,34 @@ def status(
             if one.notice:
                 note(f"{one.id}: {one.notice}")
         if batch is None and len(found) == BATCHES_LISTED:
-            note(f"older ones: atelier status --before {found[-1].id}")
+            note(f"older batches: atelier status --before {found[-1].id}")
         if proof is not None and proof.state == ProofState.WAITING:
-            note(f"it waits for its proof, since {proof.why}: atelier proofs show {proof.id}")
+            note(f"a sample needs your approval, since {proof.why}: atelier proofs show {proof.id}")
         elif proof is not None and proof.state == ProofState.UNDECIDED:
-            note("it may have to be proved, so it waits for its last image: send it again if that was interrupted")
+            note(
+                "waiting for the upload to finish; a sample may need your approval. If the upload broke off, repeat it"
+            )
         if not found:
-            note("no batch yet: `atelier submit` or `atelier run` makes one")
+            note("no batches yet: create one with `atelier submit` or `atelier run`")
     raise typer.Exit(exit_status(found[0]) if batch is not None else 0)
 
 
 def cancel(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
-    """Cancel a batch; finished images stay."""
+    """Cancel a batch. Finished images are kept."""
     with open_session(configured(), lasting=False) as session:
         cancelled = actions.cancel_batch(session.engine, operator(merchant), batch)
     _show(cancelled, as_json=as_json)
 
 
 def pause(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
-    """Let a batch rest; chunks in hand are finished."""
+    """Pause a batch. Chunks in progress are finished."""
     with open_session(configured(), lasting=False) as session:
         paused = actions.pause_batch(session.engine, operator(merchant), batch)
     _show(paused, as_json=as_json)
 
 
 def resume(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
-    """Let a paused batch go on."""
+    """Resume a paused batch."""
 
     with open_session(configured(), lasting=False) as session:
         resumed = actions.resume_batch(session.engine, session.broker, operator(merchant), batch)
@@ -93,23 +95,23 @@ def resume(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOpt
 
 
 def retry(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
-    """Try the failed images of a batch again."""
+    """Retry the failed images of a batch."""
 
     with open_session(configured()) as session:
         retried = actions.retry_batch(session.engine, session.broker, operator(merchant), batch)
     warn(retried.warnings)
-    note(f"{retried.images} images are tried again")
+    note(f"{retried.images} images queued again")
     _show(retried.batch, as_json=as_json)
 
 
 def failures(
     batch: BatchId,
     merchant: Merchant = LOCAL_MERCHANT,
-    after: Annotated[int, typer.Option(min=0, help="List those after this number, as the last page ended with.")] = 0,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="List so many at most.")] = 100,
+    after: Annotated[int, typer.Option(min=0, help="Number of the last image of the previous page.")] = 0,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Largest number of images.")] = 100,
     as_json: JsonOption = False,
 ) -> None:
-    """List the images of a batch that failed, with the reasons, a page at a time."""
+    """List the failed images of a batch, with the reasons."""
     with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
         found = batches.find_batch(connection, mine, batch)
         page = jobs.failed_jobs(connection, found.id, after=after - 1, limit=limit)
@@ -122,7 +124,7 @@ def failures(
     if following is not None:
         note(f"more: atelier failures {found.id} --after {following}")
     if not page:
-        note(f"{found.failed} images of this batch failed" + (", none of them after that" if found.failed else ""))
+        note(f"{found.failed} images of this batch failed" + (", none after this number" if found.failed else ""))
 
 
 def download(
@@ -131,7 +133,7 @@ def download(
     merchant: Merchant = LOCAL_MERCHANT,
     as_json: JsonOption = False,
 ) -> None:
-    """Write what is done of a batch to a folder, with results, errors and gallery."""
+    """Download a batch to a folder: renditions, results, errors and a gallery."""
     from producer.output.export import export_batch  # here, so that `status` does not load it
 
     prepare_folder(out)
@@ -147,7 +149,7 @@ def download(
 
 
 def configured() -> Settings:
-    """Read the settings, and let logs be as they say."""
+    """Read the settings, and configure logging by them."""
     found = load_settings()
     configure_logs(found.log_level, found.log_format)
     return found

@@ -1,9 +1,8 @@
-"""Commands of the catalogue: what a merchant has, in which look, and what is shown of it."""
+"""Commands of the catalogue: images, their looks, and the renditions that are shown."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -14,10 +13,11 @@ from producer.commands.styling import PlatformOption
 from producer.listing import list_s3
 from producer.manifest import ManifestRow, open_manifest
 from shared.catalog import actions, looks, publishing
-from shared.catalog.actions import LookScope, Target
+from shared.catalog.actions import LookScope, RevertTarget
 from shared.catalog.images import list_images
 from shared.catalog.source_checks import find_round
 from shared.context import open_session
+from shared.database import database_time
 from shared.errors import InvalidInput
 from shared.look import Look, parse_mix
 from shared.merchants.actors import operator
@@ -31,31 +31,31 @@ Of = Annotated[str, typer.Argument(metavar="WHAT", help="default, category=NAME,
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands of the catalogue."""
-    catalog = group(app, "catalog", "What a merchant has, in which look, and what is shown of it.")
+    """Register the commands."""
+    catalog = group(app, "catalog", "A merchant's images, their looks, and the renditions that are shown.")
     catalog.command("import")(catalog_import)
     catalog.command("list")(catalog_list)
     catalog.command("checks")(catalog_checks)
     catalog.command("history")(catalog_history)
     catalog.command("publish")(catalog_publish)
     catalog.command("revert")(catalog_revert)
-    look = group(catalog, "look", "In which look what is: the narrowest of sku, collection, category, default counts.")
+    look = group(catalog, "look", "Looks of images: the narrowest of sku, collection, category and default applies.")
     look.command("set")(look_set)
     look.command("list")(look_list)
     look.command("remove")(look_remove)
 
 
 def catalog_import(
-    inputs: Annotated[list[str], typer.Argument(help="The feed: whatever `submit` reads.")],
+    inputs: Annotated[list[str], typer.Argument(help="Feed in any format that `submit` reads.")],
     merchant: Merchant = LOCAL_MERCHANT,
-    partial: Annotated[
-        bool, typer.Option("--partial", help="The feed is a part: what it does not name stays.")
+    partial: Annotated[bool, typer.Option("--partial", help="Keep images that the feed does not name.")] = False,
+    shrink: Annotated[
+        bool, typer.Option("--shrink", help="Allow the feed to remove more than half of the catalogue.")
     ] = False,
-    shrink: Annotated[bool, typer.Option("--shrink", help="More than half of the catalogue may go.")] = False,
     platform: PlatformOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring a catalogue up to date with a feed: new, changed, moved and removed images; styles nothing."""
+    """Update a catalogue from a feed: added, changed, moved and removed images. Nothing is styled."""
     settings = configured()
     manifest = open_manifest(inputs, list_prefix=list_s3(settings), platform=platform)
     for sentence in manifest.layouts:
@@ -85,11 +85,11 @@ def catalog_import(
 
 def catalog_list(
     merchant: Merchant = LOCAL_MERCHANT,
-    after: Annotated[int, typer.Option(help="Cursor: the id of the last image of the page before.")] = 0,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Images of a page.")] = 100,
+    after: Annotated[int, typer.Option(help="Id of the last image of the previous page.")] = 0,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Largest number of images.")] = 100,
     as_json: JsonOption = False,
 ) -> None:
-    """List a page of a catalogue, with what is shown of each image."""
+    """List a catalogue, with the rendition that is shown of each image."""
     with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
         found = list_images(connection, mine, after=after, limit=limit)
     cursor = found[-1].id if len(found) == limit else None
@@ -106,18 +106,17 @@ def catalog_list(
 
 
 def catalog_checks(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
-    """Say how far hosts have been asked whether their pictures are others now, and what they said."""
-    now = datetime.now(UTC)
+    """Show the progress of source checks: which web images have changed or disappeared."""
     with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        found = find_round(connection, mine, now)
+        found = find_round(connection, mine, database_time(connection))
     if as_json:
         print_json(asdict(found))
         return
     since = f" since {found.due_since:%Y-%m-%d %H:%M} UTC" if found.due_since else ""
-    pace = "none are made" if found.days is None else f"{found.checks} a day, a round takes {found.days:.1f} days"
-    state = f"{found.changed} changed, {found.gone} gone, {found.due} to be checked{since}"
+    pace = "none are planned" if found.days is None else f"{found.checks} a day, a round takes {found.days:.1f} days"
+    state = f"{found.changed} changed, {found.gone} gone, {found.due} waiting for a check{since}"
     print_line(f"{found.images} images of the web: {state}")
-    note(f"checks: {pace}")
+    note(f"source checks: {pace}")
 
 
 def catalog_history(
@@ -125,7 +124,7 @@ def catalog_history(
     merchant: Merchant = LOCAL_MERCHANT,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what was shown of a sku, newest first."""
+    """Show the renditions that were shown of a sku, newest first."""
     with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
         found = publishing.history(connection, mine, sku)
     if as_json:
@@ -137,11 +136,11 @@ def catalog_history(
 
 
 def catalog_publish(
-    batch: Annotated[str, typer.Argument(help="The batch of a night, or the beginning of its id.")],
+    batch: Annotated[str, typer.Argument(help="Id of a night's batch, or its first characters.")],
     merchant: Merchant = LOCAL_MERCHANT,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a night has made: where its schedule does not publish by itself, or after a revert."""
+    """Publish a night's renditions, if its schedule does not do so, or after a revert."""
     with open_session(configured(), lasting=False) as session:
         moved = actions.publish_night(session.engine, operator(merchant), batch)
     _moved(moved, as_json)
@@ -149,16 +148,16 @@ def catalog_publish(
 
 def catalog_revert(
     sku: Annotated[str | None, typer.Option(help="Revert this sku.")] = None,
-    position: Annotated[int | None, typer.Option(help="Of the sku only this image.")] = None,
+    position: Annotated[int | None, typer.Option(help="Revert only the sku's image at this position.")] = None,
     collection: Annotated[str | None, typer.Option(help="Revert this collection.")] = None,
     night_batch: Annotated[
-        str | None, typer.Option("--batch", help="Revert what the batch of a night has made.")
+        str | None, typer.Option("--batch", help="Revert the renditions of this night's batch.")
     ] = None,
     merchant: Merchant = LOCAL_MERCHANT,
     as_json: JsonOption = False,
 ) -> None:
-    """Show again what was shown before, at once: of an image, a collection or a night."""
-    target = Target(sku, position, collection, night_batch)
+    """Show the previous renditions again, of a sku, a collection or a night."""
+    target = RevertTarget(sku, position, collection, night_batch)
     with open_session(configured(), lasting=False) as session:
         moved = actions.revert(session.engine, operator(merchant), target)
     _moved(moved, as_json)
@@ -166,17 +165,17 @@ def catalog_revert(
 
 def look_set(
     of: Of,
-    style: Annotated[str, typer.Option("--style", "-s", help="A style, or a mix as in great-wave:0.3,udnie:0.7.")],
-    strength: Annotated[float, typer.Option(help="0 is the photo, 1 the style in full.")] = 1.0,
+    style: Annotated[str, typer.Option("--style", "-s", help="Style, or a mix such as great-wave:0.3,udnie:0.7.")],
+    strength: Annotated[float, typer.Option(help="Strength of the style, from 0 (the photo) to 1.")] = 1.0,
     texture_scale: Annotated[float, typer.Option(help="Size of the strokes relative to the picture.")] = 1.0,
     white: Annotated[str, typer.Option(help="White backgrounds of product shots: keep or paint.")] = "keep",
     follow: Annotated[
-        bool, typer.Option("--follow-model", help="Restyle when a new model version or style row is promoted.")
+        bool, typer.Option("--follow-model", help="Restyle when a model version or style is renewed.")
     ] = False,
     merchant: Merchant = LOCAL_MERCHANT,
     as_json: JsonOption = False,
 ) -> None:
-    """Assign a look; a new one is proved before the night that floods the catalogue with it."""
+    """Assign a look to images. A sample of a new look needs approval before it is used throughout the catalogue."""
     look = Look(parse_mix(style), strength, texture_scale, white)
     with open_session(configured(), lasting=False) as session:
         found = actions.set_look(session.engine, operator(merchant), LookScope.parse(of), look, follows_model=follow)
@@ -199,7 +198,7 @@ def look_list(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) 
 
 
 def look_remove(of: Of, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
-    """Take a look back; the next wider scope counts."""
+    """Remove a look. The next wider scope applies."""
     with open_session(configured(), lasting=False) as session:
         actions.remove_look(session.engine, operator(merchant), LookScope.parse(of))
     if as_json:
@@ -212,4 +211,4 @@ def _moved(count: int, as_json: bool) -> None:
     if as_json:
         print_json({"moved": count})
     else:
-        print_line(f"{count} images show another rendition now")
+        print_line(f"{count} images now show another rendition")

@@ -1,4 +1,4 @@
-"""Commands over the images that failed, in all batches: look at them, try them again, give them up."""
+"""Commands for failed images over all batches: list, show, replay, discard."""
 
 from __future__ import annotations
 
@@ -13,27 +13,30 @@ from producer.commands.batches import BatchId, Merchant, configured, warn
 from shared.context import Session, open_session
 from shared.database import transaction
 from shared.errors import UsageError
+from shared.limits import MOST_DAYS, require_between
 from shared.merchants.actors import operator
 from shared.merchants.merchants import LOCAL_MERCHANT
 from shared.merchants.scope import scope
 from shared.operations import actions, dead_letters
 from shared.operations.actions import Replayed
-from shared.operations.dead_letters import Filter, Heap
+from shared.operations.dead_letters import FailureGroup, Filter
 from shared.queue import batches
 from shared.terminal import JsonOption, group, note, print_json, print_line
 
-Whose = Annotated[str | None, typer.Option("--merchant", "-m", help="Only this merchant's; everybody's by default.")]
-Of = Annotated[str | None, typer.Argument(help="Only those of one batch of --merchant's.")]
-Codes = Annotated[
-    list[str] | None, typer.Option("--code", help="Only those that failed by this code; repeat for several.")
+Whose = Annotated[
+    str | None, typer.Option("--merchant", "-m", help="Only images of this merchant; all merchants by default.")
 ]
-Days = Annotated[int, typer.Option("--older-than", min=0, help="Only of batches accepted so many days ago.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do it; without, it is only said how many they are.")]
+Of = Annotated[str | None, typer.Argument(help="Only images of this batch; needs --merchant.")]
+Codes = Annotated[
+    list[str] | None, typer.Option("--code", help="Only images with this error code; repeat for several.")
+]
+Days = Annotated[int, typer.Option("--older-than", min=0, help="Only batches accepted more than this many days ago.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Apply. Without it, only the number of images is shown.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    letters = group(app, "dead-letters", "Images that failed, over all batches: by merchant, batch and code.")
+    """Register the commands."""
+    letters = group(app, "dead-letters", "Failed images over all batches.")
     letters.command("list")(list_command)
     letters.command("show")(show)
     letters.command("replay")(replay)
@@ -43,27 +46,29 @@ def register(app: typer.Typer) -> None:
 def list_command(
     batch: Of = None, merchant: Whose = None, code: Codes = None, older_than: Days = 0, as_json: JsonOption = False
 ) -> None:
-    """Count the images that failed, by merchant, batch and code."""
+    """Count failed images by merchant, batch and error code."""
     with open_session(configured(), lasting=False) as session:
         found = _found(session, merchant, batch, code, older_than)
     if as_json:
-        print_json([asdict(heap) for heap in found])
+        print_json([asdict(failure) for failure in found])
         return
-    for heap in found:
-        again = "" if heap.retryable == 0 else f", {heap.retryable} of them may do better"
-        print_line(f"{heap.merchant}  {heap.batch}  {heap.code}  {heap.images} images{again}  {heap.name}")
+    for failure in found:
+        again = "" if failure.retryable == 0 else f", {failure.retryable} worth a retry"
+        print_line(
+            f"{failure.merchant}  {failure.batch}  {failure.code}  {failure.images} images{again}  {failure.name}"
+        )
     _count(found)
 
 
 def show(
     batch: BatchId,
-    ordinal: Annotated[int, typer.Argument(min=0, help="The image's number in its batch.")],
+    ordinal: Annotated[int, typer.Argument(min=0, help="Number of the image in its batch.")],
     merchant: Merchant = LOCAL_MERCHANT,
     as_json: JsonOption = False,
 ) -> None:
-    """Show all that is known of one image that failed."""
+    """Show everything that is known of a failed image."""
     with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
-        found = dead_letters.letter(connection, batches.find_batch(connection, mine, batch).id, ordinal)
+        found = dead_letters.failed_image(connection, batches.find_batch(connection, mine, batch).id, ordinal)
     if as_json:
         print_json(found)
         return
@@ -79,12 +84,12 @@ def replay(
     yes: Yes = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Try images that failed again. Says how many they are, and does it with --yes."""
+    """Retry failed images. Shows how many there are; --yes applies it."""
     with open_session(configured()) as session:
         found = _found(session, merchant, batch, code, older_than)
         done = actions.replay_failures(session.engine, session.broker, operator(), found) if yes else Replayed(0)
     warn(done.warnings)
-    _tell(found, done.images, "tried again", yes=yes, as_json=as_json)
+    _tell(found, done.images, "queued again", yes=yes, as_json=as_json)
 
 
 def discard(
@@ -95,7 +100,7 @@ def discard(
     yes: Yes = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Give images that failed up: they count as cancelled from then on. Says how many, and does it with --yes."""
+    """Give up failed images, which then count as cancelled. Shows how many there are; --yes applies it."""
     with open_session(configured(), lasting=False) as session:
         found = _found(session, merchant, batch, code, older_than)
         done = actions.discard_failures(session.engine, operator(), found) if yes else 0
@@ -104,34 +109,38 @@ def discard(
 
 def _found(
     session: Session, merchant: str | None, batch: str | None, codes: list[str] | None, older_than: int
-) -> list[Heap]:
-    """Count what is meant, within one merchant's rows where one is named."""
+) -> list[FailureGroup]:
+    """Count the selected failures, within one merchant's rows if a merchant is given."""
     if batch is not None and merchant is None:
-        raise UsageError("a batch is somebody's: name whose with --merchant")
+        raise UsageError("give the batch's merchant with --merchant")
+    require_between("days of --older-than", older_than, 0, MOST_DAYS)
     before = datetime.now(UTC) - timedelta(days=older_than) if older_than else None
     if merchant is None:
         with transaction(session.engine) as connection:
-            return dead_letters.heaps(connection, Filter(codes=tuple(codes or ()), before=before))
+            return dead_letters.failure_groups(connection, Filter(codes=tuple(codes or ()), before=before))
     with scope(session.engine, merchant) as (connection, mine):
         batch_id = batches.find_batch(connection, mine, batch).id if batch else None
-        return dead_letters.heaps(connection, Filter(mine, batch_id, tuple(codes or ()), before))
+        return dead_letters.failure_groups(connection, Filter(mine, batch_id, tuple(codes or ()), before))
 
 
-def _count(found: list[Heap]) -> None:
+def _count(found: list[FailureGroup]) -> None:
     by_code = Counter[str]()
-    for heap in found:
-        by_code[heap.code] += heap.images
+    for failure in found:
+        by_code[failure.code] += failure.images
     parts = ", ".join(f"{images} {code}" for code, images in by_code.most_common())
-    note(f"{by_code.total()} images in {len({heap.batch for heap in found})} batches" + (f": {parts}" if parts else ""))
+    note(
+        f"{by_code.total()} images in {len({failure.batch for failure in found})} batches"
+        + (f": {parts}" if parts else "")
+    )
 
 
-def _tell(found: list[Heap], done: int, what: str, *, yes: bool, as_json: bool) -> None:
-    images = sum(heap.images for heap in found)
+def _tell(found: list[FailureGroup], done: int, what: str, *, yes: bool, as_json: bool) -> None:
+    images = sum(failure.images for failure in found)
     if as_json:
-        print_json({"found": images, "batches": len({heap.batch for heap in found}), "done": done})
+        print_json({"found": images, "batches": len({failure.batch for failure in found}), "done": done})
         return
     _count(found)
     if yes:
-        note(f"{done} are {what}" + (f"; {images - done} rows were bad themselves" if done < images else ""))
+        note(f"{done} images {what}" + (f"; {images - done} rows are invalid and stay failed" if done < images else ""))
     elif images:
-        note("nothing was done: say --yes to have it done")
+        note("Dry run. Add --yes to apply.")

@@ -1,4 +1,4 @@
-"""Index of the producer's commands: what `atelier --help` says of each, and the module that has it."""
+"""Index of the producer's commands: what `atelier --help` says of each, and the module that defines it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _TRAINING = "producer.commands.training"
 COMMANDS = (
     CommandEntry("run", "Restyle images on this machine, into a folder.", Panel.WORK, _STYLING),
     CommandEntry("submit", "Queue images for the workers; print the batch's id.", Panel.WORK, _STYLING),
-    CommandEntry("status", "Show how far a batch is, or list the newest ones.", Panel.WORK, _BATCHES),
+    CommandEntry("status", "Show the progress of a batch, or list the newest ones.", Panel.WORK, _BATCHES),
     CommandEntry("download", "Write a batch's images and reports to a folder.", Panel.WORK, _BATCHES),
     CommandEntry("failures", "List a batch's failed images with the reasons.", Panel.WORK, _BATCHES),
-    CommandEntry("retry", "Try a batch's failed images again.", Panel.WORK, _BATCHES),
+    CommandEntry("retry", "Retry a batch's failed images.", Panel.WORK, _BATCHES),
     CommandEntry("pause", "Pause a batch.", Panel.WORK, _BATCHES),
-    CommandEntry("resume", "Continue a paused batch.", Panel.WORK, _BATCHES),
-    CommandEntry("cancel", "Cancel a batch; its finished images stay.", Panel.WORK, _BATCHES),
+    CommandEntry("resume", "Resume a paused batch.", Panel.WORK, _BATCHES),
+    CommandEntry("cancel", "Cancel a batch; finished images are kept.", Panel.WORK, _BATCHES),
     CommandEntry("feed", "Give a feed back with the new addresses.", Panel.WORK, "producer.commands.feed"),
     CommandEntry("proofs", "Approve or reject a sample before its batch runs.", Panel.WORK, "producer.commands.proofs"),
     CommandEntry("styles", "List the styles; add, preview and share your own.", Panel.WORK, "producer.commands.styles"),
@@ -29,7 +29,7 @@ COMMANDS = (
         "catalog", "Import a shop's images, choose looks, publish.", Panel.CATALOGUE, "producer.commands.catalog"
     ),
     CommandEntry("nightly", "Restyle the catalogue images that are out of date.", Panel.CATALOGUE, _NIGHTS),
-    CommandEntry("schedules", "Set when, and within which limits, that happens.", Panel.CATALOGUE, _NIGHTS),
+    CommandEntry("schedules", "Schedule nightly restyling, and set its limits.", Panel.CATALOGUE, _NIGHTS),
     CommandEntry("gate", "Limit how much a restyled image may differ.", Panel.CATALOGUE, _REVIEWS),
     CommandEntry("reviews", "Approve or reject the images beyond these limits.", Panel.CATALOGUE, _REVIEWS),
     CommandEntry("models", "Compare, promote and roll back model versions.", Panel.MODELS, "producer.commands.models"),

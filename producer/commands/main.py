@@ -109,7 +109,21 @@ def main() -> NoReturn:
     except BrokenPipeError:
         sys.stderr.close()
         code = EXIT_INTERRUPTED
+    except Exception as error:
+        reason = _refused_value(error)
+        if reason is None:
+            raise
+        code = _complain(f"a given value is out of range: {reason}", EXIT_USAGE)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _refused_value(error: Exception) -> str | None:
+    """Return why Postgres refused a value, or None for another error. SQLAlchemy is asked only if it is loaded."""
+    exceptions = sys.modules.get("sqlalchemy.exc")
+    if exceptions is None or not isinstance(error, exceptions.DataError):
+        return None
+    lines = str(error.orig).splitlines()
+    return lines[0] if lines else "it cannot be stored"
 
 
 def _complain(message: str, code: int) -> int:

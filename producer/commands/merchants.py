@@ -1,4 +1,4 @@
-"""The commands ``merchants``: what merchants may name as sources, and all that is theirs, exported or erased."""
+"""Commands ``merchants``: allowed sources, consent, export and erasure."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from shared.operations.merchant_export import export_merchant
 from shared.settings import load_settings
 from shared.terminal import JsonOption, group, note, print_json, print_line
 
-Name = Annotated[str, typer.Argument(metavar="MERCHANT", help="The merchant's name.")]
-Prefix = Annotated[str, typer.Argument(help="s3://bucket/ or s3://bucket/folder/; s3:// is every bucket there is.")]
+Name = Annotated[str, typer.Argument(metavar="MERCHANT", help="Name of the merchant.")]
+Prefix = Annotated[str, typer.Argument(help="s3://bucket/ or s3://bucket/folder/; s3:// allows every bucket.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    tenants = group(app, "merchants", "Merchants: which buckets they may name, and all that is theirs.")
+    """Register the commands."""
+    tenants = group(app, "merchants", "Merchants: allowed buckets, consent to training, export, erasure.")
     tenants.command("show")(merchants_show)
     tenants.command("allow")(merchants_allow)
     tenants.command("withdraw")(merchants_withdraw)
@@ -37,21 +37,21 @@ def register(app: typer.Typer) -> None:
 
 
 def merchants_show(merchant: Name, as_json: JsonOption = False) -> None:
-    """Show what a merchant may name as s3:// sources, which are read with our own key."""
+    """Show the buckets that a merchant may name as sources. They are read with the operator's access key."""
     with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
         allowed = merchants.allowed_sources(connection, merchants.merchant_id(connection, merchant))
     _print_sources(merchant, allowed, as_json)
 
 
 def merchants_allow(merchant: Name, prefix: Prefix, as_json: JsonOption = False) -> None:
-    """Let a merchant name the objects below s3://bucket/ or s3://bucket/folder/ as sources."""
+    """Allow a merchant to name objects below s3://bucket/ or s3://bucket/folder/ as sources."""
     with open_session(load_settings(), lasting=False) as session:
         allowed = actions.allow_source(session.engine, operator(merchant), prefix)
     _print_sources(merchant, allowed, as_json)
 
 
 def merchants_withdraw(merchant: Name, prefix: Prefix, as_json: JsonOption = False) -> None:
-    """Take back what `merchants allow` gave, from waiting images, too."""
+    """Undo `merchants allow`, for waiting images, too."""
     with open_session(load_settings(), lasting=False) as session:
         allowed = actions.withdraw_source(session.engine, operator(merchant), prefix)
     _print_sources(merchant, allowed, as_json)
@@ -64,17 +64,17 @@ def _print_sources(name: str, allowed: tuple[str, ...], as_json: bool) -> None:
     for prefix in allowed:
         print_line(prefix)
     if not allowed:
-        note(f"{name} may name no s3:// source: `atelier merchants allow {name} s3://bucket/` lets it")
+        note(f"{name} may name no s3:// sources: allow some with `atelier merchants allow {name} s3://bucket/`")
 
 
 def merchants_consent(
     merchant: Name,
-    answer: Annotated[Literal["yes", "no"], typer.Argument(help="Whether the model may learn from their catalogue.")],
+    answer: Annotated[Literal["yes", "no"], typer.Argument(help="Whether models may be trained on the catalogue.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Record whether everybody's model may learn from a merchant's catalogue images; `no` ends runs that do.
+    """Record whether shared models may be trained on a merchant's catalogue; `no` ends runs that do.
 
-    Nor are their photos on the contact sheets of verdicts any more.
+    With `no`, the merchant's photos are also removed from contact sheets.
     """
     consents = answer == "yes"
     with open_session(load_settings(), lasting=False) as session:
@@ -82,17 +82,17 @@ def merchants_consent(
     if as_json:
         print_json({"name": merchant, "consents_to_training": consents, "runs_stopped": stopped})
     else:
-        note(f"{merchant}: {'may' if consents else 'may not'} be learnt from")
+        note(f"{merchant}: models {'may' if consents else 'may not'} be trained on this catalogue")
         if stopped:
-            note(f"{stopped} training runs that did have ended")
+            note(f"{stopped} training runs that used it have been stopped")
 
 
 def merchants_export(
     merchant: Name,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the tables and objects.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Write everything of a merchant's to a folder: rows as JSON Lines, and the objects. The same command goes on."""
+    """Export all data of a merchant to a folder. The same command resumes an interrupted export."""
     with open_session(load_settings(), lasting=False) as session:
         done = export_merchant(session.engine, session.store, _find(session, merchant), out, note)
     if as_json:
@@ -103,32 +103,32 @@ def merchants_export(
 
 def merchants_erase(
     merchant: Name,
-    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove a merchant with everything that is theirs, for good. Interrupted, the same command goes on."""
+    """Erase a merchant and all data, permanently. The same command resumes an interrupted erasure."""
     with open_session(load_settings(), lasting=False) as session:
         number = _find(session, merchant)
         with transaction(session.engine) as connection:
             rows = count_rows(connection, number)
         objects = sum(1 for _ in own_objects(session.store, number))
         note(f"{merchant}, merchant {number}: " + ", ".join(f"{n} {table}" for table, n in rows.items()))
-        note(f"and {objects} objects, besides those of own styles")
+        note(f"and {objects} objects, not counting those of own styles")
         if not yes:
             _confirm(merchant)
         done = erase(session.engine, session.store, number, note)
     if as_json:
         print_json({"name": merchant, "id": number, "rows": done.rows, "objects": done.objects})
     else:
-        print_line(f"{merchant} is erased; the audit log keeps the number {number}")
+        print_line(f"{merchant} has been erased; the audit log keeps the id {number}")
 
 
 def _confirm(merchant: str) -> None:
-    """Have the name typed. Raises UsageError where nobody can type, or another name is."""
+    """Ask for the merchant's name. Raises UsageError without a terminal, or for another name."""
     if not sys.stdin.isatty():
-        raise UsageError("nothing was erased: add --yes where there is no terminal")
-    if typer.prompt("This cannot be undone. The merchant's name, to go on", err=True) != merchant:
-        raise UsageError("nothing was erased: that was not the name")
+        raise UsageError("nothing was erased: add --yes when there is no terminal")
+    if typer.prompt("This cannot be undone. Type the merchant's name to continue", err=True) != merchant:
+        raise UsageError("nothing was erased: that is not the merchant's name")
 
 
 def _find(session: Session, name: str) -> int:

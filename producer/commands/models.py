@@ -1,4 +1,4 @@
-"""The commands ``models`` that need no generator: list, show, promote, rollback, retire."""
+"""Commands ``models`` that need no generator: list, show, promote, rollback, retire."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from shared.settings import load_settings
 from shared.terminal import MODELS_HELP, JsonOption, group, note, print_json, print_line
 
 Version = Annotated[int, typer.Argument(metavar="ID", help="Number of the model version.")]
-Reason = Annotated[str, typer.Option("--reason", "-r", help="Why, for the history and the audit log.")]
+Reason = Annotated[str, typer.Option("--reason", "-r", help="Reason, for the history and the audit log.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Register the commands."""
     models = group(app, "models", MODELS_HELP)
     models.command("list")(models_list)
     models.command("show")(models_show)
@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
 
 def models_list(as_json: JsonOption = False) -> None:
-    """List the model versions, newest first."""
+    """List model versions, newest first."""
     with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
         found = list_versions(connection)
     if as_json:
@@ -46,7 +46,7 @@ def models_list(as_json: JsonOption = False) -> None:
 
 
 def models_show(version: Version, as_json: JsonOption = False) -> None:
-    """Show a version: its styles, its history, the verdicts on it, and how it does as a canary."""
+    """Show a version: its styles, history, verdicts and canary."""
     with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
         found = show_version(connection, version)
     if as_json:
@@ -70,15 +70,16 @@ def models_show(version: Version, as_json: JsonOption = False) -> None:
 def models_promote(
     version: Version,
     canary: Annotated[
-        str | None, typer.Option(help="Only for this share of the new batches, as 10%; 0% ends that.")
+        str | None,
+        typer.Option(help="Use the version only for this share of new batches, for example 10%; 0% stops that."),
     ] = None,
     without_own_styles: Annotated[
-        bool, typer.Option("--without-own-styles", help="Although merchants' own styles have no rows for it.")
+        bool, typer.Option("--without-own-styles", help="Promote it although it lacks merchants' own styles.")
     ] = False,
     reason: Reason = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Make a version the champion, at once: for what is submitted from now on. Batches that run stay as they are."""
+    """Make a version the champion for all new batches. Running batches keep their version."""
     share = None if canary is None else parse_share(canary)
     with open_session(load_settings(), lasting=False) as session:
         engine, store, actor = session.engine, session.store, operator()
@@ -91,29 +92,31 @@ def models_promote(
 
 
 def models_rollback(reason: Reason = "", as_json: JsonOption = False) -> None:
-    """Make the champion of before the champion again; repeat it to go further back."""
+    """Make the previous champion the champion again. Repeat to go further back."""
     with open_session(load_settings(), lasting=False) as session:
         promoted = actions.roll_back(session.engine, session.store, operator(), reason)
     _say(promoted, as_json)
 
 
 def models_retire(version: Version, reason: Reason = "", as_json: JsonOption = False) -> None:
-    """Let a candidate be one no longer. It stays loadable for batches that are pinned to it."""
+    """Retire a candidate. Batches that are pinned to it can still use it."""
     with open_session(load_settings(), lasting=False) as session:
         actions.retire_version(session.engine, operator(), version, reason)
     if as_json:
         print_json({"version": version, "state": "retired"})
     else:
-        print_line(f"model version {version} is retired")
+        print_line(f"model version {version} has been retired")
 
 
 def _say_share(version: int, share: float, as_json: bool) -> None:
     if as_json:
         print_json({"version": version, "canary_share": share})
     elif share:
-        print_line(f"model version {version} has {100 * share:g} % of the new batches: `atelier models show {version}`")
+        print_line(
+            f"model version {version} gets {100 * share:g} % of the new batches: see `atelier models show {version}`"
+        )
     else:
-        print_line(f"model version {version} is no canary any more")
+        print_line(f"model version {version} is no longer a canary")
 
 
 def _say(promoted: Promoted, as_json: bool) -> None:
@@ -122,7 +125,7 @@ def _say(promoted: Promoted, as_json: bool) -> None:
         return
     print_line(f"model version {promoted.version_id} is the champion, in place of {promoted.previous_id}")
     if promoted.lost_styles:
-        note(f"warning: it has no rows of these styles, which cannot be used now: {', '.join(promoted.lost_styles)}")
+        note(f"warning: it lacks these styles, which cannot be used now: {', '.join(promoted.lost_styles)}")
 
 
 def _line(one: Overview) -> str:

@@ -1,9 +1,9 @@
-"""Commands of the nights: plans and schedules."""
+"""Commands ``nightly`` and ``schedules``: plan nights, and schedule them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, time
+from datetime import datetime, time
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +13,7 @@ from shared.catalog import night_actions, nights, schedules
 from shared.catalog.schedules import NightRules, Timing
 from shared.context import Session, open_session
 from shared.crontab import Crontab
-from shared.database import transaction
+from shared.database import database_time, read_clock, transaction
 from shared.errors import Conflict, InvalidInput, UsageError
 from shared.merchants.actors import operator
 from shared.merchants.merchants import LOCAL_MERCHANT
@@ -25,9 +25,9 @@ All = Annotated[bool, typer.Option("--all", help="Everybody's.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands of the nights."""
+    """Register the commands."""
     app.command()(nightly)
-    times = group(app, "schedules", "When nights begin and end, by which rules, and what became of them.")
+    times = group(app, "schedules", "Schedules of nightly restyling, and past nights.")
     times.command("set")(schedules_set)
     times.command("list")(schedules_list)
     times.command("remove")(schedules_remove)
@@ -38,18 +38,18 @@ def register(app: typer.Typer) -> None:
 
 def nightly(
     merchant: Annotated[
-        str | None, typer.Option("--merchant", "-m", help="Whose; by default those of `local`.")
+        str | None, typer.Option("--merchant", "-m", help="Merchant whose night is planned; `local` by default.")
     ] = None,
-    everybody: Annotated[bool, typer.Option("--all", help="Of all whose schedules do not rest.")] = False,
+    everybody: Annotated[bool, typer.Option("--all", help="All merchants whose schedules are not paused.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and change nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Plan a night now: what is stale, and why, becomes a batch behind all other work."""
+    """Plan a night now: stale images become a batch behind all other work."""
     if everybody and merchant is not None:
-        raise UsageError("whose night is it? Say --merchant or --all, not both")
-    now = datetime.now(UTC)
+        raise UsageError("give either --merchant or --all")
     begin = _rehearse if dry_run else _plan
     with open_session(configured(), lasting=not dry_run) as session:
+        now = read_clock(session.engine)
         if everybody:
             plans = [{"merchant": name} | _planned_or_why_not(begin, session, name, now) for name in _awake(session)]
         else:
@@ -64,14 +64,14 @@ def nightly(
             print_line(plan["merchant"])
         _print_plan(plan)
     if not plans:
-        note("no schedule, or all of them rest: `atelier schedules list` shows them")
+        note("there is no schedule, or all are paused: see `atelier schedules list`")
 
 
 Begin = Callable[[Session, str, datetime], dict[str, Any]]
 
 
 def _planned_or_why_not(begin: Begin, session: Session, merchant: str, now: datetime) -> dict[str, Any]:
-    """Return a merchant's plan, or as a warning why there is none: that is not to cost the others their nights."""
+    """Return a merchant's plan, or a warning why there is none, so that other merchants' nights still begin."""
     try:
         return begin(session, merchant, now)
     except (InvalidInput, Conflict) as error:
@@ -106,40 +106,48 @@ def _print_plan(plan: dict[str, Any]) -> None:
     for warning in plan.get("warnings", []):
         note(f"warning: {warning}")
     if plan.get("proof"):
-        note(f"a proof comes first, since {plan['proof']}")
+        note(f"a sample comes first and needs your approval, since {plan['proof']}")
     for name in ("batch", "proof_batch"):
         if plan.get(name):
             print_line(f"{name}  {plan[name]}")
     if plan.get("batch"):
-        note("what it makes is shown when it has ended: `atelier beat` sees to that")
+        note("the renditions are published when the night has ended, which needs a running `atelier beat`")
     if plan.get("proof_id"):
-        note(f"to see, approve or reject the proof: atelier proofs show {plan['proof_id']}")
+        note(f"see, approve or reject the sample: atelier proofs show {plan['proof_id']}")
 
 
 def schedules_set(
-    crontab: Annotated[str, typer.Argument(help="When nights begin: minute, hour, day, month, weekday: '30 1 * * *'.")],
-    zone: Annotated[str, typer.Option(help="The time zone of it, as Europe/Berlin.")] = "UTC",
-    until: Annotated[str | None, typer.Option(help="What has not begun by then, as 06:00, is left for later.")] = None,
-    images: Annotated[int | None, typer.Option(help="Most images of a night.")] = None,
-    gpu_minutes: Annotated[float | None, typer.Option(help="Most device minutes of a night.")] = None,
+    crontab: Annotated[
+        str, typer.Argument(help="Start of the nights: minute, hour, day, month, weekday, for example '30 1 * * *'.")
+    ],
+    zone: Annotated[str, typer.Option(help="Time zone, for example Europe/Berlin.")] = "UTC",
+    until: Annotated[
+        str | None, typer.Option(help="End of the nights, for example 06:00; remaining work waits for the next night.")
+    ] = None,
+    images: Annotated[int | None, typer.Option(help="Largest number of images per night.")] = None,
+    gpu_minutes: Annotated[float | None, typer.Option(help="Largest number of device minutes per night.")] = None,
     format: Annotated[
         list[str] | None, typer.Option("--format", help="Format of the renditions; repeat for several.")
     ] = None,
-    publish: Annotated[bool, typer.Option(help="Show what a night has made when it ends.")] = True,
-    proof_above: Annotated[int | None, typer.Option(help="Prove a night of more images first.")] = None,
-    go_on_minutes: Annotated[float | None, typer.Option(help="Let a proof wait so long, then go on without.")] = None,
+    publish: Annotated[bool, typer.Option(help="Publish the renditions when the night ends.")] = True,
+    proof_above: Annotated[
+        int | None, typer.Option(help="Require approval of a sample above this number of images.")
+    ] = None,
+    go_on_minutes: Annotated[
+        float | None, typer.Option(help="Continue without approval after this many minutes.")
+    ] = None,
     checks: Annotated[
-        int, typer.Option(min=0, help="Most checks a day of whether web sources give other pictures now; 0: none.")
+        int, typer.Option(min=0, help="Largest number of source checks per day; 0 for none.")
     ] = NightRules.checks,
     merchant: Merchant = LOCAL_MERCHANT,
     as_json: JsonOption = False,
 ) -> None:
-    """Set a merchant's schedule, all of it: what is not said is as by default. Effective at once."""
-    now = datetime.now(UTC)
+    """Set a merchant's schedule with immediate effect. Options that are not given get their defaults."""
     presets = tuple(format or NightRules.presets)
     rules = NightRules(presets, images, gpu_minutes, publish, proof_above, go_on_minutes, checks)
     timing = Timing(Crontab(crontab, zone), _time(until))
     with open_session(configured(), lasting=False) as session:
+        now = read_clock(session.engine)
         found = night_actions.set_schedule(session.engine, operator(merchant), timing, rules, now).as_json(now)
     if as_json:
         print_json(found)
@@ -148,9 +156,9 @@ def schedules_set(
 
 
 def schedules_list(as_json: JsonOption = False) -> None:
-    """List everybody's schedules with their next slots."""
-    now = datetime.now(UTC)
+    """List all schedules with their next nights."""
     with open_session(configured(), lasting=False) as session, transaction(session.engine) as connection:
+        now = database_time(connection)
         found = [schedule.as_json(now) for schedule in schedules.list_schedules(connection)]
     if as_json:
         print_json(found)
@@ -167,44 +175,43 @@ def _print_schedule(one: dict[str, Any]) -> None:
 
 
 def schedules_remove(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
-    """Let no more nights of a merchant begin by themselves."""
+    """Remove a merchant's schedule."""
     with open_session(configured(), lasting=False) as session:
         night_actions.remove_schedule(session.engine, operator(merchant))
     _done({"removed": merchant}, as_json)
 
 
 def schedules_pause(merchant: Merchant = LOCAL_MERCHANT, everybody: All = False, as_json: JsonOption = False) -> None:
-    """Let a merchant's nights rest, or all; what is under way waits."""
+    """Pause a merchant's nights, or all. Work in progress waits."""
     with open_session(configured(), lasting=False) as session:
         night_actions.pause_nights(session.engine, operator(None if everybody else merchant))
     _done({"paused": "all" if everybody else merchant}, as_json)
 
 
 def schedules_resume(merchant: Merchant = LOCAL_MERCHANT, everybody: All = False, as_json: JsonOption = False) -> None:
-    """Undo a pause; the slots it covered are not caught up."""
-    now = datetime.now(UTC)
+    """Resume paused nights. Missed ones are not made up for."""
     with open_session(configured(), lasting=False) as session:
         actor = operator(None if everybody else merchant)
-        warn(night_actions.resume_nights(session.engine, session.broker, actor, now))
+        warn(night_actions.resume_nights(session.engine, session.broker, actor, read_clock(session.engine)))
         with scope(session.engine, merchant) as (connection, mine):
             schedule = schedules.find_schedule(connection, mine)
     _done({"resumed": "all" if everybody else merchant}, as_json)
     if schedule is not None and schedule.paused:
         note(
-            f"the nights of {merchant} rest by themselves: atelier schedules resume -m {merchant}"
+            f"the nights of {merchant} are still paused: atelier schedules resume -m {merchant}"
             if everybody
-            else "everybody's nights rest: atelier schedules resume --all"
+            else "the nights of all merchants are still paused: atelier schedules resume --all"
         )
 
 
 def schedules_calendar(
     merchant: Merchant = LOCAL_MERCHANT,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Nights shown.")] = 14,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Largest number of past nights.")] = 14,
     as_json: JsonOption = False,
 ) -> None:
-    """Show when the next nights of a merchant begin, and what became of the last."""
-    now = datetime.now(UTC)
+    """Show a merchant's next nights and the results of past ones."""
     with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
+        now = database_time(connection)
         found = nights.list_nights(connection, mine, limit)
         schedule = schedules.find_schedule(connection, mine)
     following = schedule.timing.crontab.following(now, 3) if schedule and not schedule.paused else []
@@ -212,7 +219,7 @@ def schedules_calendar(
         print_json({"next": [slot.isoformat() for slot in following], "nights": [night.as_json() for night in found]})
         return
     if schedule and schedule.paused:
-        note("the schedule rests: `atelier schedules resume`, or --all, wakes it")
+        note("the schedule is paused: resume it with `atelier schedules resume`, or --all")
     for slot in following:
         print_line(f"next   {slot:%Y-%m-%d %H:%M} UTC")
     for night in found:
@@ -232,7 +239,7 @@ def _time(given: str | None) -> time | None:
     try:
         return time.fromisoformat(given).replace(second=0, microsecond=0, tzinfo=None)
     except ValueError:
-        raise UsageError(f"time {given!r} cannot be read: write hours and minutes, as 06:00") from None
+        raise UsageError(f"time {given!r} is not valid: write hours and minutes, for example 06:00") from None
 
 
 def _done(document: dict[str, object], as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""Commands of proofs: which batches wait for somebody to see a sample of them, and the verdict."""
+"""Commands ``proofs``: show samples of batches that need approval, approve or reject them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from shared.queue import batches
 from shared.queue.estimate import measure_rate
 from shared.terminal import JsonOption, group, note, print_json, print_line
 
-ProofId = Annotated[int, typer.Argument(metavar="PROOF", help="The number of a proof.")]
+ProofId = Annotated[int, typer.Argument(metavar="PROOF", help="Number of the proof.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    samples = group(app, "proofs", "Samples of batches that are large or have a new look, and wait for approval.")
+    """Register the commands."""
+    samples = group(app, "proofs", "Samples that need your approval before their batches run.")
     for name, command in (
         ("list", proofs_list),
         ("show", proofs_show),
@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
 
 
 def proofs_list(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
-    """List the batches that wait for approval."""
+    """List the batches whose samples need approval."""
     with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
         found = proofs.waiting_proofs(connection, mine)
     if as_json:
@@ -51,7 +51,7 @@ def proofs_list(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False
 
 
 def proofs_show(proof: ProofId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
-    """Say what a batch would take and cost, and where its sample is to be seen."""
+    """Show a sample, and what its whole batch costs."""
     with open_session(configured(), lasting=False) as session:
         with transaction(session.engine) as connection:
             rate = measure_rate(connection)
@@ -67,11 +67,11 @@ def proofs_show(proof: ProofId, merchant: Merchant = LOCAL_MERCHANT, as_json: Js
     print_line(f"batch {found.batch_id}: {price_line(price)}")
     if sample is not None:
         print_line(f"sample: {sample.succeeded} of {sample.total} done, {sample.failed} failed")
-        print_line(f"to see it: atelier download {sample.id} --out DIR --merchant {merchant}")
+        print_line(f"see it with: atelier download {sample.id} --out DIR --merchant {merchant}")
 
 
 def proofs_approve(proof: ProofId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
-    """Let a batch go on; the looks of a night need no proof any more."""
+    """Approve a sample, so that its batch runs."""
     with open_session(configured(), lasting=False) as session:
         approved = actions.approve_proof(session.engine, session.broker, operator(merchant), proof)
     warn(approved.warnings)
@@ -79,7 +79,7 @@ def proofs_approve(proof: ProofId, merchant: Merchant = LOCAL_MERCHANT, as_json:
 
 
 def proofs_reject(proof: ProofId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
-    """Cancel a batch; the new looks of a night are planned no more until they are changed."""
+    """Reject a sample and cancel its batch. New looks of a night are not planned again until they change."""
     with open_session(configured(), lasting=False) as session:
         actions.reject_proof(session.engine, operator(merchant), proof)
     _done({"proof": proof, "state": "rejected"}, as_json)
@@ -87,12 +87,16 @@ def proofs_reject(proof: ProofId, merchant: Merchant = LOCAL_MERCHANT, as_json: 
 
 def proofs_set(
     merchant: Merchant = LOCAL_MERCHANT,
-    above: Annotated[int | None, typer.Option(help="Uploads of more images.")] = None,
-    new_looks: Annotated[bool, typer.Option("--new-looks", help="Uploads in a look that no batch had yet.")] = False,
-    go_on_minutes: Annotated[float | None, typer.Option(help="Let a proof wait so long, then go on without.")] = None,
+    above: Annotated[int | None, typer.Option(help="Uploads with more images than this.")] = None,
+    new_looks: Annotated[
+        bool, typer.Option("--new-looks", help="Uploads with a look that no batch has had yet.")
+    ] = False,
+    go_on_minutes: Annotated[
+        float | None, typer.Option(help="Continue without approval after this many minutes.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say which uploads of a merchant are proved first, from now on; nights have rules of their own (schedules set)."""
+    """Set which uploads need approval of a sample. Nights have their own rules: see `schedules set`."""
     rules = ProofRules(above, new_looks, go_on_minutes)
     with open_session(configured(), lasting=False) as session:
         actions.set_proof_rules(session.engine, operator(merchant), rules)
@@ -100,32 +104,35 @@ def proofs_set(
         print_json(asdict(rules))
     else:
         said = {name.replace("_", " "): value for name, value in asdict(rules).items() if value}
-        note("proved first: " + ", ".join(name if value is True else f"{name} {value}" for name, value in said.items()))
+        note(
+            "need approval of a sample: "
+            + ", ".join(name if value is True else f"{name} {value}" for name, value in said.items())
+        )
 
 
 def proofs_off(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
-    """Prove no more uploads, unless they ask for it (submit --proof)."""
+    """Require approval only for uploads that request it with `submit --proof`."""
     with open_session(configured(), lasting=False) as session:
         actions.remove_proof_rules(session.engine, operator(merchant))
     if as_json:
         print_json(None)
     else:
-        note("uploads are proved only if they ask for it")
+        note("only uploads with --proof need approval of a sample")
 
 
 def price_line(price: Mapping[str, Any] | None) -> str:
-    """Say how many images, and what they take, as far as that is known."""
+    """Return the number of images with their duration and cost, if known."""
     if price is None:
-        return "it is still being received"
+        return "the upload is still in progress"
     if price["seconds"] is None:
-        return f"{price['images']} images; time and cost are unknown, since no batch was finished yet"
+        return f"{price['images']} images; duration and cost are unknown until a batch has finished"
     return f"{price['images']} images, about {price['seconds'] / 60:.1f} minutes, cost {price['cost']:.2f}"
 
 
 def tell_of_proof(proof: proofs.Proof) -> None:
-    """Say that a batch waits, why, and what to do."""
-    note(f"a sample of 24 skus comes first, since {proof.why}; all of it: {price_line(proof.price)}")
-    note(f"to see, approve or reject it: atelier proofs show {proof.id}")
+    """Print why a batch waits, and what to do."""
+    note(f"a sample of 24 skus comes first, since {proof.why}; the whole batch: {price_line(proof.price)}")
+    note(f"see, approve or reject it: atelier proofs show {proof.id}")
 
 
 def _done(document: dict[str, object], as_json: bool) -> None:

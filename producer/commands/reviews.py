@@ -1,4 +1,4 @@
-"""Commands of the quality gate: limits on renditions, and reviews of what they hold back."""
+"""Commands ``gate`` and ``reviews``: limits on renditions, and reviews of those that exceed them."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from shared.quality.reviews import ReviewState
 from shared.queue import batches
 from shared.terminal import JsonOption, group, note, print_json, print_line
 
-Ordinal = Annotated[int, typer.Argument(min=0, help="The image's number in its batch.")]
+Ordinal = Annotated[int, typer.Argument(min=0, help="Number of the image in its batch.")]
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    gates = group(app, "gate", "What renditions must be like; what is not is blended back, or held for review.")
+    """Register the commands."""
+    gates = group(app, "gate", "Quality limits; a rendition beyond them is blended back or held for review.")
     gates.command("set")(gate_set)
     gates.command("show")(gate_show)
     gates.command("off")(gate_off)
-    held = group(app, "reviews", "Renditions that the gate holds back from the catalogue.")
+    held = group(app, "reviews", "Renditions that are held for review.")
     held.command("list")(reviews_list)
     held.command("approve")(reviews_approve)
     held.command("reject")(reviews_reject)
@@ -37,13 +37,19 @@ def register(app: typer.Typer) -> None:
 
 def gate_set(
     merchant: Merchant = LOCAL_MERCHANT,
-    content: Annotated[float | None, typer.Option(help="Most 1 − SSIM from the photo: 0 is the photo.")] = None,
-    delta_e: Annotated[float | None, typer.Option(help="Most mean CIEDE2000 on the product.")] = None,
-    white: Annotated[float | None, typer.Option(help="Least share of a white background that stays white.")] = None,
-    rule: Annotated[GateRule, typer.Option(help="Take strength back, or hold for review.")] = GateRule.HOLD,
+    content: Annotated[
+        float | None, typer.Option(help="Upper limit of 1 − SSIM to the photo; 0 is the photo itself.")
+    ] = None,
+    delta_e: Annotated[float | None, typer.Option(help="Upper limit of the mean CIEDE2000 on the product.")] = None,
+    white: Annotated[
+        float | None, typer.Option(help="Lower limit of the share of a white background that stays white.")
+    ] = None,
+    rule: Annotated[
+        GateRule, typer.Option(help="Reduce the strength (blend), or hold for review (hold).")
+    ] = GateRule.HOLD,
     as_json: JsonOption = False,
 ) -> None:
-    """Set the limits, for batches that begin from now on."""
+    """Set the limits for batches that begin from now on."""
     gate = Gate(content, delta_e, white, rule)
     with open_session(configured(), lasting=False) as session:
         actions.set_gate(session.engine, operator(merchant), gate)
@@ -51,7 +57,7 @@ def gate_set(
 
 
 def gate_off(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
-    """Have no limits, for batches that begin from now on."""
+    """Remove the limits for batches that begin from now on."""
     with open_session(configured(), lasting=False) as session:
         actions.remove_gate(session.engine, operator(merchant))
     _show(None, as_json)
@@ -65,13 +71,13 @@ def gate_show(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) 
 
 
 def reviews_list(
-    batch: Annotated[str | None, typer.Argument(help="Only those of one batch.")] = None,
+    batch: Annotated[str | None, typer.Argument(help="Only renditions of this batch.")] = None,
     merchant: Merchant = LOCAL_MERCHANT,
-    state: Annotated[ReviewState, typer.Option(help="In which state.")] = ReviewState.WAITING,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="List so many at most.")] = 100,
+    state: Annotated[ReviewState, typer.Option(help="State of the reviews.")] = ReviewState.WAITING,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Largest number of renditions.")] = 100,
     as_json: JsonOption = False,
 ) -> None:
-    """List what is held back, oldest first, with its figures."""
+    """List held renditions, oldest first, with their figures."""
     with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
         batch_id = batches.find_batch(connection, mine, batch).id if batch is not None else None
         found = reviews.list_reviews(connection, mine, state, batch_id=batch_id, limit=limit)
@@ -88,7 +94,7 @@ def reviews_approve(
     batch: BatchId, ordinal: Ordinal, merchant: Merchant = LOCAL_MERCHANT, reason: Reason = "",
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
-    """Let an image through; where its night was shown, it is shown at once."""
+    """Approve a rendition. If its night was published, it is shown at once."""
     with open_session(configured(), lasting=False) as session:
         shown = approve_review(session.engine, operator(merchant), batch, ordinal, reason)
     if as_json:
@@ -101,7 +107,7 @@ def reviews_reject(
     batch: BatchId, ordinal: Ordinal, merchant: Merchant = LOCAL_MERCHANT, reason: Reason = "",
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
-    """Keep an image from being shown; what was shown before stays."""
+    """Reject a rendition. The catalogue keeps showing the previous one."""
     with open_session(configured(), lasting=False) as session:
         reject_review(session.engine, operator(merchant), batch, ordinal, reason)
     if as_json:

@@ -1,4 +1,4 @@
-"""Commands that run the services: ``services``, ``db``, ``health`` and ``prune``."""
+"""Commands ``services``, ``db``, ``health``, ``prune`` and ``check-renditions``."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from shared.terminal import JsonOption, group, note, print_json, print_line
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    services = group(app, "services", "The embedded Postgres and Redis of this home.")
+    services = group(app, "services", "Embedded Postgres and Redis of this machine.")
     services.command("start")(start)
     services.command("stop")(stop)
     services.command("status")(status)
-    group(app, "db", "The database's tables.").command("upgrade")(upgrade)
-    checks = group(app, "health", "For a supervisor: exits 0 if this host's worker or beat does its work, 6 if not.")
+    group(app, "db", "Database tables.").command("upgrade")(upgrade)
+    checks = group(app, "health", "Checks for supervisors: exit 0 if the worker or beat of this host works, 6 if not.")
     checks.command("worker")(health_worker)
     checks.command("beat")(health_beat)
     app.command("prune")(prune_command)
@@ -43,7 +43,7 @@ def start(as_json: JsonOption = False) -> None:
 
 
 def stop(as_json: JsonOption = False) -> None:
-    """Stop the embedded servers, whoever uses them."""
+    """Stop the embedded servers, even while commands use them."""
     stopped = embedded.stop(load_settings().home)
     if as_json:
         print_json({"stopped": stopped})
@@ -52,7 +52,7 @@ def stop(as_json: JsonOption = False) -> None:
 
 
 def status(as_json: JsonOption = False) -> None:
-    """Say whether the embedded servers run, and where."""
+    """Show whether the embedded servers are running."""
     found = embedded.running(load_settings().home)
     if as_json:
         services = found.services.__dict__ if found else {}
@@ -65,7 +65,7 @@ def status(as_json: JsonOption = False) -> None:
 
 
 def upgrade(as_json: JsonOption = False) -> None:
-    """Bring the tables up to date and install the built-in checkpoint where there is none."""
+    """Upgrade the tables to this version, and install the built-in checkpoint if there is none."""
     with open_session(load_settings(), migrate=True):
         if as_json:
             print_json({"upgraded": True})
@@ -74,14 +74,14 @@ def upgrade(as_json: JsonOption = False) -> None:
 
 
 def health_worker(as_json: JsonOption = False) -> None:
-    """Check that a worker of this host has renewed its heartbeat in Postgres within 30 seconds."""
+    """Check that a worker of this host has sent a heartbeat within 30 seconds."""
     with open_session(load_settings(), lasting=False) as session:
         health.check_worker(session.engine)
     _healthy(as_json)
 
 
 def health_beat(as_json: JsonOption = False) -> None:
-    """Check that beat, run with the same ATELIER_HOME, has sent one of its last three ticks to Redis."""
+    """Check that the beat of this ATELIER_HOME has sent one of its last three ticks."""
     settings = load_settings()
     health.check_beat(settings.home, settings.sweep_seconds)
     _healthy(as_json)
@@ -89,10 +89,10 @@ def health_beat(as_json: JsonOption = False) -> None:
 
 def prune_command(
     older_than: Annotated[int, typer.Option(min=1, help="Days since the batch ended.")] = 90,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how much it would be.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove batches that ended long ago, with the renditions that no other batch has, and objects nothing names."""
+    """Remove batches that ended long ago, with renditions and objects that nothing else uses."""
     with open_session(load_settings(), lasting=False) as session:
         if dry_run:
             with transaction(session.engine) as connection:
@@ -108,19 +108,19 @@ def prune_command(
 
 
 def check_renditions(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many there are.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show how many there are.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Find images whose stored rendition is gone; they fail as rendition_lost, and can be retried."""
+    """Find images whose stored rendition is missing. They fail as rendition_lost, and can be retried."""
     with open_session(load_settings(), lasting=False) as session:
         lost = lost_renditions(session.engine, session.store)
         failed = 0 if dry_run else fail_lost(session.engine, lost)
     if as_json:
         print_json({"lost": len(lost), "failed": failed, "dry_run": dry_run})
         return
-    print_line(f"{len(lost)} renditions whose file is gone")
+    print_line(f"{len(lost)} renditions are missing in the store")
     if failed:
-        note(f"{failed} images failed by that as rendition_lost: `atelier retry BATCH` makes them anew")
+        note(f"{failed} images failed as rendition_lost: make them again with `atelier retry BATCH`")
 
 
 def _tell(done: Pruned) -> None:
@@ -132,7 +132,7 @@ def _pruned(done: Pruned) -> str:
     if done.renditions:
         parts += [f"{done.renditions} renditions", f"{done.objects} objects"]
     if done.orphans:
-        parts.append(f"{done.orphans} objects that nothing names")
+        parts.append(f"{done.orphans} unused objects")
     return ", ".join(parts)
 
 

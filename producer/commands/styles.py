@@ -1,4 +1,4 @@
-"""The command ``styles list``: the styles that a merchant may use. Those that make styles are the workers'."""
+"""Command ``styles list``. The workers' package has the commands that make styles."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from shared.terminal import STYLES_HELP, JsonOption, group, print_json, print_li
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Register the command."""
     group(app, "styles", STYLES_HELP).command("list")(styles_list)
 
 
 def styles_list(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
-    """List the styles a merchant may use."""
+    """List the styles that a merchant may use."""
     with open_session(configured(), lasting=False) as session, scope(session.engine, merchant) as (connection, mine):
         found = list_styles(connection, mine, champion(connection).trunk_sha256)
     if as_json:

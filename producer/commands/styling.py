@@ -1,4 +1,4 @@
-"""The commands ``run`` and ``submit``: thin, over the plain functions of this package."""
+"""Commands ``run`` and ``submit``."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ from shared.terminal import EXIT_INTERRUPTED, JsonOption, note, print_json, prin
 
 Styles = Annotated[
     list[str],
-    typer.Option("--style", "-s", help="A style, or a mix as in great-wave:0.3,udnie:0.7; repeat for several."),
+    typer.Option("--style", "-s", help="Style, or a mix such as great-wave:0.3,udnie:0.7; repeat for several."),
 ]
-Strength = Annotated[float, typer.Option(help="0 is the photo, 1 the style in full.")]
-TextureScale = Annotated[float, typer.Option(help="Size of the strokes relative to the picture: 2 is twice as large.")]
+Strength = Annotated[float, typer.Option(help="Strength of the style, from 0 (the photo) to 1.")]
+TextureScale = Annotated[float, typer.Option(help="Size of the strokes; 2 is twice as large.")]
 White = Annotated[str, typer.Option(help="White backgrounds of product shots: keep or paint.")]
 Format = Annotated[str, typer.Option("--format", help="Format of the renditions: jpeg, png or webp.")]
 Inputs = Annotated[
@@ -69,7 +69,7 @@ def run(
     platform: PlatformOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Style images on this machine, from start to end, into a folder with a gallery."""
+    """Style images on this machine, into a folder with a gallery."""
     settings = configured()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     order = _order(settings, inputs, merchant, _looks(style, strength, texture_scale, white), format, platform)
@@ -79,14 +79,14 @@ def run(
             with show_progress(quiet=as_json) as show:
                 batch, gallery = run_batch(session, order, out, show, announce=_announce_quietly)
         except KeyboardInterrupt:
-            note(f"interrupted; what is done is kept. To go on: {shlex.join(['atelier', *sys.argv[1:]])}")
+            note(f"interrupted; finished images are kept. To continue: {shlex.join(['atelier', *sys.argv[1:]])}")
             raise typer.Exit(EXIT_INTERRUPTED) from None
     if as_json:
         print_json(batch_json(batch) | {"out": str(out), "gallery": str(gallery)})
     else:
         print_line(as_line(batch))
         if batch.failed:
-            print_line(f"what failed and why: {out / 'errors.csv'}")
+            print_line(f"failed images: {out / 'errors.csv'}")
         print_line(f"gallery: {gallery.resolve()}")
     raise typer.Exit(exit_status(batch))
 
@@ -99,22 +99,22 @@ def submit(
     texture_scale: TextureScale = 1.0,
     white: White = "keep",
     format: Format = "jpeg",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the manifest and enqueue nothing.")] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the batch; Ctrl-C detaches.")] = False,
-    preview: Annotated[bool, typer.Option("--preview", help="A few images, ahead of all bulk work.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the manifest and queue nothing.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the batch has finished; Ctrl-C detaches.")] = False,
+    preview: Annotated[bool, typer.Option("--preview", help="Style a few images ahead of all other work.")] = False,
     proof: Annotated[
-        bool, typer.Option("--proof", help="Style a sample of 24 skus first, and wait for `proofs approve`.")
+        bool, typer.Option("--proof", help="Style a sample of 24 skus first, and wait for your approval.")
     ] = False,
     platform: PlatformOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check and enqueue images; print the batch's id."""
+    """Queue images for styling by workers, and print the batch's id."""
     settings = configured()
     order = _order(settings, inputs, merchant, _looks(style, strength, texture_scale, white), format, platform)
     order = replace(order, queue=QueueName.PREVIEW if preview else order.queue, proof=proof)
     with open_session(settings, lasting=not dry_run) as session:
         if dry_run:
-            return rehearse(session, order, as_json=as_json)
+            rehearse(session, order, as_json=as_json)
         with show_progress(quiet=as_json) as show:
             submission = submit_batch(session, order, accepted=show)
         batch = submission.batch
@@ -124,7 +124,7 @@ def submit(
                 with show_progress(quiet=as_json) as show:
                     batch = wait_for_batch(session, batch, show, tell=note)
             except KeyboardInterrupt:
-                note(f"detached; the batch goes on. To look: atelier status {batch.id}")
+                note(f"detached; the batch continues. Watch it with: atelier status {batch.id}")
                 raise typer.Exit(EXIT_INTERRUPTED) from None
     if as_json:
         print_json(batch_json(batch))
@@ -152,14 +152,14 @@ def _announce(submission: Submission, *, asked: bool, as_json: bool) -> None:
     _announce_quietly(submission, asked=asked)
     if not as_json:
         print_line(str(submission.batch.id))
-        note(f"{submission.batch.total} images accepted; `atelier worker` styles them, `atelier status` looks")
+        note(f"{submission.batch.total} images accepted; `atelier worker` styles them, `atelier status` shows them")
 
 
 def _announce_quietly(submission: Submission, *, asked: bool = False) -> None:
     if submission.resumed:
-        note(f"going on with batch {submission.batch.id}")
+        note(f"continuing batch {submission.batch.id}")
     if submission.proof is not None and submission.proof.state == ProofState.WAITING:
         tell_of_proof(submission.proof)
     elif asked and submission.proof is None:
-        note(f"up to {PROOF_IMAGES} images are their own proof: these are styled at once")
+        note(f"a batch of up to {PROOF_IMAGES} images needs no sample: it is styled at once")
     warn(submission.warnings)

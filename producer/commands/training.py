@@ -1,4 +1,4 @@
-"""The commands ``retrain`` and ``runs``: training runs, queued, watched, cancelled, and when they begin."""
+"""Commands ``retrain`` and ``runs``: queue, watch, cancel and schedule training runs."""
 
 from __future__ import annotations
 
@@ -18,36 +18,41 @@ from shared.database import transaction
 from shared.errors import Conflict, UsageError
 from shared.merchants.actors import operator
 from shared.models.promotion.canaries import parse_share
-from shared.models.training import actions, runs, schedules
-from shared.models.training.runs import RunSpec, RunState, TrainingRun, Trigger, find_run, get_run, list_runs
+from shared.models.training import actions, requests, schedules
+from shared.models.training.requests import RunSpec, Trigger
+from shared.models.training.runs import RunState, TrainingRun, find_run, get_run, list_runs
 from shared.settings import load_settings
 from shared.terminal import EXIT_INTERRUPTED, JsonOption, group, note, print_json, print_line
 
 POLL_SECONDS = 1.0
 BLOCKS = "▁▂▃▄▅▆▇█"
 
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="The id of a run, or its beginning.")]
-Train = Annotated[str, typer.Option("--train", help="What is trained: style (rows only), decoder, or all.")]
-Styles = Annotated[str | None, typer.Option("--styles", help="Names, with commas; all public ones by default.")]
-Steps = Annotated[int, typer.Option(min=1, max=runs.MOST_STEPS, help="Steps of the training.")]
-Photos = Annotated[int, typer.Option("--photos", min=1, max=runs.MOST_PHOTOS, help="Most photos to collect.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run, or its first characters.")]
+Train = Annotated[str, typer.Option("--train", help="What to train: style (style vectors only), decoder, or all.")]
+Styles = Annotated[
+    str | None, typer.Option("--styles", help="Names of styles, separated by commas; all public ones by default.")
+]
+Steps = Annotated[int, typer.Option(min=1, max=requests.MOST_STEPS, help="Number of training steps.")]
+Photos = Annotated[int, typer.Option("--photos", min=1, max=requests.MOST_PHOTOS, help="Largest number of photos.")]
 Overrides = Annotated[
-    Path | None, typer.Option("--config", help="JSON with fields of a training config that are to be others.")
+    Path | None, typer.Option("--config", help="JSON file with fields of the training config to change.")
 ]
 
 Promotion = Annotated[
     str,
-    typer.Option("--rule", help="What promotes the candidate: never, if-better, or 'if-no-style-regresses-by 5%'."),
+    typer.Option(
+        "--rule", help="Rule that promotes the candidate: never, if-better, or 'if-no-style-regresses-by 5%'."
+    ),
 ]
 CanaryShare = Annotated[
-    str | None, typer.Option("--canary", help="By rule it only gets this share of the new batches, as 10%.")
+    str | None, typer.Option("--canary", help="Give the candidate this share of new batches first, for example 10%.")
 ]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Register the commands."""
     app.command("retrain")(retrain)
-    known = group(app, "runs", "Training runs, and when they begin by themselves.")
+    known = group(app, "runs", "Training runs and their schedules.")
     known.command("list")(runs_list)
     known.command("show")(runs_show)
     known.command("cancel")(runs_cancel)
@@ -57,7 +62,7 @@ def register(app: typer.Typer) -> None:
 
 
 def retrain(
-    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    reason: Annotated[str, typer.Option(help="Reason, for the audit log.")],
     train: Train = RunSpec.depth,
     styles: Styles = None,
     steps: Steps = RunSpec.steps,
@@ -66,19 +71,21 @@ def retrain(
     rule: Promotion = RunSpec.rule,
     canary: CanaryShare = None,
     pictures: Annotated[
-        Path | None, typer.Option(help="Folder with pictures of the styles, NAME.jpg or NAME/; kept for later runs.")
+        Path | None, typer.Option(help="Folder of pictures of the styles, NAME.jpg or NAME/; stored for later runs.")
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Watch it to its end; Ctrl-C stops watching only.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Watch the run until it ends; Ctrl-C only stops watching.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Queue a training run from the champion, on catalogues of merchants who consent, for `worker --queue train`."""
+    """Queue a training run on catalogues of consenting merchants, for `worker --queue train`."""
     if not reason.strip():
-        raise UsageError("say why the model is retrained, with --reason")
+        raise UsageError("give a reason for the training with --reason")
     wanted = RunSpec(train, _names(styles), steps, photos, _overrides(config), rule, _share(canary))
     with open_session(load_settings()) as session:
         if pictures is not None:
             styles_kept = actions.keep_style_pictures(session.engine, session.store, operator(), pictures)
-            note(f"pictures of {len(styles_kept)} styles are kept")
+            note(f"pictures of {len(styles_kept)} styles have been stored")
         queued = actions.queue_training(session.engine, session.broker, operator(), wanted, reason)
         warn(queued.warnings)
         found = _watch(session, queued.run.id) if wait else queued.run
@@ -88,7 +95,7 @@ def retrain(
 
 
 def _watch(session: Session, run_id: UUID) -> TrainingRun:
-    """Tell of a run's progress until it is over."""
+    """Print a run's progress until it is over."""
     told = ""
     try:
         while not (run := _now(session, run_id)).over:
@@ -98,7 +105,7 @@ def _watch(session: Session, run_id: UUID) -> TrainingRun:
                 told = line
             time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
-        note(f"no longer watching; the run goes on: atelier runs show {run_id}")
+        note(f"no longer watching; the run continues: atelier runs show {run_id}")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     return run
 
@@ -109,9 +116,10 @@ def _now(session: Session, run_id: UUID) -> TrainingRun:
 
 
 def runs_list(
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Runs shown.")] = 20, as_json: JsonOption = False
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Largest number of runs.")] = 20,
+    as_json: JsonOption = False,
 ) -> None:
-    """List the newest training runs."""
+    """List training runs, newest first."""
     with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
         found = list_runs(connection, limit)
     if as_json:
@@ -122,25 +130,25 @@ def runs_list(
 
 
 def runs_show(run: RunId, as_json: JsonOption = False) -> None:
-    """Show a training run: how far it is, its curves, what became of it."""
+    """Show a training run: its progress, curves and result."""
     with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
         found = find_run(connection, run)
     _print_run(found, as_json)
 
 
 def runs_cancel(run: RunId, as_json: JsonOption = False) -> None:
-    """Cancel a training run; a trainer notices at its next step."""
+    """Cancel a training run. Its trainer stops at the next step."""
     with open_session(load_settings(), lasting=False) as session:
         cancelled = actions.cancel_training(session.engine, operator(), run)
     _print_run(cancelled, as_json)
 
 
 def runs_schedule(
-    crontab: Annotated[str, typer.Argument(help="When: minute, hour, day, month, weekday, as in '0 3 * * 0'.")],
-    zone: Annotated[str, typer.Option(help="The time zone of it, as Europe/Berlin.")] = "UTC",
-    on_drift: Annotated[
-        bool, typer.Option("--on-drift", help="Then look at the photos, and train only if they are others than before.")
-    ] = False,
+    crontab: Annotated[
+        str, typer.Argument(help="Start of the runs: minute, hour, day, month, weekday, for example '0 3 * * 0'.")
+    ],
+    zone: Annotated[str, typer.Option(help="Time zone, for example Europe/Berlin.")] = "UTC",
+    on_drift: Annotated[bool, typer.Option("--on-drift", help="Train only if the photos have drifted.")] = False,
     train: Train = RunSpec.depth,
     styles: Styles = None,
     steps: Steps = RunSpec.steps,
@@ -150,7 +158,7 @@ def runs_schedule(
     canary: CanaryShare = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let runs begin by themselves; one schedule may be for all slots, and one for drift."""
+    """Schedule training runs. There may be one schedule for every slot, and one for drift."""
     now, trigger = datetime.now(UTC), Trigger.DRIFT if on_drift else Trigger.SCHEDULE
     wanted = RunSpec(train, _names(styles), steps, photos, _overrides(config), rule, _share(canary))
     with open_session(load_settings(), lasting=False) as session:
@@ -179,13 +187,13 @@ def runs_schedules(as_json: JsonOption = False) -> None:
 def runs_unschedule(
     trigger: Annotated[str, typer.Argument(help="schedule or drift.")], as_json: JsonOption = False
 ) -> None:
-    """Let no more runs begin by that trigger."""
+    """Remove the schedule of a trigger."""
     with open_session(load_settings(), lasting=False) as session:
         actions.remove_training_schedule(session.engine, operator(), trigger)
     if as_json:
         print_json({"unscheduled": trigger})
     else:
-        note(f"no more runs by {trigger}")
+        note(f"removed the schedule of {trigger}")
 
 
 def _names(styles: str | None) -> tuple[str, ...]:
@@ -232,7 +240,7 @@ def _progress(run: TrainingRun) -> str:
 
 
 def _to_go(run: TrainingRun) -> str:
-    """About how long a run still takes, by what its last validation says of its pace."""
+    """Return about how long a run still takes, by the pace of its last validation."""
     last = run.curve[-1] if run.curve else {}
     if not last.get("seconds") or not last["step"]:
         return ""
@@ -241,7 +249,7 @@ def _to_go(run: TrainingRun) -> str:
 
 
 def sparkline(values: list[float]) -> str:
-    """Draw values as a line of blocks, the least as the lowest and the largest as the highest."""
+    """Draw values as a line of blocks, from the lowest to the highest."""
     least, most = min(values), max(values)
     span = (most - least) or 1.0
     return "".join(BLOCKS[round((value - least) / span * (len(BLOCKS) - 1))] for value in values)

@@ -1,4 +1,4 @@
-"""What gallery.html shows: figures, filters, a card for each photo, and failures. The template does the markup."""
+"""Prepare what gallery.html shows: figures, filters, a card for each photo, and failures. The template renders it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STATES = ("succeeded", "reused", "failed", "cancelled", "queued")
 
 @dataclass(frozen=True)
 class Product:
-    """One photo and the jobs that were made of it."""
+    """One photo and its jobs."""
 
     sku: str
     source: str
@@ -28,7 +28,7 @@ class Product:
 
 @dataclass(frozen=True)
 class Tile:
-    """A job of a photo; ``link`` to its rendition is None where there is none."""
+    """Job of a photo. ``link`` is None without a rendition."""
 
     job: Result
     link: str | None = None
@@ -38,7 +38,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Card:
-    """A photo beside its renditions; ``file_name`` is empty where the name already tells it."""
+    """Photo beside its renditions. ``file_name`` is empty if it repeats the name."""
 
     name: str
     file_name: str
@@ -50,7 +50,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Figure:
-    """A number with its label; a ``bad`` one leads to the failures."""
+    """Number with its label. A ``bad`` one links to the failures."""
 
     value: str
     label: str
@@ -59,7 +59,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Choice:
-    """A style or state to filter by, and how many jobs have it."""
+    """Style or state to filter by, and its number of jobs."""
 
     value: str
     count: int
@@ -67,7 +67,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Filter:
-    """What can be filtered by, and the choices; ``everything`` is the label of no choice."""
+    """Property to filter by, and its values; ``everything`` is the label for no filter."""
 
     kind: str
     everything: str
@@ -76,7 +76,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class Failure:
-    """A job without a rendition, with code and sentence; ``line`` is None in a listing, where it says nothing."""
+    """Job without a rendition, with code and message. ``line`` is None in a listing, where it means nothing."""
 
     job: Result
     name: str
@@ -87,7 +87,7 @@ class Failure:
 
 
 def card_of(product: Product, *, out: Path) -> Card:
-    """Return the card of a photo; this is where the pictures are read."""
+    """Return the card of a photo. The pictures are read here."""
     name, file_name = _name(product.sku, product.source), _file_name(product.source)
     photo = next((job.source_path for job in product.jobs if job.source_path), None)
     before = make_thumbnail(photo)
@@ -104,7 +104,7 @@ def card_of(product: Product, *, out: Path) -> Card:
 
 
 def figures_of(summary: Summary, styles: int) -> list[Figure]:
-    """Return the batch in numbers; those that are nought only where that is news."""
+    """Return the batch in numbers. A zero is left out unless it is informative."""
     pairs = [
         (f"{summary.total:,}", "image" if summary.total == 1 else "images"),
         (f"{styles:,}", "style" if styles == 1 else "styles"),
@@ -120,7 +120,7 @@ def figures_of(summary: Summary, styles: int) -> list[Figure]:
 
 
 def filters_of(jobs: Iterable[Result]) -> list[Filter]:
-    """Return the styles and the states that occur."""
+    """Return filters for the styles and states that occur."""
     styles: Counter[str] = Counter()
     states: Counter[str] = Counter()
     for job in jobs:
@@ -132,7 +132,7 @@ def filters_of(jobs: Iterable[Result]) -> list[Filter]:
 
 
 def failure_of(job: Result) -> Failure:
-    """Return what is said of a job without a rendition."""
+    """Return the description of a job without a rendition."""
     name, file_name = _name(job.sku, job.source), _file_name(job.source)
     return Failure(
         job=job,
@@ -162,7 +162,7 @@ def _name(sku: str, source: str) -> str:
 
 
 def _file_name(source: str) -> str:
-    """Return the last part of a path or URL: the rest may be a private folder or a signature."""
+    """Return the last part of a path or URL. The rest may be a private folder or a signature."""
     try:
         parts = urlsplit(source)
     except ValueError:
@@ -172,14 +172,14 @@ def _file_name(source: str) -> str:
 
 
 def _link(relative: str) -> str:
-    # With "./" in front nothing in the path can be taken for a scheme or a host.
+    # A leading "./" prevents the path from being read as a scheme or host.
     return "./" + quote(relative, safe="/", errors="surrogateescape")
 
 
 def _nearby(photo: Path | None, out: Path) -> str | None:
-    """Link a photo that lies near the page, so that the large view is sharp on both sides.
+    """Return a link to a photo that lies near the page, so that the large view shows the original.
 
-    Not one from afar: its path would tell whoever gets the page about the merchant's disk.
+    A photo elsewhere gets none: its path would reveal the merchant's disk to everybody who gets the page.
     """
     if photo is None:
         return None
@@ -189,7 +189,7 @@ def _nearby(photo: Path | None, out: Path) -> str | None:
 
 
 def _ratio(shapes: Sequence[Thumbnail]) -> float:
-    """Width to height of a product's tiles: that of its first picture, within reason."""
+    """Return the aspect ratio of a product's tiles: that of its first picture, within limits."""
     if not shapes:
         return 1.0
     return min(max(shapes[0].width_px / shapes[0].height_px, 0.6), 1.8)

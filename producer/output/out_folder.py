@@ -1,4 +1,4 @@
-"""The folder that renditions and reports are written to: never over a file that Atelier did not write."""
+"""Write to an output folder, and never over a file that Atelier did not write."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ REPORTS = (RESULTS_CSV, ERRORS_CSV, GALLERY_HTML)
 """Files that every export writes or removes, besides the renditions."""
 
 FILES_NAMED = 3
-"""Files that a refusal names; of the others it says how many they are."""
+"""Number of files that a refusal names; it counts the others."""
 
 
 def out_path(text: str | Path) -> Path:
-    """Read the option ``--out``. Raises UsageError where it is empty, which would mean the current folder."""
+    """Parse the option ``--out``. Raises UsageError if it is empty, which would mean the current folder."""
     if not str(text).strip():
-        raise UsageError("--out is empty, as from a variable that is not set: name a folder, or . for here")
+        raise UsageError("--out is empty, possibly from an unset variable: give a folder, or . for the current one")
     return Path(text)
 
 
 class Target(NamedTuple):
-    """A file to be written: its path in the folder, its content's sha256 as far as known, and the photo it shows."""
+    """File to write: its path in the folder, the sha256 of its content if known, and its photo."""
 
     name: str
     sha256: str | None = None
@@ -39,7 +39,7 @@ class Target(NamedTuple):
 
 
 def prepare_folder(out: Path, inputs: Sequence[str] = ()) -> None:
-    """Create the output folder and prove that it can be written, before any work is done.
+    """Create the output folder and check that it can be written, before any work is done.
 
     Raises UsageError if it cannot, if it lies inside an input folder, or if a report would replace an input file.
     """
@@ -61,7 +61,7 @@ def prepare_folder(out: Path, inputs: Sequence[str] = ()) -> None:
 
 
 class OutFolder:
-    """An output folder, and the record of what Atelier has written there."""
+    """Output folder, and the record of what Atelier has written there."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -69,12 +69,12 @@ class OutFolder:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing lies in it that anything could replace."""
+        """Return whether the folder has no file that could be replaced."""
         with os.scandir(self.path) as entries:
             return next(entries, None) is None
 
     def require_free(self, targets: Iterable[Target]) -> None:
-        """Raise UsageError if a target, or a report, would take the place of anything that Atelier did not write."""
+        """Raise UsageError if a target, or a report, would replace a file that Atelier did not write."""
         taken: list[str] = []
         count = 0
         folders: dict[str, bool] = {"": True}
@@ -93,7 +93,7 @@ class OutFolder:
             raise _refusal(self.path, taken, count)
 
     def _is_free(self, target: Target, folders: dict[str, bool]) -> bool:
-        """Tell whether a target may be written: nothing is there, or what Atelier wrote, or the very same bytes."""
+        """Return whether a target may be written: it is missing, was written by Atelier, or has the same bytes."""
         if not self._is_folder(target.name.rpartition("/")[0], folders):
             return False
         path = self.path / target.name
@@ -105,7 +105,7 @@ class OutFolder:
             return False
 
     def _is_folder(self, name: str, known: dict[str, bool]) -> bool:
-        """Tell whether files can be put below a path: it is a folder, or can become one."""
+        """Return whether files can be put below a path: it is a folder, or can become one."""
         if name not in known:
             path = self.path / name
             known[name] = self._is_folder(name.rpartition("/")[0], known) and (
@@ -114,11 +114,11 @@ class OutFolder:
         return known[name]
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a file whole or not at all. Raises UsageError where it cannot, or may not, be written."""
+        """Write a file completely or not at all. Raises UsageError if it cannot, or may not, be written."""
         path = self.path / name
         part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         sha256 = hashlib.sha256(data).hexdigest()
-        # Once more, since the folder was looked at: an export of many files takes its time.
+        # Check again, since exporting many files takes a while.
         if not self._is_free(Target(name, sha256), {"": True}):
             raise _refusal(self.path, [name], 1)
         try:
@@ -132,7 +132,7 @@ class OutFolder:
 
     @contextmanager
     def writing(self, *names: str) -> Iterator[None]:
-        """Let somebody else write, or remove, files at the top of the folder, and record what they left there."""
+        """Let other code write or remove files at the top of the folder, and record the result."""
         for name in names:
             if not self._is_free(Target(name), {"": True}):
                 raise _refusal(self.path, [name], 1)
@@ -151,7 +151,7 @@ class OutFolder:
 def _refusal(out: Path, names: Sequence[str], count: int) -> UsageError:
     more = f" and {count - len(names)} more" if count > len(names) else ""
     return UsageError(
-        f"--out {out} would overwrite files that Atelier did not write, or that were changed since: {', '.join(names)}"
+        f"--out {out} would overwrite files that Atelier did not write, or that have changed since: {', '.join(names)}"
         f"{more}; choose another folder",
         code="overwrites_files",
     )
@@ -161,4 +161,4 @@ def _same_file(one: Path, other: Path) -> bool:
     try:
         return one.samefile(other)
     except OSError:
-        return False  # one of them does not exist, or cannot be looked at
+        return False  # one of them does not exist, or cannot be read

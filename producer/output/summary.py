@@ -25,7 +25,7 @@ class Summary:
 
 
 def summarise(batch: Batch) -> Summary:
-    """Return the figures of a batch. The rate counts the jobs that ended since the batch was accepted."""
+    """Return the figures of a batch. The rate counts the images styled since the batch was accepted."""
     seconds = batch.seconds
     return Summary(
         batch=str(batch.id),
@@ -36,7 +36,7 @@ def summarise(batch: Batch) -> Summary:
         reused=batch.reused,
         cancelled=batch.cancelled,
         seconds=round(seconds, 2),
-        images_per_second=round(batch.done / seconds, 3) if seconds > 0 else 0.0,
+        images_per_second=round(batch.succeeded / seconds, 3) if seconds > 0 else 0.0,
     )
 
 

@@ -1,4 +1,4 @@
-"""Jinja2 for all pages: every value is escaped, an unknown name is an error, styles and scripts come from files."""
+"""Configure Jinja2 for all pages: values are escaped, unknown names are errors, styles and scripts come from files."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 PALETTE = "palette.css"
-"""Colours and fonts, which all pages share."""
+"""Colours and fonts that all pages share."""
 
 _LOADER = PackageLoader("producer.pages")
 
 
 def make_environment() -> Environment:
-    """Return an environment for the templates, with filters that write numbers and moments as people read them."""
+    """Return an environment for the templates, with filters that format numbers and times for people."""
     made = Environment(
         loader=_LOADER,
         autoescape=True,
@@ -31,23 +31,23 @@ def make_environment() -> Environment:
 
 
 def inline(*files: str) -> Markup:
-    """Return style or script files of the templates' folder as they stand, to be put into a page."""
+    """Return style or script files of the templates' folder unchanged, for use inside a page."""
     environment = make_environment()
     return Markup("\n" + "".join(_LOADER.get_source(environment, name)[0] for name in files))  # no values in them
 
 
 def policy_source(text: str) -> str:
-    """Return what a Content-Security-Policy calls an inline style or script by, so that no other is obeyed."""
+    """Return the source expression that allows an inline style or script in a Content-Security-Policy, and no other."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def utc(at: datetime, form: str) -> str:
-    """Write a moment in UTC."""
+    """Format a time in UTC."""
     return at.astimezone(UTC).strftime(form)
 
 
 def duration(seconds: float) -> str:
-    """Write how long something lasts."""
+    """Format a duration."""
     minutes = seconds / 60
     if minutes < 2:
         return f"{seconds:.0f} s"
@@ -55,7 +55,7 @@ def duration(seconds: float) -> str:
 
 
 def change(share: float | None) -> str:
-    """Write a relative change as a percentage; None could not be measured."""
+    """Format a relative change as a percentage; None could not be measured."""
     if share is None:
         return "not finite"
     percent = round(100 * share, 1)
@@ -63,5 +63,5 @@ def change(share: float | None) -> str:
 
 
 def path_segment(name: str) -> str:
-    """Write a name as one segment of a URL's path."""
+    """Format a name as one segment of a URL's path."""
     return quote(name, safe="")

@@ -111,21 +111,13 @@ def sofa() -> list:
     things = [s.cushion((3.3, 1.3, 0.3), (0, 0, 0.42), cloth, radius=0.08, puff=0.0)]
     for x in (-1.55, 1.55):
         things.append(s.cushion((0.3, 1.32, 0.72), (x, 0, 0.66), cloth, radius=0.12, puff=0.03))
-    things.append(
-        s.cushion((3.3, 0.3, 0.95), (0, 0.55, 0.85), cloth, radius=0.13, puff=0.02, turn=(-6, 0, 0))
-    )
+    things.append(s.cushion((3.3, 0.3, 0.95), (0, 0.55, 0.85), cloth, radius=0.13, puff=0.02, turn=(-6, 0, 0)))
     for x in (-0.93, 0.0, 0.93):
         things.append(s.cushion((0.93, 1.0, 0.26), (x, -0.14, 0.68), cloth, radius=0.1, puff=0.16))
-        things.append(
-            s.cushion((0.92, 0.66, 0.3), (x, 0.3, 1.08), cloth, radius=0.12, puff=0.3, turn=(76, 0, 0))
-        )
+        things.append(s.cushion((0.92, 0.66, 0.3), (x, 0.3, 1.08), cloth, radius=0.12, puff=0.3, turn=(76, 0, 0)))
     throw, blush = m.fabric("#d9a441", "#c28f30", weave=30.0), m.fabric("#e6d8c6", "#cdbca6", weave=22.0)
-    things.append(
-        s.cushion((0.62, 0.6, 0.2), (-1.12, 0.0, 1.08), throw, radius=0.06, puff=0.9, turn=(64, 8, 14))
-    )
-    things.append(
-        s.cushion((0.56, 0.54, 0.2), (1.12, 0.02, 1.06), blush, radius=0.06, puff=0.9, turn=(62, -8, -16))
-    )
+    things.append(s.cushion((0.62, 0.6, 0.2), (-1.12, 0.0, 1.08), throw, radius=0.06, puff=0.9, turn=(64, 8, 14)))
+    things.append(s.cushion((0.56, 0.54, 0.2), (1.12, 0.02, 1.06), blush, radius=0.06, puff=0.9, turn=(62, -8, -16)))
     for x in (-1.45, 1.45):
         for y in (-0.5, 0.5):
             things.append(s.tube([(x, y, 0.3, 1.2), (x * 1.03, y * 1.06, 0.0, 0.7)], 0.05, oak, steps=2))
@@ -252,9 +244,7 @@ def carton(size: tuple[float, float, float], label: bool) -> list:
         )
     things.append(s.box((wide + 0.006, 0.17, 0.004), (0, 0, tall + 0.019), tape, bevel=0.001))
     for x in (-1, 1):
-        things.append(
-            s.box((0.004, 0.17, tall * 0.3), (x * (wide / 2 + 0.002), 0, tall * 0.86), tape, bevel=0.001)
-        )
+        things.append(s.box((0.004, 0.17, tall * 0.3), (x * (wide / 2 + 0.002), 0, tall * 0.86), tape, bevel=0.001))
     front = -deep / 2 - 0.001
     if not label:
         things.append(s.text("hollis & vane", 0.1, ink, at=(0, front, tall * 0.56)))
@@ -267,9 +257,7 @@ def carton(size: tuple[float, float, float], label: bool) -> list:
     chance, x = random.Random(2), -wide * 0.22 - 0.25
     while x < -wide * 0.22 + 0.24:
         bar = chance.choice((0.006, 0.01, 0.016))
-        things.append(
-            s.box((bar, 0.003, 0.13), (x + bar / 2, front - 0.003, tall * 0.42), black, bevel=0.0005)
-        )
+        things.append(s.box((bar, 0.003, 0.13), (x + bar / 2, front - 0.003, tall * 0.42), black, bevel=0.0005))
         x += bar + chance.choice((0.006, 0.012))
     for row, words in enumerate(("SHIP TO", "Ms A. Lindqvist", "14 Harbour Lane", "Northport")):
         things.append(
@@ -296,9 +284,7 @@ def arrows(things: list, at: tuple[float, float, float], ink) -> None:
 def books() -> list:
     """A stack of cloth-bound notebooks with stamped titles, a pencil on top, a mug beside it."""
     things, height = [], 0.0
-    for k, (color, thick) in enumerate(
-        (("#27475a", 0.2), ("#c8643f", 0.16), ("#dfb65a", 0.22), ("#5c7b6a", 0.15))
-    ):
+    for k, (color, thick) in enumerate((("#27475a", 0.2), ("#c8643f", 0.16), ("#dfb65a", 0.22), ("#5c7b6a", 0.15))):
         one = notebook(
             color, (1.55 - 0.06 * k, 1.1 - 0.04 * k, thick), ("ATLAS", "Field notes", "LEDGER", "Sketches")[k]
         )
@@ -328,9 +314,7 @@ def notebook(color: str, size: tuple[float, float, float], title: str) -> list:
     cloth, gold = m.fabric(color, weave=46.0, depth=0.35), m.metal("#e0bd74", 0.3, None)
     pages = m.Shader("#f1e8d6", 0.85)
     pages.bump(pages.noise(120.0, (0.02, 0.02, 1)), 0.5)
-    things = [
-        s.box((wide - 0.06, deep - 0.05, thick - 0.05), (0, 0.005, thick / 2), pages.material, bevel=0.004)
-    ]
+    things = [s.box((wide - 0.06, deep - 0.05, thick - 0.05), (0, 0.005, thick / 2), pages.material, bevel=0.004)]
     for z in (0.014, thick - 0.014):
         things.append(s.box((wide, deep, 0.026), (0, 0, z), cloth, bevel=0.009))
     spine = [
@@ -350,9 +334,7 @@ def notebook(color: str, size: tuple[float, float, float], title: str) -> list:
     )
     things.append(s.text(title, min(0.11, thick * 0.5), gold, at=(0, -deep / 2 - 0.029, thick / 2)))
     for x in (-0.42, 0.42):
-        things.append(
-            s.box((0.014, 0.004, thick * 0.8), (x * wide, -deep / 2 - 0.026, thick / 2), gold, bevel=0.001)
-        )
+        things.append(s.box((0.014, 0.004, thick * 0.8), (x * wide, -deep / 2 - 0.026, thick / 2), gold, bevel=0.001))
     ribbon = [(wide * 0.3, deep / 2, thick * 0.5), (wide * 0.3, deep / 2 + 0.1, thick * 0.3)]
     things.append(s.tube(ribbon, 0.012, m.plain("#a33b2f", 0.8), steps=2))
     return things

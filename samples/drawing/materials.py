@@ -46,9 +46,7 @@ class Shader:
 
     def noise(self, scale: float, stretch: Sequence[float] = (1, 1, 1), detail: float = 4.0):
         """Return grey noise."""
-        return self.node(
-            "ShaderNodeTexNoise", vector=self.place(stretch), scale=scale, detail=detail
-        ).outputs["Fac"]
+        return self.node("ShaderNodeTexNoise", vector=self.place(stretch), scale=scale, detail=detail).outputs["Fac"]
 
     def ramp(self, fac, stops: Sequence[tuple[float, str]]):
         """Return colours read off a ramp of (position, colour)."""
@@ -131,17 +129,13 @@ def fabric(color: str, second: str | None = None, *, weave: float = 60.0, depth:
     facing = shader.node("ShaderNodeSeparateXYZ", vector=facing)
     threads = 0.0
     for axis in "XYZ":
-        wave = shader.node(
-            "ShaderNodeTexWave", vector=shader.place(), scale=weave, distortion=1.6, detail=1.0
-        )
+        wave = shader.node("ShaderNodeTexWave", vector=shader.place(), scale=weave, distortion=1.6, detail=1.0)
         wave.bands_direction = axis
         # Threads across the cloth, not through it: those would draw rings like contour lines of a map.
         through = shader.math("MULTIPLY", facing.outputs[axis], facing.outputs[axis])
         along = shader.math("SUBTRACT", 1.0, through)
         threads = shader.math("ADD", threads, shader.math("MULTIPLY", wave.outputs["Fac"], along))
-    tone = shader.ramp(
-        shader.noise(weave * 2.2, detail=2.0), [(0.38, second or shade(color, 0.72)), (0.62, color)]
-    )
+    tone = shader.ramp(shader.noise(weave * 2.2, detail=2.0), [(0.38, second or shade(color, 0.72)), (0.62, color)])
     dark = shader.math("MULTIPLY", shader.math("SUBTRACT", 1.6, threads), 0.28)
     shader.set("Base Color", shader.mix(dark, tone, rgb(shade(color, 0.45))))
     shader.bump(threads, depth, 0.006)
@@ -182,9 +176,7 @@ def wood(light: str, dark: str, *, along: str = "X", scale: float = 3.0, rough: 
     )
     wave.bands_direction = "Y" if along != "Y" else "X"
     fibres = shader.noise(90.0, fine, 3.0)
-    grain = shader.math(
-        "ADD", shader.math("MULTIPLY", wave.outputs["Fac"], 0.62), shader.math("MULTIPLY", fibres, 0.5)
-    )
+    grain = shader.math("ADD", shader.math("MULTIPLY", wave.outputs["Fac"], 0.62), shader.math("MULTIPLY", fibres, 0.5))
     shader.set("Base Color", shader.ramp(grain, [(0.15, dark), (0.5, blend(light, dark)), (0.9, light)]))
     shader.bump(fibres, 0.14)
     return shader.material
@@ -226,6 +218,4 @@ def shade(color: str, factor: float) -> str:
 
 def blend(first: str, second: str) -> str:
     """Return the colour half way between two."""
-    return "#" + "".join(
-        f"{(int(first[i : i + 2], 16) + int(second[i : i + 2], 16)) // 2:02x}" for i in (1, 3, 5)
-    )
+    return "#" + "".join(f"{(int(first[i : i + 2], 16) + int(second[i : i + 2], 16)) // 2:02x}" for i in (1, 3, 5))

@@ -49,16 +49,14 @@ def spline(points: Sequence[Point], steps: int = 10, closed: bool = False) -> li
     curve: list[Vector] = []
     for i in range(count):
         a, b, c, d = (
-            knots[j % len(knots)] if closed else knots[min(max(j, 0), len(knots) - 1)]
-            for j in range(i - 1, i + 3)
+            knots[j % len(knots)] if closed else knots[min(max(j, 0), len(knots) - 1)] for j in range(i - 1, i + 3)
         )
         if (c - b).length < 1e-9:
             continue
         for k in range(steps):
             t = k / steps
             curve.append(
-                0.5
-                * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t * t + (3 * b - a - 3 * c + d) * t**3)
+                0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t * t + (3 * b - a - 3 * c + d) * t**3)
             )
     return curve if closed else [*curve, knots[-1]]
 
@@ -78,9 +76,7 @@ def lathe(profile: Sequence[Point], material, *, ribs: tuple[int, float] = (0, 0
     return thing
 
 
-def sweep(
-    path: Sequence[Point], section: Sequence[Point], material, *, side: Point = (1, 0.01, 0), closed=False
-):
+def sweep(path: Sequence[Point], section: Sequence[Point], material, *, side: Point = (1, 0.01, 0), closed=False):
     """Carry a closed 2-D section along a path; a path point may carry a fourth number, its scale."""
     points = [Vector(p[:3]) for p in path]
     scales = [p[3] if len(p) > 3 else 1.0 for p in path]
@@ -106,9 +102,7 @@ def tube(path: Sequence[Point], radius: float, material, *, closed: bool = False
     """Make a round tube through the points; a fourth number at a point scales the radius there."""
     knots = [(*p, 1.0) if len(p) == 3 else tuple(p) for p in path]
     curve = spline(knots, steps, closed) if steps > 1 else knots
-    return sweep(
-        curve, [(radius * x, radius * y) for x, y in ROUND], material, side=(0.31, 0.2, 0.93), closed=closed
-    )
+    return sweep(curve, [(radius * x, radius * y) for x, y in ROUND], material, side=(0.31, 0.2, 0.93), closed=closed)
 
 
 def rounded_rectangle(width: float, height: float, radius: float) -> list[tuple[float, float]]:
@@ -134,9 +128,7 @@ def box(size: Point, at: Point, material, *, bevel: float = 0.02, turn: Point = 
     return place(thing, at, turn)
 
 
-def cushion(
-    size: Point, at: Point, material, *, radius: float = 0.08, puff: float = 0.2, turn: Point = (0, 0, 0)
-):
+def cushion(size: Point, at: Point, material, *, radius: float = 0.08, puff: float = 0.2, turn: Point = (0, 0, 0)):
     """Make a soft box: round edges, faces swollen by ``puff`` of the thickness, slightly uneven."""
     shape = bmesh.new()
     bmesh.ops.create_cube(shape, size=2)
@@ -163,9 +155,7 @@ def cushion(
     return place(thing, at, turn)
 
 
-def surface(
-    formula: Callable[[float, float], Point], material, *, cells=(32, 32), thick: float = 0.0, wrap=False
-):
+def surface(formula: Callable[[float, float], Point], material, *, cells=(32, 32), thick: float = 0.0, wrap=False):
     """Make the surface ``formula(u, v)``, u and v in 0 to 1; ``thick`` gives it a soft-edged body."""
     columns, rows = cells
     span = columns if wrap else columns - 1
@@ -211,9 +201,7 @@ def bead(vertices: list, faces: list, ends: tuple[Vector, Vector], radius: float
     faces += [tuple(range(first + 5, first - 1, -1)), tuple(range(first + 18, first + 24))]
 
 
-def text(
-    words: str, height: float, material, *, at: Point = (0, 0, 0), turn: Point = (90, 0, 0), round_: float = 0
-):
+def text(words: str, height: float, material, *, at: Point = (0, 0, 0), turn: Point = (90, 0, 0), round_: float = 0):
     """Write words as thin relief facing the camera; ``round_`` bends them about a vertical cylinder."""
     curve = bpy.data.curves.new("text", "FONT")
     curve.body, curve.size, curve.align_x, curve.align_y = words, height, "CENTER", "CENTER"
@@ -273,9 +261,7 @@ def group(things: Iterable, at: Point = (0, 0, 0), turn: Point = (0, 0, 0), scal
 def arc(centre: Point, radius: Point, degrees: Point, count: int = 24) -> list[tuple[float, float, float]]:
     """Return points of an elliptical arc in the plane facing the camera (x and z)."""
     angles = [math.radians(degrees[0] + (degrees[1] - degrees[0]) * i / (count - 1)) for i in range(count)]
-    return [
-        (centre[0] + radius[0] * math.cos(a), centre[1], centre[2] + radius[1] * math.sin(a)) for a in angles
-    ]
+    return [(centre[0] + radius[0] * math.cos(a), centre[1], centre[2] + radius[1] * math.sin(a)) for a in angles]
 
 
 def bezier(points: Sequence[Point], t: float) -> Vector:

@@ -35,9 +35,7 @@ def mug() -> list:
         (0.69, 0, 0.4),
         (0.58, 0, 0.26),
     ]
-    ring = s.sweep(
-        s.spline([*ear, (0.4, 0, 0.22)], 12), s.rounded_rectangle(0.13, 0.062, 0.03), body, side=(0, 1, 0)
-    )
+    ring = s.sweep(s.spline([*ear, (0.4, 0, 0.22)], 12), s.rounded_rectangle(0.13, 0.062, 0.03), body, side=(0, 1, 0))
     coffee = s.lathe([(0.389, 0.72), (0.38, 0.716), (0, 0.716)], m.plain("#2a1409", 0.06, coat_weight=1.0))
     return s.group([s.lathe(wall + lip, body), s.lathe(well, inside), ring, coffee], turn=(0, 0, -28))
 
@@ -82,9 +80,7 @@ def bottle() -> list:
     things.append(s.text("TARN", 0.17, white, at=(0, 0, 0.98), round_=0.366))
     things.append(s.text("mountain water co.", 0.052, white, at=(0, 0, 0.83), round_=0.366))
     peaks = [(-0.17, 1.14), (-0.06, 1.3), (0.0, 1.22), (0.07, 1.34), (0.18, 1.14)]
-    ridge = s.spline(
-        [(0.37 * math.sin(x / 0.37), -0.37 * math.cos(x / 0.37), z) for x, z in peaks for _ in (0, 1)], 8
-    )
+    ridge = s.spline([(0.37 * math.sin(x / 0.37), -0.37 * math.cos(x / 0.37), z) for x, z in peaks for _ in (0, 1)], 8)
     things.append(s.tube(ridge, 0.011, white, steps=1))
     return s.group(things, turn=(0, 0, 4))
 
@@ -131,9 +127,7 @@ def teapot() -> list:
         spot, ahead = a.lerp(b, i % 1), (b - a).normalized()
         things.append(s.tube([spot - ahead * 0.012, spot + ahead * 0.012], 0.047, m.plain("#d8b27a", 0.5)))
     for x in (-1, 1):
-        things.append(
-            s.tube(s.arc((x * 0.485, 0, 0.8), (0.05, 0.075), (0, 345)), 0.016, brass, closed=True, steps=2)
-        )
+        things.append(s.tube(s.arc((x * 0.485, 0, 0.8), (0.05, 0.075), (0, 345)), 0.016, brass, closed=True, steps=2))
         things.append(s.tube([(x * 0.47, -0.05, 0.72), (x * 0.47, 0.05, 0.72)], 0.05, pot))
     return s.group(things, turn=(0, 0, -16))
 
@@ -177,9 +171,7 @@ def cream_jar() -> list:
     """A jar of face cream with a brushed gold lid on a plinth of travertine."""
     opal, gold = m.plain("#f3ede4", 0.12, coat_weight=0.8), m.metal("#d9ac62", 0.24, (1, 1, 50))
     ink, stone = m.plain("#5b4230", 0.5), m.paper("#d8c3ac", fibre=0.35)
-    plinth = s.lathe(
-        [(0, 0), (0.95, 0), (0.95, 0), (0.95, 0.3), (0.93, 0.32), (0.93, 0.32), (0, 0.32)], stone
-    )
+    plinth = s.lathe([(0, 0), (0.95, 0), (0.95, 0), (0.95, 0.3), (0.93, 0.32), (0.93, 0.32), (0, 0.32)], stone)
     body = [
         (0, 0.32),
         (0.5, 0.32),
@@ -195,15 +187,11 @@ def cream_jar() -> list:
     things.append(s.text("LUMÉA", 0.14, ink, at=(0, 0, 0.62), round_=0.562))
     things.append(s.text("CRÈME DE JOUR", 0.048, ink, at=(0, 0, 0.51), round_=0.562))
     things.append(s.text("50 ml", 0.04, ink, at=(0, 0, 0.43), round_=0.562))
-    ball = s.lathe(
-        [(0.17 * math.sin(a * 0.2), 0.17 - 0.17 * math.cos(a * 0.2)) for a in range(16)] + [(0, 0.34)], gold
-    )
+    ball = s.lathe([(0.17 * math.sin(a * 0.2), 0.17 - 0.17 * math.cos(a * 0.2)) for a in range(16)] + [(0, 0.34)], gold)
     things.append(s.place(ball, (-0.98, -0.62, 0), (30, 0, 0)))
     block = m.plain("#c97b5a", 0.65)
     things.append(
-        s.lathe(
-            [(0, 0), (0.34, 0), (0.34, 0), (0.34, 0.62), (0.32, 0.64), (0, 0.64)], block, at=(1.12, 0.35, 0)
-        )
+        s.lathe([(0, 0), (0.34, 0), (0.34, 0), (0.34, 0.62), (0.32, 0.64), (0, 0.64)], block, at=(1.12, 0.35, 0))
     )
     return things
 
@@ -278,9 +266,7 @@ def plant() -> list:
     tones = [m.leaf("#1f4a2c", "#2f6b3c"), m.leaf("#2a5c34", "#498a4a"), m.leaf("#173d28", "#2c5a38")]
     bark, rib = m.plain("#6d5136", 0.8), m.plain("#8fae6a", 0.5)
     for lean, tall, count in ((-0.22, 1.75, 9), (0.16, 2.15, 11), (0.3, 1.25, 6)):
-        path = s.spline(
-            [(lean * 0.3, 0, 0.55), (lean * 0.6, 0.02, 0.55 + tall * 0.5), (lean * 1.3, 0, 0.5 + tall)], 20
-        )
+        path = s.spline([(lean * 0.3, 0, 0.55), (lean * 0.6, 0.02, 0.55 + tall * 0.5), (lean * 1.3, 0, 0.5 + tall)], 20)
         things.append(s.tube([*path[::5], path[-1]], 0.028, bark))
         for k in range(count):
             spot = path[int((0.3 + 0.69 * k / (count - 1)) * (len(path) - 1))]

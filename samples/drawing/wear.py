@@ -81,9 +81,7 @@ def shoe_side(flip: int, stuff: tuple) -> list:
     for k in range(5):
         spot = last(flip * (0.098 + 0.006 * k), 0.53 + 0.098 * k, 0.034)
         ring = s.arc((0, 0, 0), (0.024, 0.024), (0, 340), 12)
-        things.append(
-            s.place(s.tube(ring, 0.009, thread, closed=True, steps=2), spot, (60, 0, 0 if flip < 0 else 180))
-        )
+        things.append(s.place(s.tube(ring, 0.009, thread, closed=True, steps=2), spot, (60, 0, 0 if flip < 0 else 180)))
     edge = [last(flip * (0.1 + 0.09 * t), 0.455, 0.034) for t in (i / 24 for i in range(25))]
     heel = [last(flip * (0.415 + 0.01 * t), 0.02 + 0.52 * t, 0.034) for t in (i / 20 for i in range(21))]
     toe = [last(flip * 0.092 * t, 0.385 - 0.32 * t**4, 0.032) for t in (i / 24 for i in range(25))]
@@ -112,9 +110,7 @@ def laces(thread, hide) -> list:
     for k in range(5):
         a, b = (last(f * (0.098 + 0.006 * k), 0.53 + 0.098 * k, 0.045) for f in (1, -1))
         path = [a, a.lerp(b, 0.3) + Vector((0.01, 0, 0.05)), a.lerp(b, 0.7) + Vector((-0.01, 0, 0.05)), b]
-        things.append(
-            s.sweep(s.spline(path, 8), s.rounded_rectangle(0.055, 0.026, 0.012), thread, side=(1, 0, 0.4))
-        )
+        things.append(s.sweep(s.spline(path, 8), s.rounded_rectangle(0.055, 0.026, 0.012), thread, side=(1, 0, 0.4)))
     return things
 
 
@@ -175,9 +171,7 @@ def handbag() -> list:
     things.append(s.box((0.05, 0.05, 0.07), (0, -0.403, 0.47), gold, bevel=0.014))
     handle = s.arc((0, 0, 1.2), (0.42, 0.55), (6, 174), 30)
     things.append(s.tube(handle, 0.04, dark, steps=2))
-    things.append(
-        s.dashes([(x, -0.04, z) for x, _, z in handle[3:-3]], thread, dash=0.04, gap=0.02, radius=0.006)
-    )
+    things.append(s.dashes([(x, -0.04, z) for x, _, z in handle[3:-3]], thread, dash=0.04, gap=0.02, radius=0.006))
     for x in (-0.42, 0.42):
         things.append(s.tube(s.arc((x, 0, 1.22), (0.06, 0.075), (0, 345)), 0.014, gold, closed=True, steps=2))
         things.append(s.box((0.13, 0.1, 0.05), (x, 0, 1.165), dark, bevel=0.02))
@@ -205,15 +199,11 @@ def backpack() -> list:
     zipper = [(-0.46, -0.49, 0.72), (-0.36, -0.51, 0.8), (0.36, -0.51, 0.8), (0.46, -0.49, 0.72)]
     things.append(s.tube(s.spline(zipper), 0.022, dark, steps=1))
     things.append(
-        s.dashes(
-            [p + Vector((0, -0.02, 0)) for p in s.spline(zipper)], brass, dash=0.016, gap=0.012, radius=0.009
-        )
+        s.dashes([p + Vector((0, -0.02, 0)) for p in s.spline(zipper)], brass, dash=0.016, gap=0.012, radius=0.009)
     )
     things += [s.box((0.035, 0.02, 0.13), (0.38, -0.535, 0.735), hide, bevel=0.008)]
     for x in (-0.34, 0.34):
-        belt = s.spline(
-            [(x, -0.3, 1.86), (x, -0.44, 1.72), (x, -0.45, 1.5), (x, -0.42, 1.2), (x, -0.5, 0.95)], 10
-        )
+        belt = s.spline([(x, -0.3, 1.86), (x, -0.44, 1.72), (x, -0.45, 1.5), (x, -0.42, 1.2), (x, -0.5, 0.95)], 10)
         things.append(s.sweep(belt, s.rounded_rectangle(0.12, 0.024, 0.01), hide, side=(1, 0, 0)))
         for side in (-0.045, 0.045):
             things.append(s.dashes([p + Vector((side, -0.016, 0)) for p in belt], thread, radius=0.006))
@@ -228,14 +218,10 @@ def backpack() -> list:
     things.append(s.text("FERN & CO", 0.04, m.plain("#4a2a14", 0.7), at=(0, -0.535, 0.45)))
     patch = [(-0.15, 0.37), (0.15, 0.37), (0.15, 0.53), (-0.15, 0.53), (-0.15, 0.37)]
     things.append(s.dashes([(x, -0.535, z) for x, z in patch], thread, dash=0.022, gap=0.014, radius=0.004))
-    loop = s.spline(
-        [(-0.16, 0.22, 1.8), (-0.15, 0.24, 1.98), (0, 0.25, 2.05), (0.15, 0.24, 1.98), (0.16, 0.22, 1.8)]
-    )
+    loop = s.spline([(-0.16, 0.22, 1.8), (-0.15, 0.24, 1.98), (0, 0.25, 2.05), (0.15, 0.24, 1.98), (0.16, 0.22, 1.8)])
     things.append(s.sweep(loop, s.rounded_rectangle(0.05, 0.08, 0.02), hide, side=(0, 1, 0)))
     for x in (-0.36, 0.36):
-        back = s.spline(
-            [(x * 0.6, 0.3, 1.7), (x, 0.52, 1.5), (x * 1.25, 0.58, 1.0), (x * 1.6, 0.36, 0.2)], 12
-        )
+        back = s.spline([(x * 0.6, 0.3, 1.7), (x, 0.52, 1.5), (x * 1.25, 0.58, 1.0), (x * 1.6, 0.36, 0.2)], 12)
         things.append(s.sweep(back, s.rounded_rectangle(0.2, 0.06, 0.028), dark, side=(1, 0, 0)))
     return things
 
@@ -282,10 +268,7 @@ def ear_cup(flip: int, shell, trim: tuple) -> list:
     parts.append(s.lathe([(0.15, 0.26), (0.145, 0.268), (0, 0.27)], steel))
     for part in parts:
         s.place(part, (flip * 0.7, 0, 0.62), (0, flip * 90, 0))
-    yoke = [
-        (flip * 0.8, 0.43 * math.cos(a), 0.62 + 0.43 * math.sin(a))
-        for a in (math.pi * i / 24 for i in range(25))
-    ]
+    yoke = [(flip * 0.8, 0.43 * math.cos(a), 0.62 + 0.43 * math.sin(a)) for a in (math.pi * i / 24 for i in range(25))]
     parts.append(s.tube(yoke, 0.026, steel, steps=2))
     parts.append(s.tube([(flip * 0.8, 0, 1.04), (flip * 0.79, 0, 1.12), (flip * 0.76, 0, 1.3)], 0.034, steel))
     for y in (-0.43, 0.43):

@@ -1,1 +1,1 @@
-"""The catalogue: what each merchant has, in which look, what is shown of it, and the nights that keep it so."""
+"""Catalogue: a merchant's images, their looks, the renditions shown, and the nights that renew them."""

@@ -1,4 +1,4 @@
-"""What a user can do with a catalogue: assign looks, publish and revert renditions, judge what a gate holds back."""
+"""Actions on a catalogue: assign looks, publish and revert renditions, review held ones."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from shared.queue import batches
 
 @dataclass(frozen=True)
 class LookScope:
-    """What of a catalogue a look is for: ``default``, or a category, collection or sku by its name."""
+    """Part of a catalogue that a look is for: ``default``, or a category, collection or sku by its name."""
 
     kind: str
     value: str = ""
 
     @classmethod
     def parse(cls, text: str) -> LookScope:
-        """Read ``default`` or ``KIND=NAME``."""
+        """Parse ``default`` or ``KIND=NAME``."""
         kind, _, value = text.partition("=")
         return cls(kind, value)
 
 
 @dataclass(frozen=True)
-class Target:
-    """What to revert: one of a sku (perhaps only one position), a collection, or what a night's batch has made.
+class RevertTarget:
+    """What to revert: a sku (or one position), a collection, or what a night's batch has made.
 
-    ``batch`` is an id or the beginning of it. Raises UsageError unless exactly one is named.
+    ``batch`` is an id or its first characters. Raises UsageError unless exactly one is given.
     """
 
     sku: str | None = None
@@ -46,13 +46,13 @@ class Target:
 
     def __post_init__(self) -> None:
         if sum(name is not None for name in (self.sku, self.collection, self.batch)) != 1:
-            raise UsageError("name what to revert: one of --sku, --collection, --batch")
+            raise UsageError("give one of --sku, --collection and --batch")
         if self.position is not None and self.sku is None:
-            raise UsageError("--position goes with --sku")
+            raise UsageError("--position needs --sku")
 
 
 def set_look(engine: Engine, actor: Actor, scope: LookScope, look: Look, *, follows_model: bool) -> CatalogLook:
-    """Assign a look to a part of a catalogue. Raises UnknownStyle, or UsageError on a scope that cannot be."""
+    """Assign a look to a part of a catalogue. Raises UnknownStyle, or UsageError for an invalid scope."""
     with confined(engine, actor) as (connection, merchant):
         assigned = looks.set_look(connection, merchant, scope.kind, scope.value, look, follows_model=follows_model)
         details = {"scope": scope.kind, "look": look.to_json(), "follows_model": follows_model}
@@ -61,14 +61,14 @@ def set_look(engine: Engine, actor: Actor, scope: LookScope, look: Look, *, foll
 
 
 def remove_look(engine: Engine, actor: Actor, scope: LookScope) -> None:
-    """Take back a look: that of the next wider scope counts. Raises NotFound."""
+    """Remove a look, so that the next wider scope applies. Raises NotFound."""
     with confined(engine, actor) as (connection, merchant):
         looks.remove_look(connection, merchant, scope.kind, scope.value)
         audit.record(connection, actor.name, "catalog look remove", merchant, {"scope": scope.kind})
 
 
 def publish_night(engine: Engine, actor: Actor, batch: str) -> int:
-    """Show what a night's batch has made; return how many images show another rendition now. Raises NotFound."""
+    """Publish what a night's batch has made; return how many images now show another rendition. Raises NotFound."""
     with confined(engine, actor) as (connection, merchant):
         night = batches.find_batch(connection, merchant, batch)
         moved = publishing.publish(connection, merchant, night.id, actor.name)
@@ -77,8 +77,8 @@ def publish_night(engine: Engine, actor: Actor, batch: str) -> int:
         return moved
 
 
-def revert(engine: Engine, actor: Actor, target: Target) -> int:
-    """Show again what was shown before; return how many images do. Raises NotFound for an unknown batch."""
+def revert(engine: Engine, actor: Actor, target: RevertTarget) -> int:
+    """Show the previous renditions again; return how many images change. Raises NotFound for an unknown batch."""
     with confined(engine, actor) as (connection, merchant):
         night = None if target.batch is None else batches.find_batch(connection, merchant, target.batch).id
         which = Which(target.sku, target.position, target.collection, night)
@@ -88,17 +88,17 @@ def revert(engine: Engine, actor: Actor, target: Target) -> int:
 
 
 def approve_review(engine: Engine, actor: Actor, batch: str, ordinal: int, reason: str = "") -> bool:
-    """Approve an image that a gate holds back; say whether it is shown now.
+    """Approve an image that a gate holds back; return whether it is shown now.
 
-    Raises NotFound, or Conflict where it was judged before.
+    Raises NotFound, or Conflict if it was decided already.
     """
     return _judge(engine, actor, batch, ordinal, Judgement(ReviewState.APPROVED, actor.name, reason))
 
 
 def reject_review(engine: Engine, actor: Actor, batch: str, ordinal: int, reason: str = "") -> None:
-    """Reject an image that a gate holds back: what was shown before stays.
+    """Reject an image that a gate holds back. The previous rendition stays.
 
-    Raises NotFound, or Conflict where it was judged before.
+    Raises NotFound, or Conflict if it was decided already.
     """
     _judge(engine, actor, batch, ordinal, Judgement(ReviewState.REJECTED, actor.name, reason))
 

@@ -1,4 +1,4 @@
-"""How much of a night there is room for: its budget, and the time until its window ends."""
+"""Compute how many images fit into a night, by its budget and the time until its window ends."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from shared.settings import Settings
 def most_images(
     rules: NightRules, rate: Rate, settings: Settings, seconds: float | None
 ) -> tuple[int | None, list[str]]:
-    """Return how many images the budget and a window of so many seconds leave room for, None for any, and warnings."""
+    """Return how many images fit into the budget and a window of ``seconds``, None for any number, and warnings."""
     limits = [] if rules.images is None else [rules.images]
     if rate.images_per_second is None:
         blind = rules.gpu_minutes is not None or seconds is not None
-        unknown = "no batch was finished yet, so the rate is unknown: device minutes and window cannot be planned for"
+        unknown = "no batch has finished yet, so the rate is unknown: device minutes and window are not considered"
         return min(limits, default=None), [unknown] if blind else []
     if rules.gpu_minutes is not None:
         limits.append(int(rules.gpu_minutes * 60 / rate.devices * rate.images_per_second))
@@ -26,11 +26,11 @@ def most_images(
     room = int(seconds * rate.images_per_second)
     chunk = max(1, min(CHUNK_JOBS, int(settings.chunk_megapixels * 1e6 / settings.working_px**2)))
     if room < chunk:
-        short = f"the window leaves {seconds:.0f} s, in which not even a chunk of {chunk} images is made"
-        return 0, [f"{short}: let it end later"]
+        short = f"the window leaves {seconds:.0f} s, too short for a chunk of {chunk} images"
+        return 0, [f"{short}: let the night end later"]
     return min([*limits, room]), []
 
 
 def seconds_between(now: datetime, ends_at: datetime | None) -> float | None:
-    """Return how long a window is still open; None: for ever."""
+    """Return how long a window is still open; None means for ever."""
     return None if ends_at is None else max(0.0, (ends_at - now).total_seconds())

@@ -1,7 +1,7 @@
-"""Imports: a catalogue becomes what a feed says.
+"""Import a feed: make a catalogue equal to it.
 
-All is done by sets: a feed is copied into a temporary table and compared there, so that a million rows of
-which few have changed write few rows.
+All work is done by sets: the feed is copied into a temporary table and compared there, so that a million rows with
+few changes write few rows.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from shared.errors import Conflict
 from shared.merchants.merchants import require_kept
 
 SHRINKS_BELOW = 0.5
-"""A feed that would leave less than this share of a catalogue is more likely broken than true."""
+"""A feed that would leave less than this share of a catalogue is probably broken."""
 
 SMALL = 20
-"""A catalogue of fewer images may shrink as it likes."""
+"""Number of images below which a catalogue may shrink freely."""
 
 
 class FeedRow(NamedTuple):
-    """A row of a feed. ``position`` None: as the rows of its sku come. ``content`` None: the row is bad."""
+    """Row of a feed. ``position`` None: in the order of its sku's rows. ``content`` None: the row is invalid."""
 
     number: int
     sku: str
@@ -40,7 +40,7 @@ class FeedRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import changed. ``bad`` and ``doubled`` rows were left out; the products of bad ones stay as they were.
+    """Result of an import. ``bad`` and ``doubled`` rows were left out; the products of bad ones did not change.
 
     ``unknown`` of the bad rows name no sku. If there is one, nothing was removed.
     """
@@ -62,14 +62,14 @@ _PLACE = "i.merchant_id = :merchant AND i.sku = n.sku AND i.position = n.positio
 def import_feed(
     connection: Connection, merchant: int, rows: Iterable[FeedRow], *, partial: bool = False, shrink: bool = False
 ) -> Imported:
-    """Make a merchant's catalogue what a feed says. Call once in a transaction; the rows are read within it.
+    """Make a merchant's catalogue equal to a feed. Call it once per transaction, which also reads the rows.
 
-    With ``partial`` what the feed does not name stays; otherwise it is removed, if each bad row names its product.
-    Raises Conflict where that would leave less than half of a catalogue, unless ``shrink``; whatever the rows raise
-    changes nothing.
+    With ``partial`` images that the feed does not name stay; otherwise they are removed, if each bad row names its
+    product. Raises Conflict if that would leave less than half of a catalogue, unless ``shrink``. An exception of the
+    rows changes nothing.
     """
     _load(connection, rows)
-    # Only now, since reading the rows may take minutes: no plan and no other import of the merchant meanwhile.
+    # Lock only now, since reading the rows may take minutes. It excludes plans and other imports of the merchant.
     lock(connection, Lock.CATALOG, merchant)
     values = {"merchant": merchant}
     counts = connection.execute(
@@ -90,7 +90,7 @@ def import_feed(
 
 
 def _load(connection: Connection, rows: Iterable[FeedRow]) -> None:
-    """Copy a feed into the temporary table ``incoming``, each (sku, position) once: the first good row."""
+    """Copy a feed into the temporary table ``incoming``, each (sku, position) once: the first valid row."""
     connection.execute(
         text("""
         CREATE TEMPORARY TABLE feed (number int, sku text, position int, image text, source text, output text,
@@ -116,7 +116,7 @@ def _load(connection: Connection, rows: Iterable[FeedRow]) -> None:
 
 
 def _keep_seen(connection: Connection, values: dict[str, int]) -> None:
-    """Take what a check has seen at an address for the content, while the feed says of it what it said before."""
+    """Keep the content that a source check has found, as long as the feed repeats its earlier value."""
     connection.execute(
         text("""
         UPDATE incoming n SET content = seen.content, feed_content = n.content
@@ -130,11 +130,11 @@ def _keep_seen(connection: Connection, values: dict[str, int]) -> None:
 
 
 def _remove_others(connection: Connection, values: dict[str, int], shrink: bool) -> int:
-    """Mark what the feed does not name as removed; return how many.
+    """Mark images that the feed does not name as removed; return how many.
 
     A product with a bad row keeps all its images, since the row may have named any of them.
     """
-    done = connection.execute(
+    removed = connection.execute(
         text(f"""
         UPDATE catalog_images i SET removed_at = clock_timestamp()
         WHERE i.merchant_id = :merchant AND i.removed_at IS NULL
@@ -143,23 +143,23 @@ def _remove_others(connection: Connection, values: dict[str, int], shrink: bool)
         """),
         values,
     ).rowcount
-    found = connection.execute(
+    count = connection.execute(
         text("SELECT count(*) FROM catalog_images WHERE merchant_id = :merchant AND removed_at IS NULL"), values
     )
-    stay = int(found.scalar_one())
-    if not shrink and stay + done >= SMALL and stay < SHRINKS_BELOW * (stay + done):
+    stay = int(count.scalar_one())
+    if not shrink and stay + removed >= SMALL and stay < SHRINKS_BELOW * (stay + removed):
         raise Conflict(
-            f"the feed names only {stay} of the catalogue's {stay + done} images, nothing was changed: look whether it "
-            "is whole; say --partial if it is a part, --shrink if the others are really gone",
+            f"the feed names only {stay} of the catalogue's {stay + removed} images, nothing was changed: check that "
+            "it is complete; add --partial if it is a part, --shrink if the others are really gone",
             code="catalog_shrinks",
         )
-    return done
+    return removed
 
 
 def _find_moved(connection: Connection, values: dict[str, int]) -> None:
-    """Find what comes to a place that has other content, or none, and was styled at another: nobody styles it again.
+    """Find images whose new content was already styled at another place, so that it is not styled again.
 
-    Donors are taken once for each content, since a thousand products may share a placeholder.
+    Donors are looked up once per content, since a thousand products may share a placeholder.
     """
     connection.execute(
         text(f"""
@@ -182,8 +182,8 @@ def _find_moved(connection: Connection, values: dict[str, int]) -> None:
 
 
 def _update(connection: Connection, values: dict[str, int]) -> int:
-    """Write what differs; return how many images have other content, or are back."""
-    found = connection.execute(
+    """Write the differences; return how many images have other content, or are back."""
+    count = connection.execute(
         text(f"""
         WITH written AS (
             UPDATE catalog_images i SET image = n.image, source = n.source, output = n.output, category = n.category,
@@ -203,7 +203,7 @@ def _update(connection: Connection, values: dict[str, int]) -> int:
         """),
         values,
     )
-    return int(found.scalar_one())
+    return int(count.scalar_one())
 
 
 def _insert(connection: Connection, values: dict[str, int]) -> int:
@@ -220,7 +220,7 @@ def _insert(connection: Connection, values: dict[str, int]) -> int:
 
 
 def _take_along(connection: Connection, values: dict[str, int]) -> int:
-    """Let what has moved keep what was made of it, and show it; return how many."""
+    """Let moved images keep their renditions, and show them; return how many."""
     return connection.execute(
         text(f"""
         WITH shown AS (

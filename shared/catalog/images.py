@@ -10,10 +10,10 @@ from sqlalchemy import Connection, text
 
 @dataclass(frozen=True)
 class CatalogImage:
-    """A catalogue image as its merchant sees it. ``look_scope`` is the narrowest scope that has a look for it.
+    """Catalogue image as its merchant sees it. ``look_scope`` is the narrowest scope that has a look for it.
 
-    ``styled``: the newest rendition is of its content, whatever is shown. ``refused``: the code, where there is none
-    for that reason. ``gone_at``: since when its source is not there any more; what is shown stays.
+    ``styled``: the newest rendition is of the current content, whatever is shown. ``refused``: the error code, if the
+    content was refused. ``gone_at``: time since which the source is missing; the shown rendition stays.
     """
 
     id: int
@@ -30,7 +30,7 @@ class CatalogImage:
 
 
 def list_images(connection: Connection, merchant: int, *, after: int = 0, limit: int = 100) -> list[CatalogImage]:
-    """Return a page of a merchant's catalogue, those with ids above ``after``, with what is shown of each."""
+    """Return a page of a merchant's catalogue, with ids above ``after``, and the rendition shown of each image."""
     rows = connection.execute(
         text("""
         SELECT i.id, i.sku, i.position, i.image, i.category, i.collection, l.scope AS look_scope,

@@ -1,4 +1,4 @@
-"""Judging what a gate holds back: an image that is let through may be shown at once."""
+"""Decide on renditions that a gate holds back: an approved one may be shown at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.queue.batches import Batch
 
 @dataclass(frozen=True)
 class Judgement:
-    """What somebody says of an image that is held back, and why."""
+    """Decision on a held rendition, and its reason."""
 
     state: ReviewState
     who: str
@@ -23,10 +23,10 @@ class Judgement:
 
 
 def judge(connection: Connection, batch: Batch, ordinal: int, said: Judgement) -> bool:
-    """Approve or reject an image that waits; say whether it is shown now.
+    """Approve or reject a waiting image; return whether it is shown now.
 
-    Approved it is where its night was shown; what was shown before a rejection stays. Raises NotFound, or Conflict if
-    that was done already.
+    An approved image is shown if its night was published. After a rejection the previous rendition stays. Raises
+    NotFound, or Conflict if it was decided already.
     """
     reviews.judge(connection, batch.id, ordinal, said.state, said.who, said.reason)
     shown = 0

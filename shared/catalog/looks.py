@@ -1,6 +1,6 @@
-"""Catalogue looks: in which look a merchant wants what. The narrowest scope counts: sku, collection, category, default.
+"""Looks of the catalogue, by scope. The narrowest applies: sku, collection, category, default.
 
-Its state is one of ``LookState``.
+A look's state is one of ``LookState``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class LookState(StrEnum):
 
 @dataclass(frozen=True)
 class CatalogLook:
-    """A look and what it is for. ``follows_model``: a new trunk or a row learnt anew makes renditions stale."""
+    """Look and its scope. ``follows_model``: a new trunk or a relearnt style makes its renditions stale."""
 
     id: int
     scope: str
@@ -50,7 +50,7 @@ class CatalogLook:
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Return the name used in messages."""
         return f"the look of {self.scope} {self.value!r}" if self.value else "the default look"
 
 
@@ -60,9 +60,9 @@ COLUMNS = "id, scope, value, look, follows_model, state, changed_at"
 def set_look(
     connection: Connection, merchant: int, scope: str, value: str, look: Look, *, follows_model: bool
 ) -> CatalogLook:
-    """Assign a look. Raises UnknownStyle, or UsageError on a scope that cannot be; the same look again changes nothing.
+    """Assign a look. Raises UnknownStyle, or UsageError for an invalid scope. The same look again changes nothing.
 
-    Only another look is new: whether it follows the model is no matter of proofs.
+    Only a different look counts as new; whether it follows the model makes no difference.
     """
     _check_scope(scope, value)
     require_styles(look.styles, style_rows(connection, merchant, champion(connection).trunk_sha256))
@@ -94,13 +94,13 @@ def list_looks(connection: Connection, merchant: int) -> list[CatalogLook]:
 
 
 def remove_look(connection: Connection, merchant: int, scope: str, value: str) -> None:
-    """Take a look back: the next wider scope counts. Raises NotFound."""
+    """Remove a look, so that the next wider scope applies. Raises NotFound."""
     _check_scope(scope, value)
-    done = connection.execute(
+    deleted = connection.execute(
         text("DELETE FROM catalog_looks WHERE merchant_id = :merchant AND scope = :scope AND value = :value"),
         {"merchant": merchant, "scope": scope, "value": value},
     )
-    if not done.rowcount:
+    if not deleted.rowcount:
         raise NotFound(f"no look is set for {scope} {value}: `atelier catalog look list` lists them")
 
 
@@ -108,4 +108,4 @@ def _check_scope(scope: str, value: str) -> None:
     if scope not in SCOPES:
         raise UsageError(f"scope {scope!r} is unknown: choose {', '.join(SCOPES)}")
     if (scope == "default") != (value == ""):
-        raise UsageError("default takes no value" if value else f"name what the look is for, as in {scope}=NAME")
+        raise UsageError("default takes no value" if value else f"name the scope of the look, as in {scope}=NAME")

@@ -1,4 +1,4 @@
-"""What a user can do about nights: set or remove a schedule, pause and resume nights, begin one now."""
+"""Actions on nights: set or remove a schedule, pause and resume nights, begin one now."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from shared.settings import Settings
 
 
 def set_schedule(engine: Engine, actor: Actor, timing: Timing, rules: NightRules, now: datetime) -> Schedule:
-    """Set when a merchant's nights are, and their rules. Raises UsageError, see ``schedules.set_schedule``."""
+    """Set the schedule and rules of a merchant's nights. Raises UsageError, see ``schedules.set_schedule``."""
     with confined(engine, actor) as (connection, merchant):
         schedule = schedules.set_schedule(connection, merchant, timing, rules, now)
         audit.record(connection, actor.name, "schedules set", merchant, schedule.as_json(now))
@@ -32,16 +32,16 @@ def set_schedule(engine: Engine, actor: Actor, timing: Timing, rules: NightRules
 
 
 def remove_schedule(engine: Engine, actor: Actor) -> None:
-    """Let no more nights of a merchant begin by themselves. Raises NotFound."""
+    """Remove a merchant's schedule. Raises NotFound."""
     with confined(engine, actor) as (connection, merchant):
         schedules.remove_schedule(connection, merchant)
         audit.record(connection, actor.name, "schedules remove", merchant, {})
 
 
 def pause_nights(engine: Engine, actor: Actor) -> None:
-    """Pause a merchant's nights, or everybody's: none is planned, and those under way wait.
+    """Pause a merchant's nights, or all: none is planned, and running ones wait.
 
-    Raises NotAllowed where a merchant's key asks for everybody's.
+    Raises NotAllowed if a merchant's key asks for all.
     """
     with _merchant_or_all(engine, actor) as (connection, merchant):
         schedules.pause(connection, merchant, actor.name)
@@ -49,9 +49,9 @@ def pause_nights(engine: Engine, actor: Actor) -> None:
 
 
 def resume_nights(engine: Engine, broker: Broker, actor: Actor, now: datetime) -> tuple[str, ...]:
-    """Undo a pause of a merchant's nights, or of everybody's, and dispatch; return warnings.
+    """Resume a merchant's nights, or all, and dispatch; return warnings.
 
-    Raises NotAllowed where a merchant's key asks for everybody's.
+    Raises NotAllowed if a merchant's key asks for all.
     """
     with _merchant_or_all(engine, actor) as (connection, merchant):
         schedules.resume(connection, merchant, now)
@@ -70,7 +70,7 @@ def rehearse_night(engine: Engine, settings: Settings, actor: Actor, now: dateti
 
 
 def begin_night(engine: Engine, settings: Settings, actor: Actor, now: datetime) -> Night:
-    """Plan a merchant's night now, by the rules of its schedule, and return it. Dispatch when all are planned."""
+    """Plan a merchant's night now, by the rules of its schedule. The caller dispatches when all are planned."""
     with confined(engine, actor) as (connection, merchant):
         schedule = schedules.find_schedule(connection, merchant)
         night_id = nights.begin_now(connection, merchant, schedule.rules if schedule else NightRules(), now)
@@ -87,5 +87,5 @@ def _merchant_or_all(engine: Engine, actor: Actor) -> Iterator[tuple[Connection,
         with administering(engine, actor) as connection:
             yield connection, None
     else:
-        with confined(engine, actor) as found:
-            yield found
+        with confined(engine, actor) as opened:
+            yield opened

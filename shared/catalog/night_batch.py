@@ -1,4 +1,4 @@
-"""The batch of a night: jobs and chunks of the images that its plan takes."""
+"""Create the batch of a night: jobs and chunks for the images that its plan takes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.settings import Settings
 
 
 def add_night_batch(connection: Connection, night: Night, plan: NightPlan, settings: Settings) -> Batch:
-    """Make a sealed batch of what a plan takes, behind all other work, pinned to the version that it is painted by."""
+    """Create a sealed batch of what a plan takes, behind all other work, pinned to the planned model version."""
     new = NewBatch(
         id=plan.painting.batch_id,
         merchant_id=night.merchant_id,

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, text
 
 from shared.catalog.budget import most_images, seconds_between
 from shared.catalog.schedules import NightRules
-from shared.catalog.stale import Painting, Stale, find_stale
+from shared.catalog.stale import PaintInputs, StaleImages, find_stale
 from shared.database import Lock, lock
 from shared.look import Look
 from shared.models.promotion.canaries import Pin, choose_pin, default_pin
@@ -44,10 +44,10 @@ class NightPlan:
     """What a night would do. ``left`` images do not fit and go first next night; ``proof`` says why one is needed."""
 
     merchant_id: int
-    stale: Stale
+    stale: StaleImages
     taken: Estimate
     left: int
-    painting: Painting
+    painting: PaintInputs
     warnings: Sequence[str]
     proof: str | None
     _connection: Connection = field(repr=False, compare=False)
@@ -60,7 +60,7 @@ class NightPlan:
         """
         lock(connection, Lock.CATALOG, window.merchant_id)
         pin = default_pin(connection, window.merchant_id)
-        painting = Painting(pin.version, pin.style_rows, window.rules.presets)
+        painting = PaintInputs(pin.version, pin.style_rows, window.rules.presets)
         stale = find_stale(connection, window.merchant_id, painting)
         most, warnings = most_images(window.rules, rate, settings, seconds_between(window.now, window.ends_at))
         images = _take(connection, most)
@@ -151,7 +151,7 @@ def _take(connection: Connection, most: int | None) -> int:
     return int(connection.execute(text("SELECT count(*) FROM planned")).scalar_one())
 
 
-def _why_proof(images: int, rules: NightRules, stale: Stale) -> str | None:
+def _why_proof(images: int, rules: NightRules, stale: StaleImages) -> str | None:
     """Say why a night is proved first, or None. A budget makes nothing small of which more is to come."""
     if stale.total <= PROOF_IMAGES:
         return None

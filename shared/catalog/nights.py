@@ -1,7 +1,7 @@
-"""Nights: one row for each slot of a schedule, unique, and the record of what became of it.
+"""Nights: one unique row per slot of a schedule, and its result.
 
-Planning is done under a lease: who plans names the lease's integer when they write, so that of two planners one
-writes, and what a dead one left is planned by the next.
+Planning happens under a lease: the planner's writes name the lease's integer, so that only one of two planners can
+write, and the next one takes over from a dead one.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from shared.catalog.schedules import NightRules, Schedule
 from shared.errors import LeaseLost, NotFound
 
 LEASE_SECONDS = 300
-"""Planning a million images takes well below a minute; whoever takes longer than this is dead."""
+"""Planning a million images takes well below a minute; a planner that takes longer than this is dead."""
 
 MOST_LEASES = 5
-"""So often planning may die before the night is given up as failed."""
+"""Number of times that planning may die before the night fails."""
 
 SLOTS_ON_RECORD = 50
-"""Missed slots that are recorded after a long silence: the newest."""
+"""Number of missed slots, the newest, that are recorded after a long outage."""
 
 
 class NightState(StrEnum):
@@ -45,7 +45,7 @@ class NightState(StrEnum):
 
 @dataclass(frozen=True)
 class Night:
-    """A night as it stands. ``plan`` is what was planned, as plain data."""
+    """Night as stored. ``plan`` is the plan as plain data."""
 
     id: int
     merchant_id: int
@@ -68,7 +68,7 @@ class Night:
         return cls(**row._asdict() | {"rules": NightRules.from_json(row.rules), "state": NightState(row.state)})
 
     def as_json(self) -> dict[str, object]:
-        """Return it for programs."""
+        """Return the night as plain data for programs."""
         return asdict(self)
 
 
@@ -79,10 +79,10 @@ SELECT = f"SELECT {COLUMNS} FROM nights n {JOINED}"
 
 
 def open_slots(connection: Connection, now: datetime) -> int:
-    """Make nights of the slots that have come, of schedules that do not rest; return how many are to be planned.
+    """Create nights for slots that have come, of schedules that are not paused; return how many are to be planned.
 
-    Of several slots that were missed, the newest is planned if its window is still open; the others are recorded as
-    missed. Schedules are locked, and a slot is unique: two beats make one night.
+    Of several missed slots, the newest is planned if its window is still open; the others are recorded as missed.
+    Schedules are locked, and a slot is unique, so two beats create one night.
     """
     rows = connection.execute(
         text(f"""
@@ -126,18 +126,18 @@ def _add(connection: Connection, schedule: Schedule, slot: datetime, state: Nigh
 
 
 def begin_now(connection: Connection, merchant: int, rules: NightRules, now: datetime) -> int:
-    """Make a night by hand, without a window, to be planned; return its id."""
-    found = connection.execute(
+    """Create a night by hand, without a window, to be planned; return its id."""
+    night_id = connection.execute(
         text("""
         INSERT INTO nights (merchant_id, slot, rules) VALUES (:merchant, :now, CAST(:rules AS jsonb)) RETURNING id
         """),
         {"merchant": merchant, "now": now, "rules": rules.json},
     )
-    return int(found.scalar_one())
+    return int(night_id.scalar_one())
 
 
 def give_up(connection: Connection, now: datetime) -> None:
-    """Close nights that nobody plans and that cannot be planned any more: as missed, or as failed."""
+    """Close nights that can no longer be planned, as missed or as failed."""
     connection.execute(
         text("""
         UPDATE nights SET settled_at = clock_timestamp(), lease_expires_at = NULL,
@@ -154,7 +154,7 @@ def give_up(connection: Connection, now: datetime) -> None:
 
 
 def lease_night(connection: Connection, only: int | None = None) -> Night | None:
-    """Take a night to be planned that nobody plans, or None. ``only``: this one."""
+    """Lease a night that waits for planning, or None. ``only``: this one."""
     row = connection.execute(
         text(f"""
         WITH n AS (
@@ -177,7 +177,7 @@ def lease_night(connection: Connection, only: int | None = None) -> Night | None
 
 @dataclass(frozen=True)
 class Planned:
-    """What planning leaves on a night."""
+    """Result of planning a night."""
 
     plan: dict[str, Any]
     batch_id: UUID | None = None
@@ -186,8 +186,8 @@ class Planned:
 def close_planning(
     connection: Connection, night: Night, planned: Planned, state: NightState = NightState.PLANNED
 ) -> None:
-    """Write the plan, under the lease. Raises LeaseLost: whatever else the transaction wrote must not be."""
-    done = connection.execute(
+    """Write the plan, under the lease. Raises LeaseLost; then the transaction must not commit anything else."""
+    updated = connection.execute(
         text("""
         UPDATE nights SET state = :state, lease_expires_at = NULL, plan = CAST(:plan AS jsonb), batch_id = :batch,
             settled_at = CASE WHEN CAST(:batch AS uuid) IS NULL THEN clock_timestamp() END
@@ -201,12 +201,12 @@ def close_planning(
             "batch": planned.batch_id,
         },
     )
-    if done.rowcount != 1:
+    if updated.rowcount != 1:
         raise LeaseLost(f"night {night.id} was given to another planner (lease {night.lease} is over)")
 
 
 def adopt_proofs(connection: Connection) -> None:
-    """Take over the proofs of nights that a worker of an earlier release has planned, which had them on the night."""
+    """Adopt the proofs of nights that a worker of an earlier release has planned, which stored them on the night."""
     connection.execute(
         text("""
         INSERT INTO proofs (merchant_id, batch_id, sample_id, why, price, state, until)
@@ -237,7 +237,7 @@ def list_nights(connection: Connection, merchant: int, limit: int) -> list[Night
 
 
 def last_nights(connection: Connection, merchants: Collection[int]) -> dict[int, Night]:
-    """Return the newest night of each of these merchants who has had one, by merchant."""
+    """Return the newest night of each of these merchants, by merchant."""
     rows = connection.execute(
         text(f"""
         SELECT last.* FROM unnest(CAST(:merchants AS bigint[])) one (id) CROSS JOIN LATERAL (
@@ -249,7 +249,7 @@ def last_nights(connection: Connection, merchants: Collection[int]) -> dict[int,
 
 
 def unsettled_nights(connection: Connection) -> list[Night]:
-    """Return everybody's planned nights whose batches are not dealt with, oldest first."""
+    """Return all merchants' planned nights whose batches have not been settled, oldest first."""
     rows = connection.execute(
         text(f"{SELECT} WHERE n.settled_at IS NULL AND n.state = 'planned' AND n.batch_id IS NOT NULL ORDER BY n.id")
     )

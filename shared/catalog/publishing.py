@@ -1,11 +1,11 @@
-"""What is shown: a pointer of each catalogue image to a publication, which names a rendition.
+"""Publish renditions: each catalogue image points to a publication, which names the rendition shown.
 
-Every move of the pointer is a row, so that an image, a collection or a night can go back, at once, to what was
-shown before, and everybody sees who moved it. A revert changes what is shown and nothing of what is known to be
-made: the next night does not undo it, the next change of the photo or its look does.
+Every move of the pointer is a row, so that an image, a collection or a night can be reverted at once, and everybody
+sees who did it. A revert changes what is shown but not what is known to be made: the next night does not undo it,
+the next change of the photo or its look does.
 
-Whatever writes many images of a catalogue does so one after the other, as imports and plans do: each takes rows in an
-order of its own, and two at once would wait for each other.
+Writers of many images of a catalogue run one after the other, like imports and plans: each locks rows in an order of
+its own, and two at once would deadlock.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from shared.database import Lock, lock
 from shared.errors import NotFound
 
 PLANNER = "nightly"
-"""Who publishes what a night has made, where its rules let it."""
+"""Actor of publications that a night's rules make."""
 
 _JOBS = "night_images n JOIN jobs j ON j.batch_id = n.batch_id AND j.ordinal = n.ordinal"
 
 
 def settle(connection: Connection, night: Night, now: datetime) -> int:
-    """Let the catalogue know what an ended night has made and what was refused; publish it if its rules say so.
+    """Record what an ended night has made and what was refused, and publish it if its rules say so.
 
-    Returns how many images show another rendition now. What failed for a passing reason, or was cancelled, is still
-    stale and goes first next night.
+    Returns how many images now show another rendition. Images that failed temporarily, or were cancelled, are still
+    stale and come first in the next night.
     """
     lock(connection, Lock.CATALOG, night.merchant_id)
     first = connection.execute(
@@ -63,10 +63,10 @@ def settle(connection: Connection, night: Night, now: datetime) -> int:
 
 
 def publish(connection: Connection, merchant: int, batch_id: UUID, who: str, *, ordinal: int | None = None) -> int:
-    """Show what a night's batch has made; return how many images show another rendition now. Raises NotFound.
+    """Show what a night's batch has made; return how many images now show another rendition. Raises NotFound.
 
-    With ``ordinal`` only that image, and not if something newer has been made of it. What a gate holds back is left
-    out until it is approved.
+    With ``ordinal`` only that image, unless a newer rendition has been made of it. Held renditions are left out until
+    they are approved.
     """
     lock(connection, Lock.CATALOG, merchant)
     known = connection.execute(
@@ -74,7 +74,7 @@ def publish(connection: Connection, merchant: int, batch_id: UUID, who: str, *, 
         {"batch": batch_id, "merchant": merchant},
     ).one_or_none()
     if known is None:
-        raise NotFound(f"batch {batch_id} is of no night: `atelier schedules calendar` names those that are")
+        raise NotFound(f"batch {batch_id} is not a night's: `atelier schedules calendar` lists those of nights")
     return connection.execute(
         text(f"""
         WITH shown AS (
@@ -100,7 +100,7 @@ def publish(connection: Connection, merchant: int, batch_id: UUID, who: str, *, 
 
 
 def publish_approved(connection: Connection, merchant: int, batch_id: UUID, ordinal: int, who: str) -> int:
-    """Show an image that a review has let through, if its night has shown the others; return 1 if it is shown now."""
+    """Show an approved image if its night has been published; return 1 if it is shown now."""
     shows = connection.execute(
         text("""
         SELECT settled_at IS NOT NULL AND (rules ->> 'publish')::boolean FROM nights
@@ -113,7 +113,7 @@ def publish_approved(connection: Connection, merchant: int, batch_id: UUID, ordi
 
 @dataclass(frozen=True)
 class Which:
-    """Which images to revert: one sku's (perhaps one position), a collection's, or those that a batch published."""
+    """Images to revert: those of a sku (or one position), of a collection, or those that a batch published."""
 
     sku: str | None = None
     position: int | None = None
@@ -122,9 +122,9 @@ class Which:
 
 
 def revert(connection: Connection, merchant: int, which: Which, who: str) -> int:
-    """Show again what was shown before; return how many images do. Those that show their first stay.
+    """Show the previous renditions again; return how many images change. Images that show their first one stay.
 
-    Of a batch only those are reverted that still show what it made.
+    Of a batch only those images are reverted that still show what it made.
     """
     lock(connection, Lock.CATALOG, merchant)
     return connection.execute(
@@ -149,7 +149,7 @@ def revert(connection: Connection, merchant: int, which: Which, who: str) -> int
 
 @dataclass(frozen=True)
 class Publication:
-    """A move of the pointer, as its merchant sees it."""
+    """Move of the pointer as its merchant sees it."""
 
     id: int
     position: int
@@ -162,7 +162,7 @@ class Publication:
 
 
 def history(connection: Connection, merchant: int, sku: str) -> list[Publication]:
-    """Return what was shown of a sku, newest first."""
+    """Return the renditions that were shown of a sku, newest first."""
     rows = connection.execute(
         text("""
         SELECT p.id, i.position, r.object_key, p.batch_id, p.action, p.made_by, p.made_at,

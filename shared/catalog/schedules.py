@@ -1,4 +1,4 @@
-"""Schedules: when a merchant's nights begin and end, and by which rules. Rows, so that an edit is effective at once."""
+"""Schedules of nights: when they begin and end, and by which rules. They are rows, so edits take effect at once."""
 
 from __future__ import annotations
 
@@ -11,26 +11,28 @@ from sqlalchemy import Connection, Row, text
 
 from shared.crontab import Crontab, end_after
 from shared.errors import NotFound, UsageError
+from shared.limits import MOST_IMAGES, MOST_MINUTES, require_above_zero, require_between, within_limits
 from shared.presets import DEFAULT_PRESETS, require_presets
+from shared.queue.batches import NIGHT_PAUSED
 
 MOST_CHECKS = 10**9
-"""In a day: more than any fleet asks."""
+"""Upper limit per day, more than any fleet can check."""
 
 SHORTEST_WINDOW = timedelta(minutes=10)
-"""No chunk is surely begun and done in less, fetching included, where the workers are busy."""
+"""Shortest window that surely fits one chunk, fetching included, even when the workers are busy."""
 
 
 @dataclass(frozen=True)
 class NightRules:
-    """How a night is to be. None: no limit, or never.
+    """Rules of a night. None means no limit, or never.
 
-    ``presets``        formats of the renditions; others make all renditions stale.
-    ``images``         most images of a night; what does not fit goes first next night.
-    ``gpu_minutes``    most device minutes of a night, at the measured rate.
-    ``publish``        whether a night's renditions are shown when it ends; else ``atelier catalog publish`` does it.
-    ``proof_above``    a night of more images is proved first; one with a new look is anyway.
-    ``go_on_minutes``  so long a proof waits for somebody before the night goes on without.
-    ``checks``         most checks a day of whether web sources give other pictures now; 0: none.
+    ``presets``        formats of the renditions; a change makes all renditions stale.
+    ``images``         largest number of images; the rest comes first in the next night.
+    ``gpu_minutes``    largest number of device minutes, at the measured rate.
+    ``publish``        whether renditions are shown when the night ends, or by ``atelier catalog publish``.
+    ``proof_above``    number of images above which a sample needs approval; one with a new look always does.
+    ``go_on_minutes``  waiting time after which the night continues without approval.
+    ``checks``         largest number of source checks per day; 0 for none.
     """
 
     presets: tuple[str, ...] = DEFAULT_PRESETS
@@ -43,40 +45,45 @@ class NightRules:
 
     def __post_init__(self) -> None:
         require_presets(self.presets)
-        for name in ("images", "gpu_minutes", "go_on_minutes"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise UsageError(f"{name.replace('_', ' ')} of a night must be above 0, not {value}")
-        if not 0 <= self.checks <= MOST_CHECKS:
-            raise UsageError(f"checks of a day must be from 0 to {MOST_CHECKS}, not {self.checks}")
+        if self.images is not None:
+            require_between("images of a night", self.images, 1, MOST_IMAGES)
+        if self.gpu_minutes is not None:
+            require_above_zero("gpu minutes of a night", self.gpu_minutes, MOST_MINUTES)
+        if self.proof_above is not None:
+            require_between("images above which a night is proved", self.proof_above, 0, MOST_IMAGES)
+        if self.go_on_minutes is not None:
+            require_above_zero("go on minutes of a night", self.go_on_minutes, MOST_MINUTES)
+        require_between("checks of a day", self.checks, 0, MOST_CHECKS)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> NightRules:
-        """Build from what ``json`` gave, perhaps in another release."""
+        """Build from what ``json`` returned, possibly in another release."""
         known = {field.name: data[field.name] for field in fields(cls) if field.name in data}
+        known |= within_limits(known, images=MOST_IMAGES, proof_above=MOST_IMAGES)
+        known |= within_limits(known, gpu_minutes=MOST_MINUTES, go_on_minutes=MOST_MINUTES)
         return cls(**known | {"presets": tuple(known.get("presets", cls.presets))})
 
     @property
     def json(self) -> str:
-        """The rules as JSON text."""
+        """Return the rules as JSON text."""
         return json.dumps(asdict(self))
 
 
 @dataclass(frozen=True)
 class Timing:
-    """When nights begin, and the time of the zone's clock at which they end at the latest, if at all."""
+    """Start of nights, and the time of the zone's clock at which they end, if at all."""
 
     crontab: Crontab
     ends_at: time | None
 
     def end_of(self, slot: datetime) -> datetime | None:
-        """Return when the window of a slot ends."""
+        """Return the end of a slot's window."""
         return end_after(slot, self.ends_at, self.crontab.zone)
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """When a merchant's nights are. Slots up to ``since`` are dealt with."""
+    """Schedule of a merchant's nights. Slots up to ``since`` have been handled."""
 
     id: int
     merchant_id: int
@@ -94,7 +101,7 @@ class Schedule:
         return cls(row.id, row.merchant_id, row.merchant, timing, rules, row.since, row.paused)
 
     def as_json(self, now: datetime) -> dict[str, object]:
-        """Return it for programs, with the slots to come."""
+        """Return the schedule as plain data for programs, with its next slots."""
         crontab, ends_at = self.timing.crontab, self.timing.ends_at
         return {
             "merchant": self.merchant,
@@ -114,9 +121,9 @@ FROM schedules s JOIN merchants m ON m.id = s.merchant_id
 
 
 def set_schedule(connection: Connection, merchant: int, timing: Timing, rules: NightRules, now: datetime) -> Schedule:
-    """Create or change a merchant's schedule; slots before ``now`` are not caught up.
+    """Create or change a merchant's schedule. Slots before ``now`` are not made up for.
 
-    Raises UsageError where it never fires, or where the window of one of the next slots is too short for any work.
+    Raises UsageError if it never fires, or if the window of one of the next slots is too short for any work.
     """
     for slot in timing.crontab.following(now, 24):
         end = timing.end_of(slot)
@@ -141,19 +148,19 @@ def set_schedule(connection: Connection, merchant: int, timing: Timing, rules: N
             "now": now,
         },
     )
-    found = find_schedule(connection, merchant)
-    assert found is not None
-    return found
+    schedule = find_schedule(connection, merchant)
+    assert schedule is not None
+    return schedule
 
 
 def find_schedule(connection: Connection, merchant: int) -> Schedule | None:
-    """Return a merchant's schedule."""
+    """Return a merchant's schedule, or None."""
     row = connection.execute(text(f"{SELECT} WHERE s.merchant_id = :merchant"), {"merchant": merchant}).one_or_none()
     return None if row is None else Schedule.from_row(row)
 
 
 def list_schedules(connection: Connection, *, after: str = "", limit: int | None = None) -> list[Schedule]:
-    """Return everybody's schedules by merchant, those ``after`` a name; all without a ``limit``."""
+    """Return the schedules of all merchants by name: all, at most ``limit``, or those after the name ``after``."""
     rows = connection.execute(
         text(f'{SELECT} WHERE m.name COLLATE "C" > :after ORDER BY m.name COLLATE "C" LIMIT :limit'),
         {"after": after, "limit": limit},
@@ -162,9 +169,9 @@ def list_schedules(connection: Connection, *, after: str = "", limit: int | None
 
 
 def remove_schedule(connection: Connection, merchant: int) -> None:
-    """Let no more nights begin by themselves; those there were stay on record. Raises NotFound."""
-    done = connection.execute(text("DELETE FROM schedules WHERE merchant_id = :merchant"), {"merchant": merchant})
-    if not done.rowcount:
+    """Remove a merchant's schedule. Past nights stay on record. Raises NotFound."""
+    deleted = connection.execute(text("DELETE FROM schedules WHERE merchant_id = :merchant"), {"merchant": merchant})
+    if not deleted.rowcount:
         raise NotFound("the merchant has no schedule: `atelier schedules list` lists them")
 
 
@@ -174,7 +181,7 @@ _NIGHTS_UNDER_WAY = f"queue = 'nightly' AND state = 'running' AND {_WHOSE}"
 
 @dataclass(frozen=True)
 class Pause:
-    """A rest of a merchant's nights, or of everybody's (None): since when, and who said so."""
+    """Pause of a merchant's nights, or of all (None): its start, and who made it."""
 
     merchant: str | None
     made_by: str
@@ -182,7 +189,7 @@ class Pause:
 
 
 def list_pauses(connection: Connection) -> list[Pause]:
-    """Return the pauses there are, everybody's first."""
+    """Return the pauses, that of all nights first."""
     rows = connection.execute(
         text("""
         SELECT m.name, p.made_by, p.made_at FROM pauses p LEFT JOIN merchants m ON m.id = p.merchant_id
@@ -193,7 +200,7 @@ def list_pauses(connection: Connection) -> list[Pause]:
 
 
 def pause(connection: Connection, merchant: int | None, who: str) -> None:
-    """Let the nights of a merchant, or of all (None), rest: none is planned, and those under way wait."""
+    """Pause the nights of a merchant, or of all (None): none is planned, and running ones wait."""
     connection.execute(
         text("INSERT INTO pauses (merchant_id, made_by) VALUES (:merchant, :who) ON CONFLICT DO NOTHING"),
         {"merchant": merchant, "who": who},
@@ -202,16 +209,18 @@ def pause(connection: Connection, merchant: int | None, who: str) -> None:
 
 
 def resume(connection: Connection, merchant: int | None, now: datetime) -> None:
-    """Undo a pause; slots that it covered are not caught up. A merchant's own pause outlasts everybody's."""
+    """End a pause. Missed slots are not made up for.
+
+    A merchant's own pause of nights outlasts that of all, and the merchant's pause of one batch outlasts both.
+    """
     values = {"merchant": merchant, "now": now}
     connection.execute(text("DELETE FROM pauses WHERE merchant_id IS NOT DISTINCT FROM :merchant"), values)
     connection.execute(text(f"UPDATE schedules SET since = greatest(since, :now) WHERE {_WHOSE}"), values)
     connection.execute(text(f"UPDATE batches SET resumed_at = clock_timestamp() WHERE {_NIGHTS_UNDER_WAY}"), values)
     connection.execute(
         text(f"""
-        UPDATE batches b SET paused = false WHERE {_NIGHTS_UNDER_WAY}
+        UPDATE batches b SET paused = merchant_paused OR {NIGHT_PAUSED} WHERE {_NIGHTS_UNDER_WAY}
           AND NOT EXISTS (SELECT FROM proofs p WHERE p.batch_id = b.id AND p.state = 'waiting')
-          AND NOT EXISTS (SELECT FROM pauses p WHERE p.merchant_id IS NULL OR p.merchant_id = b.merchant_id)
         """),
         values,
     )

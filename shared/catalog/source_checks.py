@@ -1,11 +1,11 @@
-"""Checks: whether the web sources of a catalogue give other pictures now than those that were styled.
+"""Choose the web sources to check, and record whether they have changed since they were styled.
 
-A schedule has a budget of checks a day, which is spent evenly: ``checks_until`` is the moment up to which it is spent.
-An image is due a day after its host last answered, and what has waited longest comes first; so a catalogue of more
-images than the budget comes round in as many days as it has budgets. To take an image puts its next check off by a
-lease, so that nobody else asks meanwhile, and what a dead worker had in hand is due again when that is over.
+A schedule has a budget of checks per day, which is spent evenly: ``checks_until`` is the time up to which it is spent.
+An image is due a day after its host last answered, and those that have waited longest come first. So a catalogue with
+more images than the budget takes several days for a round. Taking an image delays its next check by a lease, so that
+nobody else checks it meanwhile, and it is due again if the worker dies.
 
-Only what is not stale anyway is asked about: the night that styles the rest reads its source by itself.
+Only images that are not stale anyway are checked: the night that styles the others reads their sources.
 """
 
 from __future__ import annotations
@@ -23,40 +23,40 @@ from shared.database import Lock, try_lock
 from shared.recordset import recordset
 
 PAGE = 8
-"""Images that are taken, and asked about, at once."""
+"""Number of images that are checked at once."""
 
 EVERY = timedelta(days=1)
-"""Between two checks of an image: nights, which style what has changed, are not more often."""
+"""Time between two checks of an image. Nights, which style the changes, are not more frequent."""
 
 AGAIN = timedelta(hours=1)
-"""Until the next check of an image whose host did not answer."""
+"""Delay of the next check of an image whose host did not answer."""
 
 SOON = timedelta(minutes=10)
-"""Until the next check of an image whose host was not asked, since we are busy with it or it wants to rest."""
+"""Delay of the next check of an image whose host was not asked, since it is busy with us or wants to rest."""
 
 LEASE = timedelta(minutes=10)
-"""Asking a page takes seconds; whoever takes longer than this is dead."""
+"""Checking a page takes seconds; a worker that takes longer than this is dead."""
 
 ARREARS = timedelta(minutes=10)
-"""So much of the budget is caught up after a silence, and no more: hosts are to feel a trickle, never a flood."""
+"""Part of the budget that is made up for after an outage, and no more, so that hosts never get a burst."""
 
 BYTES_OF_A_CHECK = 2**16
-"""What its host sends counts as one more check for each so many bytes. So images of hosts that know no 304, each of
-which is a download, are asked about more rarely the larger they are."""
+"""Bytes received that count as one more check. So hosts that do not answer 304, where each check is a download, are
+checked less often the larger their images are."""
 
 UNANSWERED = 10
-"""A check that nobody answers counts as so many at least: it takes its time, which is not to be other merchants'."""
+"""Smallest cost, in checks, of one without an answer: it takes time, which must not be at other merchants' expense."""
 
 WEB = "removed_at IS NULL AND source ILIKE 'http%'"
 CHECKED = f"{WEB} AND styled_content = content"
-"""Which catalogue images are asked about; the same words as in their index."""
+"""Catalogue images that are checked, in the words of their index."""
 
 
 @dataclass(frozen=True)
-class Page:
-    """Images that are to be asked about by whoever took them, until ``lease`` is over: sources by image id.
+class CheckPage:
+    """Images to check until ``lease`` expires: sources by image id.
 
-    ``interval`` is the time in which the budget gives one check.
+    ``interval`` is the time in which the budget grows by one check.
     """
 
     schedule_id: int
@@ -68,10 +68,10 @@ class Page:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a source gives: bytes with this SHA-256, or None: nothing, since it is ``gone``, refused or out of reach.
+    """Result of a check: the SHA-256 of the bytes, or None if the source is ``gone``, refused or unreachable.
 
-    ``bytes`` is how many its host sent, ``unanswered`` the time for which it is left alone where it did not answer, or
-    was not ``asked``: it had other requests of ours in hand, or had said to be left alone.
+    ``bytes`` counts what its host sent. ``unanswered`` is the time before the next check of a source whose host did
+    not answer, or was not ``asked``, since it was busy with our other requests or had asked to be left alone.
     """
 
     sha256: str | None = None
@@ -82,22 +82,22 @@ class Finding:
 
     @property
     def cost(self) -> int:
-        """As how many checks it counts."""
+        """Return the cost in checks."""
         return max(1 + self.bytes // BYTES_OF_A_CHECK, UNANSWERED if self.asked and self.unanswered is not None else 1)
 
     @property
     def wait(self) -> timedelta:
-        """Until the next check."""
+        """Return the delay of the next check."""
         if self.unanswered is None:
             return EVERY
         return max(AGAIN if self.asked else SOON, self.unanswered)
 
 
-def take_page(connection: Connection, now: datetime) -> Page | None:
-    """Take images that are due, of the merchant whose budget has waited longest; None where none is due.
+def take_page(connection: Connection, now: datetime) -> CheckPage | None:
+    """Take due images of the merchant whose budget has waited longest; None if none is due.
 
-    Merchants whose schedule rests, or who have none, are left alone. The page of one whose catalogue is being imported,
-    planned or published is empty: nobody could write down what is found.
+    Merchants without a schedule, or whose schedule is paused, are skipped. The page is empty while the merchant's
+    catalogue is being imported, planned or published, since nobody could record the findings.
     """
     row = connection.execute(
         text(f"""
@@ -132,22 +132,24 @@ def take_page(connection: Connection, now: datetime) -> Page | None:
             "most": min(PAGE, math.ceil((now - spent) / interval)) if free else 0,
         },
     ).all()
-    until = spent + len(taken) * interval if taken else now  # where others have them in hand, it is another's turn
+    until = spent + len(taken) * interval if taken else now  # while others check them, the next merchant has its turn
     connection.execute(
         text("UPDATE schedules SET checks_until = :until WHERE id = :id"), {"id": row.id, "until": until}
     )
-    return Page(row.id, row.merchant_id, interval, lease, {one.id: one.source for one in taken})
+    return CheckPage(row.id, row.merchant_id, interval, lease, {one.id: one.source for one in taken})
 
 
-def record_findings(connection: Connection, page: Page, findings: Mapping[int, Finding], now: datetime) -> int | None:
-    """Write what was found of a page's images; return of how many the next night is to style another picture.
+def record_findings(
+    connection: Connection, page: CheckPage, findings: Mapping[int, Finding], now: datetime
+) -> int | None:
+    """Record the findings of a page; return how many images the next night must style again.
 
-    What is not the picture that was styled gives its image another content. What somebody else has taken since, or
-    has been styled, stays as it is. None where the catalogue is being imported, planned or published, which is not
-    waited for, since it may take minutes: the page is due again when its lease is over.
+    A changed source gives its image another content. Images that were taken or styled meanwhile do not change.
+    Returns None while the catalogue is being imported, planned or published: that may take minutes, so the page is
+    due again when its lease expires.
     """
     _charge(connection, page, findings, now)
-    if not try_lock(connection, Lock.CATALOG, page.merchant_id, shared=True):  # pages of others have other images
+    if not try_lock(connection, Lock.CATALOG, page.merchant_id, shared=True):  # other pages have other images
         return None
     values = {"merchant": page.merchant_id, "now": now, "lease": page.lease, "found": _recordset(findings, now)}
     found = """json_to_recordset(CAST(:found AS json))
@@ -162,7 +164,7 @@ def record_findings(connection: Connection, page: Page, findings: Mapping[int, F
         """),
         values,
     ).rowcount
-    # Where it is not known of what the rendition was made, what is seen first counts as that.
+    # If it is unknown which content was styled, the first content found counts as styled.
     connection.execute(
         text(f"""
         UPDATE catalog_images i SET styled_source = coalesce(i.styled_source, n.seen), check_at = n.check_at,
@@ -176,13 +178,13 @@ def record_findings(connection: Connection, page: Page, findings: Mapping[int, F
     return changed
 
 
-def _charge(connection: Connection, page: Page, findings: Mapping[int, Finding], now: datetime) -> None:
-    """Spend what findings cost beyond one check each.
+def _charge(connection: Connection, page: CheckPage, findings: Mapping[int, Finding], now: datetime) -> None:
+    """Charge the cost of findings beyond one check each.
 
-    Where a host was not asked, the page took its time in vain and cost little: of the others' turns all come first.
+    If a host was not asked, the page took time and cost little, so all other merchants have their turns first.
     """
-    more = sum(one.cost - 1 for one in findings.values()) * page.interval
-    least = None if all(one.asked for one in findings.values()) else now
+    more = sum(finding.cost - 1 for finding in findings.values()) * page.interval
+    least = None if all(finding.asked for finding in findings.values()) else now
     if more or least:
         connection.execute(
             text("""
@@ -194,7 +196,7 @@ def _charge(connection: Connection, page: Page, findings: Mapping[int, Finding],
 
 
 def _recordset(findings: Mapping[int, Finding], now: datetime) -> str:
-    """Return findings as JSON. ``again`` is the content of what was styled as ``content``, and was another by then."""
+    """Return findings as JSON. ``again`` is the digest of content that was styled as ``content`` and changed back."""
     columns = ("id", "seen", "content", "again", "gone", "check_at")
     rows = []
     for image_id, found in findings.items():
@@ -206,13 +208,13 @@ def _recordset(findings: Mapping[int, Finding], now: datetime) -> str:
 
 @dataclass(frozen=True)
 class Round:
-    """How far the checks of a catalogue are.
+    """Progress of the checks of a catalogue.
 
-    ``images``     web sources there are; those of stale images are left to the night.
-    ``changed``    found to be others than were styled, and not styled since.
-    ``gone``       that their host does not have any more; what is shown of them stays.
-    ``due``        that are to be asked about, ``due_since`` when the first of them.
-    ``checks``     that the schedule allows in a day, ``days`` a round takes by that; None where it never ends.
+    ``images``     web sources; those of stale images are left to the night.
+    ``changed``    sources that have changed, and have not been styled since.
+    ``gone``       sources that are missing; their shown renditions stay.
+    ``due``        sources that are due, the first since ``due_since``.
+    ``checks``     checks per day of the schedule; a round takes ``days``, None without checks.
     """
 
     images: int
@@ -225,7 +227,7 @@ class Round:
 
 
 def find_round(connection: Connection, merchant: int, now: datetime) -> Round:
-    """Return how far the checks of a merchant's catalogue are."""
+    """Return the progress of the checks of a merchant's catalogue."""
     row = connection.execute(
         text(f"""
         SELECT count(*) AS images, count(*) FILTER (WHERE styled_content <> content AND feed_content IS NOT NULL)
@@ -243,7 +245,7 @@ def find_round(connection: Connection, merchant: int, now: datetime) -> Round:
 
 
 def gone_warnings(connection: Connection, merchant: int) -> Sequence[str]:
-    """Return what a plan says of images whose source is gone."""
+    """Return a plan's warnings about images whose source is missing."""
     row = connection.execute(
         text("""
         SELECT count(*) AS images, min(sku) AS sku FROM catalog_images
@@ -254,6 +256,6 @@ def gone_warnings(connection: Connection, merchant: int) -> Sequence[str]:
     if not row.images:
         return ()
     return (
-        f"{row.images} images whose source is gone, as that of sku {row.sku!r}: what is shown of them stays; put the "
-        "files back, or send a feed without them",
+        f"{row.images} images have a missing source, for example sku {row.sku!r}: their renditions stay; restore the "
+        "files, or send a feed without them",
     )

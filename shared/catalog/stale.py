@@ -1,4 +1,4 @@
-"""Which images of a catalogue are stale, and why: one pass over its rows, by sets."""
+"""Find the stale images of a catalogue, and why they are stale, in one pass over its rows."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from shared.recordset import recordset
 REASONS = ("missing", "source_changed", "look_changed", "model_changed")
 
 REFUSED_DAYS = 7
-"""An image that was refused and is the same since is tried again after so long: its source may be back."""
+"""Days after which refused, unchanged content is tried again: its source may be back."""
 
 
 @dataclass(frozen=True)
-class Painting:
-    """What a night would paint with: a model version, the rows of the merchant's styles, and the formats.
+class PaintInputs:
+    """What a night paints with: a model version, the vectors of the merchant's styles, and the formats.
 
-    ``batch_id`` is the id that its batch must have then; None: any.
+    ``batch_id`` is the id that its batch must have; None allows any.
     """
 
     version: ModelVersion
@@ -37,8 +37,8 @@ class Painting:
 
 
 @dataclass(frozen=True)
-class Stale:
-    """What ``find_stale`` found. The images are in the temporary table ``stale``."""
+class StaleImages:
+    """Result of ``find_stale``. The images are in the temporary table ``stale``."""
 
     by_reason: Mapping[str, int]
     new_looks: Sequence[str]
@@ -46,17 +46,17 @@ class Stale:
 
     @property
     def total(self) -> int:
-        """Images to be styled."""
+        """Return the number of images to style."""
         return sum(self.by_reason.values())
 
 
-def find_stale(connection: Connection, merchant: int, painting: Painting) -> Stale:
-    """Fill the temporary table ``stale``, and count. Call once in a transaction.
+def find_stale(connection: Connection, merchant: int, painting: PaintInputs) -> StaleImages:
+    """Fill the temporary table ``stale``, and count. Call it once per transaction.
 
     ``missing``: nothing was made yet; ``source_changed``; ``look_changed``: another look or other formats;
-    ``model_changed``: another trunk or row than the champion's, where the look follows those, unless it is that of a
-    canary which still runs. ``since`` is when that came about, so what one night leaves is the next one's first.
-    Images under way in another night are left alone.
+    ``model_changed``: another trunk or vector than the champion's, if the look follows these, unless it is that of a
+    running canary. ``since`` is the time of the change, so images that one night leaves come first in the next.
+    Images in progress in another night are skipped.
     """
     looks = {look.id: look for look in list_looks(connection, merchant)}
     usable, warnings = _usable(looks.values(), painting.style_rows)
@@ -83,36 +83,36 @@ def find_stale(connection: Connection, merchant: int, painting: Painting) -> Sta
     warnings += [f"{images} images {what}" for what, images in others.items()]
     warnings += gone_warnings(connection, merchant)
     connection.execute(text("DELETE FROM stale WHERE state <> 'due'"))
-    return Stale({reason: by_reason[reason] for reason in REASONS}, tuple(new), warnings)
+    return StaleImages({reason: by_reason[reason] for reason in REASONS}, tuple(new), warnings)
 
 
 def _why_not(state: str, code: str | None, look: CatalogLook | None) -> str:
     if look is None:
-        return "have no look: `atelier catalog look set` gives them one"
+        return "have no look: set one with `atelier catalog look set`"
     if state == "refused":
         return (
-            f"were refused as {code} and are the same since: they are left out for {REFUSED_DAYS} days; send other "
+            f"were refused as {code} and have not changed: they are skipped for {REFUSED_DAYS} days; send other "
             "files, or a feed without them"
         )
-    return f"wait for another look than {look.name}"
+    return f"cannot use {look.name}: set another look"
 
 
 def _usable(looks: Iterable[CatalogLook], rows: Mapping[str, StyleRow]) -> tuple[set[int], list[str]]:
-    """Return the looks that can be painted, and what is to be said of the others."""
+    """Return the looks that can be painted, and warnings about the others."""
     usable, warnings = set(), []
     for look in looks:
         gone = [name for name in look.look.styles if name not in rows]
         if gone:
-            warnings.append(f"{look.name} names style {gone[0]!r}, which the champion does not have: set another look")
+            warnings.append(f"{look.name} names style {gone[0]!r}, which the champion lacks: set another look")
         elif look.state == LookState.REJECTED:
-            warnings.append(f"{look.name} was rejected by its proof: set another look")
+            warnings.append(f"{look.name} was rejected: set another look")
         else:
             usable.add(look.id)
     return usable, warnings
 
 
 def _load_looks(
-    connection: Connection, looks: Iterable[CatalogLook], usable: set[int], painting: Painting, canary: Pin | None
+    connection: Connection, looks: Iterable[CatalogLook], usable: set[int], painting: PaintInputs, canary: Pin | None
 ) -> None:
     connection.execute(
         text("""
@@ -141,20 +141,28 @@ def _load_looks(
 
 
 def _canary_digest(look: CatalogLook, canary: Pin | None) -> str | None:
-    """Return the digest of what the canary paints a look with, None where there is none that knows its styles."""
+    """Return the digest of the canary's painting of a look, None if there is no canary that knows its styles."""
     if canary is None or not canary.knows(look.look.styles):
         return None
     return model_digest(look.look, canary.version.trunk_sha256, canary.style_rows)
 
 
 def _fill(connection: Connection, merchant: int, version: ModelVersion) -> None:
+    # Counted before it is joined: a night made since the last ANALYZE seems to have hardly any images, and the planner
+    # would go through all of them for each image of the catalogue.
+    connection.execute(
+        text("""
+        CREATE TEMPORARY TABLE under_way ON COMMIT DROP AS
+        SELECT DISTINCT w.image_id FROM nights n JOIN night_images w ON w.batch_id = n.batch_id
+        WHERE n.settled_at IS NULL AND n.merchant_id = :merchant
+        """),
+        {"merchant": merchant},
+    )
+    connection.execute(text("ANALYZE under_way"))
     connection.execute(
         text("""
         CREATE TEMPORARY TABLE stale ON COMMIT DROP AS
-        WITH under_way AS (
-            SELECT w.image_id FROM nights n JOIN night_images w ON w.batch_id = n.batch_id
-            WHERE n.settled_at IS NULL AND n.merchant_id = :merchant
-        ), assigned AS (
+        WITH assigned AS (
             SELECT i.*, coalesce(s.id, c.id, k.id, d.id) AS look_id
             FROM catalog_images i
             LEFT JOIN night_looks s ON s.scope = 'sku' AND s.value = i.sku
@@ -181,7 +189,8 @@ def _fill(connection: Connection, merchant: int, version: ModelVersion) -> None:
         FROM judged j CROSS JOIN (
             SELECT max(at) AS since FROM promotions WHERE version_id = :version AND kind IN ('promote', 'rollback')
         ) c
-        WHERE (j.reason IS NOT NULL OR j.look_id IS NULL) AND j.id NOT IN (SELECT image_id FROM under_way)
+        WHERE (j.reason IS NOT NULL OR j.look_id IS NULL) 
+          AND NOT EXISTS (SELECT FROM under_way w WHERE w.image_id = j.id)
         """),
         {"merchant": merchant, "version": version.id, "days": REFUSED_DAYS},
     )

@@ -1,6 +1,6 @@
-"""The tick: everything that time brings about. Sent by beat, done by any worker, harmless when doubled or late.
+"""Do everything that is due by time. Beat sends it, any worker does it, and doing it twice or late is harmless.
 
-Each step is a transaction of its own and takes the moment from the caller, so that tests can live through nights.
+Each step is a transaction of its own and takes the time from the caller, so that tests can simulate nights.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from shared.queue.dispatch import dispatch_or_warn
 from shared.settings import Settings
 
 TICK_SECONDS = 30.0
-"""Between two ticks of beat."""
+"""Time between two ticks of beat."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class Ticked:
-    """What a tick has done."""
+    """Result of a tick."""
 
     settled: int = 0
     begun: int = 0
@@ -40,9 +40,9 @@ class Ticked:
 
 
 def tick(engine: Engine, broker: Broker, settings: Settings, now: datetime) -> Ticked:
-    """End windows, settle what has ended, let overdue proofs go, begin nights and plan them.
+    """End windows, settle ended nights, approve overdue proofs, begin nights and plan them.
 
-    In this order: what a night has left is known before the next is planned.
+    In this order, so that the rest of one night is known before the next is planned.
     """
     with transaction(engine) as connection:
         unsettled = unsettled_nights(connection)
@@ -60,9 +60,9 @@ def tick(engine: Engine, broker: Broker, settings: Settings, now: datetime) -> T
 
 
 def end_nights(engine: Engine, nights: Sequence[Night], now: datetime) -> int:
-    """End what can be ended of these nights; return how many were.
+    """End those of these nights that can be ended; return how many.
 
-    One that fails is tried again by the next tick, and none of the others, nor what comes after them, waits for it.
+    One that fails is tried again by the next tick, and delays neither the others nor the following steps.
     """
     ended = 0
     for night in nights:
@@ -74,9 +74,9 @@ def end_nights(engine: Engine, nights: Sequence[Night], now: datetime) -> int:
 
 
 def end_night(engine: Engine, night: Night, now: datetime) -> bool:
-    """Cancel what has not begun when the window is over, and settle a night whose batch has ended; say whether it has.
+    """Cancel remaining work when the window is over, and settle a night whose batch has ended; return whether it has.
 
-    Chunks in hand are finished, so the batch ends when they are.
+    Chunks in progress are finished, and the batch ends with them.
     """
     assert night.batch_id is not None
     with transaction(engine, merchant=night.merchant_id) as connection:
@@ -89,7 +89,7 @@ def end_night(engine: Engine, night: Night, now: datetime) -> bool:
 
 
 def plan_waiting(engine: Engine, settings: Settings, now: datetime, only: int | None = None) -> int:
-    """Plan the nights that wait for it, or only one; return how many were."""
+    """Plan the nights that wait for it, or only one; return how many."""
     planned = 0
     while True:
         with transaction(engine) as connection:

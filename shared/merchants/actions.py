@@ -1,4 +1,4 @@
-"""What an operator can do about merchants: keys of the HTTP API, and sources that they may name."""
+"""Actions on merchants: keys of the HTTP API, and allowed sources."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from shared.merchants.merchants import find_merchant, merchant_id, require_kept
 
 
 def create_key(engine: Engine, actor: Actor, name: str, *, days: int | None = None) -> tuple[ApiKey, str]:
-    """Make a key for the actor's merchant, or an admin's key (None); return it with its secret, shown this once.
+    """Create a key of the actor's merchant, or an admin's key (None). Returns it with its secret, shown only once.
 
-    ``days``: until it expires. Raises UsageError on a bad name, Conflict if the name is taken, NotAllowed.
+    ``days`` is the number of days until it expires. Raises UsageError on a bad name, Conflict if taken, NotAllowed.
     """
     with administering(engine, actor) as connection:
         owner = merchant_id(connection, actor.merchant) if isinstance(actor.merchant, str) else actor.merchant
@@ -34,12 +34,12 @@ def revoke_key(engine: Engine, actor: Actor, name: str) -> ApiKey:
 
 
 def allow_source(engine: Engine, actor: Actor, prefix: str) -> tuple[str, ...]:
-    """Let a merchant name what is below an ``s3://`` prefix; return all it may name. Raises UsageError, NotAllowed."""
+    """Allow a merchant what is below an ``s3://`` prefix; return all allowed ones. Raises UsageError, NotAllowed."""
     return _change_sources(engine, actor, prefix, allow=True)
 
 
 def withdraw_source(engine: Engine, actor: Actor, prefix: str) -> tuple[str, ...]:
-    """Undo ``allow_source``, for waiting images too; return what a merchant may name still."""
+    """Undo ``allow_source``, for waiting images too; return the prefixes that are still allowed."""
     return _change_sources(engine, actor, prefix, allow=False)
 
 

@@ -1,4 +1,4 @@
-"""Actors: who does something, for which merchant, and what that allows."""
+"""Actors: who acts, for which merchant, and what they may do."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from shared.merchants.scope import scope
 
 
 class Role(StrEnum):
-    """What an actor is, which decides what it may do."""
+    """Role of an actor, which decides what it may do."""
 
     OPERATOR = "operator"
-    """Runs commands on this installation: may do everything, for every merchant."""
+    """Runs commands on this installation, and may do everything for every merchant."""
     ADMIN = "admin"
-    """Holds an admin's API key: may do what concerns all merchants, or one of them."""
+    """Has an admin's API key, and may do what concerns all merchants or one of them."""
     MERCHANT = "merchant"
-    """Holds a merchant's API key: may do what concerns this merchant alone."""
+    """Has a merchant's API key, and may do what concerns this merchant only."""
 
 
 @dataclass(frozen=True)
 class Actor:
     """Who acts.
 
-    ``name`` is what the audit log says. ``merchant`` is whom the action concerns: the id that belongs to an API key,
-    or the name from a command line; None: all merchants.
+    ``name`` appears in the audit log. ``merchant`` is the merchant concerned: the id of a key's merchant, or a name
+    from a command line; None means all merchants.
     """
 
     role: Role
@@ -47,11 +47,11 @@ class Actor:
     def require_admin(self) -> None:
         """Raise NotAllowed unless this is an operator or an admin."""
         if self.role is Role.MERCHANT:
-            raise NotAllowed("only an operator or an admin may do this: a merchant's key acts for its merchant alone")
+            raise NotAllowed("only an operator or an admin may do this; a merchant's key acts for its merchant only")
 
 
 def operator(merchant: str | None = None) -> Actor:
-    """Return whoever runs this process as an actor, for one merchant or for all."""
+    """Return the account that runs this process as an actor, for one merchant or for all."""
     return Actor(Role.OPERATOR, audit.operator(), merchant)
 
 
@@ -71,7 +71,7 @@ def confined(engine: Engine, actor: Actor) -> Iterator[tuple[Connection, int]]:
 def unconfined(engine: Engine, actor: Actor) -> Iterator[tuple[Connection, int]]:
     """Open a transaction that may change the row of the actor's merchant itself; yield it with the merchant's id.
 
-    Row-level security lets a confined transaction read that row only.
+    Row-level security only lets a confined transaction read that row.
     """
     merchant = _merchant(actor)
     with transaction(engine) as connection:
@@ -88,5 +88,5 @@ def administering(engine: Engine, actor: Actor) -> Iterator[Connection]:
 
 def _merchant(actor: Actor) -> int | str:
     if actor.merchant is None:
-        raise UsageError("name the merchant that this concerns")
+        raise UsageError("give the merchant that this concerns")
     return actor.merchant

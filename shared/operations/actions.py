@@ -1,6 +1,6 @@
-"""What an operator can do about images that failed, over all batches: try them again, or give them up.
+"""Actions on failed images over all batches: replay or discard them.
 
-Raises NotAllowed for a merchant's key.
+All raise NotAllowed for a merchant's key.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from shared.database import transaction
 from shared.errors import Conflict
 from shared.merchants import audit
 from shared.merchants.actors import Actor
-from shared.operations.dead_letters import Heap
+from shared.operations.dead_letters import FailureGroup
 from shared.queue import batches, retry
 from shared.queue.batches import Batch, BatchState
 from shared.queue.dispatch import dispatch_or_warn
@@ -24,41 +24,41 @@ from shared.queue.dispatch import dispatch_or_warn
 
 @dataclass(frozen=True)
 class Replayed:
-    """How many images are tried again, and warnings for whoever asked."""
+    """How many images were queued again, and warnings for the caller."""
 
     images: int
     warnings: tuple[str, ...] = ()
 
 
-def replay_failures(engine: Engine, broker: Broker, actor: Actor, heaps: Sequence[Heap]) -> Replayed:
-    """Queue images again that failed, batch by batch, and dispatch. Those whose row itself is invalid stay failed."""
-    images = _for_each_batch(engine, actor, heaps, "dead letters: replay", retry.retry_batch)
+def replay_failures(engine: Engine, broker: Broker, actor: Actor, groups: Sequence[FailureGroup]) -> Replayed:
+    """Queue failed images again, batch by batch, and dispatch. Those with invalid rows stay failed."""
+    images = _for_each_batch(engine, actor, groups, "dead letters: replay", retry.retry_batch)
     return Replayed(images, dispatch_or_warn(engine, broker) if images else ())
 
 
-def discard_failures(engine: Engine, actor: Actor, heaps: Sequence[Heap]) -> int:
-    """Give up images that failed, batch by batch: they count as cancelled; return how many."""
-    return _for_each_batch(engine, actor, heaps, "dead letters: discard", retry.discard_failures)
+def discard_failures(engine: Engine, actor: Actor, groups: Sequence[FailureGroup]) -> int:
+    """Count failed images as cancelled, batch by batch; return how many."""
+    return _for_each_batch(engine, actor, groups, "dead letters: discard", retry.discard_failures)
 
 
 Change = Callable[[Engine, Batch, Sequence[str]], int]
 
 
-def _for_each_batch(engine: Engine, actor: Actor, heaps: Sequence[Heap], what: str, change: Change) -> int:
-    """Change the images of the codes that were counted in each batch, page by page."""
+def _for_each_batch(engine: Engine, actor: Actor, groups: Sequence[FailureGroup], what: str, change: Change) -> int:
+    """Change the counted failures of each batch, page by page."""
     actor.require_admin()
     codes: dict[tuple[UUID, int], list[str]] = {}
-    for heap in heaps:
-        codes.setdefault((heap.batch, heap.merchant_id), []).append(heap.code)
+    for group in groups:
+        codes.setdefault((group.batch, group.merchant_id), []).append(group.code)
     total = 0
     for (batch_id, merchant), names in codes.items():
         with transaction(engine, merchant=merchant) as connection:
             batch = batches.get_batch(connection, batch_id)
-        if batch.state == BatchState.CANCELLED:  # since it was counted
+        if batch.state == BatchState.CANCELLED:  # since the count
             continue
         try:
             images = change(engine, batch, names)
-        except Conflict:  # cancelled just now
+        except Conflict:  # cancelled a moment ago
             continue
         with transaction(engine, merchant=merchant) as connection:
             details = {"batch": batch_id, "codes": names, "images": images}

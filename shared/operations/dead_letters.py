@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from shared.errors import NotFound
 
-MOST_HEAPS = 2**31 - 1
+MOST_GROUPS = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Filter:
 
 
 @dataclass(frozen=True)
-class Heap:
+class FailureGroup:
     """Failed images of one batch with one error code."""
 
     merchant: str
@@ -41,7 +41,7 @@ class Heap:
     retryable: int
 
 
-def heaps(connection: Connection, wanted: Filter, least: int = MOST_HEAPS) -> list[Heap]:
+def failure_groups(connection: Connection, wanted: Filter, least: int = MOST_GROUPS) -> list[FailureGroup]:
     """Count dead letters by batch and code, newest batch first. Failures of cancelled batches do not count.
 
     Stops after the batch that completes ``least`` groups, so that a page ends between batches.
@@ -72,10 +72,10 @@ def heaps(connection: Connection, wanted: Filter, least: int = MOST_HEAPS) -> li
             "least": least,
         },
     )
-    return [Heap(**row._asdict()) for row in rows]
+    return [FailureGroup(**row._asdict()) for row in rows]
 
 
-def letter(connection: Connection, batch_id: UUID, ordinal: int) -> dict[str, Any]:
+def failed_image(connection: Connection, batch_id: UUID, ordinal: int) -> dict[str, Any]:
     """Return all that is known of a failed image. Raises NotFound."""
     row = connection.execute(
         text("""

@@ -16,6 +16,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, text
 
 from shared.database import transaction
+from shared.limits import MOST_DAYS, require_between
 from shared.merchants import audit
 from shared.operations import orphans
 from shared.queue.renditions import KEY_COLUMNS
@@ -54,6 +55,7 @@ class Pruned:
 
 def due(connection: Connection, days: int) -> tuple[int, int]:
     """Count the batches that ended more than ``days`` ago, and the jobs they were accepted with."""
+    require_between("days", days, 1, MOST_DAYS)
     row = connection.execute(
         text(f"SELECT count(*) AS batches, coalesce(sum(total), 0) AS jobs FROM batches WHERE {OVER}"), {"days": days}
     ).one()
@@ -63,8 +65,10 @@ def due(connection: Connection, days: int) -> tuple[int, int]:
 def prune(engine: Engine, store: ObjectStore, days: int, progress: Callable[[Pruned], None]) -> Pruned:
     """Remove batches that ended more than ``days`` ago, oldest first, then other data as old, then orphans.
 
-    Calls ``progress`` after each slice. Safe to interrupt, to repeat, and to run twice at the same time.
+    Calls ``progress`` after each slice. Safe to interrupt, to repeat, and to run twice at the same time. Raises
+    UsageError if ``days`` is out of range.
     """
+    require_between("days", days, 1, MOST_DAYS)
     with transaction(engine) as connection:
         batches = connection.execute(
             text(f"SELECT id, merchant_id FROM batches WHERE {OVER} ORDER BY finished_at"), {"days": days}

@@ -1,4 +1,4 @@
-"""What a user can do about proofs: approve or reject one, and say which uploads need one."""
+"""Actions on proofs: approve or reject a sample, and set which uploads need approval of one."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from shared.queue.dispatch import dispatch_or_warn
 
 @dataclass(frozen=True)
 class Approved:
-    """An approved proof, and warnings for whoever asked."""
+    """Approved proof, and warnings for the caller."""
 
     proof: Proof
     warnings: tuple[str, ...] = ()
 
 
 def approve_proof(engine: Engine, broker: Broker, actor: Actor, number: int) -> Approved:
-    """Approve the sample of a batch, which runs from then on, and dispatch.
+    """Approve the sample of a batch, let the batch run, and dispatch.
 
-    Raises NotFound, or Conflict where it does not wait for approval.
+    Raises NotFound, or Conflict if it is not waiting for approval.
     """
     with confined(engine, actor) as (connection, merchant):
         proofs.approve(connection, proofs.find_proof(connection, merchant, number), actor.name)
@@ -35,9 +35,9 @@ def approve_proof(engine: Engine, broker: Broker, actor: Actor, number: int) -> 
 
 
 def reject_proof(engine: Engine, actor: Actor, number: int) -> Proof:
-    """Reject the sample of a batch, which is cancelled by that.
+    """Reject the sample of a batch, and cancel the batch.
 
-    Raises NotFound, or Conflict where it does not wait for approval.
+    Raises NotFound, or Conflict if it is not waiting for approval.
     """
     with confined(engine, actor) as (connection, merchant):
         proofs.reject(connection, proofs.find_proof(connection, merchant, number), actor.name)
@@ -45,13 +45,13 @@ def reject_proof(engine: Engine, actor: Actor, number: int) -> Proof:
 
 
 def set_proof_rules(engine: Engine, actor: Actor, new: ProofRules) -> None:
-    """Say which uploads of a merchant need approval of a sample, from now on."""
+    """Set which uploads of a merchant need approval of a sample, from now on."""
     with unconfined(engine, actor) as (connection, merchant):
         _change(connection, actor, merchant, new)
 
 
 def remove_proof_rules(engine: Engine, actor: Actor) -> None:
-    """Let no upload of a merchant need approval, unless it asks for it."""
+    """Require approval only for uploads that request it."""
     with unconfined(engine, actor) as (connection, merchant):
         _change(connection, actor, merchant, None)
 

@@ -86,7 +86,7 @@ FROM proofs p JOIN batches b ON b.id = p.batch_id
 
 def wait_for_input(connection: Connection, batch: Batch, *, asked: bool) -> None:
     """Pause a batch before its first row, until ``decide`` knows whether it needs approval of its sample."""
-    batches.set_paused(connection, batch, paused=True)
+    batches.wait_for_approval(connection, batch.id)
     connection.execute(
         text("INSERT INTO proofs (merchant_id, batch_id, asked) VALUES (:merchant, :batch, :asked)"),
         {"merchant": batch.merchant_id, "batch": batch.id, "asked": asked},
@@ -113,7 +113,7 @@ def decide(connection: Connection, batch: Batch, circumstances: Circumstances) -
     why = _why(connection, batch, images, circumstances.rules, asked=proof.asked)
     if why is None:
         connection.execute(text("DELETE FROM proofs WHERE id = :id"), {"id": proof.id})
-        connection.execute(text("UPDATE batches SET paused = false WHERE id = :id"), {"id": batch.id})
+        batches.let_go_on(connection, batch.id)
         remember_looks(connection, batch.merchant_id, _looks(connection, batch.id))
         return None
     minutes = circumstances.rules.go_on_minutes if circumstances.rules else None
@@ -140,7 +140,8 @@ def _new_look(connection: Connection, batch: Batch) -> Look | None:
     look = connection.execute(
         text("""
         SELECT look FROM (SELECT DISTINCT look FROM jobs WHERE batch_id = :batch AND state = 'queued') mine
-        WHERE look NOT IN (SELECT look FROM known_looks WHERE merchant_id = :merchant) ORDER BY look LIMIT 1
+        WHERE NOT EXISTS (SELECT FROM known_looks k WHERE k.merchant_id = :merchant AND k.look = mine.look)
+        ORDER BY look LIMIT 1
         """),
         {"batch": batch.id, "merchant": batch.merchant_id},
     ).scalar_one_or_none()
@@ -237,14 +238,7 @@ def approve(connection: Connection, proof: Proof, who: str) -> None:
     connection.execute(text("SELECT 1 FROM batches WHERE id = :batch FOR UPDATE"), {"batch": proof.batch_id})
     _record_decision(connection, proof, ProofState.APPROVED, who)
     remember_looks(connection, proof.merchant_id, _looks(connection, proof.batch_id))
-    connection.execute(
-        text("""
-        UPDATE batches b SET paused = false WHERE id = :batch AND state = 'running'
-          AND (queue <> 'nightly'
-               OR NOT EXISTS (SELECT FROM pauses p WHERE p.merchant_id IS NULL OR p.merchant_id = b.merchant_id))
-        """),
-        {"batch": proof.batch_id},
-    )
+    batches.let_go_on(connection, proof.batch_id)
 
 
 def reject(connection: Connection, proof: Proof, who: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Self
 from sqlalchemy import Connection, text
 
 from shared.errors import UsageError
+from shared.limits import MOST_IMAGES, MOST_MINUTES, require_above_zero, require_between, within_limits
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,10 @@ class ProofRules:
     def __post_init__(self) -> None:
         if self.above is None and not self.new_looks:
             raise UsageError("choose which uploads need approval of a sample: --above N, --new-looks, or both")
-        if self.above is not None and self.above < 0:
-            raise UsageError(f"the image limit of a proof rule is {self.above}: it must be 0 or more")
-        if self.go_on_minutes is not None and not self.go_on_minutes > 0:
-            raise UsageError(f"the waiting time of a proof is {self.go_on_minutes:g} minutes: it must be above 0")
+        if self.above is not None:
+            require_between("image limit of a proof rule", self.above, 0, MOST_IMAGES)
+        if self.go_on_minutes is not None:
+            require_above_zero("minutes that a proof waits", self.go_on_minutes, MOST_MINUTES)
 
     @property
     def json(self) -> str:
@@ -41,7 +42,7 @@ class ProofRules:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Build from what ``json`` returned."""
-        return cls(**data)
+        return cls(**{**data} | within_limits(data, above=MOST_IMAGES, go_on_minutes=MOST_MINUTES))
 
 
 def find_rules(connection: Connection, merchant: int) -> ProofRules | None:

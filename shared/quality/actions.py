@@ -1,4 +1,4 @@
-"""What a user can do about the quality gate: set its limits, or take it away. Reviews: ``shared.catalog.actions``."""
+"""Actions on the quality gate: set or remove its limits. For reviews see ``shared.catalog.actions``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def set_gate(engine: Engine, actor: Actor, new: Gate) -> None:
 
 
 def remove_gate(engine: Engine, actor: Actor) -> None:
-    """Take away a merchant's limits, for batches that begin from now on."""
+    """Remove a merchant's limits, for batches that begin from now on."""
     with unconfined(engine, actor) as (connection, merchant):
         _change(connection, actor, merchant, None)
 

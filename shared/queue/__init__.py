@@ -1,1 +1,1 @@
-"""The work: batches, chunks and jobs, what becomes of them, and who does them."""
+"""Work: batches, chunks and jobs, their results, and the workers that do them."""

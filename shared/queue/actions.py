@@ -1,7 +1,7 @@
-"""What a user can do with a batch: cancel, pause, resume and retry it.
+"""Actions on a batch: cancel, pause, resume and retry.
 
-Each function acts in the name of an actor and writes its line in the audit log. Commands, routes and pages
-call these and print what they return.
+Each function acts for an actor and writes a line in the audit log. Commands, routes and pages call it and print
+what it returns.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from shared.queue.dispatch import dispatch_or_warn
 
 @dataclass(frozen=True)
 class Continued:
-    """A batch that runs again, how many images are tried again, and warnings for whoever asked."""
+    """Batch that runs again, how many images were queued again, and warnings for the caller."""
 
     batch: Batch
     images: int = 0
@@ -28,7 +28,7 @@ class Continued:
 
 
 def cancel_batch(engine: Engine, actor: Actor, batch: str) -> Batch:
-    """Cancel a batch, named by its id or the beginning of it; finished images stay.
+    """Cancel a batch, given by its id or its first characters. Finished images are kept.
 
     Raises NotFound.
     """
@@ -40,9 +40,9 @@ def cancel_batch(engine: Engine, actor: Actor, batch: str) -> Batch:
 
 
 def pause_batch(engine: Engine, actor: Actor, batch: str) -> Batch:
-    """Pause a batch: no further chunk begins, those in hand are finished.
+    """Pause a batch: no further chunk begins, and chunks in progress are finished.
 
-    Raises NotFound, or Conflict where it does not run or a sample of it needs approval.
+    Raises NotFound, or Conflict if it is not running or its sample needs approval.
     """
     with confined(engine, actor) as (connection, merchant):
         known = batches.find_batch(connection, merchant, batch)
@@ -53,9 +53,9 @@ def pause_batch(engine: Engine, actor: Actor, batch: str) -> Batch:
 
 
 def resume_batch(engine: Engine, broker: Broker, actor: Actor, batch: str) -> Continued:
-    """Let a paused batch run again, and dispatch.
+    """Resume a paused batch, and dispatch.
 
-    Raises NotFound, or Conflict where it does not run or a sample of it needs approval.
+    Raises NotFound, or Conflict if it is not running or its sample needs approval.
     """
     with confined(engine, actor) as (connection, merchant):
         known = batches.find_batch(connection, merchant, batch)
@@ -65,9 +65,9 @@ def resume_batch(engine: Engine, broker: Broker, actor: Actor, batch: str) -> Co
 
 
 def retry_batch(engine: Engine, broker: Broker, actor: Actor, batch: str) -> Continued:
-    """Try the failed images of a batch again, and dispatch.
+    """Queue the failed images of a batch again, and dispatch.
 
-    Raises NotFound, or Conflict where it was cancelled.
+    Raises NotFound, or Conflict if it was cancelled.
     """
     with confined(engine, actor) as (connection, merchant):
         known = batches.find_batch(connection, merchant, batch)

@@ -21,28 +21,28 @@ from shared.queue.queues import QueueName
 
 
 class BatchState(StrEnum):
-    """What has become of a batch."""
+    """State of a batch."""
 
     RUNNING = "running"
-    """Jobs of it are queued, or its input is still being received."""
+    """It has queued jobs, or its input is still being received."""
     FINISHED = "finished"
-    """All jobs are over. A retry lets it run again."""
+    """All jobs are over. A retry reopens it."""
     CANCELLED = "cancelled"
-    """Somebody cancelled it; finished images stay."""
+    """It was cancelled; finished images are kept."""
 
 
 class IntakeState(StrEnum):
-    """Whether more rows of a batch's input may come."""
+    """Whether a batch's input is complete."""
 
     RECEIVING = "receiving"
     """The manifest is being read; chunks of the rows so far may run."""
     SEALED = "sealed"
-    """All rows are in."""
+    """All rows have been received."""
 
 
 @dataclass(frozen=True)
 class NewBatch:
-    """What a submission says about itself before its first row. ``id`` is given where the version depends on it."""
+    """Batch before its first row. ``id`` is given if the model version depends on it."""
 
     merchant_id: int
     name: str
@@ -59,7 +59,7 @@ class NewBatch:
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch as it stands; the counters are kept by whoever finishes jobs, never counted."""
+    """Batch as stored. Whoever finishes jobs updates its counters; they are never counted."""
 
     id: UUID
     merchant_id: int
@@ -86,18 +86,18 @@ class Batch:
 
     @property
     def done(self) -> int:
-        """Jobs in a terminal state."""
+        """Return the number of jobs in a terminal state."""
         return self.succeeded + self.failed + self.cancelled
 
     @property
     def seconds(self) -> float:
-        """Seconds from acceptance to the end, or to now while it runs."""
+        """Return the seconds from acceptance to the end, or to now while it runs."""
         end = self.finished_at or datetime.now(self.created_at.tzinfo)
         return (end - self.created_at).total_seconds()
 
     @classmethod
     def from_row(cls, row: Row[Any]) -> Batch:
-        """Build from a row of ``COLUMNS``, which may have others."""
+        """Build from a row of ``COLUMNS``, and possibly others."""
         values = {column.name: getattr(row, column.name) for column in fields(cls)}
         values["queue"], values["intake"] = QueueName(values["queue"]), IntakeState(values["intake"])
         values["state"] = BatchState(values["state"])
@@ -114,14 +114,18 @@ HEX = re.compile("[0-9a-fA-F]{1,32}")
 COLUMNS = """id, merchant_id, name, queue, look, presets, model_version_id, style_rows, intake, state, paused, notice,
     input_columns, gate, rows_read, total, succeeded, failed, cancelled, reused, created_at, finished_at"""
 
-UNDER_WAY = "the same is just being submitted elsewhere: send it again"
+UNDER_WAY = "the same batch is being submitted elsewhere: repeat the request"
 
-# Whether a batch's last job becomes terminal with the counts that are just being added.
+# Whether a pause of nights holds the batch ``b``: it, the merchant's own and a proof each end by themselves.
+NIGHT_PAUSED = """(b.queue = 'nightly' AND EXISTS (
+    SELECT FROM pauses p WHERE p.merchant_id IS NULL OR p.merchant_id = b.merchant_id))"""
+
+# Whether the counts being added make the batch's last job terminal.
 COMPLETE = "intake = 'sealed' AND succeeded + failed + cancelled + :succeeded + :failed + :cancelled = total"
 
 
 def create_batch(connection: Connection, new: NewBatch) -> Batch:
-    """Insert a batch in state receiving. Raises Conflict if its idempotency key was taken just now."""
+    """Insert a batch in state receiving. Raises Conflict if its idempotency key was just taken."""
     row = connection.execute(
         text(f"""
         INSERT INTO batches (id, merchant_id, name, queue, look, presets, model_version_id, style_rows, fingerprint,
@@ -160,20 +164,20 @@ def get_batch(connection: Connection, batch_id: UUID) -> Batch:
 
 
 def is_cancelled(connection: Connection, batch_id: UUID) -> bool:
-    """Say whether a batch was cancelled."""
-    found = connection.execute(text("SELECT state = 'cancelled' FROM batches WHERE id = :id"), {"id": batch_id})
-    return bool(found.scalar_one())
+    """Return whether a batch was cancelled."""
+    row = connection.execute(text("SELECT state = 'cancelled' FROM batches WHERE id = :id"), {"id": batch_id})
+    return bool(row.scalar_one())
 
 
 def find_batch(connection: Connection, merchant: int, wanted: str) -> Batch:
-    """Return a merchant's batch by its id or the beginning of it. Raises NotFound, also if several match.
+    """Return a merchant's batch by its id or the first characters of it. Raises NotFound, also if several match.
 
-    Nothing at all begins no id: a script whose variable is empty must not cancel the only batch there is.
+    An empty text matches nothing: a script with an empty variable must not cancel the only batch.
     """
     digits = wanted.strip().replace("-", "")
     rows: Sequence[Row[Any]] = ()
     if HEX.fullmatch(digits):
-        # Ids that begin alike lie side by side in the index, however many batches the merchant has.
+        # Ids with the same beginning are neighbours in the index, however many batches the merchant has.
         rows = connection.execute(
             text(f"""
             SELECT {COLUMNS} FROM batches WHERE merchant_id = :merchant AND id BETWEEN :least AND :greatest
@@ -188,7 +192,7 @@ def find_batch(connection: Connection, merchant: int, wanted: str) -> Batch:
 
 
 def list_batches(connection: Connection, merchant: int, limit: int, before: UUID | None = None) -> list[Batch]:
-    """Return a merchant's newest batches, or the newest of those ``before`` one: ids grow with time."""
+    """Return a merchant's batches, newest first, optionally those older than ``before``. Ids grow with time."""
     rows = connection.execute(
         text(f"""
         SELECT {COLUMNS} FROM batches WHERE merchant_id = :merchant AND id < :before ORDER BY id DESC LIMIT :limit
@@ -199,7 +203,7 @@ def list_batches(connection: Connection, merchant: int, limit: int, before: UUID
 
 
 def find_unfinished(connection: Connection, merchant: int, fingerprint: str) -> Batch | None:
-    """Return the newest running batch of the same input and look, so that a submission can go on."""
+    """Return the newest running batch of the same input and look, so that a submission can continue."""
     row = connection.execute(
         text(f"""
         SELECT {COLUMNS} FROM batches
@@ -212,9 +216,9 @@ def find_unfinished(connection: Connection, merchant: int, fingerprint: str) -> 
 
 
 def find_submitted(connection: Connection, merchant: int, idempotency_key: str, fingerprint: str) -> Batch | None:
-    """Return the batch that was submitted under an idempotency key, whatever became of it.
+    """Return the batch with an idempotency key, whatever its state.
 
-    Raises Conflict if that was other input, or another look.
+    Raises Conflict if it has other input, or another look.
     """
     row = connection.execute(
         text(f"SELECT {COLUMNS}, fingerprint FROM batches WHERE merchant_id = :merchant AND idempotency_key = :key"),
@@ -222,17 +226,17 @@ def find_submitted(connection: Connection, merchant: int, idempotency_key: str, 
     ).one_or_none()
     if row is not None and row.fingerprint != fingerprint:
         raise Conflict(
-            f"the idempotency key is that of batch {row.id}, of other images or another look: choose another",
+            f"batch {row.id} has this idempotency key, and other images or another look: use a new key",
             code="idempotency_key_reused",
         )
     return None if row is None else Batch.from_row(row)
 
 
 def extend(connection: Connection, batch: Batch, *, rows: int, jobs: int, failed: int) -> Batch:
-    """Count an accepted page. ``batch`` is how the submission last saw it.
+    """Count an accepted page. ``batch`` is the state that the submission last saw.
 
-    ``rows`` is the page's rows of the manifest; ``jobs`` all its jobs, of which ``failed`` have
-    failed already because their rows were bad. Raises Conflict if the batch was cancelled, or if
+    ``rows`` counts the page's rows of the manifest, ``jobs`` all its jobs, and ``failed`` those that have
+    failed already because their rows were invalid. Raises Conflict if the batch was cancelled, or if
     another submission of the same input has added rows meanwhile.
     """
     row = connection.execute(
@@ -253,7 +257,7 @@ def extend(connection: Connection, batch: Batch, *, rows: int, jobs: int, failed
 
 
 def seal(connection: Connection, batch_id: UUID) -> Batch:
-    """Say that no more rows come; a batch whose jobs are all done is finished by this."""
+    """Record that no more rows come. A batch whose jobs are all done is finished by this."""
     connection.execute(
         text("UPDATE batches SET intake = 'sealed' WHERE id = :id AND intake = 'receiving'"), {"id": batch_id}
     )
@@ -263,7 +267,7 @@ def seal(connection: Connection, batch_id: UUID) -> Batch:
 
 @dataclass(frozen=True)
 class Counts:
-    """How many jobs became terminal, by state; ``reused`` ones are among the succeeded."""
+    """Numbers of jobs that became terminal, by state; ``reused`` ones are among the succeeded."""
 
     succeeded: int = 0
     failed: int = 0
@@ -272,7 +276,7 @@ class Counts:
 
 
 def add_counts(connection: Connection, batch_id: UUID, counts: Counts) -> None:
-    """Add to a batch's counters, and finish it when nothing is left. Locks the batch: do this last."""
+    """Add to a batch's counters, and finish it when no job is left. Locks the batch, so do this last."""
     connection.execute(
         text(f"""
         UPDATE batches SET succeeded = succeeded + :succeeded, failed = failed + :failed,
@@ -286,9 +290,9 @@ def add_counts(connection: Connection, batch_id: UUID, counts: Counts) -> None:
 
 
 def set_paused(connection: Connection, batch: Batch, *, paused: bool) -> Batch:
-    """Pause or resume a running batch; chunks already in hand are finished. Raises Conflict.
+    """Pause or resume a running batch for its merchant; chunks in progress are finished. Raises Conflict.
 
-    One that waits for a proof rests until that is judged.
+    A batch that waits for approval of its sample, or that is a paused night, stays paused until that ends too.
     """
     proof = connection.execute(
         text("SELECT id, state FROM proofs WHERE batch_id = :id AND state IN ('undecided', 'waiting')"),
@@ -296,24 +300,43 @@ def set_paused(connection: Connection, batch: Batch, *, paused: bool) -> Batch:
     ).one_or_none()
     if proof is not None:
         until = {
-            "waiting": f"its proof is judged: `atelier proofs show {proof.id}`",
-            "undecided": "its last image is in, since it may have to be proved: send it again, or cancel it",
+            "waiting": f"you approve its sample: `atelier proofs show {proof.id}`",
+            "undecided": "its upload has finished: repeat the upload, or cancel the batch",
         }[proof.state]
-        raise Conflict(f"batch {batch.id} rests until {until}", code="awaits_proof")
+        raise Conflict(f"batch {batch.id} stays paused until {until}", code="awaits_proof")
     row = connection.execute(
-        text("""
-        UPDATE batches SET paused = :paused, resumed_at = CASE WHEN :paused THEN resumed_at ELSE clock_timestamp() END
-        WHERE id = :id AND state = 'running' RETURNING id
+        text(f"""
+        UPDATE batches b SET merchant_paused = :paused, paused = :paused OR {NIGHT_PAUSED},
+            resumed_at = CASE WHEN :paused THEN resumed_at ELSE clock_timestamp() END
+        WHERE id = :id AND state = 'running' RETURNING paused
         """),
         {"id": batch.id, "paused": paused},
     ).one_or_none()
     if row is None:
         raise Conflict(f"batch {batch.id} is {batch.state}: only a running one can be paused or resumed")
+    if row.paused and not paused:
+        raise Conflict(
+            f"batch {batch.id} is of a night, and nights are paused: `atelier schedules resume`, or --all, lifts that",
+            code="nights_paused",
+        )
     return replace(batch, paused=paused)
 
 
+def wait_for_approval(connection: Connection, batch_id: UUID) -> None:
+    """Pause a batch until a proof of it lets it go on."""
+    connection.execute(text("UPDATE batches SET paused = true WHERE id = :id"), {"id": batch_id})
+
+
+def let_go_on(connection: Connection, batch_id: UUID) -> None:
+    """Let a batch go on that waits for no proof any more, unless its merchant or a pause of nights holds it."""
+    connection.execute(
+        text(f"UPDATE batches b SET paused = merchant_paused OR {NIGHT_PAUSED} WHERE id = :id AND state = 'running'"),
+        {"id": batch_id},
+    )
+
+
 def mark_cancelled(connection: Connection, batch_id: UUID) -> None:
-    """Set the flag that dispatch, claim and finish obey; a finished batch stays finished."""
+    """Set the flag that dispatch, claim and finish obey. A finished batch stays finished."""
     connection.execute(
         text("UPDATE batches SET state = 'cancelled', intake = 'sealed' WHERE id = :id AND state = 'running'"),
         {"id": batch_id},

@@ -1,8 +1,8 @@
-"""Chunks: runs of consecutive ordinals of one batch, leased to a worker while it has them.
+"""Chunks: runs of consecutive ordinals of one batch, leased to a worker while it processes them.
 
-A chunk's states are those of ``ChunkState``. The integer ``lease`` grows with every claim
-and every later write names it, so a worker whose lease was given away can change nothing. Time is
-the database's. Lock order everywhere: chunk → renditions → jobs → batch.
+A chunk's states are those of ``ChunkState``. Every claim increments the integer ``lease``, and every
+later write is conditional on it, so a worker that lost its lease can change nothing. All times are the
+database's. Lock order everywhere: chunk → renditions → jobs → batch.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from shared.queue.jobs import Failed
 from shared.queue.outcomes import Outcome, record
 
 CHUNK_JOBS = 64
-"""Most jobs of a chunk, however small their images are."""
+"""Largest number of jobs in a chunk, however small their images are."""
 
 DEATHS_TO_BLAME = 3
-"""A job that was alone in hand when this many workers died is failed as ``crashed_worker``."""
+"""Number of workers that must die while they process a job alone before it fails as ``crashed_worker``."""
 
 
 class ChunkState(StrEnum):
@@ -42,7 +42,7 @@ class ChunkState(StrEnum):
 
 @dataclass(frozen=True)
 class NewChunk:
-    """A run of ordinals and its work, in pixels at the generator's working size."""
+    """Run of ordinals and its work, in pixels at the generator's working size."""
 
     first_ordinal: int
     last_ordinal: int
@@ -51,7 +51,7 @@ class NewChunk:
 
 @dataclass(frozen=True)
 class Claim:
-    """A chunk in hand. ``careful``: a worker died with it before, so it is redone one image at a time."""
+    """Claimed chunk. ``careful``: a worker died with it, so it is redone one image at a time."""
 
     chunk_id: int
     lease: int
@@ -63,20 +63,20 @@ class Claim:
 
     @property
     def lease_key(self) -> tuple[int, int]:
-        """Names this claim among all."""
+        """Identify this claim of the chunk."""
         return self.chunk_id, self.lease
 
 
 def cut_chunks(first: int, pixels: Iterable[int], megapixels: float, working_px: int) -> list[NewChunk]:
     """Cut jobs with ordinals from ``first`` on into chunks of about ``megapixels`` at the generator's working size.
 
-    Jobs that have failed already have 0 pixels and cost nothing; a run of only those makes no chunk.
+    Jobs that have failed already have 0 pixels; a run of only those makes no chunk.
     """
     chunks: list[NewChunk] = []
     enough, most = megapixels * 1e6, working_px * working_px
     begin, work, ordinal = first, 0, first - 1
-    for ordinal, each in enumerate(pixels, first):
-        work += min(each, most)
+    for ordinal, job_pixels in enumerate(pixels, first):
+        work += min(job_pixels, most)
         if work >= enough or ordinal - begin + 1 >= CHUNK_JOBS:
             if work:
                 chunks.append(NewChunk(begin, ordinal, work))
@@ -87,7 +87,7 @@ def cut_chunks(first: int, pixels: Iterable[int], megapixels: float, working_px:
 
 
 def add_chunks(connection: Connection, batch: Batch, new: Sequence[NewChunk]) -> None:
-    """Insert the chunks of a page of jobs, waiting."""
+    """Insert the chunks of a page of jobs, in state waiting."""
     if not new:
         return
     connection.execute(
@@ -108,7 +108,7 @@ def add_chunks(connection: Connection, batch: Batch, new: Sequence[NewChunk]) ->
 
 
 def claim(connection: Connection, chunk_id: int, worker_id: UUID, lease_seconds: float) -> Claim | None:
-    """Take a chunk that nobody has; None if it is taken, over, paused, or not yet due."""
+    """Claim a free chunk. Returns None if it is taken, over, paused, or not yet due."""
     row = connection.execute(
         text(f"""
         WITH claimed AS (
@@ -132,8 +132,8 @@ def claim(connection: Connection, chunk_id: int, worker_id: UUID, lease_seconds:
     return Claim(chunk_id, row.lease, batch, row.first_ordinal, row.last_ordinal, row.deaths > 0, row.trunk_sha256)
 
 
-def hold(connection: Connection, claim: Claim) -> None:
-    """Lock a claimed chunk. Raises LeaseLost if the lease was given away."""
+def lock_claimed(connection: Connection, claim: Claim) -> None:
+    """Lock a claimed chunk. Raises LeaseLost if another worker has it."""
     row = connection.execute(
         text("SELECT 1 FROM chunks WHERE id = :id AND lease = :lease AND lease_expires_at IS NOT NULL FOR UPDATE"),
         {"id": claim.chunk_id, "lease": claim.lease},
@@ -142,7 +142,7 @@ def hold(connection: Connection, claim: Claim) -> None:
 
 
 def renew(connection: Connection, claim: Claim, lease_seconds: float) -> None:
-    """Lock a claimed chunk and prolong its lease, because there was progress. Raises LeaseLost."""
+    """Lock a claimed chunk and extend its lease, after progress. Raises LeaseLost."""
     renewed = connection.execute(
         text("""
         UPDATE chunks SET lease_expires_at = clock_timestamp() + make_interval(secs => :seconds)
@@ -154,7 +154,7 @@ def renew(connection: Connection, claim: Claim, lease_seconds: float) -> None:
 
 
 def take_in_hand(connection: Connection, claim: Claim, ordinal: int | None, lease_seconds: float) -> None:
-    """Renew a lease and record the one job about to be touched in a careful redo; None: no more. Raises LeaseLost."""
+    """Renew a lease and record the one job that a careful redo touches next, or None. Raises LeaseLost."""
     renewed = connection.execute(
         text("""
         UPDATE chunks SET ordinal_in_hand = :ordinal,
@@ -172,23 +172,25 @@ def _require(held: bool, claim: Claim) -> None:
 
 
 def finish(connection: Connection, claim: Claim, outcomes: Sequence[Outcome], lease_seconds: float) -> bool:
-    """Record what became of jobs: jobs, renditions and counters together. Call in one transaction.
+    """Record the results of jobs: jobs, renditions and counters together. Call it in one transaction.
 
-    Returns False where the batch was cancelled meanwhile: nothing is recorded then.
+    Returns False if the batch was cancelled meanwhile; then nothing is recorded.
     """
     take_in_hand(connection, claim, None, lease_seconds)
-    if batches.is_cancelled(connection, claim.batch.id):
+    queued = jobs.still_queued(connection, claim.batch.id, [one.ordinal for one in outcomes])
+    if queued is None:
         return False
-    batches.add_counts(connection, claim.batch.id, record(connection, claim.batch, outcomes))
+    counts = record(connection, claim.batch, [one for one in outcomes if one.ordinal in queued])
+    batches.add_counts(connection, claim.batch.id, counts)
     return True
 
 
 def release(connection: Connection, claim: Claim, *, delay_seconds: float = 0.0) -> None:
-    """Give a chunk back: done if nothing is queued, cancelled with its batch, else waiting till due.
+    """Release a chunk: done if no job is queued, cancelled with its batch, else waiting until due.
 
-    ``delay_seconds`` is how long it waits at least, where a service failed under it. Raises LeaseLost.
+    ``delay_seconds`` is the shortest wait after a service failed. Raises LeaseLost.
     """
-    hold(connection, claim)
+    lock_claimed(connection, claim)
     batch_id, first, last = claim.batch.id, claim.first_ordinal, claim.last_ordinal
     if batches.is_cancelled(connection, batch_id):
         cancelled = jobs.cancel_jobs(connection, batch_id, first, last)
@@ -221,16 +223,16 @@ def _close(connection: Connection, chunk_id: int, state: ChunkState) -> None:
 
 
 def _lock_all(connection: Connection, batch_id: UUID) -> None:
-    """Lock the chunks of a batch before the batch, here as everywhere: nobody finishes a job meanwhile."""
+    """Lock the chunks of a batch before the batch, as everywhere, so that nobody finishes a job meanwhile."""
     connection.execute(
         text("SELECT id FROM chunks WHERE batch_id = :batch ORDER BY id FOR UPDATE"), {"batch": batch_id}
     )
 
 
 def cancel_unleased(connection: Connection, batch_id: UUID) -> int:
-    """Cancel the chunks of a batch that no worker has; return how many jobs that cancelled.
+    """Cancel the unleased chunks of a batch; return how many jobs that cancelled.
 
-    Of a batch that is not cancelled itself, the chunks in hand are finished, and it ends with them.
+    If the batch itself is not cancelled, its leased chunks are finished, and it ends with them.
     """
     closed = connection.execute(
         text("""
@@ -249,7 +251,7 @@ def cancel_unleased(connection: Connection, batch_id: UUID) -> int:
 
 
 def _runs(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Join ranges that follow each other: mostly all, whatever the number of chunks."""
+    """Join adjacent ranges: usually all, however many chunks there are."""
     runs: list[tuple[int, int]] = []
     for first, last in ranges:
         if runs and runs[-1][1] == first - 1:
@@ -260,15 +262,15 @@ def _runs(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def cancel_batch(connection: Connection, batch_id: UUID) -> int:
-    """Cancel a batch: what no worker has at once, the rest as workers notice. Finished images stay."""
+    """Cancel a batch: unleased chunks at once, the others as workers notice. Finished images stay."""
     _lock_all(connection, batch_id)
     batches.mark_cancelled(connection, batch_id)
     return cancel_unleased(connection, batch_id)
 
 
 def withdraw_paused(connection: Connection) -> int:
-    """Take the chunks of paused batches out of the window, unless a worker has them; return how many."""
-    done = connection.execute(
+    """Take the unleased chunks of paused batches out of the window; return how many."""
+    withdrawn = connection.execute(
         text("""
         UPDATE chunks SET state = 'waiting' WHERE id IN (
             SELECT c.id FROM chunks c JOIN batches b ON b.id = c.batch_id
@@ -276,14 +278,14 @@ def withdraw_paused(connection: Connection) -> int:
             ORDER BY c.id FOR UPDATE OF c SKIP LOCKED)
         """)
     )
-    return done.rowcount
+    return withdrawn.rowcount
 
 
 def expire_leases(connection: Connection) -> int:
-    """Return chunks whose worker went silent to waiting; return how many. One that only lacked its release is done.
+    """Return the chunks of silent workers to waiting; return how many. One that only lacks its release is done.
 
-    A first death blames nobody: the chunk is redone carefully. A death in a careful redo blames the
-    job that was in hand, and at ``DEATHS_TO_BLAME`` deaths of its own that job fails.
+    A first death blames no job: the chunk is redone carefully. A death in a careful redo blames the job in
+    progress, which fails after ``DEATHS_TO_BLAME`` deaths of its own.
     """
     expired = connection.execute(
         text("""

@@ -1,19 +1,19 @@
-"""Dispatch: which waiting chunks go to Redis next.
+"""Choose which waiting chunks go to Redis next.
 
 Postgres holds all waiting chunks, Redis only ``WINDOW_PER_SLOT`` per live worker slot, whatever the
-backlog. Previews have a window of their own and wait for nobody; the other is filled when it is half
-empty, so that most calls are one look at the counts: ``bulk`` before ``nightly``, with a tenth of what is
-under way kept for nightly. Within a queue, merchants are served by
-start-time fair queueing (Goyal et al. 1996): whoever has had the least is next, so 200,000 images of one
-cannot delay another's 20.
+backlog. Previews have a window of their own and never wait for other work. The other window is filled when it is
+half empty, so that most calls only look at the counts: ``bulk`` before ``nightly``, with a tenth of the window
+kept for nightly. Within a queue, merchants are served by start-time fair queueing (Goyal et al. 1996): the
+merchant who has had least is next, so 200,000 images of one cannot delay another's 20.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 from sqlalchemy import Connection, Engine, text
@@ -22,6 +22,7 @@ from shared.broker import Broker
 from shared.database import Lock, lock, transaction
 from shared.errors import BrokerUnavailable
 from shared.queue.queues import QueueName
+from shared.recordset import recordset
 from shared.settings import ALIVE_SECONDS
 
 WINDOW_PER_SLOT = 2
@@ -32,7 +33,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class WaitingChunk:
-    """A chunk that could be dispatched now."""
+    """Chunk that could be dispatched now."""
 
     id: int
     pixels: int
@@ -40,13 +41,18 @@ class WaitingChunk:
 
 @dataclass
 class Line:
-    """Who waits for chunks of one queue: each merchant's next ones, and their virtual times."""
+    """Merchants who wait for chunks of one queue: the next chunks of each, and their virtual times.
+
+    Of the merchants in ``partial`` only the first few chunks are here; ``more`` gives all that may be needed.
+    """
 
     waiting: dict[int, deque[WaitingChunk]] = field(default_factory=dict)
     times: dict[int, float] = field(default_factory=dict)
+    partial: set[int] = field(default_factory=set)
+    more: Callable[[int], Sequence[WaitingChunk]] = lambda _: ()
 
     def take(self, most: int) -> list[int]:
-        """Take up to ``most`` chunks, always of whoever has had the least, whose time then grows by the megapixels."""
+        """Take up to ``most`` chunks, each of the merchant with the least time, which then grows by the megapixels."""
         heap = [(self.times[merchant], merchant) for merchant in self.waiting]
         heapq.heapify(heap)
         taken: list[int] = []
@@ -55,6 +61,10 @@ class Line:
             chunk = self.waiting[merchant].popleft()
             taken.append(chunk.id)
             self.times[merchant] = time + chunk.pixels / 1e6
+            if not self.waiting[merchant] and merchant in self.partial:
+                self.partial.remove(merchant)
+                known = set(taken)
+                self.waiting[merchant].extend(one for one in self.more(merchant) if one.id not in known)
             if self.waiting[merchant]:
                 heapq.heappush(heap, (self.times[merchant], merchant))
             else:
@@ -63,10 +73,10 @@ class Line:
 
 
 def dispatch(engine: Engine, broker: Broker) -> int:
-    """Fill the window and publish what was chosen; return the number of chunks.
+    """Fill the window and publish the chosen chunks; return their number.
 
-    Commits first, then publishes: a message lost in between is published again by the sweep.
-    Raises BrokerUnavailable when Redis is down: the work is safe in Postgres.
+    Commits first, then publishes: the sweep publishes a message again that is lost in between.
+    Raises BrokerUnavailable when Redis is down; the work is safe in Postgres.
     """
     with transaction(engine) as connection:
         if not under_way(connection).has_room:
@@ -88,7 +98,7 @@ def dispatch_or_warn(engine: Engine, broker: Broker) -> tuple[str, ...]:
 
 
 def fill(connection: Connection) -> list[tuple[int, str]]:
-    """Mark what fills the window as dispatched; return (chunk, queue) in the order in which they go."""
+    """Mark the chunks that fill the window as dispatched; return (chunk, queue) in their order."""
     now = under_way(connection)
     lines = waiting_lines(connection, now.window) if now.has_room else {}
     if not lines:
@@ -109,10 +119,10 @@ def fill(connection: Connection) -> list[tuple[int, str]]:
 
 
 def shares(slots: int, room: int, nightly: int) -> list[tuple[QueueName, int]]:
-    """Return (queue, most chunks) in the order of filling a window with ``room`` left.
+    """Return (queue, most chunks) in the order in which a window with ``room`` left is filled.
 
-    Of the chunks in the window and in the slots together, a tenth, and at least one, is kept for
-    nightly, of which ``nightly`` are under way.
+    A tenth of the window and the slots together, at least one chunk, is kept for nightly work, of which
+    ``nightly`` chunks are in progress.
     """
     kept = max(1, round((WINDOW_PER_SLOT + 1) * slots * NIGHTLY_SHARE)) - nightly
     return [(QueueName.NIGHTLY, kept), (QueueName.BULK, room), (QueueName.NIGHTLY, room)]
@@ -120,10 +130,10 @@ def shares(slots: int, room: int, nightly: int) -> list[tuple[QueueName, int]]:
 
 @dataclass(frozen=True)
 class UnderWay:
-    """Dispatched chunks, and the live slots they are for.
+    """Dispatched chunks, and the live slots that they are for.
 
-    ``unclaimed`` are in Redis, or lost there, and so are ``previews``, which are not counted among them;
-    ``nightly`` are anywhere, in the hands of workers too. ``previewing``: batches of previews are running.
+    ``unclaimed`` chunks are in Redis, or lost there, and so are ``previews``, which are counted separately;
+    ``nightly`` also includes claimed ones. ``previewing``: batches of previews are running.
     """
 
     slots: int
@@ -134,23 +144,23 @@ class UnderWay:
 
     @property
     def window(self) -> int:
-        """Chunks that Redis may hold, and as many previews."""
+        """Return how many chunks Redis may hold, and as many previews."""
         return WINDOW_PER_SLOT * self.slots
 
     @property
     def room(self) -> int:
-        """Chunks that the window takes now: none before it is half empty."""
+        """Return how many chunks the window takes now: none before it is half empty."""
         room = self.window - self.unclaimed
         return room if 2 * room >= self.window else 0
 
     @property
     def has_room(self) -> bool:
-        """Whether there is anything to be filled."""
+        """Return whether anything can be dispatched."""
         return self.room > 0 or (self.previewing and self.previews < self.window)
 
 
 def under_way(connection: Connection) -> UnderWay:
-    """Count the chunks under way: at most a few per slot."""
+    """Count the chunks in progress: at most a few per slot."""
     row = connection.execute(
         text("""
         SELECT count(*) FILTER (WHERE lease_expires_at IS NULL AND queue <> 'preview') AS unclaimed,
@@ -167,11 +177,38 @@ def under_way(connection: Connection) -> UnderWay:
 
 
 def waiting_lines(connection: Connection, most: int) -> dict[str, Line]:
-    """Return up to ``most`` due chunks of each merchant with running batches, oldest batch first, by queue."""
+    """Return the next due chunks of each merchant with running batches, oldest batch first, by queue.
+
+    Of each a few, so that about as many are read as are dispatched, however many merchants wait; a line asks for a
+    merchant's next ones, up to ``most``, when it has taken those.
+    """
+    rows = connection.execute(text("SELECT DISTINCT queue, merchant_id FROM batches WHERE state = 'running'")).all()
+    if not rows:
+        return {}
+    few = min(most, 2 + most // len(rows))
+    lines: dict[str, Line] = {}
+    merchants = [(row.queue, row.merchant_id) for row in rows]
+    for queue, merchant, chunk in _next_chunks(connection, merchants, few):
+        line = lines.setdefault(queue, Line(more=partial(_all_chunks, connection, queue, most)))
+        line.waiting.setdefault(merchant, deque()).append(chunk)
+    for line in lines.values() if few < most else ():
+        line.partial = {merchant for merchant, chunks in line.waiting.items() if len(chunks) == few}
+    return lines
+
+
+def _all_chunks(connection: Connection, queue: str, most: int, merchant: int) -> Sequence[WaitingChunk]:
+    """Return a merchant's next chunks, those that were read before as well."""
+    return [chunk for _, _, chunk in _next_chunks(connection, [(queue, merchant)], most)]
+
+
+def _next_chunks(
+    connection: Connection, merchants: Sequence[tuple[str, int]], most: int
+) -> Iterator[tuple[str, int, WaitingChunk]]:
+    """Yield up to ``most`` due chunks of each merchant in a queue, with both."""
     rows = connection.execute(
         text("""
         SELECT m.queue, m.merchant_id, c.id, c.pixels
-        FROM (SELECT DISTINCT queue, merchant_id FROM batches WHERE state = 'running') m
+        FROM json_to_recordset(CAST(:merchants AS json)) AS m (queue text, merchant_id bigint)
         CROSS JOIN LATERAL (
             SELECT c.id, c.pixels
             FROM batches b CROSS JOIN LATERAL (
@@ -183,29 +220,26 @@ def waiting_lines(connection: Connection, most: int) -> dict[str, Line]:
             ORDER BY b.id, c.id LIMIT :most
         ) c
         """),
-        {"most": most},
+        {"most": most, "merchants": recordset(("queue", "merchant_id"), merchants)},
     )
-    lines: dict[str, Line] = {}
-    for row in rows:
-        line = lines.setdefault(row.queue, Line())
-        line.waiting.setdefault(row.merchant_id, deque()).append(WaitingChunk(row.id, row.pixels))
-    return lines
+    return ((row.queue, row.merchant_id, WaitingChunk(row.id, row.pixels)) for row in rows)
 
 
 def virtual_times(connection: Connection, lines: Mapping[str, Line]) -> set[tuple[str, int, float]]:
-    """Give those who wait their virtual times; who comes new starts level with the least of the others.
+    """Set the virtual times of waiting merchants. A new one starts level with the least of the others.
 
-    Without that, a merchant who sent nothing for a year would have a year's share to catch up on. A
-    row stands for being in the queue: who has left it loses the row, unless their time is ahead of
-    the others'; who has just entered gets one at once, and keeps that place until served. Returns
-    the rows (queue, merchant, time) that there are.
+    Otherwise a merchant who sent nothing for a year would have a year's share to catch up on. A row stands for
+    being in the queue: a merchant who leaves loses the row, unless its time is ahead of the others'; one who
+    enters gets a row at once, and keeps that place until served. Returns the existing rows (queue, merchant,
+    time).
     """
     rows = connection.execute(
         text("""
-        SELECT f.queue, f.merchant_id, f.virtual_time, EXISTS (
-            SELECT FROM chunks c
-            WHERE c.state = 'dispatched' AND c.queue = f.queue AND c.merchant_id = f.merchant_id) AS busy
-        FROM fair_shares f WHERE f.queue = ANY(:queues)
+        SELECT f.queue, f.merchant_id, f.virtual_time, c.merchant_id IS NOT NULL AS busy
+        FROM fair_shares f LEFT JOIN (
+            SELECT DISTINCT queue, merchant_id FROM chunks WHERE state = 'dispatched'
+        ) c USING (queue, merchant_id)
+        WHERE f.queue = ANY(:queues)
         """),
         {"queues": list(lines)},
     ).all()
@@ -225,7 +259,7 @@ def virtual_times(connection: Connection, lines: Mapping[str, Line]) -> set[tupl
 
 
 def keep_times(connection: Connection, lines: Mapping[str, Line], known: Collection[tuple[str, int, float]]) -> None:
-    """Write the virtual times that are not known yet."""
+    """Write the virtual times that have changed."""
     new = [
         (queue, merchant, time)
         for queue, line in lines.items()
@@ -246,7 +280,7 @@ def keep_times(connection: Connection, lines: Mapping[str, Line], known: Collect
 
 
 def mark_dispatched(connection: Connection, chunks: Sequence[int]) -> set[int]:
-    """Mark waiting chunks; what was cancelled or claimed since they were chosen, or is just being, is left alone."""
+    """Mark waiting chunks. Those cancelled or claimed meanwhile, or locked, are skipped."""
     marked = connection.execute(
         text("""
         UPDATE chunks SET state = 'dispatched', dispatched_at = clock_timestamp() WHERE id IN (

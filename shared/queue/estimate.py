@@ -1,4 +1,4 @@
-"""What some images take: images a second as measured on recent batches, device time, and money."""
+"""Estimate duration and cost of images, from the rate of recent batches."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from shared.settings import ALIVE_SECONDS, Settings
 
 MEASURED_BATCHES = 20
 MEASURED_IMAGES = 20
-"""A batch that made fewer images tells more of its start than of the rate."""
+"""Smallest number of images of a batch from which the rate is measured, since smaller ones mostly measure the start."""
 
 
 @dataclass(frozen=True)
 class Rate:
-    """Images that the fleet makes in a second, None before it was measured; and devices now at work, at least one."""
+    """Images per second of the fleet, None before it was measured, and the number of working devices, at least one."""
 
     images_per_second: float | None
     devices: int
@@ -23,7 +23,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What some images take. None where no rate is known."""
+    """Cost of a number of images. None means that no rate is known."""
 
     images: int
     seconds: float | None
@@ -32,9 +32,9 @@ class Estimate:
 
 
 def measure_rate(connection: Connection) -> Rate:
-    """Return the median rate of the last finished batches, everybody's, from acceptance to end, reused ones left out.
+    """Return the median rate of the last finished batches of all merchants, from acceptance to end, without reuse.
 
-    A figure of the fleet, so not for a transaction that is confined to a merchant.
+    It concerns the whole fleet, so do not call it in a transaction confined to a merchant.
     """
     row = connection.execute(
         text("""
@@ -54,7 +54,7 @@ def measure_rate(connection: Connection) -> Rate:
 
 
 def estimate(images: int, rate: Rate, settings: Settings) -> Estimate:
-    """Return what so many images take, at the prices of the settings."""
+    """Return the estimate for a number of images, at the prices of the settings."""
     if rate.images_per_second is None:
         return Estimate(images, None, None, None)
     seconds = images / rate.images_per_second

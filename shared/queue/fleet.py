@@ -1,4 +1,4 @@
-"""The fleet: which workers are alive and how many chunks they can have in hand."""
+"""The fleet: live workers, and how many chunks they can process at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.settings import ALIVE_SECONDS
 
 @dataclass(frozen=True)
 class Worker:
-    """A styling worker: where it runs, what it paints on, how many chunks it takes, and when it was last heard."""
+    """Styling worker: its host, device and slots, and its last heartbeat."""
 
     id: UUID
     host: str
@@ -28,9 +28,9 @@ class Worker:
 
 
 def register(connection: Connection, worker_id: UUID, device: str, slots: int) -> None:
-    """Announce a worker of this host and process, or renew its heartbeat.
+    """Register a worker of this host and process, or renew its heartbeat.
 
-    One and the same, so that a worker that was silent for long, and forgotten, comes back by itself.
+    It is one operation, so that a worker that was silent for long, and removed, comes back by itself.
     """
     connection.execute(
         text("""
@@ -42,12 +42,12 @@ def register(connection: Connection, worker_id: UUID, device: str, slots: int) -
 
 
 def leave(connection: Connection, worker_id: UUID) -> None:
-    """Take a worker off the list."""
+    """Remove a worker."""
     connection.execute(text("DELETE FROM workers WHERE id = :id"), {"id": worker_id})
 
 
 def list_workers(connection: Connection) -> list[Worker]:
-    """Return the workers on the list, by host; those that have been silent for long are soon forgotten."""
+    """Return the registered workers, by host. Silent ones are removed after some time."""
     rows = connection.execute(
         text("""
         SELECT id, host, pid, device, slots, started_at, heartbeat_at,
@@ -60,7 +60,7 @@ def list_workers(connection: Connection) -> list[Worker]:
 
 
 def forget_dead(connection: Connection) -> int:
-    """Delete workers that have been silent for long; return how many."""
+    """Remove workers that have been silent for long; return how many."""
     gone = connection.execute(
         text("DELETE FROM workers WHERE heartbeat_at < clock_timestamp() - make_interval(secs => :age)"),
         {"age": 10 * ALIVE_SECONDS},
@@ -69,7 +69,7 @@ def forget_dead(connection: Connection) -> int:
 
 
 def is_any_alive(connection: Connection) -> bool:
-    """Say whether any worker is alive."""
+    """Return whether any worker is alive."""
     found = connection.execute(
         text(
             "SELECT EXISTS (SELECT FROM workers WHERE heartbeat_at > clock_timestamp() - make_interval(secs => :age))"
@@ -80,7 +80,7 @@ def is_any_alive(connection: Connection) -> bool:
 
 
 def is_heard(connection: Connection, host: str) -> bool:
-    """Say whether a worker of a host is alive."""
+    """Return whether a worker of a host is alive."""
     found = connection.execute(
         text("""
         SELECT EXISTS (

@@ -1,4 +1,4 @@
-"""Pages of a batch's jobs, for whoever reads them in pieces: a cursor is the ordinal of the last one read."""
+"""Read a batch's jobs in pages. A cursor is the ordinal of the last job read."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ SEARCHED_AT_ONCE = 10_000
 def job_page(
     connection: Connection, batch: Batch, *, state: str | None, after: int, limit: int
 ) -> tuple[list[JobResult], int | None]:
-    """Return up to ``limit`` jobs that come after an ordinal, one per rendition: all, or those in a state.
+    """Return up to ``limit`` jobs after an ordinal, one per rendition: all, or those in one state.
 
-    Besides, the cursor of the next page; None where there is none.
+    Also returns the cursor of the next page, or None.
     """
     if state is None:
         last = min(after + limit, batch.total - 1)
@@ -29,9 +29,9 @@ def job_page(
 def ordinals_in_state(connection: Connection, batch_id: UUID, state: str, among: range, limit: int) -> list[int]:
     """Return the first ``limit`` ordinals of jobs in a state.
 
-    Searched run by run: with a LIMIT alone the database may read and sort all that come after.
+    It searches run by run: with only a LIMIT the database may read and sort all following jobs.
     """
-    found: list[int] = []
+    ordinals: list[int] = []
     for first in among[::SEARCHED_AT_ONCE]:
         rows = connection.execute(
             text("""
@@ -44,10 +44,10 @@ def ordinals_in_state(connection: Connection, batch_id: UUID, state: str, among:
                 "state": state,
                 "first": first,
                 "last": min(first + SEARCHED_AT_ONCE, among.stop) - 1,
-                "limit": limit - len(found),
+                "limit": limit - len(ordinals),
             },
         )
-        found += rows.scalars()
-        if len(found) == limit:
+        ordinals += rows.scalars()
+        if len(ordinals) == limit:
             break
-    return found
+    return ordinals

@@ -20,7 +20,7 @@ from shared.plain_text import storable
 from shared.recordset import int_array, recordset
 
 STORED = "store:"
-"""Scheme of sources that the producer has put into Atelier's own store; the rest is the object's key."""
+"""Scheme of sources in Atelier's own store; the rest is the object's key."""
 
 RESULTS_PAGE = 2000
 
@@ -39,7 +39,7 @@ class JobState(StrEnum):
 
 
 class NewJob(NamedTuple):
-    """A job as submitted. ``code`` is set where the row was bad, and the job has failed already."""
+    """Job as submitted. ``code`` is set if the row was invalid, so that the job has failed already."""
 
     ordinal: int
     line: int
@@ -56,7 +56,7 @@ class NewJob(NamedTuple):
 
 @dataclass(frozen=True)
 class Job:
-    """A queued job as a worker sees it."""
+    """Queued job as a worker sees it."""
 
     ordinal: int
     sku: str
@@ -68,7 +68,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Failed:
-    """A job that ends here, with a code its merchant understands."""
+    """Job that failed, with a code that its merchant understands."""
 
     ordinal: int
     code: str
@@ -78,9 +78,9 @@ class Failed:
 
 @dataclass(frozen=True)
 class PutBack:
-    """A job to be tried again after a delay, because its source does not answer.
+    """Job to try again after a delay, because its source does not answer.
 
-    ``attempts`` is 0 where its host is well and only wants time.
+    ``attempts`` is 0 if the host is healthy and only asks to wait.
     """
 
     ordinal: int
@@ -90,7 +90,7 @@ class PutBack:
 
 @dataclass(frozen=True)
 class JobResult:
-    """A job as its merchant sees it, with its rendition if it has one."""
+    """Job as its merchant sees it, with its rendition if it has one."""
 
     ordinal: int
     line: int
@@ -114,9 +114,9 @@ _NEW = ", ".join(NewJob._fields)
 
 
 def add_jobs(connection: Connection, batch_id: UUID, merchant: int, jobs: Iterable[NewJob]) -> None:
-    """Insert jobs by COPY into a temporary table, then INSERT, so that row-level security can hold.
+    """Insert jobs by COPY into a temporary table, then INSERT, so that row-level security applies.
 
-    Call once in a transaction. Raises Conflict where the jobs are there: the same input is being submitted elsewhere.
+    Call it once per transaction. Raises Conflict if the jobs exist: the same input is being submitted elsewhere.
     """
     connection.execute(text(f"CREATE TEMPORARY TABLE new_jobs ON COMMIT DROP AS SELECT {_NEW} FROM jobs WITH NO DATA"))
     driver = connection.connection.driver_connection
@@ -135,7 +135,7 @@ def add_jobs(connection: Connection, batch_id: UUID, merchant: int, jobs: Iterab
     except IntegrityError as error:
         if isinstance(error.orig, UniqueViolation):
             raise Conflict(
-                f"batch {batch_id} takes no rows from here: the same is being submitted elsewhere"
+                f"batch {batch_id} accepts no rows from here: the same input is being submitted elsewhere"
             ) from error
         raise
 
@@ -143,8 +143,8 @@ def add_jobs(connection: Connection, batch_id: UUID, merchant: int, jobs: Iterab
 def queued_jobs(connection: Connection, batch_id: UUID, first: int, last: int) -> list[Job]:
     """Return the jobs of a run of ordinals that are still queued and due.
 
-    In order, but those with which a worker died come last: their neighbours need not wait for them,
-    and a worker that is killed from outside is unlikely to have the same one in hand again.
+    They are in order, but those with which a worker died come last: their neighbours need not wait for them,
+    and a worker that is killed from outside is unlikely to be processing the same one again.
     """
     rows = connection.execute(
         text("""
@@ -155,7 +155,7 @@ def queued_jobs(connection: Connection, batch_id: UUID, first: int, last: int) -
         """),
         {"batch": batch_id, "first": first, "last": last},
     )
-    looks: dict[str, Look] = {}  # mostly one, whatever the number of jobs
+    looks: dict[str, Look] = {}  # usually one, whatever the number of jobs
     found = []
     for row in rows:
         if row.look not in looks:
@@ -164,23 +164,28 @@ def queued_jobs(connection: Connection, batch_id: UUID, first: int, last: int) -
     return found
 
 
-# Says again what the join says, because a batch that came after the last ANALYZE seems to have hardly any rows, so
-# that the planner would read all of it.
+# Repeats the join's condition: a batch newer than the last ANALYZE seems to have hardly any rows, and the planner
+# would read all of it.
 HERE = "jobs.batch_id = :batch AND jobs.ordinal = ANY(CAST(:ordinals AS int[])) AND jobs.state = 'queued'"
 
 
-def still_queued(connection: Connection, batch_id: UUID, ordinals: Collection[int]) -> set[int]:
-    """Return which of these jobs are still queued. For whoever holds their chunk, so that it stays so."""
-    if not ordinals:
-        return set()
-    rows = connection.execute(
-        text(f"SELECT ordinal FROM jobs WHERE {HERE}"), {"batch": batch_id, "ordinals": int_array(ordinals)}
-    )
-    return set(rows.scalars())
+def still_queued(connection: Connection, batch_id: UUID, ordinals: Collection[int]) -> set[int] | None:
+    """Return which of these jobs are still queued; None where their batch was cancelled.
+
+    For whoever holds their chunk, so that it stays so. One statement, because it is part of every page of outcomes.
+    """
+    row = connection.execute(
+        text(f"""
+        SELECT state = 'cancelled' AS cancelled, ARRAY(SELECT ordinal FROM jobs WHERE {HERE}) AS ordinals
+        FROM batches WHERE id = :batch
+        """),
+        {"batch": batch_id, "ordinals": int_array(ordinals)},
+    ).one()
+    return None if row.cancelled else set(row.ordinals)
 
 
 def succeed_jobs(connection: Connection, batch_id: UUID, reused_by_ordinal: Mapping[int, bool]) -> tuple[int, int]:
-    """Mark queued jobs as succeeded; return how many were, and how many of them reused a rendition."""
+    """Mark queued jobs as succeeded; return how many, and how many of them reused a rendition."""
     if not reused_by_ordinal:
         return 0, 0
     rows = connection.execute(
@@ -222,7 +227,7 @@ def fail_jobs(connection: Connection, batch_id: UUID, failed: Collection[Failed]
 
 
 def put_back_jobs(connection: Connection, batch_id: UUID, put_back: Collection[PutBack]) -> None:
-    """Let queued jobs wait before their next attempts, counting those made."""
+    """Delay queued jobs before their next attempts, and count those made."""
     if not put_back:
         return
     connection.execute(
@@ -243,7 +248,7 @@ def put_back_jobs(connection: Connection, batch_id: UUID, put_back: Collection[P
 
 
 def blame_job(connection: Connection, batch_id: UUID, ordinal: int) -> int:
-    """Count a worker's death against the job it had in hand; return the deaths so far."""
+    """Count a worker's death against the job that it was processing; return the deaths so far."""
     row = connection.execute(
         text("""
         UPDATE jobs SET deaths = deaths + 1 WHERE batch_id = :batch AND ordinal = :ordinal AND state = 'queued'
@@ -255,7 +260,7 @@ def blame_job(connection: Connection, batch_id: UUID, ordinal: int) -> int:
 
 
 def cancel_jobs(connection: Connection, batch_id: UUID, first: int, last: int) -> int:
-    """Cancel what is still queued in a run of ordinals; return how many."""
+    """Cancel the queued jobs in a run of ordinals; return how many."""
     done = connection.execute(
         text("""
         UPDATE jobs SET state = 'cancelled'
@@ -309,7 +314,7 @@ def discard_failed(connection: Connection, batch_id: UUID, ordinals: Collection[
 
 @dataclass(frozen=True)
 class Failure:
-    """A job that failed, as its merchant sees it."""
+    """Failed job as its merchant sees it."""
 
     ordinal: int
     line: int
@@ -321,7 +326,7 @@ class Failure:
 
 
 def failed_jobs(connection: Connection, batch_id: UUID, *, after: int, limit: int) -> list[Failure]:
-    """Return up to ``limit`` failed jobs of a batch, in order, that come after an ordinal."""
+    """Return up to ``limit`` failed jobs of a batch, in order, after an ordinal."""
     rows = connection.execute(
         text("""
         SELECT ordinal, line, sku, image, code, message, retryable FROM jobs
@@ -338,7 +343,7 @@ def results(connection: Connection, batch_id: UUID, total: int) -> Iterator[JobR
         yield from results_between(connection, batch_id, first, first + RESULTS_PAGE - 1)
 
 
-# OFFSET 0 has the renditions looked up job by job; any other join may read those of the whole batch.
+# OFFSET 0 makes the database look up renditions job by job; any other join may read those of the whole batch.
 _RESULTS = """
 SELECT j.ordinal, j.line, j.sku, j.image, j.output, j.look, j.input, j.state, j.reused, j.code,
        j.message, j.retryable, r.preset, r.object_key, r.width, r.height
@@ -355,15 +360,15 @@ ORDER BY j.ordinal, r.preset
 def results_between(connection: Connection, batch_id: UUID, first: int, last: int) -> list[JobResult]:
     """Return the jobs of a run of ordinals, one per rendition.
 
-    Ordinals have no gaps, so a page is a run of them: with a LIMIT instead the database may read all jobs that come
-    after.
+    Ordinals have no gaps, so a page is a run of them. With a LIMIT instead, the database may read all following
+    jobs.
     """
     values = {"batch": batch_id, "first": first, "last": last}
     return _results(connection, "j.ordinal BETWEEN :first AND :last", values)
 
 
 def results_of(connection: Connection, batch_id: UUID, ordinals: Collection[int]) -> list[JobResult]:
-    """Return the jobs of these ordinals, one per rendition."""
+    """Return the jobs with these ordinals, one per rendition."""
     values = {"batch": batch_id, "ordinals": int_array(ordinals)}
     return _results(connection, "j.ordinal = ANY(CAST(:ordinals AS int[]))", values)
 

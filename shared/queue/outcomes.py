@@ -1,4 +1,4 @@
-"""What becomes of the jobs in a worker's hands, and how that is recorded: a page of them at a time."""
+"""Decide the outcome of each job that a worker processes, and record outcomes a page at a time."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ DELAY_SECONDS = 5.0
 """Delay before a job's second attempt; each further delay is twice as long."""
 
 SOURCE_PATIENCE_SECONDS = 1800.0
-"""How long a source host may leave a job unanswered before the job fails."""
+"""Time that a source host may leave a job unanswered before the job fails."""
 
 WANTING_TIME = timedelta(days=1)
-"""How long after a batch was accepted its hosts may ask to be tried later. After that, asking counts as no answer,
-so that no batch lasts for ever."""
+"""Time after a batch's acceptance in which its hosts may ask to be tried later. Afterwards that counts as no answer, so
+that no batch lasts for ever."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class Succeeded:
-    """A job whose renditions are stored; ``new`` are those made just now, the others existed."""
+    """Job whose renditions are stored; ``new`` ones were just made, the others existed."""
 
     ordinal: int
     keys: Sequence[RenditionKey]
@@ -44,7 +44,7 @@ Outcome = Succeeded | Failed | PutBack
 
 
 def outcome_of_error(batch: Batch, job: Job, error: Exception) -> Outcome:
-    """What becomes of a job after an error; one that does not belong to it is raised again."""
+    """Return the outcome of a job after an error. An error that is not the job's own is raised again."""
     delay = DELAY_SECONDS * 2**job.attempts * random.uniform(0.5, 1.0)
     match error:
         case SourceUnavailable(counts=False) if datetime.now(UTC) - batch.created_at < WANTING_TIME:
@@ -55,7 +55,7 @@ def outcome_of_error(batch: Batch, job: Job, error: Exception) -> Outcome:
             return Failed(job.ordinal, error.code, str(error), error.retryable)
         case Unavailable() | NotAllowed() | Conflict():
             raise error
-    # A bug, or too little memory: a second attempt may succeed, and the neighbours go on.
+    # A bug, or too little memory: a second attempt may succeed, and the neighbours continue.
     log.error("image_crashed", ordinal=job.ordinal, image=job.image.partition("?")[0], exc_info=error)
     if job.attempts == 0:
         return PutBack(job.ordinal, delay)
@@ -66,13 +66,11 @@ def outcome_of_error(batch: Batch, job: Job, error: Exception) -> Outcome:
 
 
 def record(connection: Connection, batch: Batch, outcomes: Collection[Outcome]) -> Counts:
-    """Write outcomes to renditions and jobs, in this order of locks; return what the batch's counters grow by.
+    """Write outcomes to renditions and jobs, in this order of locks; return the increments of the batch's counters.
 
-    Only jobs not yet terminal change, and exactly those are counted.
+    Only jobs that are not yet terminal change, and exactly those are counted.
     """
-    done = [one for one in outcomes if isinstance(one, Succeeded)]
-    queued = jobs.still_queued(connection, batch.id, [one.ordinal for one in done])
-    succeeded, reused = _succeed(connection, batch, [one for one in done if one.ordinal in queued])
+    succeeded, reused = _succeed(connection, batch, [one for one in outcomes if isinstance(one, Succeeded)])
     failed = jobs.fail_jobs(connection, batch.id, [one for one in outcomes if isinstance(one, Failed)])
     jobs.put_back_jobs(connection, batch.id, [one for one in outcomes if isinstance(one, PutBack)])
     return Counts(succeeded=succeeded, failed=failed, reused=reused)
@@ -81,11 +79,11 @@ def record(connection: Connection, batch: Batch, outcomes: Collection[Outcome]) 
 def _succeed(connection: Connection, batch: Batch, done: Collection[Succeeded]) -> tuple[int, int]:
     """Insert renditions, mark the jobs, link them; return how many succeeded and how many of them reused.
 
-    A rendition found earlier may have been pruned since: its job then simply stays queued.
+    A rendition found earlier may have been pruned since: then its job stays queued.
     """
     ids = renditions.add_renditions(connection, batch.merchant_id, [new for one in done for new in one.new])
     if others := {key for one in done for key in one.keys} - ids.keys():
-        ids |= renditions.hold_renditions(connection, batch.merchant_id, others)
+        ids |= renditions.lock_renditions(connection, batch.merchant_id, others)
     whole = [one for one in done if all(key in ids for key in one.keys)]
     counts = jobs.succeed_jobs(connection, batch.id, {one.ordinal: not one.new for one in whole})
     links: Mapping[tuple[int, str], int] = {(one.ordinal, key.preset): ids[key] for one in whole for key in one.keys}

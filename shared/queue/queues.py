@@ -1,4 +1,4 @@
-"""The queues of styling work, the first to be served first. Training has a queue and workers of its own."""
+"""Queues of styling work, in order of priority. Training has a queue and workers of its own."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from enum import StrEnum
 
 
 class QueueName(StrEnum):
-    """How urgent a batch is."""
+    """Urgency of a batch."""
 
     PREVIEW = "preview"
-    """A few images that somebody waits for: ahead of all other work."""
+    """A few images that somebody waits for; ahead of all other work."""
     BULK = "bulk"
-    """What merchants submit."""
+    """Merchants' submissions."""
     NIGHTLY = "nightly"
-    """What nights plan: behind all other work, with a share of the slots kept for it."""
+    """Nights; behind all other work, with a share of the slots kept for them."""

@@ -1,11 +1,11 @@
-"""The reconciler: what must hold of batches whatever happened; what breaks it is repaired and counted.
+"""Reconcile batches: check invariants, and repair and count their violations.
 
-1. A queued job of a running batch lies in a ``waiting`` or ``dispatched`` chunk, else nobody would ever do it.
-2. A ``receiving`` batch has a submitter that is alive or was lately, else it would wait for rows for ever.
-3. The counters of a batch are what a recount of its jobs gives, else it would end too early or never.
+1. A queued job of a running batch lies in a ``waiting`` or ``dispatched`` chunk; otherwise it would never be done.
+2. A ``receiving`` batch has a live or recent submitter; otherwise it would wait for rows for ever.
+3. A batch's counters equal a recount of its jobs; otherwise it would end too early or never.
 
-A batch that has no open chunk left and has not ended is looked at whole by every sweep, so nothing stays stuck. Of the
-others a random sample is, because reading all jobs would cost more than it finds.
+Every sweep checks all jobs of a running batch without an open chunk, so that no batch stays stuck. Of other batches
+it checks a random sample, since reading all jobs would cost more than it finds.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from sqlalchemy import Connection, Engine, text
 
 from shared.database import transaction
 from shared.queue import batches, jobs
-from shared.queue.batches import Batch, Counts
+from shared.queue.batches import Batch, BatchState, Counts
 from shared.queue.chunks import CHUNK_JOBS
 from shared.queue.submissions import end_receiving
 
 SAMPLED_JOBS = 20_000
-"""Jobs that one sweep reads of batches at random: some ten milliseconds."""
+"""Number of randomly chosen jobs that one sweep reads, which takes some ten milliseconds."""
 
 STALLED_AT_ONCE = 100
-"""Stalled batches that one sweep repairs; the next one takes those that are left."""
+"""Number of stalled batches that one sweep repairs; the next sweep continues."""
 
 SUBMITTER_SILENCE_SECONDS = 3600.0
-"""A submitter that has stored no page for so long is gone. A page is stored about every second."""
+"""A submitter that has stored no page for this long is gone. Normally it stores one about every second."""
 
 PIXELS = 500_000
-"""Assumed work of a job whose chunk is made anew."""
+"""Assumed work of a job whose chunk is created again."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class Repaired:
-    """How many violations a sweep repaired, by kind."""
+    """Numbers of violations that a sweep repaired, by kind."""
 
     stranded_jobs: int = 0
     abandoned_batches: int = 0
@@ -53,7 +53,7 @@ class Repaired:
 
 @dataclass(frozen=True)
 class Stranded:
-    """Queued jobs that no open chunk holds: ``chunk_id`` is the one that ended over them, None where none has them."""
+    """Queued jobs that no open chunk contains. ``chunk_id`` is the ended chunk that contains them, if any."""
 
     chunk_id: int | None
     first: int
@@ -63,7 +63,7 @@ class Stranded:
 
 @dataclass(frozen=True)
 class Sample:
-    """Ordinals of a batch to be looked at; ``whole`` if that is all of it."""
+    """Ordinals of a batch to check; ``whole`` if these are all."""
 
     batch_id: UUID
     first: int
@@ -72,7 +72,7 @@ class Sample:
 
 
 def reconcile(engine: Engine, sampled_jobs: int = SAMPLED_JOBS) -> Repaired:
-    """Repair what breaks an invariant; return how much it was. Each repair is a transaction of its own."""
+    """Repair violations of the invariants; return their numbers. Each repair is a transaction of its own."""
     done = end_abandoned(engine)
     with transaction(engine) as connection:
         found = [*stalled(connection), *sample(connection, sampled_jobs)]
@@ -84,7 +84,7 @@ def reconcile(engine: Engine, sampled_jobs: int = SAMPLED_JOBS) -> Repaired:
 
 
 def end_abandoned(engine: Engine) -> Repaired:
-    """End batches whose submitters are gone: what was accepted is styled, unless a sample may need approval first."""
+    """End batches without a submitter. Accepted jobs are styled, unless a sample may need approval first."""
     with transaction(engine) as connection:
         rows = connection.execute(
             text("""
@@ -102,13 +102,13 @@ def end_abandoned(engine: Engine) -> Repaired:
 
 
 def stalled(connection: Connection) -> list[Sample]:
-    """Return sealed batches that have not ended although no chunk of theirs is open."""
+    """Return sealed batches that have not ended although they have no open chunk."""
     rows = connection.execute(
         text("""
         SELECT id, total FROM batches b
         WHERE (state = 'running' AND intake = 'sealed' OR state = 'cancelled' AND finished_at IS NULL)
           AND (SELECT id FROM chunks c WHERE c.batch_id = b.id AND c.state = 'waiting' LIMIT 1) IS NULL
-          AND id NOT IN (SELECT batch_id FROM chunks WHERE state = 'dispatched')
+          AND NOT EXISTS (SELECT FROM chunks c WHERE c.batch_id = b.id AND c.state = 'dispatched')
         ORDER BY id LIMIT :most
         """),
         {"most": STALLED_AT_ONCE},
@@ -117,7 +117,7 @@ def stalled(connection: Connection) -> list[Sample]:
 
 
 def sample(connection: Connection, most: int) -> Iterator[Sample]:
-    """Yield running batches at random until they have ``most`` jobs; of a larger batch, so many of its jobs."""
+    """Yield random running batches with up to ``most`` jobs in total; of a larger batch only a part."""
     if not most:
         return
     rows = connection.execute(
@@ -133,7 +133,7 @@ def sample(connection: Connection, most: int) -> Iterator[Sample]:
 
 
 def _chunk_begin(connection: Connection, batch_id: UUID, ordinal: int) -> int:
-    """Return the first ordinal of the chunk that holds one, so that a sample cuts through no chunk."""
+    """Return the first ordinal of the chunk that contains an ordinal, so that a sample splits no chunk."""
     found = connection.execute(
         text("SELECT max(first_ordinal) FROM chunks WHERE batch_id = :batch AND first_ordinal <= :ordinal"),
         {"batch": batch_id, "ordinal": ordinal},
@@ -156,7 +156,7 @@ def _repair(engine: Engine, one: Sample) -> Repaired:
 
 
 def stranded(connection: Connection, one: Sample) -> list[Stranded]:
-    """Return the queued jobs among some ordinals that lie in a chunk that has ended, or between chunks."""
+    """Return the queued jobs among some ordinals that lie in an ended chunk, or in none."""
     rows = connection.execute(
         text("""
         WITH known AS (
@@ -180,11 +180,11 @@ def stranded(connection: Connection, one: Sample) -> list[Stranded]:
 
 
 def release_stranded(connection: Connection, batch_id: UUID, found: Stranded) -> int:
-    """Let stranded jobs be done, or end them with a cancelled batch; return how many. Somebody may have done so."""
+    """Make stranded jobs runnable, or cancel those of a cancelled batch; return how many. Safe to repeat."""
     if found.chunk_id is not None:
         connection.execute(text("SELECT id FROM chunks WHERE id = :id FOR UPDATE"), {"id": found.chunk_id})
     batch = batches.get_batch(connection, batch_id)
-    if batch.state == "cancelled":
+    if batch.state == BatchState.CANCELLED:
         cancelled = jobs.cancel_jobs(connection, batch_id, found.first, found.last)
         batches.add_counts(connection, batch_id, Counts(cancelled=cancelled))
         return cancelled
@@ -196,7 +196,7 @@ def release_stranded(connection: Connection, batch_id: UUID, found: Stranded) ->
 
 
 def _reopen(connection: Connection, chunk_id: int) -> bool:
-    """Let a chunk that has ended wait again; say whether it had."""
+    """Set an ended chunk to waiting; return whether it had ended."""
     done = connection.execute(
         text("""
         UPDATE chunks SET state = 'waiting', next_attempt_at = clock_timestamp()
@@ -208,7 +208,7 @@ def _reopen(connection: Connection, chunk_id: int) -> bool:
 
 
 def _cover(connection: Connection, batch: Batch, first: int, last: int) -> bool:
-    """Make chunks of ordinals that no chunk holds; say whether there was need."""
+    """Create chunks for ordinals that have none; return whether any were missing."""
     done = connection.execute(
         text("""
         INSERT INTO chunks (batch_id, merchant_id, queue, first_ordinal, last_ordinal, pixels)
@@ -230,7 +230,7 @@ def _cover(connection: Connection, batch: Batch, first: int, last: int) -> bool:
 
 
 def is_miscounted(connection: Connection, batch_id: UUID) -> bool:
-    """Say whether a batch's counters or its state belie its jobs: in one statement, so that both are of one moment."""
+    """Return whether a batch's counters or state contradict its jobs. One statement reads both at the same moment."""
     found = connection.execute(
         text("""
         SELECT (b.total, b.succeeded, b.failed, b.cancelled, b.reused)
@@ -250,9 +250,9 @@ def is_miscounted(connection: Connection, batch_id: UUID) -> bool:
 
 
 def recount(connection: Connection, batch_id: UUID) -> bool:
-    """Set a batch's counters to what its jobs say, and end it or let it run accordingly; say whether that was needed.
+    """Set a batch's counters by its jobs, and end or reopen it accordingly; return whether that was necessary.
 
-    Its row is locked first: whoever changes jobs changes the counters in the same transaction.
+    Its row is locked first, since every change of jobs changes the counters in the same transaction.
     """
     connection.execute(text("SELECT 1 FROM batches WHERE id = :id FOR UPDATE"), {"id": batch_id})
     done = connection.execute(

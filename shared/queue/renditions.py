@@ -12,13 +12,13 @@ from sqlalchemy import Connection, Row, text
 from shared.quality.gate import Quality
 from shared.recordset import recordset
 
-PIPELINE_VERSION = 4
-"""Raise when the same key would give other pixels: renditions of before are then made anew."""
+PIPELINE_VERSION = 5
+"""Increase it when the same key would give other pixels: earlier renditions are then made again."""
 
 
 @dataclass(frozen=True, order=True)
 class RenditionKey:
-    """Everything the bytes of a rendition depend on, within a merchant."""
+    """Everything that determines the bytes of a rendition, within a merchant."""
 
     source_sha256: str
     look_sha256: str
@@ -28,7 +28,7 @@ class RenditionKey:
 
 @dataclass(frozen=True)
 class NewRendition:
-    """A rendition whose object has been put."""
+    """Rendition whose object has been put."""
 
     key: RenditionKey
     object_key: str
@@ -40,14 +40,14 @@ class NewRendition:
 
 
 def rendition_object_key(merchant: int, sha256: str, extension: str) -> str:
-    """Return the key of a rendition's object: it ends in the hash of its own bytes, and belongs to one merchant."""
+    """Return the key of a rendition's object, which ends in the hash of its bytes and belongs to one merchant."""
     return f"renditions/{merchant}/{sha256[:2]}/{sha256}{extension}"
 
 
 KEY_COLUMNS = "source_sha256, look_sha256, trunk_sha256, preset"
 KEY_TYPES = "source_sha256 text, look_sha256 text, trunk_sha256 text, preset text"
 
-# Key by key through the index, whatever the planner believes: a table that has just been empty has no statistics.
+# Look up key by key through the index, whatever the planner believes: a table that was just empty has no statistics.
 FIND = f"""
 SELECT r.id, r.object_key, {KEY_COLUMNS}
 FROM json_to_recordset(CAST(:keys AS json)) AS k ({KEY_TYPES})
@@ -87,19 +87,19 @@ def find_renditions(connection: Connection, merchant: int, keys: Collection[Rend
     return {_key(row): row.object_key for row in rows}
 
 
-def hold_renditions(connection: Connection, merchant: int, keys: Collection[RenditionKey]) -> dict[RenditionKey, int]:
+def lock_renditions(connection: Connection, merchant: int, keys: Collection[RenditionKey]) -> dict[RenditionKey, int]:
     """Return the ids of the renditions that exist, locked against deletion until the transaction ends.
 
-    Locked in the order of their keys, so nobody deadlocks.
+    They are locked in the order of their keys, which prevents deadlocks.
     """
     return _by_key(connection.execute(text(FIND.format(lock="FOR KEY SHARE")), _parameters(merchant, sorted(keys))))
 
 
 def add_renditions(connection: Connection, merchant: int, new: Collection[NewRendition]) -> dict[RenditionKey, int]:
-    """Insert renditions; one that exists names the new object from now on. Return the ids of those that are new so.
+    """Insert renditions, or let existing ones name the new object; return the ids of these.
 
-    The newest wins, since its object was put just now: that of the other may be what was missing. Keys are sorted,
-    so nobody deadlocks.
+    The newest object wins, since it was just put, while the other's may be missing. Keys are sorted, which prevents
+    deadlocks.
     """
     if not new:
         return {}
@@ -121,7 +121,7 @@ def add_renditions(connection: Connection, merchant: int, new: Collection[NewRen
         {
             "merchant": merchant,
             "version": PIPELINE_VERSION,
-            "rows": recordset(  # each key once: the same image may stand in a page twice
+            "rows": recordset(  # each key once, since a page may contain the same image twice
                 (*RenditionKey.__dataclass_fields__, "object_key", "sha256", "bytes", "width", "height", "quality"),
                 (
                     (*_values(one.key), one.object_key, one.sha256, one.bytes, one.width, one.height, _figures(one))
@@ -134,7 +134,7 @@ def add_renditions(connection: Connection, merchant: int, new: Collection[NewRen
 
 
 def link_jobs(connection: Connection, batch_id: UUID, links: Mapping[tuple[int, str], int]) -> None:
-    """Record which rendition a job made or reused: (ordinal, preset) → rendition id."""
+    """Record the rendition that a job made or reused: (ordinal, preset) → rendition id."""
     if not links:
         return
     connection.execute(

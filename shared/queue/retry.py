@@ -1,7 +1,7 @@
-"""Failed jobs tried again, or given up: page by page, so that no batch is too large and nobody waits for long.
+"""Retry or discard failed jobs page by page, so that no batch is too large and nobody waits for long.
 
-A page is one short transaction that locks the chunks of its own jobs and no others, in the usual order: chunks →
-jobs → batch. The first chunk of the batch is always among them, because pruning removes a batch from there.
+A page is one short transaction that locks the chunks of its own jobs only, in the common order: chunks → jobs →
+batch. It always includes the first chunk of the batch, since pruning removes a batch from there.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from shared.recordset import int_array
 PAGE_JOBS = 2000
 
 Change = Callable[[Connection, UUID, Sequence[int]], int]
-"""What is done to a page of failed jobs, whose chunks are locked; returns how many were changed."""
+"""Changes a page of failed jobs, whose chunks are locked; returns how many were changed."""
 
 
 def retry_batch(engine: Engine, batch: Batch, codes: Sequence[str] = ()) -> int:
-    """Queue the failed jobs of a batch again and let their chunks wait; return how many jobs.
+    """Queue the failed jobs of a batch again, with their chunks; return how many jobs.
 
-    Jobs whose row itself was bad stay failed. With ``codes``, only those that failed by one of them. Raises Conflict
+    Jobs with invalid rows stay failed. With ``codes``, only those with one of these error codes. Raises Conflict
     if the batch was cancelled.
     """
     with transaction(engine, merchant=batch.merchant_id) as connection:
@@ -35,12 +35,12 @@ def retry_batch(engine: Engine, batch: Batch, codes: Sequence[str] = ()) -> int:
 
 
 def discard_failures(engine: Engine, batch: Batch, codes: Sequence[str] = ()) -> int:
-    """Give up the failed jobs of a batch, or those that failed by one of ``codes``: they count as cancelled."""
+    """Count the failed jobs of a batch as cancelled, or only those with one of ``codes``; return how many."""
     return _in_pages(engine, batch, codes, discard_page)
 
 
 def _in_pages(engine: Engine, batch: Batch, codes: Sequence[str], change: Change) -> int:
-    """Change failed jobs in the order of their ordinals, each once, also where it fails again meanwhile."""
+    """Change failed jobs in order of their ordinals, each once, even if one fails again meanwhile."""
     changed, last = 0, -1
     while True:
         with transaction(engine, merchant=batch.merchant_id) as connection:
@@ -69,7 +69,7 @@ def retry_page(connection: Connection, batch_id: UUID, ordinals: Sequence[int]) 
 
 
 def require_uncancelled(connection: Connection, batch_id: UUID) -> None:
-    """Raise Conflict where a batch was cancelled."""
+    """Raise Conflict if a batch was cancelled."""
     if batches.is_cancelled(connection, batch_id):
         raise Conflict(f"batch {batch_id} was cancelled: submit its images again")
 
@@ -83,7 +83,7 @@ def discard_page(connection: Connection, batch_id: UUID, ordinals: Sequence[int]
 
 
 def lock_chunks(connection: Connection, batch_id: UUID, ordinals: Sequence[int]) -> list[int]:
-    """Lock the chunks that hold these ordinals, and the first of the batch; return the ids of the former."""
+    """Lock the chunks that contain these ordinals, and the first of the batch; return the ids of the former."""
     values = {"batch": batch_id, "ordinals": int_array(ordinals)}
     rows = connection.execute(
         text("""

@@ -1,4 +1,4 @@
-"""Submissions: each input is claimed once, and a batch whose submitter is gone does not wait for rows for ever."""
+"""Submissions: each input is claimed once, and a batch without a submitter does not wait for rows for ever."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.queue.batches import Batch
 
 
 def claim_submission(connection: Connection, merchant: int, fingerprint: str) -> None:
-    """Claim an input until the transaction ends: of the same submission twice at once, one waits for the other."""
+    """Claim an input until the transaction ends. A second, concurrent submission of it waits."""
     connection.execute(
         text("""
         INSERT INTO submissions (merchant_id, fingerprint) VALUES (:merchant, :fingerprint)
@@ -22,7 +22,7 @@ def claim_submission(connection: Connection, merchant: int, fingerprint: str) ->
 
 
 def name_submission(connection: Connection, batch: Batch, fingerprint: str) -> None:
-    """Record which batch was made of a claimed input."""
+    """Record the batch of a claimed input."""
     connection.execute(
         text("UPDATE submissions SET batch_id = :batch WHERE merchant_id = :merchant AND fingerprint = :fingerprint"),
         {"batch": batch.id, "merchant": batch.merchant_id, "fingerprint": fingerprint},
@@ -30,7 +30,7 @@ def name_submission(connection: Connection, batch: Batch, fingerprint: str) -> N
 
 
 def resume_receiving(connection: Connection, batch_id: UUID) -> None:
-    """Note that a batch has a submitter again, if it still takes rows in."""
+    """Record that a batch has a submitter again, if it still receives rows."""
     connection.execute(
         text("UPDATE batches SET received_at = clock_timestamp() WHERE id = :id AND intake = 'receiving'"),
         {"id": batch_id},
@@ -38,7 +38,7 @@ def resume_receiving(connection: Connection, batch_id: UUID) -> None:
 
 
 def refuse(connection: Connection, batch_id: UUID, why: str) -> None:
-    """End a batch of which no row was accepted, with what its merchant must know."""
+    """End a batch without accepted rows, with the reason for its merchant."""
     connection.execute(
         text("""
         UPDATE batches SET state = 'cancelled', intake = 'sealed', finished_at = clock_timestamp(), notice = :why
@@ -49,9 +49,9 @@ def refuse(connection: Connection, batch_id: UUID, why: str) -> None:
 
 
 def end_receiving(connection: Connection, batch_id: UUID, silence_seconds: float) -> bool:
-    """End the intake of a batch whose submitter is silent: its accepted jobs run; say whether it was.
+    """End the intake of a batch whose submitter is silent, so that its accepted jobs run; return whether it was.
 
-    One that waits for its last row because a sample may need approval is cancelled, and so is one without any row.
+    A batch without rows is cancelled, and so is one that waits for its last row because a sample may need approval.
     """
     row = connection.execute(
         text("""

@@ -1,4 +1,4 @@
-"""The sweep: finds what was lost and puts it back. Run by a timer in every worker, and by beat."""
+"""Sweep: find and repair lost leases and messages. A timer in every worker runs it, and beat."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from shared.queue.queues import QueueName
 from shared.queue.reconciler import SAMPLED_JOBS, Repaired, reconcile
 
 LOST_AFTER_SECONDS = 5
-"""A message not claimed for this long may be lost; publishing one that is not does no harm."""
+"""Seconds after which an unclaimed message may be lost. Publishing one that is not lost does no harm."""
 
 
 @dataclass(frozen=True)
 class Swept:
-    """What a sweep found."""
+    """Repairs of a sweep."""
 
     expired: int = 0
     republished: int = 0
@@ -30,10 +30,10 @@ class Swept:
 
 
 def sweep(engine: Engine, broker: Broker, *, sampled_jobs: int = SAMPLED_JOBS) -> Swept:
-    """Return expired leases to waiting, reconcile, look after the canary, publish lost messages again, and dispatch.
+    """Return expired leases to waiting, reconcile, watch the canary, publish lost messages again, and dispatch.
 
-    Only one sweep puts back leases at a time, under one advisory lock; another returns at once. ``sampled_jobs``: how
-    many jobs of batches that move on are looked at, besides those of stalled ones.
+    Only one sweep returns leases at a time, under an advisory lock; another returns at once. ``sampled_jobs`` is the
+    number of jobs of progressing batches that are checked, besides those of stalled ones.
     """
     with transaction(engine) as connection:
         if not try_lock(connection, Lock.SWEEP):
@@ -50,22 +50,22 @@ def sweep(engine: Engine, broker: Broker, *, sampled_jobs: int = SAMPLED_JOBS) -
 
 
 def cancel_stragglers(connection: Connection) -> None:
-    """Cancel chunks that came into a batch while it was being cancelled, or were given back later."""
+    """Cancel chunks that were added to a batch while it was being cancelled, or were released later."""
     rows = connection.execute(text("SELECT id FROM batches WHERE state = 'cancelled' AND finished_at IS NULL"))
     for batch_id in rows.scalars().all():
         chunks.cancel_unleased(connection, batch_id)
 
 
 def republish_lost(engine: Engine, broker: Broker) -> int:
-    """Publish unclaimed chunks again when Redis holds fewer messages than there should be.
+    """Publish unclaimed chunks again when Redis holds fewer messages than expected.
 
     Redis may lose everything at any moment, and kombu pops and records in two steps, so even a
-    healthy one can lose a message. A message that arrives twice finds its chunk claimed and is dropped.
+    healthy Redis can lose a message. A message that arrives twice finds its chunk claimed and is dropped.
     """
     held = broker.held()
     with transaction(engine) as connection:
         now = under_way(connection)
-        # Each by itself: messages too many in one must not hide those missing in the other.
+        # Compared separately: surplus messages of one must not hide missing ones of the other.
         expected = {ROUTES[QueueName.PREVIEW]: now.previews, ROUTES[QueueName.BULK]: now.unclaimed}
         short = [name for name, route in ROUTES.items() if held[route] < expected[route]]
         if not short:

@@ -43,6 +43,9 @@ class ResidualBlock(nn.Module):
 class FastNeuralStyle(nn.Module):
     """One style's network: (N, 3, H, W) in [0, 1] → the same shape, H and W multiples of 4."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, width: int = 32) -> None:
         super().__init__()
         w = width
@@ -78,7 +81,8 @@ class FastNeuralStyle(nn.Module):
         trained = [module for module in generator.modules() if isinstance(module, nn.Conv2d)]
         for own, other in zip(convolutions, trained, strict=True):
             own.load_state_dict(other.state_dict())
-        parts = iter(row.split([c for channels in generator.architecture.channels for c in (channels, channels)]))
+        sizes = [c for channels in generator.architecture.channels for c in (channels, channels)]
+        parts = iter(row.split(sizes))  # type: ignore[no-untyped-call]
         for norm in (module for module in network.modules() if isinstance(module, nn.InstanceNorm2d)):
             norm.weight.data, norm.bias.data = next(parts).clone(), next(parts).clone()
         return network.eval().requires_grad_(False)

@@ -53,7 +53,7 @@ def measure(session: Session, worker: int, images: int, *, large_px: int = 5000)
     home = session.settings.home
     write(home / "small", pictures(((96, 96), (128, 96), (96, 128)), images))
     batch, producer = submit_elsewhere(session, home / "small")
-    samples = []
+    samples: list[float] = []
     while (so_far := done(session, batch)) < images:
         if so_far >= len(samples) * images / 20:
             samples.append(memory(worker))

@@ -16,7 +16,7 @@ QUEUE = "jobs"
 app = Celery("rival", broker=os.environ["RIVAL_BROKER"], backend=os.environ.get("RIVAL_BACKEND"))
 app.conf.update(task_default_queue=QUEUE, task_ignore_result="RIVAL_BACKEND" not in os.environ)
 
-broker = RedisBroker(client=Redis.from_url(os.environ["RIVAL_REDIS"]))
+broker = RedisBroker(client=Redis.from_url(os.environ["RIVAL_REDIS"]))  # type: ignore[no-untyped-call]
 dramatiq.set_broker(broker)
 
 
@@ -30,7 +30,7 @@ def work(number: int, writes: bool) -> None:
         database().execute("UPDATE rival_jobs SET state = 'succeeded' WHERE id = %s", (number,))
 
 
-@app.task(name="job")
+@app.task(name="job")  # type: ignore[untyped-decorator]
 def celery_job(number: int, writes: bool) -> None:
     """One job of a plain Celery group."""
     work(number, writes)

@@ -30,7 +30,7 @@ app = Celery("strawman", broker=os.environ.get("STRAWMAN_BROKER"))
 app.conf.update(task_ignore_result=True, task_default_queue=os.environ.get("STRAWMAN_QUEUE", "strawman"))
 
 
-@app.task(name="stylize")
+@app.task(name="stylize")  # type: ignore[untyped-decorator]
 def stylize(network: str, source: str, target: str) -> None:
     """One image, as a task."""
     paint_file(load(network), source, target)

@@ -27,6 +27,7 @@ from tests.bench import (
     submission,
 )
 from tests.bench.real_worker import warm_worker
+from tests.filled import FAILED_IN
 from tests.fresh import fresh_session
 from tests.waiting import LIMIT_SECONDS
 
@@ -99,7 +100,7 @@ def test_machinery(session: Session) -> None:
     measured = machinery.measure(session, machinery.Setting(1, 64, 10, 16, 0.0), warm_share=0.0)
     assert measured.jobs_done >= 64
     assert measured.per_chunk["statements"] > measured.per_chunk["transactions"] > 1
-    assert count(session, "WHERE j.state = 'failed'") == 1000 * 4 // 5 // machinery.FAILED_IN
+    assert count(session, "WHERE j.state = 'failed'") == 1000 * 4 // 5 // FAILED_IN
 
 
 @pytest.mark.parametrize("rival", queues.rivals(1), ids=lambda rival: rival.name)

@@ -14,6 +14,7 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -50,16 +51,29 @@ def plant(seconds: float) -> None:
         time.sleep(seconds)
         return photos
 
-    Sources.fetch = lambda _, merchant, source: source.encode()  # type: ignore[method-assign]
-    FileStore.put = lambda *_, **__: None  # type: ignore[method-assign]
-    Painter.paint = paint  # type: ignore[method-assign]
-    prepare.decode = decode
-    prepare.working_size = lambda *_, **__: (SIDE, SIDE)
-    prepare.shrink = lambda rgb, _: rgb
-    prepare.paint_weight = lambda _: WEIGHT
-    complete.compose = lambda rgb, *_, **__: rgb
-    complete.measure = lambda *_: Quality(0.0, 0.0, 1.0, 1.0)
-    complete.encode = encode
+    replace(Sources, fetch=lambda _, merchant, source: source.encode())
+    replace(FileStore, put=lambda *_, **__: None)
+    replace(Painter, paint=paint)
+    replace(
+        prepare,
+        decode=decode,
+        working_size=lambda *_, **__: (SIDE, SIDE),
+        shrink=lambda rgb, _: rgb,
+        paint_weight=lambda _: WEIGHT,
+    )
+    replace(
+        complete,
+        compose=lambda rgb, *_, **__: rgb,
+        measure=lambda *_: Quality(0.0, 0.0, 1.0, 1.0),
+        encode=encode,
+    )
+
+
+def replace(owner: object, **stand_ins: Callable[..., object]) -> None:
+    """Put functions in the places of those that a class or module has."""
+    for name, stand_in in stand_ins.items():
+        assert hasattr(owner, name)
+        setattr(owner, name, stand_in)
 
 
 def count() -> None:

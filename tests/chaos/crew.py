@@ -117,7 +117,12 @@ class Crew:
             "ATELIER_SWEEP_SECONDS": "0.5",
             "ATELIER_LOG_LEVEL": "info",
         } | self.environment
-        wanted = {"fault": fault, "argument": str(argument), "folder": str(self.folder), "environment": environment}
+        wanted: dict[str, object] = {
+            "fault": fault,
+            "argument": str(argument),
+            "folder": str(self.folder),
+            "environment": environment,
+        }
         pid = self.nursery.fork(wanted | {"command": command})
         with suppress(ProcessLookupError):  # it may have been quick to die
             self._workers[pid] = os.pidfd_open(pid)

@@ -34,7 +34,7 @@ def test_a_run_goes_on_after_ctrl_c_and_after_kill_9(tmp_path: Path) -> None:
         first.send_signal(signal.SIGINT)
         _, told = first.communicate()
         assert first.returncode == 130
-        assert f"To go on: atelier {' '.join(command)}" in told
+        assert f"To continue: atelier {' '.join(command)}" in told
         before = done_chunks(session)
         assert list((tmp_path / "out").glob("*.jpg"))
         second = start_atelier(home, *command)

@@ -202,7 +202,7 @@ class Stack:
         """Wait for a process; whatever it was, it told no secret."""
         out, err = process.communicate(timeout=LIMIT_SECONDS)
         told = [name for name, value in self.values.items() if name not in PUBLIC and value in out + err]
-        assert not told, f"{process.args} prints {told}"
+        assert not told, f"{process.args!r} prints {told}"
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def run(self, service: str, *command: str, **changed: str) -> subprocess.CompletedProcess[str]:

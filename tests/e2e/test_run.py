@@ -98,7 +98,7 @@ def test_a_dry_run_names_every_row_that_would_fail(photos: Path, tmp_path: Path)
     mug = photos / "mug.png"
     feed.write_text(f"sku,image,style\na,{mug},\nb,{mug},nope\nc,{mug},udnie\n")
     done = run_atelier(tmp_path / "home", "submit", str(feed), "-s", "udnie", "--dry-run", "--json")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 4, done.stderr
     found = json.loads(done.stdout)
     assert (found["rows"], found["images"]) == (3, 2)
     assert [(row["sku"], row["code"]) for row in found["bad_rows"]] == [("b", "unknown_style")]

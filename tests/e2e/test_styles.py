@@ -20,8 +20,8 @@ def test_a_style_is_added_looked_at_and_handed_on(tmp_path: Path) -> None:
     image = photos / "3.png"
     assert run_atelier(home, "services", "start").returncode == 0
     try:
-        add = ("styles", "add", str(photos / "7.png"), "--name", "quilt", "--title", "Quilt", "--steps", "2")
-        add = (*add, "--photos", str(photos), "--vgg", str(vgg), "--json")
+        add = ["styles", "add", str(photos / "7.png"), "--name", "quilt", "--title", "Quilt", "--steps", "2"]
+        add += ["--photos", str(photos), "--vgg", str(vgg), "--json"]
         done = run_atelier(home, *add)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["name"] == "quilt"

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from shared.broker import Broker, make_celery
 from shared.catalog import actions as catalog
 from shared.catalog import night_actions
-from shared.catalog.actions import LookScope, Target
+from shared.catalog.actions import LookScope, RevertTarget
 from shared.context import Session
 from shared.crontab import Crontab
 from shared.database import transaction
@@ -23,9 +23,9 @@ from shared.merchants.actors import Actor, Role, operator
 from shared.merchants.merchants import merchant_id
 from shared.models.promotion import actions as versions
 from shared.models.training import actions as training
-from shared.models.training.runs import RunSpec
+from shared.models.training.requests import RunSpec
 from shared.operations import actions as operations
-from shared.operations.dead_letters import Filter, heaps
+from shared.operations.dead_letters import Filter, failure_groups
 from shared.proofs import actions as proofs
 from shared.quality import actions as quality
 from shared.quality.gate import Gate
@@ -70,7 +70,7 @@ ON_A_BATCH: dict[str, Callable[[Session, Actor, str], object]] = {
     "resume": lambda s, a, batch: queue.resume_batch(s.engine, s.broker, a, batch),
     "retry": lambda s, a, batch: queue.retry_batch(s.engine, s.broker, a, batch),
     "publish": lambda s, a, batch: catalog.publish_night(s.engine, a, batch),
-    "revert": lambda s, a, batch: catalog.revert(s.engine, a, Target(batch=batch)),
+    "revert": lambda s, a, batch: catalog.revert(s.engine, a, RevertTarget(batch=batch)),
     "approve an image": lambda s, a, batch: catalog.approve_review(s.engine, a, batch, 0),
     "reject an image": lambda s, a, batch: catalog.reject_review(s.engine, a, batch, 0, "blurred"),
 }
@@ -203,7 +203,7 @@ def test_a_gate_and_rules_of_proofs_are_set_by_their_merchant_and_audited(sessio
 @pytest.mark.parametrize("wrong", [{}, {"sku": "a", "batch": "0"}, {"collection": "a", "position": 1}])
 def test_exactly_one_thing_is_reverted(wrong: dict[str, str | int]) -> None:
     with pytest.raises(UsageError):
-        Target(**wrong)  # type: ignore[arg-type]
+        RevertTarget(**wrong)  # type: ignore[arg-type]
 
 
 def test_a_look_is_assigned_to_a_part_of_the_catalogue_only(session: Session) -> None:
@@ -238,7 +238,7 @@ def test_a_merchant_pauses_its_own_nights_and_an_admin_everybodys(session: Sessi
 def test_failures_of_a_batch_that_was_cancelled_since_are_left_alone(session: Session) -> None:
     batch = finished(session)
     with transaction(session.engine) as connection:
-        counted = heaps(connection, Filter())
+        counted = failure_groups(connection, Filter())
         connection.execute(text("UPDATE batches SET state = 'cancelled'"))
     assert operations.discard_failures(session.engine, operator(), counted) == 0
     assert operations.replay_failures(session.engine, session.broker, operator(), counted).images == 0

@@ -169,10 +169,11 @@ def test_a_run_is_queued_once_by_its_name_watched_and_cancelled(session: Session
     assert again.json() == made.json()
     run = made.json()
     assert (run["state"], run["reason"], run["who"]) == ("queued", "new photos", "admin key ops")
-    for another in (
+    others: list[dict[str, Any]] = [
         *({"steps": 11}, {"reason": "other photos"}, {"styles": []}, {"photos": 3}, {"config": {"rate": 0.1}}),
         *({"rule": "if-better"}, {"rule": "if-better", "canary_share": 0.1}, {"train": "all"}),
-    ):
+    ]
+    for another in others:
         other = queue(**another)
         assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused"), another
     at = made.headers["location"]

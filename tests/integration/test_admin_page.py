@@ -28,7 +28,7 @@ from shared.merchants.merchants import merchant_id, set_consent
 from shared.models.promotion.verdict_details import OwnStyles, PairedFigure, Part, VerdictDetails
 from shared.models.promotion.verdicts import ContactSheet, VerdictFigures, add_verdict, judge
 from shared.models.training import schedules
-from shared.models.training.runs import RunSpec
+from shared.models.training.requests import RunSpec
 from shared.queue import fleet
 from tests.callers import PLACES, admin_key
 from tests.filled import FAILED_IN, add_catalog, add_finished, add_waiting
@@ -107,13 +107,13 @@ def test_nobody_sees_the_page_but_with_an_admins_key_as_the_password(session: Se
                 assert "Models" not in answer.text
     with client_with(session, None) as client:
         for odd in (f"Bearer {secret}", "Basic", "Basic ===", "Basic /w==", f"Basic {secret}", "Basic \xff"):
-            assert client.get("/admin", headers={"Authorization": odd.encode("latin-1")}).status_code == 401
+            assert client.get("/admin", headers={b"Authorization": odd.encode("latin-1")}).status_code == 401
     with client_with(session, secret) as client:
         assert client.get("/admin").status_code == 200
 
 
 def page_routes() -> list[tuple[str, str]]:
-    return [(method, one.path) for one in router.routes if isinstance(one, APIRoute) for method in one.methods]
+    return [(method, one.path) for one in router.routes if isinstance(one, APIRoute) for method in one.methods or ()]
 
 
 def test_the_page_lets_a_browser_run_and_show_nothing_but_its_own(browser: Browser) -> None:
@@ -360,8 +360,18 @@ ODD = ["", "a\0b", "x" * 5000, "-1", "9" * 40, "nan"]
 
 def test_whatever_a_form_sends_the_answer_is_a_page(session: Session, browser: Browser) -> None:
     add_version(session, "second")
-    names = ("reason", "key", "champion", "canary_share", "without_own_styles", "train", "styles", "steps", "photos")
-    names += ("rule",)
+    names = [
+        "reason",
+        "key",
+        "champion",
+        "canary_share",
+        "without_own_styles",
+        "train",
+        "styles",
+        "steps",
+        "photos",
+        "rule",
+    ]
     good = {"reason": "r", "key": "k", "champion": "1", "steps": "1"}
     for path in [path for how, path in page_routes() if how == "POST"]:
         place = next(iter(re.findall("{(.*?)}", path)), None)

@@ -349,7 +349,7 @@ def test_who_asks_is_in_the_log_and_the_key_is_not(session: Session) -> None:
 
 def test_servers_of_ours_that_do_not_answer_are_not_named(session: Session) -> None:
     away = replace(session, engine=make_engine("postgresql://user:hunter2@127.0.0.1:9/db"))
-    with client_of(session, "shop") as shop, TestClient(make_app(away), headers=shop.headers) as cut:
+    with client_of(session, "shop") as shop, TestClient(make_app(away), headers=dict(shop.headers)) as cut:
         for path in ("/v1/styles", "/readyz"):
             answer = cut.get(path)
             assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
@@ -477,9 +477,10 @@ def test_jobs_are_listed_by_state_a_page_at_a_time(
         batch = add_finished(connection, "shop", 3 * FAILED_IN)
 
     def read(state: str, limit: int) -> list[int]:
-        found, after = [], -1
+        found: list[int] = []
+        after: int | None = -1
         while after is not None:
-            query = {"state": state, "limit": limit, "after": after}
+            query: dict[str, str | int] = {"state": state, "limit": limit, "after": after}
             page = shop.get(f"/v1/batches/{batch.id}/jobs", params=query).json()
             found += [one["ordinal"] for one in page["jobs"]]
             after = page["after"]

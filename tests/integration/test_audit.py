@@ -82,7 +82,8 @@ def test_entries_are_listed_a_page_at_a_time_newest_first(session: Session, atel
         shop = merchant_id(connection, "shop")
         for number in range(5):
             audit.record(connection, "me@here", f"{number}", shop if number % 2 else None, {})
-    seen, before = [], None
+    seen: list[str] = []
+    before = None
     while before is not None or not seen:
         page = printed(atelier("audit", "--limit", 2, "--json", *(["--before", before] if before else [])))
         seen += [one["what"] for one in page["entries"]]

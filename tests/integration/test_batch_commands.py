@@ -17,7 +17,8 @@ def test_failures_are_listed_a_page_at_a_time_until_there_is_no_more(
     with transaction(session.engine) as connection:
         batch = add_finished(connection, LOCAL_MERCHANT, 7 * FAILED_IN)
     atelier = command_over(session, monkeypatch)
-    pages, after = [], 0
+    pages: list[list[int]] = []
+    after: int | None = 0
     while after is not None:
         page = printed(atelier("failures", batch.id, "--limit", 3, "--after", after, "--json"))
         assert page["failed"] == 7

@@ -33,7 +33,7 @@ from shared.models.promotion.promotions import PromotionRequest, promote, retire
 from shared.models.promotion.watch import count_troubled, watch_canary
 from shared.models.versions import Change, ChangeKind
 from shared.operations.actions import replay_failures
-from shared.operations.dead_letters import Filter, heaps
+from shared.operations.dead_letters import Filter, failure_groups
 from shared.queue.actions import pause_batch, resume_batch
 from shared.queue.batches import Batch
 from shared.queue.sweep import sweep
@@ -291,7 +291,7 @@ def fail_and_replay(session: Session) -> None:
         connection.execute(
             text("UPDATE batches SET state = 'finished', failed = total WHERE state = 'running' AND total > 0")
         )
-        failures = heaps(connection, Filter(codes=("source_unavailable",)))
+        failures = failure_groups(connection, Filter(codes=("source_unavailable",)))
     assert replay_failures(session.engine, session.broker, operator(), failures).images
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -43,7 +44,7 @@ def shop(database: Session, tmp_path: Path) -> Shop:
     return found
 
 
-def counts(shop: Shop, rows: dict[str, str], **how: object) -> tuple[int, int, int, int]:
+def counts(shop: Shop, rows: dict[str, str], **how: Any) -> tuple[int, int, int, int]:
     done = shop.feed(rows, **how)
     return done.added, done.changed, done.moved, done.removed
 

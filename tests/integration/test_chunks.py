@@ -51,7 +51,7 @@ def claimed(session: Session, chunk_id: int) -> Claim:
 def look_again(session: Session, batch: Batch) -> Batch:
     with transaction(session.engine) as connection:
         found = batches.get_batch(connection, batch.id)
-        states = dict(
+        states: dict[str, int] = dict(
             connection.execute(
                 text("SELECT state, count(*) FROM jobs WHERE batch_id = :id GROUP BY state"), {"id": batch.id}
             ).all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def as_xml(path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "write"), [("f.csv", as_csv), ("f.jsonl", as_jsonl), ("f.xml", as_xml)])
 def test_what_failed_comes_out_without_formulas_and_goes_in_again(
-    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, write: object
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, write: Callable[[Path], None]
 ) -> None:
     atelier, out = command_over(session, monkeypatch), tmp_path / "out"
     write(tmp_path / name)

@@ -92,12 +92,12 @@ def test_a_verdict_says_how_both_do_on_photos_of_now_and_on_rejected_ones_and_co
     assert 0 < live.figures["content_distance"].champion < rejected.figures["content_distance"].champion
     assert stored.figures.details.own_styles == {"other": OwnStyles(kept=0, lost=1)}
     assert stored.verdict.missing == ["other/dots"]
-    assert "no row of 1 own styles of merchants: " in str(run.message)
+    assert "lacks 1 own styles of merchants: " in str(run.message)
     assert f"`atelier models promote {run.candidate_id} --without-own-styles`" in str(run.message)
 
     atelier = command_over(school.session, monkeypatch)
     told = atelier("models", "show", run.candidate_id).stdout
-    assert f"live, {len(unseen)} catalogue images of now; content_distance" in told
+    assert f"live, {len(unseen)} current catalogue images; content_distance" in told
     assert "1 not measured, for a style of their looks" in told
     assert "lost are 1 of 1 of other" in told
     erase(school.session.engine, school.session.store, other, lambda _: None)

@@ -221,17 +221,17 @@ def test_a_checkpoint_is_verified_and_tried_before_it_is_a_candidate(session: Se
 
         return change
 
-    def diverged(folder: Path) -> object:
+    def diverged(folder: Path) -> None:
         found = Checkpoint.load(folder)
         weights = {name: tensor * float("nan") for name, tensor in load(found.trunk).items()}
         header = {"architecture": json.dumps({"width": 4, "blocks": 1})}
-        return replace(found, trunk=save(weights, header)).save(folder)
+        replace(found, trunk=save(weights, header)).save(folder)
 
     def claiming(**architecture: int) -> Callable[[Path], object]:
-        def change(folder: Path) -> object:
+        def change(folder: Path) -> None:
             found = Checkpoint.load(folder)
             header = {"architecture": json.dumps(architecture)}
-            return replace(found, trunk=save(load(found.trunk), header)).save(folder)
+            replace(found, trunk=save(load(found.trunk), header)).save(folder)
 
         return change
 
@@ -240,7 +240,7 @@ def test_a_checkpoint_is_verified_and_tried_before_it_is_a_candidate(session: Se
         (damaged("flipped", lambda f: (f / "trunk.safetensors").write_bytes(b"x")), BadCheckpoint, "damaged"),
         (damaged("row", lambda f: (f / "styles/plain.safetensors").write_bytes(b"x")), BadCheckpoint, "damaged"),
         (damaged("format", edit(format="pickle")), BadCheckpoint, "no Atelier checkpoint"),
-        (damaged("other", edit(architecture={"width": 8, "blocks": 1})), BadCheckpoint, "another architecture"),
+        (damaged("other", edit(architecture={"width": 8, "blocks": 1})), BadCheckpoint, "has the architecture"),
         (damaged("name", edit(styles=escaping)), UsageError, "lower-case"),
         (damaged("none", edit(styles=[])), BadCheckpoint, "has no style"),
         (damaged("text", edit(provenance="mine")), BadCheckpoint, "provenance"),

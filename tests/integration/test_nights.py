@@ -20,7 +20,7 @@ from shared.context import Session
 from shared.database import Lock, lock, transaction
 from shared.errors import LeaseLost, UsageError
 from shared.merchants.scope import scope
-from shared.proofs.proofs import approve, proof_of, reject
+from shared.proofs.proofs import approve, reject
 from tests.shop import EVENING, Shop
 from tests.waiting import wait_for_blocked_connection
 
@@ -176,7 +176,7 @@ def test_a_window_that_leaves_no_time_for_a_chunk_is_planned_empty_with_a_warnin
         )
     shop.sleep(datetime(2026, 3, 3, 1, 59, 30, tzinfo=UTC))
     assert (shop.night.state, shop.night.batch_id, shop.plan()["left_for_next_night"]) == ("planned", None, 3)
-    assert "not even a chunk" in shop.plan()["warnings"][0]
+    assert "too short for a chunk" in shop.plan()["warnings"][0]
 
 
 def test_time_and_cost_follow_from_the_measured_rate(shop: Shop) -> None:
@@ -235,8 +235,8 @@ def test_a_retired_style_is_a_warning_and_the_other_looks_go_on(shop: Shop) -> N
     plan = shop.live_a_night()
     assert plan["images"] == 1
     assert plan["warnings"] == [
-        "the look of sku 'N0' names style 'pastel', which the champion does not have: set another look",
-        "1 images wait for another look than the look of sku 'N0'",
+        "the look of sku 'N0' names style 'pastel', which the champion lacks: set another look",
+        "1 images cannot use the look of sku 'N0': set another look",
     ]
 
 
@@ -293,7 +293,7 @@ def test_a_new_look_waits_for_approval_of_a_sample_of_24_skus(shop: Shop) -> Non
     with pytest.raises(AssertionError):
         shop.style()  # paused: nobody can claim a chunk
     with scope(shop.session.engine, "shop") as (connection, _):
-        approve(connection, proof_of(connection, night.batch_id), "admin")
+        approve(connection, shop.proof(), "admin")
     assert shop.style().succeeded == 60
     shop.sleep(timedelta(hours=1))
     shop.feed({sku: f"x{row}" for sku, row in rows.items()}, columns="hash,category")
@@ -315,10 +315,10 @@ def test_a_rejected_look_is_planned_no_more_until_it_is_another(shop: Shop) -> N
     shop.feed(skus(30))
     shop.sleep(EVENING + timedelta(hours=6))
     with scope(shop.session.engine, "shop") as (connection, _):
-        reject(connection, proof_of(connection, shop.night.batch_id), "admin")
+        reject(connection, shop.proof(), "admin")
     shop.sleep(timedelta(minutes=1))
     plan = shop.live_a_night()
-    assert (plan["images"], plan["warnings"][0]) == (0, "the default look was rejected by its proof: set another look")
+    assert (plan["images"], plan["warnings"][0]) == (0, "the default look was rejected: set another look")
     shop.look("udnie")
     assert shop.live_a_night()["images"] == 30
 
@@ -331,9 +331,7 @@ def test_a_proof_goes_on_by_rule_once_there_is_something_to_be_seen(shop: Shop) 
     assert shop.night.proof == "waiting"
     shop.style(shop.night.proof_batch_id)
     shop.sleep(timedelta(minutes=1))
-    with transaction(shop.session.engine) as connection:
-        proof = proof_of(connection, shop.night.batch_id)
-    assert (shop.night.proof, proof.judged_by) == ("approved", "rule")
+    assert (shop.night.proof, shop.proof().judged_by) == ("approved", "rule")
     assert shop.style().succeeded == 30
 
 
@@ -369,14 +367,16 @@ def test_a_night_that_does_not_publish_shows_nothing_until_it_is_told_to(shop: S
     shop.live_a_night()
     assert set(shop.shown().values()) == {None}
     with scope(shop.session.engine, "shop") as (connection, mine):
-        assert publish(connection, mine, shop.night.batch_id, "admin") == 2
-        assert publish(connection, mine, shop.night.batch_id, "admin") == 0
+        assert publish(connection, mine, shop.batch_id, "admin") == 2
+        assert publish(connection, mine, shop.batch_id, "admin") == 0
     assert None not in shop.shown().values()
 
 
 def publish_the_first(shop: Shop) -> int:
     with scope(shop.session.engine, "shop") as (connection, mine):
-        return publish(connection, mine, shop.nights()[-1].batch_id, "admin")
+        first = shop.nights()[-1].batch_id
+        assert first is not None
+        return publish(connection, mine, first, "admin")
 
 
 @pytest.mark.parametrize(

@@ -11,19 +11,22 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Connection, event, text
 
+from shared.catalog.planning import Window, make_plan
+from shared.catalog.schedules import NightRules
 from shared.context import Session
 from shared.database import transaction
 from shared.embedded import Services
 from shared.operations import prune
-from shared.queue import batches, chunks, dispatch, fleet, jobs, renditions, sweep
+from shared.queue import batches, chunks, dispatch, fleet, jobs, reconciler, renditions, retry, sweep
 from shared.queue.batches import Batch
 from shared.queue.chunks import Claim
+from shared.queue.estimate import Rate
 from shared.queue.jobs import Failed, PutBack
-from shared.queue.outcomes import Succeeded
+from shared.queue.outcomes import Outcome, Succeeded
 from shared.queue.renditions import NewRendition, RenditionKey
-from tests.filled import add_finished, add_waiting
+from tests.filled import add_finished, add_large_night, add_waiting
 from tests.fresh import fresh_session
-from tests.plans import statements
+from tests.plans import nodes, statements
 
 LARGE = {"chunks", "jobs", "renditions", "job_renditions"}
 JOBS = 8_000
@@ -63,7 +66,7 @@ def world(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def finish(connection: Connection, world: World) -> None:
     made = NewRendition(KEY, "renditions/1", "sha256", 1, 1, 1)
-    outcomes = [Succeeded(0, [KEY], [made]), Succeeded(1, [world.known], []), Failed(2, "x", "x")]
+    outcomes: list[Outcome] = [Succeeded(0, [KEY], [made]), Succeeded(1, [world.known], []), Failed(2, "x", "x")]
     assert chunks.finish(connection, world.claim, [*outcomes, PutBack(3, 1.0)], 60)
 
 
@@ -79,8 +82,19 @@ def look_up(connection: Connection, world: World) -> None:
     renditions.find_renditions(connection, world.claim.batch.merchant_id, [KEY] * 64)
 
 
-def list_failed(connection: Connection, world: World) -> None:
-    assert jobs.requeue_failed(connection, world.over.id)
+def retry_failed(connection: Connection, world: World) -> None:
+    page = jobs.failed_ordinals(connection, world.over.id, (), after=JOBS // 2, limit=30)
+    assert retry.retry_page(connection, world.over.id, page) == len(page) == 30
+
+
+def discard_failed(connection: Connection, world: World) -> None:
+    page = jobs.failed_ordinals(connection, world.over.id, ("unreadable_image",), after=-1, limit=30)
+    assert retry.discard_page(connection, world.over.id, page) == len(page) == 30
+
+
+def find_stranded(connection: Connection, world: World) -> None:
+    sample = reconciler.Sample(world.claim.batch.id, 400, 799, whole=False)
+    assert reconciler.stranded(connection, sample) == []
 
 
 def page_failed(connection: Connection, world: World) -> None:
@@ -113,7 +127,10 @@ HOT: dict[str, Callable[[Connection, World], object]] = {
     "list older batches": lambda connection, world: batches.list_batches(
         connection, world.over.merchant_id, 20, before=world.over.id
     ),
-    "failed jobs": list_failed,
+    "retry a page": retry_failed,
+    "discard a page": discard_failed,
+    "stalled batches": lambda connection, _: reconciler.stalled(connection),
+    "stranded jobs": find_stranded,
     "page of failed jobs": page_failed,
     "cancel": lambda connection, world: chunks.cancel_unleased(connection, world.claim.batch.id),
     "results": read_results,
@@ -184,3 +201,51 @@ def test_a_batch_of_40_chunks_is_cancelled_in_as_many_statements_as_one_of_1(ses
             ended = batches.get_batch(connection, batch.id)
             assert (ended.state, ended.cancelled, ended.finished_at is None) == ("cancelled", number, False)
     assert counts[0] == counts[1]
+
+
+def test_a_night_is_planned_beside_a_large_one_without_going_through_it_for_each_image(session: Session) -> None:
+    """Also where that came after the last ANALYZE, and with little memory."""
+    with transaction(session.engine) as connection:
+        batch = add_waiting(connection, "shop", 64, queue="nightly")
+        add_large_night(connection, batch, images=2_000)
+    with statements(session.engine) as sent, transaction(session.engine, merchant=batch.merchant_id) as connection:
+        connection.execute(text("SET LOCAL work_mem = '64kB'"))
+        window = Window(batch.merchant_id, NightRules(), batch.created_at)
+        assert make_plan(connection, window, Rate(None, 1), session.settings).stale.total == 1_000
+        ((statement, parameters),) = [one for one in sent if "CREATE TEMPORARY TABLE stale" in one[0]]
+        explained = "EXPLAIN (FORMAT JSON) " + statement[statement.index("WITH assigned") :]
+        (found,) = connection.exec_driver_sql(explained, parameters).scalar_one()
+    plan = json.dumps(found)
+    assert "SubPlan" not in plan
+    joins = [node for node in nodes(found["Plan"]) if "Anti" in node.get("Join Type", "")]
+    assert [node["Node Type"] for node in joins] in (["Hash Join"], ["Merge Join"])
+
+
+def test_as_many_chunks_are_read_as_are_dispatched_however_many_wait(session: Session) -> None:
+    with transaction(session.engine) as connection:
+        fleet.register(connection, uuid4(), "cpu", 3)
+        for number in range(20):
+            add_waiting(connection, f"shop-{number}", 300, chunk_jobs=4)
+        lines = dispatch.waiting_lines(connection, 6)
+        assert sum(len(chunks) for chunks in lines["bulk"].waiting.values()) == 40
+        assert len(dispatch.fill(connection)) == 6
+
+
+def test_a_merchant_with_a_place_far_ahead_is_served_beyond_the_few_chunks_read_at_first(session: Session) -> None:
+    with transaction(session.engine) as connection:
+        for number in range(20):
+            batch = add_waiting(connection, f"shop-{number}", 40, chunk_jobs=4)
+        others = connection.execute(
+            text("INSERT INTO fair_shares SELECT id, 'bulk', 1000 FROM merchants WHERE id <> :last RETURNING 1"),
+            {"last": batch.merchant_id},
+        )
+        assert len(others.all()) >= 19
+        line = dispatch.waiting_lines(connection, 8)["bulk"]
+        line.times = {merchant: 0.0 if merchant == batch.merchant_id else 1000.0 for merchant in line.waiting}
+        taken = line.take(8)
+        owners = connection.execute(
+            text("SELECT DISTINCT merchant_id FROM chunks WHERE id = ANY(:ids)"), {"ids": taken}
+        ).scalars()
+        assert list(owners) == [batch.merchant_id]
+        assert taken == sorted(set(taken))
+        assert len(taken) == 8

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
@@ -198,7 +199,7 @@ def test_what_is_not_yet_whole_waits_too_and_goes_on_where_it_was_interrupted(sh
     with transaction(shop.session.engine) as connection:
         begun = batches.list_batches(connection, shop.id, 1)[0]
         assert (begun.intake, begun.paused, begun.total) == ("receiving", True, 40)
-        with pytest.raises(Conflict, match="send it again, or cancel it"):
+        with pytest.raises(Conflict, match="repeat the upload, or cancel the batch"):
             batches.set_paused(connection, begun, paused=False)
     done = submit_batch(shop.session, wanted)
     assert done.resumed
@@ -210,7 +211,7 @@ def test_what_is_not_yet_whole_waits_too_and_goes_on_where_it_was_interrupted(sh
 def test_only_a_verdict_lets_it_go_and_there_is_one(shop: Shop) -> None:
     done = upload(shop, photos(30), proof=True)
     with transaction(shop.session.engine) as connection:
-        with pytest.raises(Conflict, match="until its proof is judged"):
+        with pytest.raises(Conflict, match="until you approve its sample"):
             batches.set_paused(connection, done.batch, paused=False)
         assert done.proof is not None
         approve(connection, done.proof, "admin")
@@ -254,12 +255,12 @@ def test_the_commands_tell_what_waits_and_why(shop: Shop, monkeypatch: pytest.Mo
     batch = submitted.stdout.strip()
     assert "a sample of 24 skus comes first, since there are more than 25 images" in submitted.stderr
     status = atelier("status", batch, "-m", "shop")
-    assert "it waits for its proof" in status.stderr
+    assert "a sample needs your approval" in status.stderr
     assert "paused" in status.stdout
     number = printed(atelier("proofs", "list", "-m", "shop", "--json"))[0]["id"]
     assert "no proof" in str(atelier("proofs", "show", number, "-m", "other").exception)
     shown = atelier("proofs", "show", number, "-m", "shop").stdout
-    assert "30 images; time and cost are unknown" in shown
+    assert "30 images; duration and cost are unknown" in shown
     assert "0 of 24 done" in shown
     shop.style(printed(atelier("proofs", "show", number, "-m", "shop", "--json"))["sample_id"])
     assert "30 images, about" in atelier("proofs", "show", number, "-m", "shop").stdout  # as the sample went
@@ -269,11 +270,11 @@ def test_the_commands_tell_what_waits_and_why(shop: Shop, monkeypatch: pytest.Mo
     assert "a sample of 24 skus would be styled first" in rehearsed.stderr
     atelier("proofs", "off", "-m", "shop")
     path.with_name("few.csv").write_text("sku,image\nA,https://cdn.example/a.jpg\n")
-    assert "their own proof" in atelier("submit", path.with_name("few.csv"), "-s", "udnie", "--proof").stderr
+    assert "needs no sample" in atelier("submit", path.with_name("few.csv"), "-s", "udnie", "--proof").stderr
     assert atelier("submit", path, "-s", "pastel", "-m", "shop").stderr.count("sample") == 0
 
 
 @pytest.mark.parametrize("bad", [{}, {"above": -1}, {"above": 1, "go_on_minutes": 0}])
-def test_rules_that_say_nothing_or_nonsense_are_refused(bad: dict[str, int]) -> None:
+def test_rules_that_say_nothing_or_nonsense_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         ProofRules(**bad)

@@ -13,7 +13,8 @@ from shared.crontab import Crontab
 from shared.database import transaction
 from shared.models.training import schedules
 from shared.models.training.quality import LEAST_BATCHES, quality_of_batches
-from shared.models.training.runs import RunSpec, list_runs
+from shared.models.training.requests import RunSpec
+from shared.models.training.runs import list_runs
 from shared.models.training.tick import tick
 from tests.filled import add_finished
 from tests.random_vgg import write_random_vgg

@@ -74,7 +74,7 @@ def test_a_failed_image_is_retried_though_its_nights_window_has_ended(session: S
     assert again(session, batch.id).state == "finished"
     if replay:
         with transaction(session.engine) as connection:
-            found = dead_letters.heaps(connection, Filter(batch=batch.id))
+            found = dead_letters.failure_groups(connection, Filter(batch=batch.id))
         assert dead_letters.replay(session.engine, found) == 1
     else:
         assert retry_batch(session.engine, batch) == 1

@@ -19,9 +19,10 @@ from shared.errors import Conflict, UsageError
 from shared.models.styles import style_rows
 from shared.models.training import leases, schedules
 from shared.models.training.photos import fresh_photos
-from shared.models.training.runs import RunSpec, cancel_run, list_runs
+from shared.models.training.requests import RunSpec
+from shared.models.training.runs import cancel_run, list_runs
 from shared.models.training.tick import publish_due, tick
-from shared.models.versions import champion, find_version
+from shared.models.versions import champion
 from shared.operations.erasure import erase
 from tests.atelier_command import Command, command_over, printed
 from tests.random_vgg import write_random_vgg
@@ -222,7 +223,7 @@ def test_a_style_without_a_row_for_the_champion_is_learnt_by_a_run_of_its_own(sc
     with transaction(school.session.engine) as connection:
         assert set(style_rows(connection, None, trunk)) == {"plain", "dots"}
         assert set(style_rows(connection, shop, trunk)) == {"plain", "dots", "mine"}
-        assert find_version(connection, trunk).state == "champion"
+        assert champion(connection).trunk_sha256 == trunk
 
 
 def test_drift_is_looked_for_at_each_slot_and_only_other_photos_are_learnt_from(school: School) -> None:

@@ -30,7 +30,8 @@ from shared.models.promotion.verdicts import (
     list_verdicts,
 )
 from shared.models.training import leases, schedules
-from shared.models.training.runs import RunSpec, TrainingRun, cancel_run, list_runs
+from shared.models.training.requests import RunSpec
+from shared.models.training.runs import TrainingRun, cancel_run, list_runs
 from shared.models.training.tick import publish_due, tick
 from shared.models.versions import champion
 from shared.operations.erasure import erase
@@ -40,6 +41,7 @@ from tests.school import QUICK, School, held_out
 from tests.versions import add_version
 from workers.training import comparing
 from workers.training.retraining import train_slice
+from workers.training.verdict_run import measure_pair
 
 ANYHOW = "if-no-style-regresses-by 99%"
 """A rule that so short a training always keeps."""
@@ -256,7 +258,7 @@ def test_what_cannot_be_measured_stays_a_candidate_and_the_run_says_why(
     let_lease_run_out(school)
     run = school.train(run_id)
     assert (run.state, run.code, run.verdict_id) == ("finished", "not_compared", None)
-    assert "no image of plain is in the store: `atelier retrain --pictures DIR` keeps them" in str(run.message)
+    assert "no image of plain is in the store: `atelier retrain --pictures DIR` stores them" in str(run.message)
     assert (verdicts(school, run), changes(school, run)) == ([], [])
 
 
@@ -305,7 +307,7 @@ def test_contact_sheets_with_the_photos_of_a_merchant_who_leaves_are_gone(
 def test_photos_of_a_merchant_who_withdraws_while_it_is_compared_are_not_measured(
     school: School, monkeypatch: pytest.MonkeyPatch, atelier: Command
 ) -> None:
-    measure, run_id = comparing.measure_pair, school.queue()
+    measure, run_id = measure_pair, school.queue()
 
     def and_meanwhile(*arguments: Any) -> object:
         found = measure(*arguments)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
 from queue import Empty
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import Connection, text
@@ -69,8 +70,10 @@ def test_a_page_is_as_many_statements_whatever_its_rows(session: Session, monkey
 
 def test_work_begins_and_little_is_held_while_the_manifest_is_still_being_written(session: Session) -> None:
     with transaction(session.engine) as connection:
-        fleet.register(connection, "018f0000-0000-7000-8000-000000000001", "cpu", 3)
-    durable, ahead, messages = 0, [], []
+        fleet.register(connection, uuid4(), "cpu", 3)
+    durable = 0
+    ahead: list[int] = []
+    messages: list[int] = []
 
     def write(number: int) -> None:
         ahead.append(number - durable)

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 import typer
 from PIL import Image
-from sqlalchemy import Column, Connection, Row, Table, func, select, text
+from sqlalchemy import Column, Connection, Delete, Insert, Row, Table, Update, func, select, text
 from sqlalchemy.exc import ProgrammingError
 
 from producer.commands.main import make_app
@@ -129,7 +129,7 @@ def named(rows: Sequence[Row[tuple[object, ...]]], keys: Sequence[Column[Any]]) 
     return {str(tuple(row._mapping[key.name] for key in keys)) for row in rows}
 
 
-def changed(connection: Connection, statement: object) -> int:
+def changed(connection: Connection, statement: Insert | Update | Delete) -> int:
     """Rows a statement changed: none where it is not allowed."""
     try:
         with connection.begin_nested():
@@ -203,6 +203,7 @@ def commands_of_a_batch() -> list[str]:
     """Every command with a parameter ``batch``, whichever package it comes from."""
     root = typer.main.get_command(make_app())
     found = []
+    root = cast(Any, root)  # a click group, which Typer hides
     for name in root.commands:
         _, command, _ = root.resolve_command(typer.Context(root), [name])
         for path, one in ((name, command), *((f"{name} {n}", c) for n, c in getattr(command, "commands", {}).items())):
@@ -229,8 +230,8 @@ def test_no_command_knows_a_style_of_another_merchant(
             ("submit", photo, "--style", "secret", "--dry-run"),
         ):
             assert isinstance(atelier(*command, *whose).exception, UnknownStyle), command
-    for command in ("export", "preview"):
-        done = atelier("styles", command, "secret", *([photo] if command == "preview" else []), "--out", out)
+    for name, photos in (("export", []), ("preview", [photo])):
+        done = atelier("styles", name, "secret", *photos, "--out", out)
         assert isinstance(done.exception, UnknownStyle)
     assert "secret" in atelier("styles", "list", "--merchant", "other").output
 

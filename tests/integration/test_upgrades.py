@@ -15,7 +15,21 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import ARRAY, Boolean, Column, Connection, DateTime, Double, MetaData, Table, Text, Time, Uuid, text
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    Column,
+    Connection,
+    DateTime,
+    DefaultClause,
+    Double,
+    MetaData,
+    Table,
+    Text,
+    Time,
+    Uuid,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ProgrammingError
@@ -208,7 +222,8 @@ def value(column: Column[Any], rows: dict[str, dict[str, Any]]) -> Any:
         return rows.get(key.column.table.name, {}).get(key.column.name)  # none yet where a table names itself
     if isinstance(column.type, Text):
         if column.server_default is not None:
-            return column.server_default.arg.text.split("'")[1]
+            assert isinstance(column.server_default, DefaultClause)
+            return str(column.server_default.arg).split("'")[1]
         return WORDS.get(column.name, uuid4().hex)
     return next((make() for kind, make in ANYTHING.items() if isinstance(column.type, kind)), 0)
 

@@ -11,6 +11,7 @@ from hashlib import sha256
 from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ def loopback(host: str, port: int) -> Sequence[str]:
     return ["127.0.0.1"]
 
 
-def web(reach: Reach = LOOPBACK, *, max_bytes: int = 100_000, **options: object) -> Web:
+def web(reach: Reach = LOOPBACK, *, max_bytes: int = 100_000, **options: Any) -> Web:
     return Web(reach, max_bytes, **{"resolve": loopback, **options})
 
 

@@ -51,6 +51,7 @@ def test_a_row_that_is_bad_for_another_reason_keeps_none_either(tmp_path: Path) 
     path = tmp_path / "feed.csv"
     path.write_text("sku,image\nA,https://user:hunter2@shop.example/mug.jpg,too,many\n")
     (row,) = open_manifest([str(path)]).rows()
+    assert row.error is not None
     assert row.error.code == "too_many_columns"
     assert "hunter2" not in str(row)
 

@@ -1,18 +1,20 @@
 """What decode accepts and refuses; colours and bit depths are in test_decode_colour.py."""
 
-import io
 import struct
+import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import numpy as np
 import pytest
+from picture_files import png_chunk, saved, with_chunks
 from PIL import Image
 
 from shared.errors import ImageError, ImageTooLarge, UnreadableImage
 from workers.images.decode import Limits, decode
-from workers.images.orientation import read_orientation
+from workers.images.metadata.exif import Exif, read_exif
+from workers.images.metadata.isobmff import read_main_picture
 
 # Where the four corners of an upright picture lie in a file of each orientation, as the EXIF
 # specification draws them: what to do to upright pixels to get the stored ones.
@@ -42,20 +44,9 @@ def noise(width: int = 96, height: int = 64) -> np.ndarray:
     return np.random.default_rng(7).integers(0, 256, (height, width, 3), np.uint8)
 
 
-def saved(image: Image.Image | np.ndarray, format: str, **options: object) -> bytes:
-    image = image if isinstance(image, Image.Image) else Image.fromarray(image)
-    buffer = io.BytesIO()
-    image.save(buffer, format, **options)
-    return buffer.getvalue()
-
-
-def chunk(name: bytes, body: bytes) -> bytes:
-    return struct.pack(">L", len(body)) + name + body + struct.pack(">L", zlib.crc32(name + body))
-
-
 def png_header(width: int, height: int) -> bytes:
     header = struct.pack(">LLBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header)
 
 
 def refusal(data: bytes, limits: Limits | None = None) -> ImageError:
@@ -95,7 +86,7 @@ def test_exif_orientation_is_applied(format: str, orientation: int) -> None:
     "exif", [b"", b"Exif\0\0", b"II*\0", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff\x01\x12", b"??"]
 )
 def test_damaged_exif_means_upright(exif: bytes) -> None:
-    assert read_orientation(exif) == 1
+    assert read_exif(exif) == Exif()
 
 
 @pytest.mark.filterwarnings("ignore")  # Pillow warns of the damage, which is the point
@@ -119,6 +110,39 @@ def test_other_animations_give_their_first_frame(format: str) -> None:
     assert np.abs(photo.rgb.astype(int) - (255, 0, 0)).max() < 3
 
 
+def without(png: bytes, *names: bytes) -> bytes:
+    """The PNG without its chunks of these names."""
+    kept, at = png[:8], 8
+    while at < len(png):
+        end = at + 12 + struct.unpack_from(">L", png, at)[0]
+        if png[at + 4 : at + 8] not in names:
+            kept += png[at:end]
+        at = end
+    return kept
+
+
+@pytest.mark.parametrize("shown_without_animation", [False, True])
+@pytest.mark.parametrize("names", [(b"fcTL",), (b"acTL",), (b"fdAT",), (b"acTL", b"fcTL"), (b"fcTL", b"fdAT")])
+def test_animated_png_with_parts_missing_is_a_still_picture(names: tuple, shown_without_animation: bool) -> None:
+    frames = [Image.fromarray(corners()), Image.new("RGB", (48, 32), "blue")]
+    options = {"save_all": True, "append_images": frames[1:] * 2, "default_image": shown_without_animation}
+    whole = saved(frames[0], "PNG", **options)
+    assert all(name in whole for name in names)
+    assert np.array_equal(decode(without(whole, *names), Limits()).rgb, corners())
+
+
+def test_animation_control_of_no_animation_is_ignored() -> None:
+    control = png_chunk(b"acTL", struct.pack(">LL", 3, 0))
+    assert np.array_equal(decode(with_chunks(saved(corners(), "PNG"), control), Limits()).rgb, corners())
+
+
+@pytest.mark.parametrize("extra", [b"\0", b"\r\n<!-- cached -->\n", b"\xff" * 7, bytes(5_000), saved(noise(), "JPEG")])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "AVIF"])
+def test_bytes_after_the_end_are_ignored(format: str, extra: bytes) -> None:
+    whole = saved(corners(), format)
+    assert np.array_equal(decode(whole + extra, Limits()).rgb, decode(whole, Limits()).rgb)
+
+
 def test_single_pixel_is_accepted() -> None:
     assert decode(saved(corners(1, 1), "PNG"), Limits()).rgb.shape == (1, 1, 3)
 
@@ -137,8 +161,6 @@ def test_other_formats_are_refused_naming_the_supported_ones(format: str) -> Non
 @pytest.mark.parametrize(
     ("data", "named"),
     [
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
-        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIC"),
         (b"<!DOCTYPE html><html><body>404", "web page"),
         (b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
         (b"%PDF-1.7", "PDF"),
@@ -177,7 +199,7 @@ def test_pixel_limit_counts_width_times_height() -> None:
 
 
 def test_pixel_limit_says_how_many_there_are() -> None:
-    error = refusal(png_header(12_000, 7_000) + chunk(b"IDAT", b""))
+    error = refusal(png_header(12_000, 7_000) + png_chunk(b"IDAT", b""))
     assert str(error) == "the image has 84.0 megapixels, over the limit of 25.0: send a smaller one"
 
 
@@ -193,8 +215,60 @@ def test_declared_bomb_is_refused_from_the_header(side: int) -> None:
 
     The file has next to no pixels, so a decoder that had been started would call it truncated.
     """
-    error = refusal(png_header(side, side) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)))
+    error = refusal(png_header(side, side) + png_chunk(b"IDAT", zlib.compress(b"\0" * 1000)))
     assert error.code == "image_too_large"
+
+
+def test_avif_far_over_the_limit_is_too_large_and_not_damaged() -> None:
+    """Its decoder gives up above 268 megapixels, and says nothing of the size."""
+    size = struct.pack(">4sLLL", b"ispe", 0, 48, 32)
+    whole = saved(corners(), "AVIF")
+    assert whole.count(size) == 1
+    error = refusal(whole.replace(size, struct.pack(">4sLLL", b"ispe", 0, 17_000, 17_000)))
+    assert str(error) == "the image has 289.0 megapixels, over the limit of 25.0: send a smaller one"
+
+
+def test_avif_boxes_that_make_no_sense_are_left_to_the_decoder() -> None:
+    whole = saved(corners(), "AVIF")
+    for at in range(len(whole)):
+        read_main_picture(whole[:at])
+        read_main_picture(whole[:at] + b"\xff\xff" + whole[at + 2 :])
+
+
+HEIC_HEADERS = (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic")
+
+
+@pytest.mark.parametrize("data", HEIC_HEADERS)
+def test_heic_without_its_package_is_refused_saying_what_to_install(
+    data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    error = refusal(data)
+    assert error.code == "unsupported_format"
+    assert str(error) == (
+        "the file is a HEIC image: have atelier[heif] installed on the workers, "
+        "or send JPEG, PNG, WebP, TIFF, GIF or AVIF"
+    )
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_heic_is_decoded_upright(orientation: int) -> None:
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = np.ascontiguousarray(STORED[orientation](corners(96, 64)))
+    photo = decode(saved(stored, "HEIF", quality=90, exif=exif.tobytes()), Limits())
+    assert photo.source_format == "heif"
+    assert photo.rgb.shape == (64, 96, 3)
+    assert np.abs(photo.rgb[8::48, 8::80].astype(int) - corners(96, 64)[8::48, 8::80]).max() < 12
+
+
+def test_heic_is_limited_and_damage_has_a_code() -> None:
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    whole = saved(corners(96, 64), "HEIF")
+    assert refusal(whole, Limits(max_pixels=6_000)).code == "image_too_large"
+    assert {refusal(whole[: int(len(whole) * share)]).code for share in (0.3, 0.6, 0.95)} == {"unreadable_image"}
+    assert all(refusal(data).code == "unreadable_image" for data in HEIC_HEADERS)
 
 
 def test_decode_leaves_pillows_own_limit_alone() -> None:
@@ -206,13 +280,13 @@ def test_decode_leaves_pillows_own_limit_alone() -> None:
 def test_text_chunk_that_inflates_is_refused() -> None:
     text = b"Comment\0\0" + zlib.compress(b"\0" * 50_000_000)
     data = saved(corners(), "PNG")
-    error = refusal(data[:33] + chunk(b"zTXt", text) + data[33:])
+    error = refusal(data[:33] + png_chunk(b"zTXt", text) + data[33:])
     assert error.code == "image_too_large"
     assert "text block" in str(error)
 
 
 def test_file_of_very_many_small_parts_is_given_up() -> None:
-    data = png_header(1, 1) + chunk(b"zzZz", b"") * 5_000
+    data = png_header(1, 1) + png_chunk(b"zzZz", b"") * 5_000
     assert "small parts" in str(refusal(data, Limits(max_reads=2_000)))
 
 

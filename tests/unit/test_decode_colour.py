@@ -6,12 +6,14 @@ import zlib
 
 import numpy as np
 import pytest
+from picture_files import SRGB_COLORANTS, profile
 from PIL import Image, ImageCms, TiffImagePlugin
 
 from workers.images.decode import Limits, Photo, decode
 
-# sRGB's primaries as profiles write them (adapted to D50).
-RED, GREEN, BLUE = (0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141)
+Xyz = tuple[float, float, float]
+
+RED, GREEN, BLUE = SRGB_COLORANTS
 
 
 def read(image: Image.Image | np.ndarray, format: str, **options: object) -> Photo:
@@ -21,20 +23,7 @@ def read(image: Image.Image | np.ndarray, format: str, **options: object) -> Pho
     return decode(buffer.getvalue(), Limits())
 
 
-def profile(space: bytes, tags: dict[bytes, bytes], *, kind: bytes = b"mntr", pcs: bytes = b"XYZ ") -> bytes:
-    """A minimal ICC profile, version 2."""
-    table, body = b"", b""
-    for name, content in tags.items():
-        table += struct.pack(">4sLL", name, 132 + 12 * len(tags) + len(body), len(content))
-        body += content + b"\0" * (-len(content) % 4)
-    size = 132 + len(table) + len(body)
-    d50 = struct.pack(">lll", 63190, 65536, 54061)
-    header = struct.pack(">L4sL4s4s4s", size, b"lcms", 0x02100000, kind, space, pcs) + bytes(12)
-    header += b"acsp" + bytes(28) + d50 + bytes(48)
-    return header + struct.pack(">L", len(tags)) + table + body
-
-
-def xyz(values: tuple[float, float, float]) -> bytes:
+def xyz(values: Xyz) -> bytes:
     return b"XYZ \0\0\0\0" + struct.pack(">lll", *(round(value * 65536) for value in values))
 
 
@@ -42,7 +31,7 @@ def gamma(value: float) -> bytes:
     return b"curv\0\0\0\0" + struct.pack(">LH", 1, round(value * 256))
 
 
-def rgb_profile(red: tuple, green: tuple, blue: tuple, exponent: float = 2.2) -> bytes:
+def rgb_profile(red: Xyz, green: Xyz, blue: Xyz, exponent: float = 2.2) -> bytes:
     curves = dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), gamma(exponent))
     return profile(b"RGB ", {b"rXYZ": xyz(red), b"gXYZ": xyz(green), b"bXYZ": xyz(blue), **curves})
 
@@ -133,7 +122,7 @@ def test_cmyk_profile_is_converted() -> None:
         ((0, 255, 255, 0), (255, 0, 0)),
     ],
 )
-def test_cmyk_without_profile_is_not_inverted(format: str, inks: tuple, colour: tuple) -> None:
+def test_cmyk_without_profile_is_not_inverted(format: str, inks: tuple[int, ...], colour: tuple[int, ...]) -> None:
     """JPEG writes inks inverted, as Adobe does, and TIFF as they are."""
     assert near(read(Image.new("CMYK", (8, 8), inks), format), colour)
 

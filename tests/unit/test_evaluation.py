@@ -35,7 +35,7 @@ STYLES = (StyleSource("waves", "waves.png"), StyleSource("dots", "dots.png"))
 def save_vgg(path: Path) -> None:
     torch.manual_seed(0)
     convs = Vgg().convs
-    tensors = {}
+    tensors: dict[str, torch.Tensor] = {}
     for layer in LAYERS:
         if not isinstance(layer, str):
             weights = convs[layer[0]].state_dict()
@@ -221,7 +221,7 @@ def test_the_recogniser_tells_apart_what_it_learnt() -> None:
 
 
 def test_a_summary_takes_medians_and_averages_shares_where_they_apply() -> None:
-    figures = [
+    figures: list[dict[str, float | None]] = [
         {"ssim": 0.1, "white_kept": None},
         {"ssim": 0.2, "white_kept": 1.0},
         {"ssim": 0.9, "white_kept": 0.5},
@@ -231,7 +231,7 @@ def test_a_summary_takes_medians_and_averages_shares_where_they_apply() -> None:
 
 
 def test_the_goal_is_met_only_on_every_line() -> None:
-    good = {"ssim": 0.5, "pdist": 0.85, "style_error": 0.1}
+    good: dict[str, float | None] = {"ssim": 0.5, "pdist": 0.85, "style_error": 0.1}
     assert meets_goal(good)
     for worse in ({"ssim": 0.49}, {"pdist": 0.86}, {"style_error": 0.11}):
-        assert not meets_goal(good | worse)
+        assert not meets_goal({**good, **worse})

@@ -17,7 +17,7 @@ from workers.drawing.resemblance_picture import CROP_PX, resemblance_picture
 from workers.model.measures.change import ColourChange
 from workers.model.measures.resemblance import GRID_PX, Resemblance, Resemblances, find_resemblances, likenesses
 from workers.model.vgg import Vgg, view_px
-from workers.tools.explanation import Sight, explain, require_other_files
+from workers.tools.explanation import PicturePair, explain, require_other_files
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_equal_pictures_changed_nowhere(tmp_path: Path, vgg_file: Path) -> None:
     Image.fromarray(painting()).save(tmp_path / "photo.png")
     pixels = painting()
     found = explain(
-        Sight(pixels, pixels, torch.ones(pixels.shape[:2], dtype=torch.bool)),
+        PicturePair(pixels, pixels, torch.ones(pixels.shape[:2], dtype=torch.bool)),
         tmp_path / "photo.png",
         Vgg.load(vgg_file),
         tmp_path / "out",
@@ -91,7 +91,8 @@ def test_a_patch_cut_from_the_style_image_finds_its_own_place(vgg_file: Path) ->
     found = find_resemblances(seen, wanted, inside, count=1)
     (place,) = found.places
     assert (place.style[0] - place.rendition[0], place.style[1] - place.rendition[1]) == (left, top)
-    assert (place.share, place.likeness) == (1, pytest.approx(1, abs=1e-3))
+    assert place.share == 1
+    assert place.likeness == pytest.approx(1, abs=1e-3)
     assert torch.equal(found.regions, torch.where(inside, 0, -1))
 
 

@@ -17,6 +17,7 @@ OWN = {
     "producer.commands.main",
     "shared",
     "shared.errors",
+    "shared.plain_text",
     "shared.terminal",
     "workers",
     "workers.commands",

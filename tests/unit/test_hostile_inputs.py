@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from picture_files import gamma_chunk, png_chunk, saved, with_chunks
 from PIL import Image
 
 from producer.intake import Intake
@@ -25,10 +26,10 @@ QUICK = settings(max_examples=100, deadline=None, suppress_health_check=list(Hea
 CODES = ("unreadable_image", "truncated_image", "unsupported_format", "image_too_large", "empty_file")
 
 
-def saved(image: Image.Image, format: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format, **options)
-    return buffer.getvalue()
+CREDITED = (
+    b'<r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:d="http://purl.org/dc/elements/1.1/">'
+    b'<r:Description d:rights="(c) Ana"/></r:RDF>'
+)
 
 
 def whole_files() -> list[bytes]:
@@ -43,6 +44,8 @@ def whole_files() -> list[bytes]:
     files += [saved(photo, "TIFF", compression=c) for c in ("tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits")]
     files += [saved(photo.convert(mode), "TIFF") for mode in ("1", "CMYK", "LAB", "RGBA", "I;16", "F")]
     files += [saved(photo, "JPEG", progressive=True), saved(photo.convert("CMYK"), "JPEG")]
+    files += [with_chunks(saved(photo, "PNG"), png_chunk(b"cICP", b"\x09\x12\0\1"), gamma_chunk(50_000))]
+    files += [saved(photo, format, xmp=CREDITED) for format in ("JPEG", "WEBP", "AVIF")]
     return [*files, saved(photo.quantize(4), "PNG", transparency=0), saved(photo.convert("LA"), "PNG")]
 
 

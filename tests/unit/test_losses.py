@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -86,7 +87,8 @@ def test_a_term_counts_by_its_weight_and_costs_nothing_at_zero(term: str, data: 
     crops = torch.rand(2, 3, 32, 32)
 
     def judged(weight: float) -> tuple[float, dict[str, Tensor], bool]:
-        run = Run(replace(CONFIG, **{f"{term}_weight": weight}), None, CPU)
+        weighed: dict[str, Any] = {f"{term}_weight": weight}
+        run = Run(replace(CONFIG, **weighed), None, CPU)
         run.style_weights = torch.tensor([20.0, 5.0])  # as balanced: the first style is given twice the weight
         before = run.rng.get_state()
         found = judge(run, data, vgg, crops, torch.tensor([0, 1]), run.rng)

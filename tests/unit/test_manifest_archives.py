@@ -151,7 +151,7 @@ def link(name: str, *, windows: bool = False) -> zipfile.ZipInfo:
 
 
 def test_member_that_leads_elsewhere_or_is_ambiguous_is_a_refused_row(tmp_path: Path, store: ObjectStore) -> None:
-    members = [
+    members: list[tuple[str | zipfile.ZipInfo, bytes]] = [
         ("good.png", photo()),
         ("../up.png", photo()),
         ("a/../../up2.png", photo()),

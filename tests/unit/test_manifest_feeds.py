@@ -33,7 +33,7 @@ def refusal(folder: Path, content: str | bytes, name: str) -> ManifestError:
 
 def taken(rows: Iterator[ManifestRow]) -> tuple[list[str], str]:
     """Return the skus of the rows before a feed breaks off, and where it does."""
-    skus = []
+    skus: list[str] = []
     with pytest.raises(ManifestError) as caught:
         skus.extend(row.sku for row in rows)
     return skus, str(caught.value)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from producer.job_rows import Page, folder_of, read_ahead
+from producer.job_rows import RowPage, folder_of, read_ahead
 from shared.errors import ManifestError
 from shared.look import Look, parse_mix
 
@@ -16,9 +16,9 @@ def test_each_look_of_a_batch_has_a_folder_of_its_own() -> None:
 
 
 def test_reading_ahead_hands_on_the_pages_before_an_error_and_then_the_error() -> None:
-    pages = [Page(rows=1), Page(rows=2)]
+    pages = [RowPage(rows=1), RowPage(rows=2)]
 
-    def breaking() -> Iterator[Page]:
+    def breaking() -> Iterator[RowPage]:
         yield from pages
         raise ManifestError("torn")
 

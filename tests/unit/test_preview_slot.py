@@ -11,11 +11,13 @@ from workers.styling.pages import pages
 from workers.styling.previews import PreviewSlot
 
 
-def test_a_worker_that_drains_does_not_wait_for_a_broker_that_is_away(tmp_path: Path) -> None:
+def test_a_worker_that_drains_does_not_wait_for_a_broker_that_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     broker, failed = Broker(f"redis+socket://{tmp_path}/nobody.sock"), threading.Event()
     draining = threading.Event()
     slot = PreviewSlot(broker, cast(Any, SimpleNamespace(draining=draining)))
-    slot.on_connection_error = lambda *_: failed.set()
+    monkeypatch.setattr(slot, "on_connection_error", lambda *_: failed.set())
     slot.start()
     assert failed.wait(LIMIT_SECONDS)
     draining.set()

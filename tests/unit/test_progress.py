@@ -8,9 +8,9 @@ from shared.look import Look, parse_mix
 from shared.queue.batches import Batch
 
 
-def batch(**figures: object) -> Batch:
+def batch(**figures: Any) -> Batch:
     start = datetime(2026, 1, 1, tzinfo=UTC)
-    fields: dict[str, object] = {
+    fields: dict[str, Any] = {
         "id": uuid4(), "merchant_id": 1, "name": "spring", "queue": "bulk", "look": Look(parse_mix("udnie")),
         "presets": ("jpeg",), "model_version_id": 1, "style_rows": {}, "intake": "sealed", "state": "running",
         "paused": False, "input_columns": (),

@@ -12,8 +12,8 @@ from shared.errors import UsageError
 BERLIN = "Europe/Berlin"
 
 
-def utc(*moment: int) -> datetime:
-    return datetime(*moment, tzinfo=UTC)
+def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0) -> datetime:
+    return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
 
 
 def test_a_time_that_the_change_to_summer_time_skips_fires_when_the_clock_has_jumped() -> None:

@@ -11,7 +11,8 @@ from sqlalchemy import CheckConstraint
 from shared.catalog.looks import LookState
 from shared.catalog.nights import NightState
 from shared.models.promotion.canaries import CanaryState
-from shared.models.training.runs import OVER, Depth, RunState, Trigger
+from shared.models.training.requests import Depth, Trigger
+from shared.models.training.runs import OVER, RunState
 from shared.models.versions import ChangeKind, VersionState
 from shared.proofs.proofs import ProofState
 from shared.quality.reviews import ReviewState

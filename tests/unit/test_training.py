@@ -2,6 +2,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def run_to_end(run: Run, data: TrainingData, vgg: Vgg, folder: Path) -> Checkpoi
     return checkpoint
 
 
-VARIANTS = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "adam": {},
     "sgd": {"optimiser": "sgd", "accumulate": 2},
     "adversarial": {"adversarial_weight": 0.1},

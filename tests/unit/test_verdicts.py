@@ -4,6 +4,7 @@ import json
 import math
 import random
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -82,7 +83,7 @@ def test_a_verdict_survives_being_stored() -> None:
         ("if-no-style-regresses-by 0%", {"wave": 0.9}, True),
     ],
 )
-def test_a_rule_promotes_what_it_says(rule: str, changes: dict[str, float], promotes: bool) -> None:
+def test_a_rule_promotes_what_it_says(rule: str, changes: dict[str, Any], promotes: bool) -> None:
     decision = decide(verdict(**changes), Rule.parse(rule))
     assert decision.promote is promotes
     assert decision.reason

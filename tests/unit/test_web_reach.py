@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from ipaddress import ip_network
@@ -25,7 +25,7 @@ SHUT = """
 OPEN = "8.8.8.8 1.1.1.1 100.63.255.255 172.32.0.1 198.20.0.1 2606:4700::1111 2a00:1450::8 64:ff9b::808:808"
 
 
-def found(*addresses: str) -> object:
+def found(*addresses: str) -> Callable[[str, int], Sequence[str]]:
     def resolve(host: str, port: int) -> Sequence[str]:
         return addresses
 
@@ -184,7 +184,7 @@ def test_host_is_asked_a_few_at_a_time_and_left_alone_when_it_said_so() -> None:
     with manners.turn("a", 0):
         pass
     for told in (True, False):
-        manners.let_rest("a", 60, told=told)
+        manners.let_rest("a", 60, requested=told)
         with pytest.raises(SourceUnavailable) as resting, manners.turn("a", 0):
             pass
         assert resting.value.counts is not told

@@ -1,1 +1,1 @@
-"""The commands that need the generator."""
+"""Commands that need the generator."""

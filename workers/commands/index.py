@@ -1,4 +1,4 @@
-"""Index of the workers' commands: what `atelier --help` says of each, and the module that has it."""
+"""Index of the workers' commands: what `atelier --help` says of each, and the module that defines it."""
 
 from __future__ import annotations
 
@@ -20,4 +20,4 @@ _COMMANDS = (
 )
 
 COMMANDS = _COMMANDS if find_spec("torch") else ()
-"""None where the extra ``workers`` is not installed."""
+"""Empty where the extra ``workers`` is not installed."""

@@ -1,4 +1,4 @@
-"""Commands of the workers: ``worker``, ``beat``, ``train``, ``evaluate``, and what makes styles."""
+"""Commands of the workers: ``worker``, ``beat``, ``train``, ``evaluate``, ``explain``, ``export``, some ``styles``."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from workers.tools.training_files import TrainingFiles
 from workers.training.evaluation_files import EvaluationFiles
 
 Name = Annotated[str, typer.Argument(help="Name of the style.")]
-Owner = Annotated[str | None, typer.Option("--merchant", "-m", help="Whose own style it is; public by default.")]
-Features = Annotated[str | None, typer.Option("--vgg", help="VGG-19 features, file or URL; ATELIER_VGG by default.")]
-User = Annotated[str | None, typer.Option("--merchant", "-m", help="Whose own styles count, too.")]
+Owner = Annotated[str | None, typer.Option("--merchant", "-m", help="Merchant that owns the style; public by default.")]
+Features = Annotated[str | None, typer.Option("--vgg", help="VGG-19 features, a file or URL; ATELIER_VGG by default.")]
+User = Annotated[str | None, typer.Option("--merchant", "-m", help="Merchant whose own styles are available, too.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -45,21 +45,21 @@ def register(app: typer.Typer) -> None:
 
 def worker(
     queue: Annotated[
-        Literal["styling", "train"], typer.Option(help="Style chunks, or work on training runs.")
+        Literal["styling", "train"], typer.Option(help="Kind of work: style images, or train models.")
     ] = "styling",
     attached: Annotated[bool, typer.Option("--attached", hidden=True, help="Stop when standard input ends.")] = False,
 ) -> None:
-    """Style chunks, or train, until told to stop (SIGTERM or Ctrl-C)."""
+    """Start a worker that styles images, or trains, until it is stopped (SIGTERM or Ctrl-C)."""
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     with open_session(settings, lasting=not attached) as session:
-        session.broker.ping()  # later Celery would try for ever: a wrong password must be told
+        session.broker.ping()  # Celery would retry for ever: report a wrong password now
         if queue == "train":
-            from workers.process.trainer import run_trainer  # here, so that nothing else waits for torch to load
+            from workers.process.trainer import run_trainer  # imported here, since torch loads slowly
 
             note("the trainer is ready; Ctrl-C stops it")
             raise typer.Exit(run_trainer(session))
-        from workers.process.worker import run_worker  # here, so that nothing else waits for torch to load
+        from workers.process.worker import run_worker  # imported here, since torch loads slowly
 
         if not attached:
             note("the worker is ready; Ctrl-C stops it")
@@ -68,7 +68,7 @@ def worker(
 
 
 def beat() -> None:
-    """Tick: send the sweep to the workers. One is enough, two do no harm."""
+    """Start beat, which reminds workers of regular tasks. One is enough; two do no harm."""
     from workers.process.beat import run_beat  # here, so that other commands do not load Celery
 
     settings = load_settings()
@@ -79,19 +79,19 @@ def beat() -> None:
 
 
 def train_command(
-    photos: Annotated[list[Path], typer.Option(help="Folder with photos to learn from; repeat for several.")],
-    styles: Annotated[Path, typer.Option(help="Folder with the style images that the config names.")],
-    out: Annotated[Path, typer.Option(help="Folder of the run: its state, curves and checkpoint.")],
-    config: Annotated[Path, typer.Option(help="Training config, JSON.")] = BUILT_IN / "recipe.json",
+    photos: Annotated[list[Path], typer.Option(help="Folder of training photos; repeat for several.")],
+    styles: Annotated[Path, typer.Option(help="Folder of the style images that the config names.")],
+    out: Annotated[Path, typer.Option(help="Folder for the run's state, curves and checkpoint.")],
+    config: Annotated[Path, typer.Option(help="Training config, a JSON file.")] = BUILT_IN / "recipe.json",
     vgg: Features = None,
     start: Annotated[
         Path | None, typer.Option("--from", help="Checkpoint to start from, for transfer learning.")
     ] = None,
-    minutes: Annotated[float, typer.Option(help="Pause after so long; the same command goes on.")] = 1e9,
+    minutes: Annotated[float, typer.Option(help="Pause after this many minutes; the same command continues.")] = 1e9,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a generator from files, without any service. Interrupted, it resumes where it was."""
-    from workers.tools.training_run import train_from_files  # here, so that other commands do not load torch
+    """Train a generator from files, without any service. The same command resumes an interrupted run."""
+    from workers.tools.training_run import train_from_files  # imported here, since torch loads slowly
 
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
@@ -102,34 +102,37 @@ def train_command(
     elif finished:
         print_line(f"checkpoint: {out / 'checkpoint'}")
     else:
-        print_line(f"paused at step {step} of {steps}: the same command goes on")
+        print_line(f"paused at step {step} of {steps}: the same command continues")
 
 
 def evaluate_command(
-    photos: Annotated[list[Path], typer.Option(help="Folder with photos, split as in training; repeat for several.")],
-    styles: Annotated[Path, typer.Option(help="Folder with the style images that the checkpoint names.")],
+    photos: Annotated[list[Path], typer.Option(help="Folder of photos, split as in training; repeat for several.")],
+    styles: Annotated[Path, typer.Option(help="Folder of the style images that the checkpoint names.")],
     out: Annotated[Path, typer.Option(help="Folder for evaluation.json and the contact sheet.")],
-    checkpoint: Annotated[list[Path], typer.Option(help="Checkpoint to measure; repeat to compare several.")],
+    checkpoint: Annotated[list[Path], typer.Option(help="Checkpoint to evaluate; repeat to compare several.")],
     vgg: Features = None,
-    style: Annotated[list[str] | None, typer.Option(help="Measure only this style; repeat for several.")] = None,
+    style: Annotated[list[str] | None, typer.Option(help="Evaluate only this style; repeat for several.")] = None,
     px: Annotated[int, typer.Option(min=64, help="Long side of the photos.")] = 384,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a generator from files, without any service: content kept, style taken on, flaws."""
-    from workers.tools.evaluation import evaluate_from_files  # here, so that other commands do not load torch
+    """Evaluate a generator from files, without any service: content, style, artefacts, robustness."""
+    from workers.tools.evaluation import evaluate_from_files  # imported here, since torch loads slowly
 
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     files = EvaluationFiles(photos, styles, vgg, checkpoint, out, style or [])
-    found = evaluate_from_files(files, settings, px, note)
+    findings = evaluate_from_files(files, settings, px, note)
     if as_json:
-        print_json(found)
+        print_json(findings)
         return
     tables = []
-    for one in found["checkpoints"]:
-        tables += [[f"checkpoint {one['checkpoint']}", *evaluation_table(one)], robustness_table(one)]
+    for checkpoint_findings in findings["checkpoints"]:
+        tables += [
+            [f"checkpoint {checkpoint_findings['checkpoint']}", *evaluation_table(checkpoint_findings)],
+            robustness_table(checkpoint_findings),
+        ]
     if len(checkpoint) > 1:
-        tables.append(comparison_table(found["checkpoints"]))
+        tables.append(comparison_table(findings["checkpoints"]))
     for number, table in enumerate(tables):
         for line in table if number == 0 else ["", *table]:
             print_line(line)
@@ -137,51 +140,53 @@ def evaluate_command(
 
 def explain_command(
     photo: Annotated[Path, typer.Argument(help="The photo.")],
-    rendition: Annotated[Path, typer.Argument(help="What was made of it.")],
+    rendition: Annotated[Path, typer.Argument(help="A rendition of the photo.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the pictures and explanation.json.")],
     style_image: Annotated[
-        Path | None, typer.Option("--style-image", help="Picture of the style: what of it is found again?")
+        Path | None,
+        typer.Option("--style-image", help="Picture of the style, to show which of its parts the rendition resembles."),
     ] = None,
     vgg: Features = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a rendition changed on the photo, and which parts of the style image it resembles."""
+    """Show what a rendition changed, and which parts of the style image it resembles."""
     from workers.images.limits import Limits
     from workers.runtime.painter import choose_device
-    from workers.tools.explanation import (
-        Sight,
-        explain,
-        require_other_files,
-    )  # here, so that other commands do not load torch
+
+    # Imported here, since torch loads slowly.
+    from workers.tools.explanation import PicturePair, explain, require_other_files
     from workers.training.features import vgg_at_hand
 
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     limits = Limits(settings.max_image_mib * 2**20, round(settings.max_megapixels * 1e6))
     require_other_files(out, photo, rendition, *([style_image] if style_image else []))
-    sight = Sight.of(photo, rendition, limits, settings.working_px)
-    eyes = vgg_at_hand(vgg, settings)
-    if eyes is not None:
-        eyes.to(choose_device(settings.device))
+    pair = PicturePair.of(photo, rendition, limits, settings.working_px)
+    features = vgg_at_hand(vgg, settings)
+    if features is not None:
+        features.to(choose_device(settings.device))
     elif style_image:
-        raise UsageError("no VGG-19 features, which --style-image needs: set ATELIER_VGG or --vgg")
+        raise UsageError("--style-image needs VGG-19 features: set ATELIER_VGG or --vgg")
     else:
-        note("no VGG-19 features (--vgg or ATELIER_VGG): only what changed can be told")
-    found = explain(sight, style_image, eyes, out)
+        note("without VGG-19 features (--vgg or ATELIER_VGG) only the change is explained")
+    explanation = explain(pair, style_image, features, out)
     if as_json:
-        print_json(found)
+        print_json(explanation)
         return
-    for line in explanation_table(found):
+    for line in explanation_table(explanation):
         print_line(line)
 
 
 def export_command(
-    out: Annotated[Path, typer.Option("--out", "-o", help="The file, as in generator.onnx; an old one is replaced.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="File to write, for example generator.onnx; an existing one is replaced."),
+    ],
     checkpoint: Annotated[Path, typer.Option(help="Checkpoint; the built-in one by default.")] = BUILT_IN,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a generator as an ONNX file, after checking that it paints as the original does."""
-    from workers.tools.onnx_export import export_onnx  # here, so that other commands do not load torch
+    """Export a generator to an ONNX file, and check that it paints like the original."""
+    from workers.tools.onnx_export import export_onnx  # imported here, since torch loads slowly
 
     configure_logs(load_settings().log_level)
     made = export_onnx(checkpoint, out)
@@ -192,50 +197,55 @@ def export_command(
 
 
 def styles_add(
-    images: Annotated[list[Path], typer.Argument(help="Pictures of the style: one, or several that belong together.")],
-    name: Annotated[str, typer.Option(help="Name of the style: lower-case letters, digits, dashes.")],
-    title: Annotated[str, typer.Option(help="Title of the work.")] = "",
-    artist: Annotated[str, typer.Option(help="Who made it.")] = "",
-    year: Annotated[str, typer.Option(help="When it was made.")] = "",
-    licence: Annotated[str, typer.Option(help="Its licence, as in public domain.")] = "",
+    images: Annotated[list[Path], typer.Argument(help="One or several pictures of the style.")],
+    name: Annotated[str, typer.Option(help="Name of the style, from lower-case letters, digits and dashes.")],
+    title: Annotated[str, typer.Option(help="Title of the artwork.")] = "",
+    artist: Annotated[str, typer.Option(help="Artist.")] = "",
+    year: Annotated[str, typer.Option(help="Year of the artwork.")] = "",
+    licence: Annotated[str, typer.Option(help="Licence, for example public domain.")] = "",
     merchant: Owner = None,
     photos: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of photos to practise on; repeat for several. The merchant's own by default."),
+        typer.Option(help="Folder of training photos; repeat for several. Default: the merchant's own photos."),
     ] = None,
     vgg: Features = None,
-    steps: Annotated[int, typer.Option(min=1, max=100_000, help="Steps of the learning.")] = 200,
+    steps: Annotated[int, typer.Option(min=1, max=100_000, help="Number of training steps.")] = 200,
     search: Annotated[
-        int, typer.Option(min=0, max=1000, help="Try so many settings, as long as a learning each; keep the best.")
+        int, typer.Option(min=0, max=1000, help="Number of settings to try, each in a full training; the best is kept.")
     ] = 0,
-    relearn: Annotated[bool, typer.Option("--relearn", help="Give a style that exists a newer row.")] = False,
+    relearn: Annotated[bool, typer.Option("--relearn", help="Learn an existing style again.")] = False,
     queue: Annotated[
-        bool, typer.Option("--queue", help="Let a trainer learn it, on the catalogues of who consents or the owner's.")
+        bool,
+        typer.Option(
+            "--queue", help="Let a trainer learn it, from catalogue photos of the owner or of consenting merchants."
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Learn a new style from pictures: a few minutes on a CPU; no other style changes."""
+    """Add a style learnt from pictures. It takes a few minutes on a CPU; no other style changes."""
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     style = Style(name, title, artist, year, licence)
     if queue:
         if photos or vgg or search or relearn:
-            raise UsageError("--queue goes with none of --photos, --vgg, --search and --relearn: see `atelier retrain`")
+            raise UsageError(
+                "--queue cannot be combined with --photos, --vgg, --search or --relearn: see `atelier retrain`"
+            )
         with open_session(settings) as session:
             run = queue_style(session.engine, session.store, style, images, merchant, steps=steps)
         if as_json:
             print_json({"name": name, "merchant": merchant, "run": run})
         else:
-            print_line(f"{name}: queued, see `atelier runs show {run}`")
+            print_line(f"{name}: queued; watch it with `atelier runs show {run}`")
         return
     request = StyleRequest(style, images, merchant, photos or [], vgg, steps, relearn, search)
     with open_session(settings, lasting=False) as session:
-        from workers.tools.style_learning import learn_style  # here, so that other commands do not load torch
+        from workers.tools.style_learning import learn_style  # imported here, since torch loads slowly
 
         try:
             learnt = learn_style(session, request, note)
         except KeyboardInterrupt:
-            note("interrupted; nothing was changed")
+            note("interrupted; nothing has changed")
             raise typer.Exit(EXIT_INTERRUPTED) from None
     before, after = learnt.learning.error_before, learnt.learning.error_after
     began_from = learnt.learning.began_from
@@ -246,21 +256,21 @@ def styles_add(
             | {"trials": [asdict(trial) for trial in learnt.trials]}
         )
     else:
-        print_line(f"{name}: style error on held-out photos {before:.3f} → {after:.3f}, begun from {began_from}")
+        print_line(f"{name}: style error on held-out photos {before:.3f} → {after:.3f}, starting from {began_from}")
 
 
 def styles_preview(
     name: Name,
     image: Annotated[Path, typer.Argument(help="The photo.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The picture: .jpg, .png or .webp.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write: .jpg, .png or .webp.")],
     merchant: User = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Paint one photo in a style of the champion, here and now."""
+    """Paint one photo in a style, on this machine, to preview the style."""
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     with open_session(settings, lasting=False) as session:
-        from workers.tools.style_preview import preview_style  # here, so that other commands do not load torch
+        from workers.tools.style_preview import preview_style  # imported here, since torch loads slowly
 
         preview_style(session, name, image, merchant, out)
     if as_json:
@@ -271,15 +281,15 @@ def styles_preview(
 
 def styles_export(
     name: Name,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The file: a new one.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write; it must not exist.")],
     merchant: User = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a style's row, a few kilobytes, to a file that another installation can import."""
+    """Export a learnt style to a file of a few kilobytes, for another installation."""
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     with open_session(settings, lasting=False) as session:
-        from workers.tools.style_files import export_style  # here, so that other commands do not load torch
+        from workers.tools.style_files import export_style  # imported here, since torch loads slowly
 
         label = export_style(session, name, merchant, out)
     if as_json:
@@ -289,20 +299,20 @@ def styles_export(
 
 
 def styles_import(
-    file: Annotated[Path, typer.Argument(help="A file that `styles export` wrote.")],
-    name: Annotated[str | None, typer.Option(help="Another name for it.")] = None,
+    file: Annotated[Path, typer.Argument(help="File from `atelier styles export`.")],
+    name: Annotated[str | None, typer.Option(help="Import the style under this name.")] = None,
     merchant: Owner = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take in a style's row from a file, verified and for a trunk that is known here."""
+    """Import a learnt style from a file, after verifying that its trunk is installed."""
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     with open_session(settings, lasting=False) as session:
-        from workers.tools.style_files import import_style  # here, so that other commands do not load torch
+        from workers.tools.style_files import import_style  # imported here, since torch loads slowly
 
         label, current = import_style(session, file, merchant, name)
     if not current:
-        note(f"warning: {label.name} belongs to a trunk that is not the champion: it shows when that trunk is promoted")
+        note(f"warning: {label.name} belongs to another trunk than the champion's: promote that one to use it")
     if as_json:
         print_json(label.__dict__ | {"merchant": merchant, "champion": current})
     else:

@@ -1,4 +1,4 @@
-"""The commands ``models`` that need the generator: import and compare."""
+"""Commands ``models import`` and ``models compare``, which need the generator."""
 
 from __future__ import annotations
 
@@ -21,64 +21,77 @@ from workers.tools.evaluation_table import aligned
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Register the commands."""
     models = group(app, "models", MODELS_HELP)
     models.command("import")(models_import)
     models.command("compare")(models_compare)
 
 
 def models_import(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A checkpoint, as in RUN/checkpoint of a training.")],
-    reason: Annotated[str, typer.Option("--reason", "-r", help="Why, for the audit log.")] = "",
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Checkpoint of a training, for example RUN/checkpoint.")
+    ],
+    reason: Annotated[str, typer.Option("--reason", "-r", help="Reason, for the audit log.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Take in the checkpoint of a training as a candidate, verified and tried. Nothing is promoted by that."""
+    """Import a trained checkpoint as a candidate, after verifying it. It is not promoted."""
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     with open_session(settings, lasting=False) as session:
-        from workers.tools.checkpoint_import import import_checkpoint  # here, so that other commands do not load torch
+        from workers.tools.checkpoint_import import import_checkpoint  # imported here, since torch loads slowly
 
-        done = import_checkpoint(session.engine, session.store, folder, reason)
+        imported = import_checkpoint(session.engine, session.store, folder, reason)
     if as_json:
         print_json(
-            {"version": done.version.id, "state": done.version.state, "trunk_sha256": done.version.trunk_sha256}
-            | {"new": done.is_new, "styles": done.styles}
+            {
+                "version": imported.version.id,
+                "state": imported.version.state,
+                "trunk_sha256": imported.version.trunk_sha256,
+            }
+            | {"new": imported.is_new, "styles": imported.styles}
         )
         return
-    known = "" if done.is_new else ", which was known: its files are whole again"
-    print_line(f"model version {done.version.id}, {done.version.state}, with {len(done.styles)} styles{known}")
+    known = "" if imported.is_new else ", already installed; its files have been restored"
+    print_line(
+        f"model version {imported.version.id}, {imported.version.state}, with {len(imported.styles)} styles{known}"
+    )
 
 
 def models_compare(
     candidate: Annotated[int, typer.Argument(help="Number of the candidate.")],
-    champion: Annotated[int | None, typer.Argument(help="Number of another version; by default the champion.")] = None,
-    photos: Annotated[
-        list[Path] | None, typer.Option(help="Folder with photos, split as in training; repeat for several.")
+    champion: Annotated[
+        int | None, typer.Argument(help="Number of the version to compare with; the champion by default.")
     ] = None,
-    styles: Annotated[Path | None, typer.Option(help="Folder with the style images.")] = None,
-    vgg: Annotated[str | None, typer.Option(help="VGG-19 features, file or URL; ATELIER_VGG by default.")] = None,
-    style: Annotated[list[str] | None, typer.Option(help="Measure only this style; repeat for several.")] = None,
+    photos: Annotated[
+        list[Path] | None, typer.Option(help="Folder of photos, split as in training; repeat for several.")
+    ] = None,
+    styles: Annotated[Path | None, typer.Option(help="Folder of style images.")] = None,
+    vgg: Annotated[str | None, typer.Option(help="VGG-19 features, a file or URL; ATELIER_VGG by default.")] = None,
+    style: Annotated[list[str] | None, typer.Option(help="Compare only this style; repeat for several.")] = None,
     px: Annotated[int, typer.Option(min=64, help="Long side of the photos.")] = 384,
-    sheet: Annotated[Path | None, typer.Option(help="Write the contact sheet to this file, too: .png.")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="Also write the contact sheet to this .png file.")] = None,
     rule: Annotated[
-        str | None, typer.Option(help="Promote if this allows it: if-better, or 'if-no-style-regresses-by 5%'.")
+        str | None, typer.Option(help="Promote by this rule: if-better, or 'if-no-style-regresses-by 5%'.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a candidate beside the champion on the frozen panel, style by style, and keep the verdict."""
+    """Compare a candidate with the champion on the frozen panel, style by style, and store the verdict."""
     if not photos or styles is None:
-        raise UsageError("name the photos and the style images to measure with: --photos DIR --styles DIR")
+        raise UsageError("give folders of photos and style images: --photos DIR --styles DIR")
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
-    mandate = PromotionPolicy(Rule.parse(rule), audit.operator()) if rule else None
+    policy = PromotionPolicy(Rule.parse(rule), audit.operator()) if rule else None
     with open_session(settings, lasting=False) as session:
-        from workers.tools.verdict_files import VerdictFiles, compare_on_files  # here: it loads torch
+        from workers.tools.verdict_files import (  # imported here, since torch loads slowly
+            VerdictFiles,
+            compare_on_files,
+        )
 
         files = VerdictFiles(photos, styles, vgg, style or (), px)
         stored = compare_on_files(session, candidate, champion, files, note)
         if sheet is not None and stored.sheet_key is not None:
             _write(sheet, session.store.get(stored.sheet_key))
-        decision = promote_by_rule(session.engine, session.store, stored, mandate) if mandate else None
+        decision = promote_by_rule(session.engine, session.store, stored, policy) if policy else None
     if as_json:
         print_json(
             {"verdict": stored.id, "candidate": stored.candidate_id, "champion": stored.champion_id}
@@ -93,17 +106,17 @@ def models_compare(
 
 
 def verdict_table(stored: StoredVerdict) -> list[str]:
-    """Return a verdict as lines: a style each, the worst regression first, then what is over all."""
+    """Return a verdict as lines: one per style, the worst regression first, then the total."""
     verdict, measured = stored.verdict, stored.figures.details.measured or {}
     lines = [["style", "candidate ↓", "champion ↓", "change", "white lost", ""]]
-    for one in sorted(verdict.styles, key=lambda one: -one.regression):
-        both = measured[one.style]
+    for style in sorted(verdict.styles, key=lambda style: -style.regression):
+        both = measured[style.style]
         lines.append(
             [
-                one.style,
+                style.style,
                 *(_shown(which["combined"], ".2f") for which in (both.candidate, both.champion)),
-                *(_shown(one.change, "+.1%"), _shown(one.white_lost, "+.1%")),
-                "worse" if one.regression > 0 else "",
+                *(_shown(style.change, "+.1%"), _shown(style.white_lost, "+.1%")),
+                "worse" if style.regression > 0 else "",
             ]
         )
     table = aligned(lines)

@@ -98,7 +98,7 @@ class Web:
         try:
             addresses = self._reach.addresses(url, self._resolve)
         except SourceUnavailable:
-            self._manners.let_rest(url.host, UNREACHABLE_SECONDS, told=False)
+            self._manners.let_rest(url.host, UNREACHABLE_SECONDS, requested=False)
             raise
         return self._exchange(PinnedConnection(url, addresses, self._context), url, known, deadline)
 
@@ -152,7 +152,7 @@ class Web:
             ) from error
         except (OSError, http.client.HTTPException) as error:
             if isinstance(error, Unreachable):
-                self._manners.let_rest(url.host, UNREACHABLE_SECONDS, told=False)
+                self._manners.let_rest(url.host, UNREACHABLE_SECONDS, requested=False)
             elif isinstance(error, TimeoutError) or deadline.left == 0:
                 self._manners.note_silence(url.host)
                 if deadline.left == 0:
@@ -173,7 +173,7 @@ class Web:
         if status in _LATER or status >= 500:
             wait = retry_after_seconds(response.headers["Retry-After"])
             if wait:
-                self._manners.let_rest(url.host, wait, told=True)
+                self._manners.let_rest(url.host, wait, requested=True)
             raise SourceUnavailable(f"{url.shown} answers {status} at present", wait_seconds=wait)
         if status in (404, 410):
             raise SourceRefused(f"{url.shown} does not exist ({status}): correct the URL", code="image_not_found")

@@ -51,10 +51,10 @@ class Manners:
             patience = seconds if host in self._quick else min(seconds, PATIENCE_SECONDS)
             came = self._changed.wait_for(lambda: self._rests(host) or self._busy[host] < self._most(host), patience)
             if self._rests(host):
-                until, told = self._resting[host]
-                what = "asked to be left alone" if told else "did not answer a moment ago"
+                until, requested = self._resting[host]
+                what = "asked to be left alone" if requested else "did not answer a moment ago"
                 raise SourceUnavailable(
-                    f"host {host} {what}", wait_seconds=max(0.0, until - time.monotonic()), counts=not told
+                    f"host {host} {what}", wait_seconds=max(0.0, until - time.monotonic()), counts=not requested
                 )
             if not came:
                 raise SourceUnavailable(f"host {host} is busy with our other requests", counts=False)
@@ -70,13 +70,13 @@ class Manners:
                 self._note(host, time.monotonic() - began)
                 self._changed.notify_all()
 
-    def let_rest(self, host: str, seconds: float, *, told: bool) -> None:
-        """Send a host no requests for some time, because it said so (``told``) or cannot be reached."""
+    def let_rest(self, host: str, seconds: float, *, requested: bool) -> None:
+        """Send a host no requests for some time, because it said so (``requested``) or cannot be reached."""
         with self._changed:
             now = time.monotonic()
             if len(self._resting) >= _REMEMBERED:
                 self._resting = {name: rest for name, rest in self._resting.items() if rest[0] > now}
-            self._resting[host] = (now + seconds, told)
+            self._resting[host] = (now + seconds, requested)
             self._changed.notify_all()
 
     def note_silence(self, host: str) -> None:
@@ -85,7 +85,7 @@ class Manners:
             silences = self._silences.pop(host, 0)
             self._silences[host] = silences + 1
             _forget_oldest(self._silences)
-        self.let_rest(host, min(SILENT_REST_SECONDS * 2**silences, LONGEST_SILENT_REST_SECONDS), told=False)
+        self.let_rest(host, min(SILENT_REST_SECONDS * 2**silences, LONGEST_SILENT_REST_SECONDS), requested=False)
 
     def _most(self, host: str) -> int:
         return self._limit if host in self._quick else 1

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy import Engine
 
-from shared.catalog.source_checks import PAGE, Finding, Page, record_findings, take_page
+from shared.catalog.source_checks import PAGE, CheckPage, Finding, record_findings, take_page
 from shared.database import transaction
 from shared.errors import Conflict, SourceRefused, SourceUnavailable, Unavailable
 from workers.fetch.sources import Sources
@@ -51,7 +51,7 @@ def check_sources(engine: Engine, sources: Sources, metrics: Metrics, now: datet
     return total
 
 
-def _ask(pool: ThreadPoolExecutor, sources: Sources, page: Page) -> dict[int, Finding]:
+def _ask(pool: ThreadPoolExecutor, sources: Sources, page: CheckPage) -> dict[int, Finding]:
     """Check each source of a page once, however many images have it."""
     urls = list(dict.fromkeys(page.sources.values()))
     findings = dict(zip(urls, pool.map(lambda url: _finding(sources, page.merchant_id, url), urls), strict=True))

@@ -10,21 +10,27 @@ import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from shared.errors import ImageError, ImageTooLarge, UnreadableImage
-from workers.images.colour import to_srgb
+from workers.images import heif
+from workers.images.colour.conversion import to_srgb
+from workers.images.colour.tags import colour_tags
 from workers.images.depth import scale_transparent_colour, split
-from workers.images.header import png_bit_depth, refuse_hostile_structure, sniff
+from workers.images.header import SUPPORTED, refuse_hostile_structure, sniff
 from workers.images.limits import Limits
+from workers.images.metadata import png
+from workers.images.metadata.credits import read_credits
+from workers.images.metadata.exif import Exif, read_exif
+from workers.images.metadata.isobmff import read_main_picture
 from workers.images.orientation import upright
 from workers.images.photo import Photo
 
 __all__ = ["Limits", "Photo", "decode"]
 
-_NAMES = {"jpeg": "JPEG", "png": "PNG", "webp": "WebP", "tiff": "TIFF", "gif": "GIF", "avif": "AVIF"}
+_NAMES = {"jpeg": "JPEG", "png": "PNG", "webp": "WebP", "tiff": "TIFF", "gif": "GIF", "avif": "AVIF", "heif": "HEIC"}
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 
 
 def decode(data: bytes, limits: Limits) -> Photo:
-    """Decode a JPEG, PNG, WebP, TIFF, GIF or AVIF file into an upright sRGB photo.
+    """Decode a JPEG, PNG, WebP, TIFF, GIF or AVIF file, and HEIC where it is installed, into an upright sRGB photo.
 
     Of an animation the first frame is taken. Raises UnreadableImage or ImageTooLarge and nothing
     else; the message does not name the image: the caller knows where it came from. Safe to call
@@ -35,31 +41,48 @@ def decode(data: bytes, limits: Limits) -> Photo:
             f"the file has {len(data) / 1e6:.1f} MB, over the limit of {limits.max_bytes / 1e6:.1f}: send a smaller one"
         )
     source_format = sniff(data)
+    if source_format == "heif" and not heif.is_readable():
+        raise UnreadableImage(
+            f"the file is a HEIC image: have atelier[heif] installed on the workers, or send {SUPPORTED}",
+            code="unsupported_format",
+        )
     with _image_errors(source_format, limits):
         refuse_hostile_structure(data, source_format)
         with _load(data, source_format, limits) as image:
+            exif = _exif(image, data)
             colours, alpha = split(upright(image))
-            rgb = np.array(to_srgb(colours, image.info.get("icc_profile")))
+            rgb = np.array(to_srgb(colours, colour_tags(image, data, source_format, exif)))
+            credits = read_credits(image, exif)
     if alpha is not None and alpha.min() == 255:
         alpha = None
     if alpha is not None:
         # What was hidden under full transparency is anything: it must not bleed into the style.
         rgb[alpha == 0] = 255
-    return Photo(rgb, alpha, source_format)
+    return Photo(rgb, alpha, source_format, credits)
 
 
 def _load(data: bytes, source_format: str, limits: Limits) -> Image.Image:
     """Open, check the size that the header declares, and only then decode the pixels."""
-    image = Image.open(_MeteredBytes(data, limits.max_reads), formats=[source_format])
-    _check_size(image, limits)
+    if source_format == "avif" and (declared := read_main_picture(data).size):
+        # The decoder refuses a very large one without telling its size.
+        _check_size(*declared, limits)
+    pixels = png.still(data) if source_format == "png" else data
+    image = Image.open(_MeteredBytes(pixels, limits.max_reads), formats=[source_format])
+    _check_size(image.width, image.height, limits)
+    _check_tile_size(image, limits)
     if source_format == "png":
-        scale_transparent_colour(image, png_bit_depth(data))
+        scale_transparent_colour(image, png.bit_depth(data))
     image.load()
     return image
 
 
-def _check_size(image: Image.Image, limits: Limits) -> None:
-    pixels = image.width * image.height
+def _exif(image: Image.Image, data: bytes) -> Exif:
+    """Read the EXIF block, which in a TIFF is the file itself."""
+    return read_exif(data if isinstance(image, TiffImagePlugin.TiffImageFile) else image.info.get("exif") or b"")
+
+
+def _check_size(width: int, height: int, limits: Limits) -> None:
+    pixels = width * height
     if pixels < 1:
         raise UnreadableImage("the image has no pixels: send the image again")
     if pixels > limits.max_pixels:
@@ -67,6 +90,9 @@ def _check_size(image: Image.Image, limits: Limits) -> None:
             f"the image has {pixels / 1e6:.1f} megapixels, over the limit of "
             f"{limits.max_pixels / 1e6:.1f}: send a smaller one"
         )
+
+
+def _check_tile_size(image: Image.Image, limits: Limits) -> None:
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         # A tile is decoded whole, however little of it the image uses.
         tile = image.tag_v2.get(_TILE_WIDTH, 0) * image.tag_v2.get(_TILE_LENGTH, 0)

@@ -58,6 +58,8 @@ def sniff(data: bytes) -> str:
         return "tiff"
     if set(_iso_brands(data)) & set(_AVIF_BRANDS):
         return "avif"
+    if set(_iso_brands(data)) & set(_HEIC_BRANDS):
+        return "heif"
     raise UnreadableImage(f"the file is {_describe(data)}: send {SUPPORTED}", code="unsupported_format")
 
 
@@ -71,11 +73,6 @@ def refuse_hostile_structure(data: bytes, source_format: str) -> None:
         _refuse_short_riff(data)
 
 
-def png_bit_depth(data: bytes) -> int:
-    """Bits per channel as the IHDR chunk has it."""
-    return data[24]
-
-
 def _iso_brands(data: bytes) -> list[bytes]:
     """Major and compatible brands of the file type box with which AVIF and HEIC begin."""
     if data[4:8] != b"ftyp":
@@ -85,8 +82,6 @@ def _iso_brands(data: bytes) -> list[bytes]:
 
 
 def _describe(data: bytes) -> str:
-    if set(_iso_brands(data)) & set(_HEIC_BRANDS):
-        return "a HEIC image, which is not supported"
     for start, name in _REFUSED:
         if data.startswith(start):
             return f"{name}, which is not supported"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+
+from workers.images.metadata.credits import Credits
 
 
 @dataclass(frozen=True)
@@ -14,12 +16,14 @@ class Photo:
 
     ``rgb``            uint8 (height, width, 3); white wherever ``alpha`` is 0.
     ``alpha``          uint8 (height, width), or None where every pixel is opaque.
-    ``source_format``  ``jpeg``, ``png``, ``webp``, ``tiff``, ``gif`` or ``avif``.
+    ``source_format``  ``jpeg``, ``png``, ``webp``, ``tiff``, ``gif``, ``avif`` or ``heif``.
+    ``credits``        who made it and whose it is, as the file says.
     """
 
     rgb: npt.NDArray[np.uint8]
     alpha: npt.NDArray[np.uint8] | None
     source_format: str
+    credits: Credits = field(default_factory=Credits)
 
     @property
     def width(self) -> int:

@@ -30,7 +30,7 @@ def complete(context: WorkerContext, lease: Lease, prepared: Prepared) -> Succee
     new = []
     for key in prepared.missing:
         with context.metrics.stage("encode"):
-            encoded = encode(rgb, photo.alpha, key.preset, quality=context.settings.jpeg_quality)
+            encoded = encode(rgb, photo.alpha, key.preset, quality=context.settings.jpeg_quality, credits=photo.credits)
         sha256 = hashlib.sha256(encoded.data).hexdigest()
         object_key = rendition_object_key(merchant, sha256, encoded.extension)
         with context.metrics.stage("put"):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from celery import Celery
 
 from shared.broker import CHECK_SOURCES, NIGHTLY, STYLE_CHUNK, SWEEP
 from shared.catalog.tick import tick
+from shared.database import read_clock
 from shared.models.training.tick import publish_due
 from shared.models.training.tick import tick as tick_training
 from shared.queue.sweep import sweep
@@ -29,11 +28,11 @@ def register_tasks(app: Celery, context: WorkerContext) -> None:
 
     @app.task(name=NIGHTLY)  # type: ignore[untyped-decorator]
     def nightly_tick() -> None:
-        now = datetime.now(UTC)
+        now = read_clock(context.engine)
         tick(context.engine, context.broker, context.settings, now)
         if tick_training(context.engine, now):
             publish_due(context.engine, context.broker)
 
     @app.task(name=CHECK_SOURCES)  # type: ignore[untyped-decorator]
     def check_web_sources() -> None:
-        check_sources(context.engine, context.sources, context.metrics, datetime.now(UTC))
+        check_sources(context.engine, context.sources, context.metrics, read_clock(context.engine))

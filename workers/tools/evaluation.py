@@ -19,16 +19,16 @@ from workers.model.measures.panel import PANEL_PHOTOS, Panel, folder_of, split, 
 from workers.model.measures.recognition import Recogniser, label_of, labelled, pooled
 from workers.model.vgg import Vgg
 from workers.runtime.painter import choose_device
-from workers.training.candidate import Candidate, Seen
+from workers.training.candidate import Candidate, PanelPhoto
 from workers.training.evaluation_files import EvaluationFiles
 from workers.training.features import MOST_PHOTOS, load_vgg
 
-WITNESSES = 20
-WITNESS_PX = 192
+RECOGNITION_PHOTOS = 20
+RECOGNITION_PX = 192
 """Long side at which labelled photos are styled for recognition, which needs no detail."""
 
-SHAKEN = 3
-SHAKEN_PX = 256
+ROBUSTNESS_PHOTOS = 3
+ROBUSTNESS_PX = 256
 """Number of photos for the robustness test, and their longest side: each needs nine renditions in every style."""
 
 
@@ -48,21 +48,21 @@ def evaluate_from_files(
     tell("choosing the panel")
     test, others = split(files.photos)
     panel = Panel.of(stratified(test, PANEL_PHOTOS, folder_of), px)
-    shaken = Panel.of(panel.photos[:SHAKEN], min(px, SHAKEN_PX))
+    shaken = Panel.of(panel.photos[:ROBUSTNESS_PHOTOS], min(px, ROBUSTNESS_PX))
     try:
         files.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"cannot write to --out {files.out}: {error.strerror}") from error
     for number, path in enumerate(panel.photos, 1):
         tell(f"photo {number} of {len(panel.photos)}: {path.name}")
-        seen = Seen.of(path.stem, panel.load(path).to(device), vgg)
+        panel_photo = PanelPhoto.of(path.stem, panel.load(path).to(device), vgg)
         for candidate in candidates:
-            candidate.sit(seen, vgg)
+            candidate.evaluate(panel_photo, vgg)
     for number, path in enumerate(shaken.photos, 1):
         tell(f"testing the robustness on photo {number} of {len(shaken.photos)}: {path.name}")
         photo = shaken.load(path).to(device)
         for candidate in candidates:
-            candidate.shake(photo)
+            candidate.measure_robustness(photo)
     recognition = recognise(test, others, candidates, vgg, tell)
     document = {
         "panel": {
@@ -97,26 +97,27 @@ def recognise(
     Also returns how often the classifier is right about the photos themselves, the upper limit of the agreement.
     """
     classes = labelled(others)
-    witnesses = Panel.of(
-        stratified([photo for photo in test if label_of(photo) in classes], WITNESSES, label_of), WITNESS_PX
+    labelled_panel = Panel.of(
+        stratified([photo for photo in test if label_of(photo) in classes], RECOGNITION_PHOTOS, label_of),
+        RECOGNITION_PX,
     )
-    if not witnesses.photos:
+    if not labelled_panel.photos:
         return None
     device = candidates[0].rows.device
     tell(f"training a classifier of {len(classes)} classes")
     examples = [(i, photo) for i, photos in enumerate(classes.values()) for photo in photos]
-    features = torch.cat([pooled(witnesses.load(photo).to(device), vgg) for _, photo in examples])
+    features = torch.cat([pooled(labelled_panel.load(photo).to(device), vgg) for _, photo in examples])
     recogniser = Recogniser(features, torch.tensor([i for i, _ in examples], device=device))
     right = 0
-    for number, path in enumerate(witnesses.photos, 1):
-        tell(f"labelled photo {number} of {len(witnesses.photos)}: {path.name}")
-        photo = witnesses.load(path).to(device)
+    for number, path in enumerate(labelled_panel.photos, 1):
+        tell(f"labelled photo {number} of {len(labelled_panel.photos)}: {path.name}")
+        photo = labelled_panel.load(path).to(device)
         right += list(classes)[int(recogniser.classify(pooled(photo, vgg)))] == label_of(path)
         for candidate in candidates:
-            candidate.witness(photo, recogniser, vgg)
+            candidate.measure_agreement(photo, recogniser, vgg)
     return {
         "classes": list(classes),
-        "photos": [path.name for path in witnesses.photos],
-        "data_sha256": witnesses.data_hash,
-        "accuracy": right / len(witnesses.photos),
+        "photos": [path.name for path in labelled_panel.photos],
+        "data_sha256": labelled_panel.data_hash,
+        "accuracy": right / len(labelled_panel.photos),
     }

@@ -57,12 +57,13 @@ def comparison_table(checkpoints: Sequence[dict[str, Any]]) -> list[str]:
     lines = [["checkpoint", *(heading for heading, _ in COLUMNS.values())]]
     lines += [[checkpoint["checkpoint"], *_values(checkpoint["overall"], "")] for checkpoint in checkpoints]
     first = checkpoints[0]["overall"]
-    for one in checkpoints[1:]:
+    for other in checkpoints[1:]:
+        overall = other["overall"]
         change = {
-            name: None if first[name] is None or one["overall"][name] is None else one["overall"][name] - first[name]
+            name: None if first[name] is None or overall[name] is None else overall[name] - first[name]
             for name in COLUMNS
         }
-        lines.append([f"{one['checkpoint']} − first", *_values(change, "+")])
+        lines.append([f"{other['checkpoint']} − first", *_values(change, "+")])
     return aligned(lines)
 
 

@@ -44,7 +44,7 @@ WRITTEN = ("changes.png", "resemblance.png", "explanation.json")
 
 
 @dataclass(frozen=True)
-class Sight:
+class PicturePair:
     """Photo and rendition at the size at which the generator works.
 
     ``photo`` and ``rendition`` are uint8 (H, W, 3), ``painted`` is bool (H, W), false on a white background.
@@ -55,7 +55,7 @@ class Sight:
     painted: Tensor
 
     @classmethod
-    def of(cls, photo: Path, rendition: Path, limits: Limits, working_px: int) -> Sight:
+    def of(cls, photo: Path, rendition: Path, limits: Limits, working_px: int) -> PicturePair:
         """Read both files. Raises UsageError, or ImageError, which names the file."""
         source, made = _read(photo, limits), _read(rendition, limits)
         # Sizes are rounded to pixels, so equal shapes may differ slightly.
@@ -80,41 +80,41 @@ def require_other_files(out: Path, *inputs: Path) -> None:
                 raise UsageError(f"--out {out} would overwrite {path}: choose another folder", code="overwrites_source")
 
 
-def explain(sight: Sight, style_image: Path | None, vgg: Vgg | None, out: Path) -> dict[str, Any]:
+def explain(pair: PicturePair, style_image: Path | None, vgg: Vgg | None, out: Path) -> dict[str, Any]:
     """Explain a rendition; write ``changes.png``, ``resemblance.png`` and ``explanation.json`` to ``out``.
 
     Without VGG-19 it only describes the change, without a style image nothing of the style. Returns the content
     of the JSON file. Raises UsageError if ``out`` cannot be written to.
     """
     pictures: dict[str, Image.Image] = {}
-    change = ColourChange.between(_unit(sight.photo)[0], _unit(sight.rendition)[0])
-    parts = {"picture": torch.ones_like(sight.painted), "product": sight.painted, "background": ~sight.painted}
-    if sight.painted.all():
+    change = ColourChange.between(_unit(pair.photo)[0], _unit(pair.rendition)[0])
+    parts = {"picture": torch.ones_like(pair.painted), "product": pair.painted, "background": ~pair.painted}
+    if pair.painted.all():
         del parts["product"], parts["background"]
     explanation: dict[str, Any] = {
-        "size_px": list(sight.rendition.shape[1::-1]),
+        "size_px": list(pair.rendition.shape[1::-1]),
         "change": {name: asdict(part) for name, area in parts.items() if (part := change.within(area))},
     }
-    pictures["changes.png"] = change_picture(sight.photo, sight.rendition, change.delta.numpy())
+    pictures["changes.png"] = change_picture(pair.photo, pair.rendition, change.delta.numpy())
     if vgg is not None:
-        before, after = (_look(vgg, _unit(pixels)) for pixels in (sight.photo, sight.rendition))
+        before, after = (_look(vgg, _unit(pixels)) for pixels in (pair.photo, pair.rendition))
         explanation["view_px"] = {layer: view_px(layer) for layer in after}
         explanation["content"] = _numbers(content_distances(after, before))
         if style_image is not None:
             style = load_image(style_image, STYLE_PX)
-            seen = _look(vgg, style[None].float() / 255)
-            wanted = grams(seen)
+            style_features = _look(vgg, style[None].float() / 255)
+            targets = grams(style_features)
             explanation["style"] = {
-                name: _numbers(style_errors(grams(one), wanted))
-                for name, one in (("photo", before), ("rendition", after))
+                name: _numbers(style_errors(grams(picture), targets))
+                for name, picture in (("photo", before), ("rendition", after))
             }
             height, width = after["relu4_1"].shape[2:]
-            inside = F.adaptive_avg_pool2d(sight.painted[None].float(), (height, width))[0] > 0.5
-            resemblances = find_resemblances(after, seen, inside)
+            inside = F.adaptive_avg_pool2d(pair.painted[None].float(), (height, width))[0] > 0.5
+            resemblances = find_resemblances(after, style_features, inside)
             explanation["style_size_px"] = [style.shape[2], style.shape[1]]
             explanation["resemblances"] = [asdict(place) for place in resemblances.places]
             pictures["resemblance.png"] = resemblance_picture(
-                sight.rendition, style.permute(1, 2, 0).numpy(), resemblances
+                pair.rendition, style.permute(1, 2, 0).numpy(), resemblances
             )
     _write(out, explanation, pictures)
     return explanation

@@ -17,11 +17,11 @@ from workers.styling.context import verified_object
 
 def export_style(session: Session, name: str, merchant: str | None, out: Path) -> RowLabel:
     """Write the current vector of a style that a merchant may use to a file. Raises UnknownStyle, UsageError."""
-    with styles_scope(session.engine, merchant) as (connection, mine):
+    with styles_scope(session.engine, merchant) as (connection, merchant_id):
         trunk = champion(connection).trunk_sha256
-        known = style_rows(connection, mine, trunk)
+        known = style_rows(connection, merchant_id, trunk)
         require_styles([name], known)
-        (style,) = (known for known in list_styles(connection, mine, trunk) if known.name == name)
+        (style,) = (listed for listed in list_styles(connection, merchant_id, trunk) if listed.name == name)
     row = row_from_bytes(verified_object(session.store, known[name].object_key, known[name].sha256))
     label = RowLabel(**asdict(style), trunk_sha256=trunk)
     try:

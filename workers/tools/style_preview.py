@@ -31,9 +31,9 @@ def preview_style(session: Session, name: str, image: Path, merchant: str | None
         raise UsageError(f"--out {out} would overwrite the photo: choose another name", code="overwrites_source")
     if out.suffix.lower() not in SUFFIXES:
         raise UsageError(f"--out {out}: choose a name that ends in {', '.join(SUFFIXES)}")
-    with styles_scope(session.engine, merchant) as (connection, mine):
+    with styles_scope(session.engine, merchant) as (connection, merchant_id):
         version = champion(connection)
-        known = style_rows(connection, mine, version.trunk_sha256)
+        known = style_rows(connection, merchant_id, version.trunk_sha256)
     require_styles([name], known)
     row = row_from_bytes(verified_object(session.store, known[name].object_key, known[name].sha256))
     try:

@@ -1,1 +1,1 @@
-"""Retraining: the slices of a run, and the verdict at its end."""
+"""Retraining: the slices of a training run, and the verdict at its end."""

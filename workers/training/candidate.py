@@ -1,4 +1,4 @@
-"""A generator that is measured, and what was found of it."""
+"""Evaluate a generator on photos, and collect its figures."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from workers.model.vgg import Vgg
 from workers.training.evaluation_files import EvaluationFiles
 
 MINIBATCH = 4
-"""Styles of one photo that are painted and looked at together: VGG-19 needs 40 MB for each at 384 px."""
+"""Number of styles in which a photo is painted and evaluated at once: VGG-19 needs 40 MB for each at 384 px."""
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A photo (1, 3, H, W) in [0, 1], its name, and what VGG-19 sees in it: the same for all that paint it."""
+class PanelPhoto:
+    """Photo (1, 3, H, W) in [0, 1], its name, and its VGG-19 features, which all candidates share."""
 
     name: str
     pixels: Tensor
@@ -42,13 +42,13 @@ class Seen:
 
     @classmethod
     @torch.inference_mode()
-    def of(cls, name: str, pixels: Tensor, vgg: Vgg) -> Seen:
-        """Look at a photo."""
+    def of(cls, name: str, pixels: Tensor, vgg: Vgg) -> PanelPhoto:
+        """Compute the features of a photo."""
         return cls(name, pixels, vgg(pixels))
 
 
 class Candidate:
-    """A generator that is measured: its trunk, rows and styles, and what was found so far."""
+    """Generator under evaluation: its trunk, vectors and styles, and its figures so far."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Candidate:
         targets: StyleTargets,
         device: torch.device,
     ) -> None:
-        """Take the images, uint8 (3, H, W), of the styles to be measured, in the order of the targets."""
+        """Take the images, uint8 (3, H, W), of the styles to measure, in the order of the targets."""
         self.name = name
         self.trunk_sha256 = checkpoint.trunk_sha256
         about = {style.name: style for style in checkpoint.styles}
@@ -67,9 +67,9 @@ class Candidate:
         self.rows = torch.stack([row_from_bytes(checkpoint.rows[style.name]) for style in self.styles]).to(device)
         self.targets = targets
         self.figures: dict[str, list[Figures]] = {style.name: [] for style in self.styles}
-        self.agreed: dict[str, list[float]] = {style.name: [] for style in self.styles}
-        self.shaken: dict[str, list[Figures]] = {style.name: [] for style in self.styles}
-        heads = [Cell(thumbnail(to_picture(own[0] / 255)), name) for name, own in images.items()]
+        self.agreement: dict[str, list[float]] = {style.name: [] for style in self.styles}
+        self.robustness: dict[str, list[Figures]] = {style.name: [] for style in self.styles}
+        heads = [Cell(thumbnail(to_picture(pictures[0] / 255)), name) for name, pictures in images.items()]
         self.sheet: list[list[Cell | None]] = [[None, *heads]]
 
     @classmethod
@@ -94,29 +94,29 @@ class Candidate:
         starts = range(0, len(self.styles), MINIBATCH)
         return torch.cat([self.paint(photo, slice(start, start + MINIBATCH)) for start in starts])
 
-    def shake(self, photo: Tensor) -> None:
-        """Note for every style how much small changes of a photo (1, 3, H, W) change its rendition."""
+    def measure_robustness(self, photo: Tensor) -> None:
+        """Record for every style how much small changes of a photo (1, 3, H, W) change its rendition."""
         for style, figures in zip(self.styles, robustness(self.paint_all, photo), strict=True):
-            self.shaken[style.name].append({**figures})
+            self.robustness[style.name].append({**figures})
 
     @torch.inference_mode()
-    def witness(self, photo: Tensor, recogniser: Recogniser, vgg: Vgg) -> None:
-        """Note for every style whether a photo (1, 3, H, W) is still sorted into the class it had."""
+    def measure_agreement(self, photo: Tensor, recogniser: Recogniser, vgg: Vgg) -> None:
+        """Record for every style whether a photo (1, 3, H, W) keeps its class when styled."""
         painted = torch.cat([photo, self.paint(photo, slice(None))])
         before, *after = recogniser.classify(pooled(painted, vgg)).tolist()
-        for style, found in zip(self.styles, after, strict=True):
-            self.agreed[style.name].append(float(found == before))
+        for style, predicted in zip(self.styles, after, strict=True):
+            self.agreement[style.name].append(float(predicted == before))
 
     @torch.inference_mode()
-    def sit(self, photo: Seen, vgg: Vgg, progress: Callable[[], None] = lambda: None) -> None:
-        """Paint a photo in every style and measure what comes out; ``progress`` is told of each part."""
+    def evaluate(self, photo: PanelPhoto, vgg: Vgg, progress: Callable[[], None] = lambda: None) -> None:
+        """Paint a photo in every style and measure the renditions; ``progress`` is called for each minibatch."""
         cells: list[Cell | None] = [Cell(thumbnail(to_picture(photo.pixels[0])), photo.name)]
         for start in range(0, len(self.styles), MINIBATCH):
             part = slice(start, start + MINIBATCH)
             progress()
             painted = self.paint(photo.pixels, part)
-            found = measure(painted, photo.pixels, photo.features, self.targets[part], vgg)
-            for style, figures, picture in zip(self.styles[part], found, painted, strict=True):
+            results = measure(painted, photo.pixels, photo.features, self.targets[part], vgg)
+            for style, figures, picture in zip(self.styles[part], results, painted, strict=True):
                 self.figures[style.name].append(figures | {"white_kept": shipped_white(picture, photo.pixels[0])})
                 cells.append(
                     Cell(
@@ -128,29 +128,32 @@ class Candidate:
 
     def findings(self) -> dict[str, Any]:
         """Return the figures per style and over all renditions, as plain data."""
-        # Agreement belongs to other photos than the rest, so it joins the figures only here.
+        # Agreement is measured on other photos than the rest, so it joins the figures only here.
         agreed: dict[str, list[Figures]] = {
-            name: [{"agreement": one} for one in found] or [{"agreement": None}] for name, found in self.agreed.items()
+            name: [{"agreement": value} for value in values] or [{"agreement": None}]
+            for name, values in self.agreement.items()
         }
         styles = {name: summary(figures) | summary(agreed[name]) for name, figures in self.figures.items()}
         return {
             "checkpoint": self.name,
             "trunk_sha256": self.trunk_sha256,
-            "styles": [{"style": name, **found, "meets_goal": meets_goal(found)} for name, found in styles.items()],
+            "styles": [
+                {"style": name, **figures, "meets_goal": meets_goal(figures)} for name, figures in styles.items()
+            ],
             "overall": summary(_all(self.figures)) | summary(_all(agreed)),
             "robustness": {
-                "styles": [{"style": name, **summary(found)} for name, found in self.shaken.items()],
-                "overall": summary(_all(self.shaken)),
+                "styles": [{"style": name, **summary(figures)} for name, figures in self.robustness.items()],
+                "overall": summary(_all(self.robustness)),
             },
             "renditions": self.figures,
         }
 
 
 def shipped_white(painted: Tensor, photo: Tensor) -> float | None:
-    """Share of the white background kept once the paint is composed with it protected, as it is shipped.
+    """Return the share of the white background that the shipped rendition keeps, composed with the white protected.
 
-    The paint itself is the bare network's, whose statistics see the white, too: those figures compare with
-    other networks'. Takes (3, H, W) twice; None where the photo is no shot on white.
+    The picture itself is the bare network's output, whose statistics include the white, so that these figures compare
+    with other networks'. Takes (3, H, W) twice; returns None if the photo is no shot on white.
     """
     rgb, paint_rgb = to_pixels(photo), to_pixels(painted)
     shipped = torch.from_numpy(compose(rgb, rgb, paint_rgb, paint_weight(rgb), strength=1)).permute(2, 0, 1)
@@ -159,15 +162,15 @@ def shipped_white(painted: Tensor, photo: Tensor) -> float | None:
 
 
 def to_picture(image: Tensor) -> Image.Image:
-    """(3, H, W) in [0, 1] → a picture of 8 bits."""
+    """Convert (3, H, W) in [0, 1] to a picture of 8 bits."""
     return Image.fromarray(to_pixels(image))
 
 
 def to_pixels(image: Tensor) -> Pixels:
-    """(3, H, W) in [0, 1] → uint8 (H, W, 3)."""
+    """Convert (3, H, W) in [0, 1] to uint8 (H, W, 3)."""
     pixels = (image.float() * 255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
     return np.ascontiguousarray(pixels.cpu().numpy())
 
 
 def _all(figures: Mapping[str, Sequence[Figures]]) -> list[Figures]:
-    return [one for found in figures.values() for one in found]
+    return [values for of_style in figures.values() for values in of_style]

@@ -1,10 +1,10 @@
-"""The end of a training run: its candidate is measured beside the champion, and promoted if the run's rule allows it.
+"""End a training run: measure its candidate against the champion, and promote it if the run's rule allows it.
 
-verdict (once: the run names it) → rule → end of the run
+verdict (recorded once, on the run) → rule → end of the run
 
-A trainer that dies in between leaves the run ``comparing``, and another goes on: it measures again where there is no
-verdict yet, and does not promote twice. What cannot be measured for want of photos or pictures stays a candidate,
-and the run says why.
+A run whose trainer dies in between stays ``comparing``, and another trainer continues. It measures again if there
+is no verdict yet, and never promotes twice. A candidate that cannot be measured for lack of photos or pictures stays
+a candidate, and the run says why.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ log = structlog.get_logger()
 
 
 def compare_candidate(context: TrainerContext, run: TrainingRun) -> None:
-    """Compare the candidate of a run, do as its rule says, and end it.
+    """Compare the candidate of a run, apply the run's rule, and end the run.
 
-    Raises SliceOver, LeaseLost or Unavailable: then somebody compares again.
+    Raises SliceOver, LeaseLost or Unavailable; then a trainer compares again.
     """
     try:
         stored = _verdict(context, run)
@@ -64,7 +64,7 @@ def compare_candidate(context: TrainerContext, run: TrainingRun) -> None:
 
 
 def _verdict(context: TrainerContext, run: TrainingRun) -> StoredVerdict:
-    """Return the verdict on a run's candidate; measured anew unless the run has one."""
+    """Return the verdict on a run's candidate; measure it unless the run has one."""
     if run.verdict_id is not None:
         with transaction(context.engine) as connection:
             return verdict_of(connection, run.verdict_id)
@@ -74,36 +74,38 @@ def _verdict(context: TrainerContext, run: TrainingRun) -> StoredVerdict:
     vgg = features(context)
     material = material_of(context, run, pair, pace.report)
     findings = measure_pair(pair, material, vgg, pace.report)
-    sheet, who = put_sheet(context.store, findings, material.merchants), f"training run {run.id}"
+    sheet, actor = put_sheet(context.store, findings, material.merchants), f"training run {run.id}"
     with transaction(context.engine) as connection:
         if not all_agree(connection, material.merchants):
-            raise SliceOver  # somebody has just withdrawn his photos
-        stored = add_verdict(connection, pair.ids, findings.figures, sheet, who)
+            raise SliceOver  # a merchant has just withdrawn consent
+        stored = add_verdict(connection, pair.ids, findings.figures, sheet, actor)
         leases.record_verdict(connection, run, stored.id)
-        audit.record(connection, who, "run compared", None, {"verdict": stored.id, "versions": pair.ids})
+        audit.record(connection, actor, "run compared", None, {"verdict": stored.id, "versions": pair.ids})
     return stored
 
 
 def _decision(context: TrainerContext, run: TrainingRun, stored: StoredVerdict) -> Decision:
-    """Let the rule decide, unless it has, or somebody else. Raises LeaseLost: a run that is over promotes nothing.
+    """Apply the rule, unless the candidate was decided on already. Raises LeaseLost if the run is over.
 
-    The lease is renewed before the files are looked at, and again where it is promoted, which locks the run's row.
+    The lease is renewed before the files are read, and again in the promoting transaction, which locks the run's row.
     """
 
-    def hold(connection: Connection) -> None:
+    def renew_lease(connection: Connection) -> None:
         leases.progress(connection, run, context.settings.lease_seconds, run.step)
 
     with transaction(context.engine) as connection:
-        hold(connection)
+        renew_lease(connection)
         known = _decided(connection, stored)
     if known is not None:
         return known
-    mandate = PromotionPolicy(Rule.parse(run.rule), BY_RULE, f"training run {run.id}, ", run.canary_share or 0.0, hold)
-    return promote_by_rule(context.engine, context.store, stored, mandate)
+    policy = PromotionPolicy(
+        Rule.parse(run.rule), BY_RULE, f"training run {run.id}, ", run.canary_share or 0.0, renew_lease
+    )
+    return promote_by_rule(context.engine, context.store, stored, policy)
 
 
 def _decided(connection: Connection, stored: StoredVerdict) -> Decision | None:
-    """Return what became of a candidate since its verdict, None where nobody has touched it."""
+    """Return what happened to a candidate since its verdict, or None."""
     since = [entry for entry in history(connection, stored.candidate_id) if entry.at >= stored.made_at]
     return Decision(True, f"{since[-1].kind} by {since[-1].who}: {since[-1].reason}") if since else None
 
@@ -114,21 +116,21 @@ def _finish(context: TrainerContext, run: TrainingRun, message: str, code: str |
 
 
 class _Pace:
-    """Renews the lease as the comparison moves on, and ends it when the process is to end."""
+    """Renew the lease as the comparison makes progress, and interrupt it when the process stops."""
 
     def __init__(self, context: TrainerContext, run: TrainingRun) -> None:
-        self._workshop = context
+        self._context = context
         self._run = run
         self._noted = -math.inf
 
     def report(self, where: str) -> None:
-        """Raise SliceOver to compare later, or LeaseLost to stop at once."""
+        """Record progress. Raises SliceOver to compare later, or LeaseLost to stop at once."""
         now = time.monotonic()
-        self._workshop.watchdog.progress(self._run.lease_key)
+        self._context.watchdog.progress(self._run.lease_key)
         if now - self._noted > RENEW_SECONDS:
-            with transaction(self._workshop.engine) as connection:
-                leases.progress(connection, self._run, self._workshop.settings.lease_seconds, self._run.step)
+            with transaction(self._context.engine) as connection:
+                leases.progress(connection, self._run, self._context.settings.lease_seconds, self._run.step)
             self._noted = now
             log.debug("comparing", run=str(self._run.id), at=where)
-        if self._workshop.draining.is_set():
+        if self._context.draining.is_set():
             raise SliceOver

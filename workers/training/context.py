@@ -1,4 +1,4 @@
-"""The trainer context: everything a trainer process has, built once and passed down."""
+"""Trainer context: everything that a trainer process needs, built once and passed down."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from workers.runtime.painter import choose_device
 from workers.runtime.watchdog import Watchdog
 
 PATIENCE = 10
-"""Leases that may pass without progress before the process ends: features of 550 MB may have to be fetched."""
+"""Leases without progress before the process ends, since features of 550 MB may have to be fetched."""
 
 
 class SliceOver(Exception):
-    """The time of a slice is over, or the process is to end: somebody goes on later."""
+    """The time of a slice is over, or the process stops: a trainer continues the run later."""
 
 
 @dataclass
 class TrainerContext:
-    """What the retraining procedure works with.
+    """Services and state of the retraining procedure.
 
-    ``vgg`` and ``data`` (of the run ``data_of``) stay from slice to slice, in memory only: no photo of a merchant
-    is left behind on a disk.
+    ``vgg`` and ``data`` (of the run ``data_of``) are kept from slice to slice, in memory only, so that no merchant's
+    photo is left on a disk.
     """
 
     settings: Settings
@@ -49,13 +49,13 @@ class TrainerContext:
     data: TrainingData | None = None
     data_of: UUID | None = None
 
-    def hold(self, run: UUID, data: TrainingData) -> TrainingData:
-        """Keep the data of the run in hand, and of no other."""
+    def keep_data(self, run: UUID, data: TrainingData) -> TrainingData:
+        """Keep the data of the current run, and of no other."""
         self.data, self.data_of = data, run
         return data
 
-    def let_go(self) -> None:
-        """Forget the data."""
+    def drop_data(self) -> None:
+        """Drop the data of the current run."""
         self.data = self.data_of = None
 
 
@@ -63,7 +63,7 @@ class TrainerContext:
 def open_trainer_context(
     settings: Settings, engine: Engine, store: ObjectStore, broker: Broker
 ) -> Iterator[TrainerContext]:
-    """Build a trainer context. Raises UsageError if the configured device is not there."""
+    """Build a trainer context. Raises UsageError if the configured device is missing."""
     device = choose_device(settings.device)
     torch.set_num_threads(settings.train_threads)
     limits = Limits(settings.max_image_mib * 2**20, round(settings.max_megapixels * 1e6))

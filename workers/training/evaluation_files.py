@@ -1,4 +1,4 @@
-"""The files of an evaluation."""
+"""Files of an evaluation."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class EvaluationFiles:
-    """What an evaluation reads, and the folder it writes to.
+    """Files that an evaluation reads, and the folder that it writes to.
 
-    ``vgg`` is a file or a URL, None: where features usually are. ``only`` names the styles that are measured,
-    all where it is empty.
+    ``vgg`` is a file or a URL; None uses the default place. ``only`` names the styles to measure; empty means all.
     """
 
     photos: list[Path]

@@ -1,7 +1,7 @@
-"""Where the VGG-19 features of a training come from: a file, an object of some store, or torchvision.
+"""Load the VGG-19 features of a training: from a file, an object store, or torchvision.
 
---vgg or ATELIER_VGG → ./vgg19.safetensors → ATELIER_HOME/vgg19.safetensors → torchvision's download,
-channel-normalised over the photos at hand and kept as the file before, so that later figures compare.
+--vgg or ATELIER_VGG → ./vgg19.safetensors → ATELIER_HOME/vgg19.safetensors → torchvision's download, normalised by
+channel over the available photos and stored as the previous file, so that later figures are comparable.
 """
 
 from __future__ import annotations
@@ -24,47 +24,47 @@ from workers.model.vgg import Vgg
 
 FILE = "vgg19.safetensors"
 MOST_PHOTOS = 100
-"""Photos over which downloaded features are normalised."""
+"""Number of photos over which downloaded features are normalised."""
 
 
 class FeaturesUnavailable(Unavailable):
-    """Torchvision's features cannot be downloaded from here."""
+    """Torchvision's features cannot be downloaded from this machine."""
 
     code = "features_unavailable"
 
 
 def load_vgg(place: str | None, settings: Settings, photos: Callable[[], PhotoSet], tell: Callable[[str], None]) -> Vgg:
-    """Read the features from a path, ``s3://bucket/key`` or ``file:///path``; with None, from where they usually are.
+    """Read the features from a path, ``s3://bucket/key`` or ``file:///path``; with None, from the default places.
 
-    ``photos`` is asked only where downloaded features must be normalised.
-    Raises UsageError for what is missing or foreign, FeaturesUnavailable.
+    ``photos`` is called only if downloaded features must be normalised.
+    Raises UsageError for a missing or foreign file, FeaturesUnavailable.
     """
     at_hand = vgg_at_hand(place, settings)
     if at_hand is not None:
         return at_hand
-    kept = settings.home / FILE
-    tell("no VGG-19 features here: downloading torchvision's (550 MB)")
+    stored = settings.home / FILE
+    tell("no VGG-19 features found: downloading torchvision's (550 MB)")
     raw = _download()
     chosen = photos().train[:MOST_PHOTOS]
-    tell(f"normalising the features over {len(chosen)} photos; kept as {kept}")
+    tell(f"normalising the features over {len(chosen)} photos; storing them as {stored}")
     data = raw.normalised(photo.float() / 255 for photo in chosen).to_bytes()
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    partial = kept.with_suffix(".partial")
+    stored.parent.mkdir(parents=True, exist_ok=True)
+    partial = stored.with_suffix(".partial")
     partial.write_bytes(data)
-    partial.replace(kept)
-    return Vgg.from_bytes(data, str(kept))
+    partial.replace(stored)
+    return Vgg.from_bytes(data, str(stored))
 
 
 def vgg_at_hand(place: str | None, settings: Settings) -> Vgg | None:
-    """Read the features from ``place``, or from where they usually are; None where nothing is named nor found.
+    """Read the features from ``place`` or the default places; None if no place is given and none has them.
 
-    Raises UsageError for what is missing or foreign.
+    Raises UsageError for a missing or foreign file.
     """
     place = place or settings.vgg
     if place:
         return _named(place, settings.store_options)
-    found = [path for path in (Path(FILE), settings.home / FILE) if path.is_file()]
-    return Vgg.load(found[0]) if found else None
+    paths = [path for path in (Path(FILE), settings.home / FILE) if path.is_file()]
+    return Vgg.load(paths[0]) if paths else None
 
 
 def _named(place: str, options: StoreOptions) -> Vgg:
@@ -78,9 +78,12 @@ def _named(place: str, options: StoreOptions) -> Vgg:
 
 
 def _download() -> Vgg:
-    """Fetch torchvision's weights into its own cache (TORCH_HOME), or take them from there."""
-    with _reachable(), redirect_stdout(sys.stderr):  # torch announces the download where our data goes
-        # Torchvision has no other format than a pickle: only its tensors are read, nothing in it is run.
+    """Download torchvision's weights into its own cache (TORCH_HOME), or read them from there."""
+    with (
+        _reachable(),
+        redirect_stdout(sys.stderr),
+    ):  # torch announces the download on standard output, which is for data
+        # Torchvision offers only a pickle. It is read with weights_only: tensors, and no code.
         weights: dict[str, Tensor] = VGG19_Weights.IMAGENET1K_V1.get_state_dict(
             progress=False, check_hash=True, weights_only=True
         )
@@ -94,6 +97,6 @@ def _reachable() -> Iterator[None]:
     except (OSError, HTTPException, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
         raise FeaturesUnavailable(
             f"no VGG-19 features: --vgg and ATELIER_VGG are not set, there is no {FILE} here, and torchvision's "
-            f"{VGG19_Weights.IMAGENET1K_V1.url} cannot be had ({error}): set ATELIER_VGG or --vgg to a safetensors "
-            "file or its object-store URL, or try again where the network reaches that address"
+            f"{VGG19_Weights.IMAGENET1K_V1.url} cannot be downloaded ({error}): set ATELIER_VGG or --vgg to a "
+            "safetensors file or its object-store URL, or try again where the network reaches that address"
         ) from error

@@ -1,4 +1,4 @@
-"""What a training run has learnt, installed: a candidate with its rows, or rows alone."""
+"""Install what a training run has learnt: a candidate with its vectors, or vectors alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from shared.errors import InvalidInput
 from shared.merchants.merchants import require_kept
 from shared.models.styles import add_style_row
 from shared.models.training import leases
-from shared.models.training.runs import Depth, TrainingRun, get_run
+from shared.models.training.requests import Depth
+from shared.models.training.runs import TrainingRun, get_run
 from shared.models.versions import add_candidate, put_row
 from workers.model.checkpoint import Checkpoint, row_from_bytes
 from workers.training.context import TrainerContext
@@ -18,20 +19,20 @@ log = structlog.get_logger()
 
 
 class NotLearnt(InvalidInput):
-    """The rows are no better than those the run began with."""
+    """The vectors are no better than those at the start of the run."""
 
     code = "not_learnt"
 
 
 def install(context: TrainerContext, run: TrainingRun, step: int, checkpoint: Checkpoint) -> TrainingRun:
-    """Store a checkpoint and make it known, in one transaction; return the run as it stands then.
+    """Store a checkpoint and record it, in one transaction; return the run's new state.
 
-    A new trunk becomes a candidate, to be compared. Rows of the trunk that the run began with end the run: they take
-    effect for whatever is begun from now on, and must be better than before. Objects come before the rows that name
-    them. Raises NotLearnt, BadCheckpoint or LeaseLost; then nothing changes that anybody sees.
+    A new trunk becomes a candidate, to be compared. Vectors for the starting trunk end the run: they apply to
+    everything that begins from now on, and must be better than before. Objects are put before the rows that name
+    them. Raises NotLearnt, BadCheckpoint or LeaseLost; then nothing visible changes.
     """
     for row in checkpoint.rows.values():
-        row_from_bytes(row)  # half precision must hold it
+        row_from_bytes(row)  # it must fit into half precision
     rows_only = run.depth == Depth.STYLE
     if rows_only:
         _require_better(checkpoint)
@@ -61,6 +62,6 @@ def _require_better(checkpoint: Checkpoint) -> None:
     before, after = curve[0]["validation"], curve[-1]["validation"]
     if not after < before:
         raise NotLearnt(
-            f"the rows were not learnt: the loss on held-out photos went from {before:.3f} to {after:.3f}; try more "
-            "steps or other pictures"
+            f"the style vectors did not improve: the loss on held-out photos went from {before:.3f} to {after:.3f}; "
+            "try more steps or other pictures"
         )

@@ -1,4 +1,4 @@
-"""Photos in their looks, painted by two versions as they are shipped, and measured beside each other."""
+"""Paint photos in their looks by two versions, as shipped, and compare the renditions."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from workers.runtime.painter import Painter
 from workers.styling.measure import measure
 
 STYLE_ERROR_PX = 384
-"""Long side at which VGG-19 looks at a rendition, as at the panel's."""
+"""Long side at which VGG-19 sees a rendition, as for the panel."""
 
 
 @dataclass(frozen=True)
 class LookPhoto:
-    """A photo, uint8 (H, W, 3), no larger than it is painted, the look it has, and a name for the contact sheet."""
+    """Photo, uint8 (H, W, 3), no larger than it is painted, its look, and a name for the contact sheet."""
 
     name: str
     pixels: Pixels
@@ -38,16 +38,16 @@ class LookPhoto:
 
 
 class LookPainter:
-    """A version that paints photos in looks."""
+    """Model version that paints photos in looks."""
 
     def __init__(self, checkpoint: Checkpoint, painter: Painter, working_px: int) -> None:
         self._checkpoint = checkpoint
         self._painter = painter
         self._working_px = working_px
 
-    def paint(self, one: LookPhoto) -> tuple[Pixels, dict[str, float]]:
+    def paint(self, look_photo: LookPhoto) -> tuple[Pixels, dict[str, float]]:
         """Return the rendition of a photo, uint8 (H, W, 3), and its quality by name."""
-        photo, look = one.pixels, one.look
+        photo, look = look_photo.pixels, look_photo.look
         height, width = photo.shape[:2]
         size = working_size(width, height, working_px=self._working_px, texture_scale=look.texture_scale)
         small = shrink(photo, size)
@@ -63,54 +63,54 @@ class LookPainter:
 
 
 @dataclass(frozen=True)
-class StyleSight:
-    """VGG-19, and what it sees in the images of styles, by name: (1, C, C) by layer."""
+class LookFeatures:
+    """VGG-19, and the Gram matrices of each style's images, by name: (1, C, C) by layer."""
 
     vgg: Vgg
     styles: Mapping[str, Mapping[str, Tensor]]
 
     @classmethod
-    def of(cls, vgg: Vgg, names: Sequence[str], targets: StyleTargets) -> StyleSight:
-        """Take the styles apart."""
+    def of(cls, vgg: Vgg, names: Sequence[str], targets: StyleTargets) -> LookFeatures:
+        """Split the targets by style."""
         return cls(vgg, {name: targets[place : place + 1].grams for place, name in enumerate(names)})
 
-    def know(self, look: Look) -> bool:
-        """Whether there is an image of each style of a look."""
+    def covers(self, look: Look) -> bool:
+        """Return whether there is an image of each style of a look."""
         return self.styles.keys() >= set(look.styles)
 
     @torch.inference_mode()
     def style_error(self, rendition: Pixels, look: Look) -> float:
-        """How far a rendition is from the style of its look; that of a mix is the mean of its styles' Gram matrices."""
+        """Return how far a rendition is from the style of its look. A mix has the mean of its styles' Gram matrices."""
         height, width = rendition.shape[:2]
         short = max(1, round(STYLE_ERROR_PX * min(height, width) / max(height, width)))
         pixels = to_pixels(Image.fromarray(rendition), short)[None].float() / 255
-        found = grams(self.vgg(pixels.to(next(self.vgg.parameters()).device)))
+        rendition_grams = grams(self.vgg(pixels.to(next(self.vgg.parameters()).device)))
         taps = self.styles[look.styles[0]]
         wanted = {tap: torch.stack([share * self.styles[name][tap] for name, share in look.mix]).sum(0) for tap in taps}
-        return float(style_error(found, wanted))
+        return float(style_error(rendition_grams, wanted))
 
 
 def measure_looks(
     photos: Sequence[LookPhoto],
     candidate: LookPainter,
     champion: LookPainter,
-    sight: StyleSight,
+    features: LookFeatures,
     progress: Callable[[str], None],
 ) -> tuple[Part, list[list[Cell | None]]]:
-    """Let both paint photos in their looks; return the figures, and rows of a contact sheet.
+    """Paint photos in their looks by both versions; return the figures, and rows of a contact sheet.
 
     A photo in a look that one of the two cannot paint is counted as ``unmeasured``.
     """
-    known = [one for one in photos if sight.know(one.look)]
+    known = [photo for photo in photos if features.covers(photo.look)]
     measured: tuple[list[dict[str, float]], list[dict[str, float]]] = ([], [])
     rows: list[list[Cell | None]] = []
-    for one in known:
-        row: list[Cell | None] = [Cell(_small(one.pixels), f"{one.name}: {one.look.style}")]
+    for photo in known:
+        row: list[Cell | None] = [Cell(_small(photo.pixels), f"{photo.name}: {photo.look.style}")]
         # The champion comes first on the sheet.
         for number, painter, figures in ((1, champion, measured[1]), (2, candidate, measured[0])):
-            progress(f"{one.name}, painted {number} of 2")
-            rendition, quality = painter.paint(one)
-            figures.append(quality | {"style_error": sight.style_error(rendition, one.look)})
+            progress(f"{photo.name}, painted {number} of 2")
+            rendition, quality = painter.paint(photo)
+            figures.append(quality | {"style_error": features.style_error(rendition, photo.look)})
             label = f"{number}: {quality['content_distance']:.2f} {figures[-1]['style_error']:.3f}"
             row.append(Cell(_small(rendition), label))
         rows.append(row)

@@ -1,4 +1,4 @@
-"""Photos for a retraining, out of the object store and into memory: hostile like any source, and checked alike."""
+"""Read photos for retraining from the object store into memory, untrusted and checked like any source."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from workers.model.dataset import side_of, to_pixels
 from workers.model.measures.figures import figures
 
 LONGEST = 3
-"""Times its shorter side that a photo may be long: crops are squares, and memory is not to be had for the asking."""
+"""Largest ratio of a photo's sides. Crops are square, and a longer photo only costs memory."""
 
 
 class PhotoGone(InvalidInput):
-    """A photo that a run learns from is no longer what it was, or nowhere."""
+    """A photo that a run learns from is missing or has changed."""
 
     code = "training_data_gone"
 
 
 @dataclass
 class Collected:
-    """Photos that were collected.
+    """Photos for a run.
 
-    ``merchants`` are by hash; ``pixels``, uint8 (3, H, W), those of the training and validation sides.
+    ``merchants`` are by hash; ``pixels``, uint8 (3, H, W), are those of the training and validation splits.
     """
 
     merchants: dict[str, int] = field(default_factory=dict)
@@ -47,27 +47,27 @@ def collect(
     short_px: int,
     progress: Callable[[], None],
 ) -> Collected:
-    """Read and measure up to ``most`` photos; what is gone, changed or no image is left out."""
-    found = Collected()
+    """Read and measure up to ``most`` photos. Missing, changed and undecodable ones are left out."""
+    collected = Collected()
     for photo in photos:
         progress()
         try:
             pixels = read_photo(store, photo, limits, short_px)
         except (PhotoGone, ImageError):
             continue
-        found.merchants[photo.sha256] = photo.merchant_id
-        found.figures.append(figures(pixels))
+        collected.merchants[photo.sha256] = photo.merchant_id
+        collected.figures.append(figures(pixels))
         if side_of(photo.sha256) != "test":
-            found.pixels[photo.sha256] = pixels
-        if len(found.merchants) == most:
+            collected.pixels[photo.sha256] = pixels
+        if len(collected.merchants) == most:
             break
-    return found
+    return collected
 
 
 def read_again(
     store: ObjectStore, photos: Iterable[SourcePhoto], limits: Limits, short_px: int, progress: Callable[[], None]
 ) -> dict[str, Tensor]:
-    """Read the photos that a run has learnt from, the very same. Raises PhotoGone, or ImageError."""
+    """Read exactly the photos that a run has learnt from. Raises PhotoGone, or ImageError."""
     pixels = {}
     for photo in photos:
         progress()
@@ -81,9 +81,9 @@ def read_photo(store: ObjectStore, photo: SourcePhoto, limits: Limits, short_px:
     try:
         data = store.get(photo.key, max_bytes=limits.max_bytes)
     except MissingObject as error:
-        raise PhotoGone(f"photo {photo.sha256} is gone from the store: queue another run") from error
+        raise PhotoGone(f"photo {photo.sha256} is missing in the store: queue another run") from error
     if hashlib.sha256(data).hexdigest() != photo.sha256:
-        raise PhotoGone(f"photo {photo.sha256} was changed since it was styled: queue another run")
+        raise PhotoGone(f"photo {photo.sha256} has changed since it was styled: queue another run")
     pixels = decoded(data, limits, short_px)
     height, width = pixels.shape[1:]
     most = LONGEST * min(height, width)

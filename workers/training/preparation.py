@@ -1,7 +1,7 @@
-"""What a slice of a training run needs before it can train: photos, styles, features, and where it starts from.
+"""Prepare a slice of a training run: photos, styles, features, and the checkpoint to start from.
 
-The first slice collects the photos and settles the config; later ones read the very same photos again, unless they
-are still in memory.
+The first slice collects the photos and completes the config. Later ones read exactly the same photos again, unless
+they are still in memory.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from shared.models.training.drift import Population, compare, farthest, populati
 from shared.models.training.photos import LEAST_PHOTOS, data_hash, fresh_photos, own_photos, photos_of
 from shared.models.training.pictures import StyleWithPictures, picture_key, styles_with_pictures
 from shared.models.training.quality import LEAST_BATCHES, quality_of_batches, reference_quality
-from shared.models.training.runs import Depth, RunState, TrainingRun, Trigger, get_run, reference_population
+from shared.models.training.requests import Depth, Trigger
+from shared.models.training.runs import RunState, TrainingRun, get_run, reference_population
 from shared.models.versions import BUILT_IN, version_of
 from workers.model.checkpoint import Checkpoint, trunk_from_bytes
 from workers.model.config import StyleSource, TrainConfig
@@ -38,36 +39,36 @@ from workers.training.features import load_vgg
 from workers.training.photos import Collected, PhotoGone, collect, decoded, read_again
 
 SHORT_PX = 320
-"""Photos are held with their shorter side at most so long, or as long as the largest crop."""
+"""Shorter side of photos in memory, unless the largest crop is larger."""
 
 SPARE = 2
-"""So many times as many photos as wanted are named, since some may be gone or no images."""
+"""Named photos per wanted photo, since some may be missing or undecodable."""
 
 
 log = structlog.get_logger()
 
 
 class NothingToLearn(InvalidInput):
-    """The photos are what they were: a run that waits for drift has nothing to do."""
+    """The photos have not changed, so a run that waits for drift has nothing to learn."""
 
     code = "no_drift"
 
 
 class TooFewPhotos(InvalidInput):
-    """Too few photos were left when they were read."""
+    """Too few photos were readable."""
 
     code = "too_few_photos"
 
 
 class PictureGone(InvalidInput):
-    """A picture that a style is learnt from is no longer in the store."""
+    """A picture that a style is learnt from is missing in the store."""
 
     code = "picture_gone"
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """All that a slice works with: the run as it stands now, its config, where it starts from, and the data."""
+class SliceInput:
+    """Input of a slice: the current run, its config, the starting checkpoint, and the data."""
 
     run: TrainingRun
     config: TrainConfig
@@ -76,8 +77,8 @@ class Prepared:
     vgg: Vgg
 
 
-def prepare(context: TrainerContext, run: TrainingRun) -> Prepared:
-    """Make ready for a slice; the first collects. Raises NothingToLearn, TooFewPhotos, PhotoGone, PictureGone."""
+def prepare(context: TrainerContext, run: TrainingRun) -> SliceInput:
+    """Prepare a slice; the first one collects photos. Raises NothingToLearn, TooFewPhotos, PhotoGone, PictureGone."""
 
     def progress() -> None:
         context.watchdog.progress(run.lease_key)
@@ -92,9 +93,9 @@ def prepare(context: TrainerContext, run: TrainingRun) -> Prepared:
     vgg = features(context)
     if context.data is None or context.data_of != run.id:
         photos = _same_photos(context, run, config, progress)
-        context.hold(run.id, TrainingData(photos, _style_set(context, styles, config, vgg)))
+        context.keep_data(run.id, TrainingData(photos, _style_set(context, styles, config, vgg)))
     assert context.data is not None
-    return Prepared(run, config, start, context.data, vgg)
+    return SliceInput(run, config, start, context.data, vgg)
 
 
 def _begin(
@@ -103,8 +104,8 @@ def _begin(
     styles: list[StyleWithPictures],
     start: Checkpoint,
     progress: Callable[[], None],
-) -> Prepared:
-    """Collect, see whether the photos have drifted if that is the question, and settle the config."""
+) -> SliceInput:
+    """Collect photos, check them for drift if the run requires it, and complete the config."""
     config = retraining_config(
         start,
         run.steps,
@@ -113,18 +114,18 @@ def _begin(
         overrides=run.config["overrides"],
         usual=BUILT_IN / "config.json",
     )
-    found = _collect(context, run, _short_px(config), progress)
-    _measure(context, run, found)
-    vgg = features(context, found)
-    photos = PhotoSet.of(found.pixels, data_hash=data_hash(found.merchants))
-    data = context.hold(run.id, TrainingData(photos, _style_set(context, styles, config, vgg)))
+    collected = _collect(context, run, _short_px(config), progress)
+    _measure(context, run, collected)
+    vgg = features(context, collected)
+    photos = PhotoSet.of(collected.pixels, data_hash=data_hash(collected.merchants))
+    data = context.keep_data(run.id, TrainingData(photos, _style_set(context, styles, config, vgg)))
     if run.depth == Depth.STYLE and len(styles) == 1:
         config = suited(config, data, vgg)
     start = _with_nearest_rows(context, start, data, vgg)
     with transaction(context.engine) as connection:
-        leases.record_photos(connection, run, found.merchants, config.to_json(), photos.data_hash)
+        leases.record_photos(connection, run, collected.merchants, config.to_json(), photos.data_hash)
         run = get_run(connection, run.id)
-    return Prepared(run, config, start, data, vgg)
+    return SliceInput(run, config, start, data, vgg)
 
 
 def _collect(context: TrainerContext, run: TrainingRun, short_px: int, progress: Callable[[], None]) -> Collected:
@@ -134,34 +135,34 @@ def _collect(context: TrainerContext, run: TrainingRun, short_px: int, progress:
             named = fresh_photos(connection, SPARE * most)
     else:
         named = own_photos(context.store, run.merchant_id, SPARE * most)
-    found = collect(context.store, named, most, context.limits, short_px, progress)
-    if len(found.merchants) < LEAST_PHOTOS:
+    collected = collect(context.store, named, most, context.limits, short_px, progress)
+    if len(collected.merchants) < LEAST_PHOTOS:
         raise TooFewPhotos(
-            f"{len(found.merchants)} photos could be read of {len(named)}, and at least {LEAST_PHOTOS} are needed"
+            f"only {len(collected.merchants)} of {len(named)} photos could be read; at least {LEAST_PHOTOS} are needed"
         )
-    return found
+    return collected
 
 
-def _measure(context: TrainerContext, run: TrainingRun, found: Collected) -> None:
-    """Record the populations of the photos and of what was painted lately.
+def _measure(context: TrainerContext, run: TrainingRun, collected: Collected) -> None:
+    """Record the populations of the photos and of recent renditions.
 
-    Raises NothingToLearn where drift is asked for and there is none of either.
+    Raises NothingToLearn if the run requires drift and neither has any.
     """
     with transaction(context.engine) as connection:
         reference, painted_before = reference_population(connection), reference_quality(connection)
         painted = quality_of_batches(connection) if run.merchant_id is None else []
         enough = len(painted) >= LEAST_BATCHES
         now = population(painted).to_json() if enough else None
-        leases.record_figures(connection, run, population(found.figures).to_json(), now)
+        leases.record_figures(connection, run, population(collected.figures).to_json(), now)
     if run.trigger != Trigger.DRIFT:
         return
     if reference is None:
-        raise NothingToLearn("these photos are the first that were measured: later ones are compared with them")
-    shifts = compare(Population.from_json(reference), found.figures)
+        raise NothingToLearn("these are the first measured photos: later ones will be compared with them")
+    shifts = compare(Population.from_json(reference), collected.figures)
     if painted_before is not None and enough:
         shifts += compare(Population.from_json(painted_before), painted)
     if not any(shift.beyond for shift in shifts):
-        raise NothingToLearn(f"no figure of photos or renditions has moved; the farthest is {farthest(shifts)}")
+        raise NothingToLearn(f"no figure of photos or renditions has drifted; the largest change is {farthest(shifts)}")
     log.info("drift_found", run=str(run.id), farthest=str(farthest(shifts)))
 
 
@@ -170,22 +171,24 @@ def _styles(context: TrainerContext, run: TrainingRun) -> list[StyleWithPictures
     with transaction(context.engine) as connection:
         known = styles_with_pictures(connection, run.merchant_id, run.start_trunk_sha256)
     by_id = {style.id: style for style in known.values()}
-    return [by_id[one] for one in run.style_ids]
+    return [by_id[style_id] for style_id in run.style_ids]
 
 
 def _start(context: TrainerContext, run: TrainingRun, styles: list[StyleWithPictures]) -> Checkpoint:
-    """Return the trunk that a run starts from, with all rows of it that the run may see."""
+    """Return the trunk that a run starts from, with all its vectors that the run may see."""
     with transaction(context.engine) as connection:
         version = version_of(connection, run.start_id)
         stored = style_rows(connection, run.merchant_id, version.trunk_sha256)
     trunk = verified_object(context.store, version.object_key, version.trunk_sha256)
     rows = {name: verified_object(context.store, row.object_key, row.sha256) for name, row in stored.items()}
-    sources = tuple(StyleSource(one.name, "", one.title, one.artist, one.year, one.licence) for one in styles)
+    sources = tuple(
+        StyleSource(style.name, "", style.title, style.artist, style.year, style.licence) for style in styles
+    )
     return Checkpoint(trunk_from_bytes(trunk).architecture, trunk, rows, sources)
 
 
 def _with_nearest_rows(context: TrainerContext, start: Checkpoint, data: TrainingData, vgg: Vgg) -> Checkpoint:
-    """Let styles without a row begin from the row that comes nearest to them."""
+    """Initialise styles without a vector from their nearest vector."""
     generator = trunk_from_bytes(start.trunk).to(context.device)
     rows = dict(start.rows)
     for index, style in enumerate(start.styles):
@@ -196,7 +199,7 @@ def _with_nearest_rows(context: TrainerContext, start: Checkpoint, data: Trainin
 
 
 def _style_set(context: TrainerContext, styles: list[StyleWithPictures], config: TrainConfig, vgg: Vgg) -> StyleSet:
-    """Read the pictures of styles out of the store, and measure them."""
+    """Read the pictures of styles from the store, and measure them."""
     images, hashes = [], {}
     for style in styles:
         files = [_picture(context, style.name, digest) for digest in style.pictures]
@@ -211,13 +214,13 @@ def _picture(context: TrainerContext, style: str, sha256: str) -> bytes:
     try:
         return context.store.get(picture_key(sha256), max_bytes=context.limits.max_bytes)
     except MissingObject as error:
-        raise PictureGone(f"a picture of {style} is gone from the store: give it anew, by --pictures") from error
+        raise PictureGone(f"a picture of {style} is missing in the store: give it again with --pictures") from error
 
 
 def _same_photos(
     context: TrainerContext, run: TrainingRun, config: TrainConfig, progress: Callable[[], None]
 ) -> PhotoSet:
-    """Read the photos that the run began with. Raises PhotoGone where one is missing, as when a merchant has left."""
+    """Read the photos that the run began with. Raises PhotoGone if one is missing, as after an erasure."""
     with transaction(context.engine) as connection:
         named = photos_of(connection, run.id)
     digest = data_hash(photo.sha256 for photo in named)
@@ -231,12 +234,12 @@ def _short_px(config: TrainConfig) -> int:
     return max(SHORT_PX, *(stage.crop_px for stage in config.stages))
 
 
-def features(context: TrainerContext, found: Collected | None = None) -> Vgg:
-    """Return the VGG-19 features, read once for a process."""
+def features(context: TrainerContext, collected: Collected | None = None) -> Vgg:
+    """Return the VGG-19 features, read once per process."""
     if context.vgg is None:
 
         def photos() -> PhotoSet:
-            return PhotoSet.of(found.pixels if found else {}, data_hash="")
+            return PhotoSet.of(collected.pixels if collected else {}, data_hash="")
 
         vgg = load_vgg(None, context.settings, photos, lambda _: None).to(context.device)
         context.vgg = vgg.to(memory_format=torch.channels_last)

@@ -1,11 +1,11 @@
-"""Retraining, slice by slice: what becomes of a training run that a trainer was told of.
+"""Work on a training run, slice by slice.
 
 claim → (first slice: collect photos) → data in memory → restore → train until the slice is over → save and release
 → … → install what was learnt → compare the candidate, promote it if the run's rule allows it, and end the run
 
-A slice ends by time, by the end of the process, or by a kill: whoever goes on begins where the last state was saved,
-and takes the very same steps (bit for bit on a CPU), so that no step counts twice. A run that is cancelled loses its
-lease, which is seen at the next step.
+A slice ends by time, by the end of the process, or by a kill. The next one starts from the last saved state and
+takes exactly the same steps (bit for bit on a CPU), so that no step counts twice. A cancelled run loses its lease,
+which is noticed at the next step.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from workers.training.preparation import NothingToLearn, prepare
 from workers.training.state import remove_all, resumed, save
 
 RENEW_SECONDS = 1.0
-"""How often progress is written, and a cancellation noticed."""
+"""How often progress is recorded, and a cancellation noticed."""
 
 WAIT_SECONDS = 30.0
-"""Until a run is tried again that a service, or a bug, has stopped."""
+"""Delay before a run that a service or a bug stopped is tried again."""
 
 log = structlog.get_logger()
 
 
 def train_slice(context: TrainerContext, run_id: UUID) -> None:
-    """Work on a run for one slice; drop the message if it is not to be had."""
+    """Work on a run for one slice. Drops the message if the run cannot be claimed."""
     with transaction(context.engine) as connection:
         run = leases.claim(connection, run_id, context.settings.lease_seconds)
     if run is None:
@@ -53,42 +53,42 @@ def train_slice(context: TrainerContext, run_id: UUID) -> None:
     try:
         _tidy(context, run)
         publish_due(context.engine, context.broker)
-    except Unavailable as error:  # the sweep publishes later, and what was not deleted is pruned
+    except Unavailable as error:  # the sweep publishes later, and leftover objects are pruned
         log.warning("training_left_untidy", run=str(run.id), error=str(error))
 
 
 def _tidy(context: TrainerContext, run: TrainingRun) -> None:
-    """Let go of a run that is over, whoever ended it: a merchant's erasure may have taken the row, too."""
+    """Clean up after a run that is over, however it ended. A merchant's erasure may also have removed its row."""
     with transaction(context.engine) as connection:
         over = is_over(connection, run.id)
     if over:
-        context.let_go()
+        context.drop_data()
         remove_all(context, run)
 
 
 def _contained(context: TrainerContext, run: TrainingRun) -> None:
-    """Work on a run, and put on record whatever ends it. The lease may be lost even then: the record is another's."""
+    """Work on a run, and record the error that ends it. If the lease is lost, another trainer records."""
     try:
         try:
             _work(context, run)
         except torch.AcceleratorError as error:
-            raise DeviceLost(f"{context.device} failed, and this process cannot use it any more: {error}") from error
+            raise DeviceLost(f"{context.device} failed, and this process can no longer use it: {error}") from error
         except NothingToLearn as error:
             _end(context, run, RunState.CANCELLED, error)
-        except FeaturesUnavailable as error:  # where they are not now they will not be in a while
+        except FeaturesUnavailable as error:  # a retry would not find them either
             _end(context, run, RunState.FAILED, error)
         except (LeaseLost, Unavailable):
             raise
         except AtelierError as error:
             _end(context, run, RunState.FAILED, error)
-        except Exception as error:  # a bug, or too little memory: the run is tried again, but not for ever
+        except Exception as error:  # a bug, or too little memory: the run is retried a few times
             log.exception("training_slice_crashed", run=str(run.id))
             _release(context, run, f"{type(error).__name__}: {error}", counts=True)
     except LeaseLost as error:
         log.info("training_run_lost", run=str(run.id), error=str(error))
     except Unavailable as error:
         log.warning("training_run_waits", run=str(run.id), error=str(error))
-        with suppress(LeaseLost, DatabaseUnavailable):  # then the lease runs out
+        with suppress(LeaseLost, DatabaseUnavailable):  # then the lease expires
             _release(context, run, str(error), counts=False)
         if isinstance(error, DeviceLost):
             context.device_lost.set()
@@ -96,7 +96,7 @@ def _contained(context: TrainerContext, run: TrainingRun) -> None:
 
 
 def _work(context: TrainerContext, run: TrainingRun) -> None:
-    """Train for a slice; when the steps are done, compare what was learnt with the champion."""
+    """Train for a slice. When the steps are done, compare the result with the champion."""
     if run.state != RunState.COMPARING:
         run = _learn(context, run)
     if run.state == RunState.COMPARING:
@@ -108,7 +108,7 @@ def _work(context: TrainerContext, run: TrainingRun) -> None:
 
 
 def _learn(context: TrainerContext, run: TrainingRun) -> TrainingRun:
-    """Collect, train for a slice, and install what was learnt when the steps are done; return the run as it stands."""
+    """Collect, train for a slice, and install the result when the steps are done; return the run's new state."""
     prepared = prepare(context, run)
     run = prepared.run
     with resumed(context, prepared) as (learner, folder):
@@ -127,22 +127,22 @@ def _learn(context: TrainerContext, run: TrainingRun) -> TrainingRun:
 
 
 class _Pace:
-    """Tells database and watchdog of each step, and ends the slice when its time is over or the process is to end."""
+    """Report each step to database and watchdog, and end the slice when its time is over or the process stops."""
 
     def __init__(self, context: TrainerContext, run: TrainingRun) -> None:
-        self._workshop = context
+        self._context = context
         self._run = run
         self._noted = -math.inf
         self._until = time.monotonic() + 60 * context.settings.train_slice_minutes
 
     def report(self, progress: Progress) -> None:
-        """Raise SliceOver to save and go on later, or LeaseLost to stop at once."""
+        """Record progress. Raises SliceOver to save and continue later, or LeaseLost to stop at once."""
         now = time.monotonic()
-        self._workshop.watchdog.progress(self._run.lease_key)
+        self._context.watchdog.progress(self._run.lease_key)
         if progress.logged is not None or now - self._noted > RENEW_SECONDS:
-            _note(self._workshop, self._run, progress.step, progress.logged)
+            _note(self._context, self._run, progress.step, progress.logged)
             self._noted = now
-        if progress.step < progress.steps and (now >= self._until or self._workshop.draining.is_set()):
+        if progress.step < progress.steps and (now >= self._until or self._context.draining.is_set()):
             raise SliceOver
 
 

@@ -1,4 +1,4 @@
-"""The saved states of a training run: safetensors in the object store, each known by its hash to the run's row."""
+"""Save and restore the state of a training run: safetensors in the object store, with their hashes in the run's row."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from shared.models.training import leases
 from shared.models.training.runs import Saved, TrainingRun
 from workers.model.learning.run import Run
 from workers.training.context import TrainerContext
-from workers.training.preparation import Prepared
+from workers.training.preparation import SliceInput
 
 log = structlog.get_logger()
 
 
 class DamagedState(InvalidInput):
-    """None of a run's saved states is what was saved."""
+    """No saved state of a run is intact."""
 
     code = "damaged_checkpoint"
 
 
 @contextmanager
-def resumed(context: TrainerContext, prepared: Prepared) -> Iterator[tuple[Run, Path]]:
-    """Yield a run in memory, as it was saved last, and the folder of its state and log.
+def resumed(context: TrainerContext, prepared: SliceInput) -> Iterator[tuple[Run, Path]]:
+    """Yield a run in memory, as it was last saved, and the folder of its state and log.
 
-    What was logged after that state is forgotten, as its steps are taken again. A saved state that is gone or
-    damaged is passed over for the one before. Raises DamagedState where none is left, LeaseLost.
+    Later log entries are dropped, since their steps are repeated. If a saved state is missing or damaged, the
+    previous one is used. Raises DamagedState if none is left, LeaseLost.
     """
     run = prepared.run
     with TemporaryDirectory(prefix="atelier-") as name:
@@ -46,7 +46,7 @@ def resumed(context: TrainerContext, prepared: Prepared) -> Iterator[tuple[Run, 
         yield learner, folder
 
 
-def _restored(context: TrainerContext, prepared: Prepared, folder: Path) -> Run:
+def _restored(context: TrainerContext, prepared: SliceInput, folder: Path) -> Run:
     for saved in reversed(prepared.run.saved):
         learner = Run(prepared.config, prepared.start, context.device)
         try:
@@ -61,12 +61,12 @@ def _restored(context: TrainerContext, prepared: Prepared, folder: Path) -> Run:
             continue
         return learner
     if prepared.run.saved:
-        raise DamagedState("the saved states of the run are gone or damaged: queue another run")
+        raise DamagedState("the saved states of the run are missing or damaged: queue another run")
     return Run(prepared.config, prepared.start, context.device)
 
 
 def save(context: TrainerContext, run: TrainingRun, learner: Run, folder: Path) -> None:
-    """Save a state, record it, and release the run for its next slice; older states go. Raises LeaseLost."""
+    """Save a state, record it, and release the run for its next slice; delete older states. Raises LeaseLost."""
     path = folder / "saved.safetensors"
     learner.save(path)
     data = path.read_bytes()
@@ -86,5 +86,5 @@ def remove_all(context: TrainerContext, run: TrainingRun) -> None:
 
 
 def prefix(run: TrainingRun) -> str:
-    """Where the objects of a run lie."""
+    """Return the prefix of the objects of a run."""
     return f"training/{run.id}/"

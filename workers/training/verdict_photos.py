@@ -1,4 +1,4 @@
-"""What a trainer compares versions on: photos that a run held out, and the kept pictures of styles; in memory alone."""
+"""Read what a trainer compares versions on, in memory only: held-out photos, and the stored pictures of styles."""
 
 from __future__ import annotations
 
@@ -29,40 +29,40 @@ PX = 384
 """Long side of the panel's photos."""
 
 LOOK_PHOTOS = 24
-"""So many photos in their looks are measured at most, of those live and of those rejected."""
+"""Largest number of photos in their looks, for live and for rejected ones each."""
 
 LOOKED_AT = 20
-"""So many times as many are named: of those live, a tenth is of the test split, and some may be gone."""
+"""Named photos per wanted photo: a tenth of the live ones is in the test split, and some may be missing."""
 
 
 class NoPanel(InvalidInput):
-    """A run held out no photo, or none is there any more."""
+    """A run held out no photo, or all of them are missing."""
 
     code = "no_panel"
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A photo that was read, uint8 (3, H, W), and whose it is."""
+class ReadPhoto:
+    """Photo in memory, uint8 (3, H, W), and its source with its merchant."""
 
     source: SourcePhoto
     pixels: Tensor
 
 
 def material_of(context: TrainerContext, run: TrainingRun, pair: Pair, progress: Callable[[str], None]) -> Material:
-    """Read what a run's candidate is measured on. Raises UsageError or NoPanel where there is too little of it.
+    """Read what a run's candidate is measured on. Raises UsageError or NoPanel if there is too little.
 
-    Besides the panel: ``live``, catalogue images of now, of the test split like the panel's, and ``rejected``, photos
-    whose renditions were, which a training may have seen.
+    Besides the panel: ``live``, current catalogue images in the test split, and ``rejected``, photos with rejected
+    renditions, which the training may have seen.
     """
     read = _Reader(context, progress)
     with transaction(context.engine) as connection:
         known = styles_with_pictures(connection, None, pair.candidate.version.trunk_sha256)
         held_out = [photo for photo in agreed_photos(connection, run.id) if _is_unseen(photo)]
-        live = [one for one in live_photos(connection, LOOKED_AT * LOOK_PHOTOS) if _is_unseen(one.photo)]
+        live = [live for live in live_photos(connection, LOOKED_AT * LOOK_PHOTOS) if _is_unseen(live.photo)]
         rejected = rejected_photos(connection, LOOKED_AT * LOOK_PHOTOS)
-    styles = {style.name: found for style in pair.styles if (found := read.images(known[style.name]))}
-    require_images(pair, styles, "the store: `atelier retrain --pictures DIR` keeps them")
+    styles = {style.name: pictures for style in pair.styles if (pictures := read.images(known[style.name]))}
+    require_images(pair, styles, "the store: `atelier retrain --pictures DIR` stores them")
     by_merchant = stratified(held_out, len(held_out), lambda photo: photo.merchant_id)
     panel = list(islice(read.photos(by_merchant, PX), PANEL_PHOTOS))
     if not panel:
@@ -72,9 +72,9 @@ def material_of(context: TrainerContext, run: TrainingRun, pair: Pair, progress:
     }
     return Material(
         styles=styles,
-        panel=[(f"photo {number}", shown.pixels[None].float() / 255) for number, shown in enumerate(panel, 1)],
+        panel=[(f"photo {number}", photo.pixels[None].float() / 255) for number, photo in enumerate(panel, 1)],
         px=PX,
-        data_sha256=hashlib.sha256("".join([*(one.source.sha256 for one in panel), str(PX)]).encode()).hexdigest(),
+        data_sha256=hashlib.sha256("".join([*(photo.source.sha256 for photo in panel), str(PX)]).encode()).hexdigest(),
         look_photos=look_photos,
         working_px=context.settings.working_px,
         merchants=sorted(read.merchants),
@@ -86,41 +86,41 @@ def _is_unseen(photo: SourcePhoto) -> bool:
 
 
 class _Reader:
-    """Reads photos and pictures out of the store; what is gone, changed or no image is left out.
+    """Reads photos and pictures from the store. Missing, changed and undecodable ones are left out.
 
-    ``merchants``: whose photos were read.
+    ``merchants`` are the owners of the photos that were read.
     """
 
     def __init__(self, context: TrainerContext, progress: Callable[[str], None]) -> None:
-        self._workshop = context
+        self._context = context
         self._progress = progress
         self.merchants: set[int] = set()
 
-    def photos(self, photos: Iterable[SourcePhoto], px: int) -> Iterator[Shown]:
-        """Yield photos whose longer side is at most ``px``."""
+    def photos(self, photos: Iterable[SourcePhoto], px: int) -> Iterator[ReadPhoto]:
+        """Yield photos, with the longer side at most ``px``."""
         for photo in photos:
             self._progress(f"photo {photo.sha256}")
             with suppress(PhotoGone, ImageError):
-                pixels = read_photo(self._workshop.store, photo, self._workshop.limits, px)
+                pixels = read_photo(self._context.store, photo, self._context.limits, px)
                 self.merchants.add(photo.merchant_id)
-                yield Shown(photo, _fitted(pixels, px))
+                yield ReadPhoto(photo, _fitted(pixels, px))
 
     def look_photos(self, part: str, photos: Sequence[LookPhotoSource]) -> Iterator[LookPhoto]:
         """Yield photos with their looks, at most ``LOOK_PHOTOS``."""
-        px = self._workshop.settings.working_px
-        readable = ((shown.pixels, one.look) for one in photos for shown in self.photos([one.photo], px))
+        px = self._context.settings.working_px
+        readable = ((photo.pixels, source.look) for source in photos for photo in self.photos([source.photo], px))
         for number, (pixels, look) in enumerate(islice(readable, LOOK_PHOTOS), 1):
             yield LookPhoto(f"{part} {number}", pixels.permute(1, 2, 0).numpy(), look)
 
     def images(self, style: StyleWithPictures) -> list[Tensor]:
-        """Return what can be read of a style's pictures, uint8 (3, H, W)."""
-        found = []
+        """Return the readable pictures of a style, uint8 (3, H, W)."""
+        pictures = []
         self._progress(f"the pictures of {style.name}")
         for digest in style.pictures:
             with suppress(MissingObject, ImageError):
-                data = self._workshop.store.get(picture_key(digest), max_bytes=self._workshop.limits.max_bytes)
-                found.append(decoded(data, self._workshop.limits, STYLE_PX))
-        return found
+                data = self._context.store.get(picture_key(digest), max_bytes=self._context.limits.max_bytes)
+                pictures.append(decoded(data, self._context.limits, STYLE_PX))
+        return pictures
 
 
 def _fitted(pixels: Tensor, px: int) -> Tensor:

@@ -1,6 +1,6 @@
-"""Measuring a candidate beside a champion, on photos and style images that are in memory.
+"""Measure a candidate against a champion, on photos and style images in memory.
 
-both versions with the styles they share (``Pair``) → what they are measured on (``Material``, from a folder in
+both versions with the styles they share (``Pair``) → photos and style images (``Material``, from a folder in
 ``workers/tools/verdict_files.py``, from the store in ``verdict_photos.py``) → figures and contact sheet → verdict
 """
 
@@ -30,13 +30,13 @@ from workers.model.measures.evaluation import STYLE_PX, StyleTargets, summary
 from workers.model.vgg import Vgg
 from workers.runtime.painter import Painter
 from workers.styling.context import verified_object
-from workers.training.candidate import Candidate, Seen
-from workers.training.look_photos import LookPainter, LookPhoto, StyleSight, measure_looks
+from workers.training.candidate import Candidate, PanelPhoto
+from workers.training.look_photos import LookFeatures, LookPainter, LookPhoto, measure_looks
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A version in memory: its checkpoint with the public styles alone."""
+    """Version in memory: its checkpoint with the public styles only."""
 
     version: ModelVersion
     checkpoint: Checkpoint
@@ -44,9 +44,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class Pair:
-    """Whom is measured beside whom.
+    """Two versions to compare.
 
-    ``lost`` are the styles that the champion knows and the candidate does not, ``own`` what becomes of merchants' own.
+    ``lost`` are the styles that the champion knows and the candidate does not; ``own`` counts merchants' own styles,
+    kept and lost.
     """
 
     candidate: Measured
@@ -56,27 +57,27 @@ class Pair:
 
     @property
     def ids(self) -> tuple[int, int]:
-        """Numbers of candidate and champion."""
+        """Return the numbers of candidate and champion."""
         return self.candidate.version.id, self.champion.version.id
 
     @property
     def styles(self) -> list[StyleSource]:
-        """The styles that both know."""
+        """Return the styles that both know."""
         known = self.champion.checkpoint.rows
         return [style for style in self.candidate.checkpoint.styles if style.name in known]
 
 
 @dataclass(frozen=True)
 class Material:
-    """What two versions are measured on.
+    """Photos and style images on which two versions are measured.
 
-    ``styles``     images of styles by name, uint8 (3, H, W), the shorter side at most ``STYLE_PX``.
+    ``styles``     images of styles by name, uint8 (3, H, W), with a shorter side of at most ``STYLE_PX``.
     ``panel``      photos that no training saw, each with a name for the contact sheet, (1, 3, H, W) in [0, 1].
-    ``px``         long side of the photos at most.
-    ``data_sha256``  names the panel: the photos' contents and ``px``.
-    ``look_photos`` photos in their looks, in parts that are reported each for itself, by name.
-    ``working_px`` long side at which those are painted at most.
-    ``merchants``  whose photos all these are, where they are merchants'.
+    ``px``         largest long side of the photos.
+    ``data_sha256``  identifies the panel: the photos' contents and ``px``.
+    ``look_photos`` photos in their looks, in parts that are reported separately, by name.
+    ``working_px`` largest long side at which those are painted.
+    ``merchants``  owners of these photos, if they are merchants'.
     """
 
     styles: Mapping[str, Sequence[Tensor]]
@@ -90,24 +91,28 @@ class Material:
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found: the verdict as plain data, and the contact sheet, a PNG."""
+    """Result of a comparison: the verdict as plain data, and the contact sheet, a PNG."""
 
     figures: VerdictFigures
     sheet: bytes
 
 
 def load_pair(engine: Engine, store: ObjectStore, candidate_id: int, champion_id: int | None = None) -> Pair:
-    """Load a candidate and whom it is measured beside: by default the champion of now.
+    """Load a candidate and the version to compare it with, by default the champion.
 
     Raises NotFound, Conflict (``is_champion``), or ModelUnavailable.
     """
     with transaction(engine) as connection:
-        other = champion(connection) if champion_id is None else version_of(connection, champion_id)
-        if other.id == candidate_id:
-            raise Conflict(f"model version {other.id} would be compared with itself: name another", code="is_champion")
-        mine = version_of(connection, candidate_id)
-        pair = _load(connection, store, mine), _load(connection, store, other)
-        return Pair(*pair, lost_styles(connection, other, mine), own_styles(connection, other, mine))
+        champion_version = champion(connection) if champion_id is None else version_of(connection, champion_id)
+        if champion_version.id == candidate_id:
+            raise Conflict(
+                f"model version {candidate_id} would be compared with itself: choose another version",
+                code="is_champion",
+            )
+        candidate_version = version_of(connection, candidate_id)
+        measured = _load(connection, store, candidate_version), _load(connection, store, champion_version)
+        lost = lost_styles(connection, champion_version, candidate_version)
+        return Pair(*measured, lost, own_styles(connection, champion_version, candidate_version))
 
 
 def _load(connection: Connection, store: ObjectStore, version: ModelVersion) -> Measured:
@@ -123,7 +128,7 @@ def _load(connection: Connection, store: ObjectStore, version: ModelVersion) -> 
 
 
 def _files_of(connection: Connection, version: ModelVersion) -> Mapping[str, str]:
-    """Return what the training of a version called the images of its styles, as far as it says."""
+    """Return the file names of the style images in a version's training, as far as they are recorded."""
     rows = connection.execute(
         text("""
         SELECT style ->> 'name' AS name, style ->> 'file' AS file FROM model_versions v
@@ -135,63 +140,67 @@ def _files_of(connection: Connection, version: ModelVersion) -> Mapping[str, str
 
 
 def require_images(pair: Pair, images: Mapping[str, object], where: str) -> None:
-    """Raise UsageError if there is no image of any style that both know; ``where`` says where they were looked for."""
+    """Raise UsageError if there is no image of any shared style; ``where`` names the place that was searched."""
     if not images:
         names = ", ".join(style.name for style in pair.styles)
         raise UsageError(f"no style can be measured: no image of {names or 'a shared style'} is in {where}")
 
 
 def measure_pair(pair: Pair, material: Material, vgg: Vgg, progress: Callable[[str], None]) -> Findings:
-    """Paint every photo of the panel in every style by both, then those that wear a look in that, and measure.
+    """Paint the panel in every style by both versions, then the photos that have a look, and measure the renditions.
 
-    ``progress`` is told where it is. The verdict is on the panel alone.
+    ``progress`` is called with the current step. The verdict is on the panel alone.
     """
     device = next(vgg.parameters()).device
     progress("the images of the styles")
     targets = StyleTargets.of(list(material.styles.values()), vgg, device)
     # The champion comes first on the sheet.
-    other, mine = (
-        Candidate(f"model version {one.version.id}", one.checkpoint, material.styles, targets, device)
-        for one in (pair.champion, pair.candidate)
+    champion, candidate = (
+        Candidate(f"model version {measured.version.id}", measured.checkpoint, material.styles, targets, device)
+        for measured in (pair.champion, pair.candidate)
     )
     for number, (name, photo) in enumerate(material.panel, 1):
-        seen = Seen.of(name, photo.to(device), vgg)
-        for candidate in (other, mine):
-            where = f"photo {number} of {len(material.panel)}, {name}, by {candidate.name}"
-            candidate.sit(seen, vgg, partial(progress, where))
+        panel_photo = PanelPhoto.of(name, photo.to(device), vgg)
+        for version in (champion, candidate):
+            where = f"photo {number} of {len(material.panel)}, {name}, by {version.name}"
+            version.evaluate(panel_photo, vgg, partial(progress, where))
     unmeasured = sorted({style.name for style in pair.styles} - material.styles.keys())
-    verdict = judge(mine.figures, other.figures, missing=pair.lost, unmeasured=unmeasured)
-    parts, rows = _measure_parts(pair, material, StyleSight.of(vgg, list(material.styles), targets), progress)
+    verdict = judge(candidate.figures, champion.figures, missing=pair.lost, unmeasured=unmeasured)
+    parts, rows = _measure_parts(pair, material, LookFeatures.of(vgg, list(material.styles), targets), progress)
     details = VerdictDetails(
         panel=PanelPhotos(material.data_sha256, material.px, tuple(name for name, _ in material.panel)),
         style_px=STYLE_PX,
         measured={
-            style.name: StyleSummary(summary(mine.figures[style.name]), summary(other.figures[style.name]))
-            for style in mine.styles
+            style.name: StyleSummary(summary(candidate.figures[style.name]), summary(champion.figures[style.name]))
+            for style in candidate.styles
         },
         own_styles=pair.own,
         parts=parts,
     )
-    sheet = _png([*side_by_side([other.sheet, mine.sheet]), *rows])
+    sheet = _png([*side_by_side([champion.sheet, candidate.sheet]), *rows])
     return Findings(VerdictFigures(verdict, details), sheet)
 
 
 def _measure_parts(
-    pair: Pair, material: Material, sight: StyleSight, progress: Callable[[str], None]
+    pair: Pair, material: Material, features: LookFeatures, progress: Callable[[str], None]
 ) -> tuple[dict[str, Part], list[list[Cell | None]]]:
-    """Measure the photos that wear a look; return the figures of each part, and rows for the contact sheet."""
-    trunks = {one.checkpoint.trunk_sha256: one.checkpoint.trunk for one in (pair.candidate, pair.champion)}
-    painter = Painter(next(sight.vgg.parameters()).device, trunks.__getitem__)
-    mine, other = (LookPainter(one.checkpoint, painter, material.working_px) for one in (pair.candidate, pair.champion))
+    """Measure the photos that have a look; return the figures of each part, and rows for the contact sheet."""
+    trunks = {
+        measured.checkpoint.trunk_sha256: measured.checkpoint.trunk for measured in (pair.candidate, pair.champion)
+    }
+    painter = Painter(next(features.vgg.parameters()).device, trunks.__getitem__)
+    candidate, champion = (
+        LookPainter(measured.checkpoint, painter, material.working_px) for measured in (pair.candidate, pair.champion)
+    )
     parts, rows = {}, []
     for part, photos in material.look_photos.items():
-        parts[part], more = measure_looks(photos, mine, other, sight, progress)
+        parts[part], more = measure_looks(photos, candidate, champion, features, progress)
         rows += more
     return parts, rows
 
 
 def _png(rows: Sequence[Sequence[Cell | None]]) -> bytes:
-    """The contact sheet: each style, and each look, by the champion (1) and the candidate (2)."""
+    """Draw the contact sheet: each style and each look, by the champion (1) and the candidate (2)."""
     data = io.BytesIO()
     contact_sheet(rows).save(data, "png")
     return data.getvalue()

@@ -1,1 +1,1 @@
-"""What admins do over HTTP: models, training, nights, and how it all goes."""
+"""Routes for admins: models, training, nights, and the state of the fleet."""

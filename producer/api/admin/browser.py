@@ -1,8 +1,8 @@
-"""Requests of browsers: HTTP Basic with an admin's key as the password, and none that another site had them send.
+"""Authenticate browsers by HTTP Basic with an admin's key as the password, and refuse requests from other sites.
 
-Basic rather than a form with a cookie: there is no session to keep, to steal or to end, a key that is revoked opens
-nothing from then on, and its secret is kept by the browser alone. As browsers send it along by themselves, whatever
-site a request comes from, nothing is changed unless the browser says that the request is of this page.
+Basic needs no session that could be kept, stolen or ended: a revoked key is refused at once, and only the browser
+stores the secret. Browsers send the key automatically, whatever site a request comes from, so a change needs the
+browser's confirmation that the request comes from this page.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from shared.errors import AtelierError, NotAllowed, Unauthenticated
 from shared.merchants.keys import ApiKey
 
 HEADERS = {
-    # With no-referrer, browsers would not tell the origin of the page's own forms.
+    # With no-referrer, browsers would not send the origin of the page's own forms.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Frame-Options": "DENY",
 }
-"""Besides those of all answers, which let nothing be cached or taken for another type."""
+"""Headers of the page, besides those of all answers, which prevent caching and guessing of types."""
 
 
 class ForBrowsers(ForAdmins):
-    """A route of the page. What is wrong is said as a page, too."""
+    """Route of the page. Errors are shown as a page, too."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return what answers a request."""
+        """Return the handler of requests."""
         handle = super().get_route_handler()
 
         async def handle_for_browser(request: Request) -> Response:
@@ -58,15 +58,17 @@ class ForBrowsers(ForAdmins):
         scheme, given = get_authorization_scheme_param(request.headers.get("authorization"))
         try:
             _, colon, secret = base64.b64decode(given, validate=True).decode().partition(":")
-        except ValueError:  # no Base64, or no UTF-8 in it
+        except ValueError:  # not Base64, or not UTF-8 in it
             colon = secret = ""
         if scheme.lower() != "basic" or not colon:
-            raise Unauthenticated("log in with an admin's key as the password: `atelier keys create --admin` makes one")
+            raise Unauthenticated(
+                "log in with an admin's key as the password: create one with `atelier keys create --admin`"
+            )
         return known_key(session, secret)
 
     @staticmethod
     def admit(session: Session, key: ApiKey) -> Admin:
-        """Return who asks. Raises Unauthenticated where that is a merchant, so that the browser asks for another."""
+        """Return the admin. Raises Unauthenticated for a merchant's key, so that the browser asks for another."""
         try:
             return ForAdmins.admit(session, key)
         except NotAllowed as error:
@@ -74,20 +76,20 @@ class ForBrowsers(ForAdmins):
 
 
 def require_same_site(request: Request) -> None:
-    """Raise NotAllowed for a change that is not asked for by the page itself.
+    """Raise NotAllowed for a change that the page itself has not requested.
 
-    Browsers tell where a request comes from in Sec-Fetch-Site (Fetch Metadata, W3C), or, without TLS, in Origin only.
-    Whoever says neither is no browser, and has the API.
+    Browsers send the origin of a request in Sec-Fetch-Site (Fetch Metadata, W3C) or, without TLS, only in Origin.
+    A client that sends neither is no browser, and should use the API.
     """
     if request.method in ("GET", "HEAD"):
         return
-    told = request.headers.get("sec-fetch-site")
-    if told is None:
+    origin = request.headers.get("sec-fetch-site")
+    if origin is None:
         host = request.headers.get("host")
-        ours = request.headers.get("origin") in (f"https://{host}", f"http://{host}")
-        told = "same-origin" if ours else "cross-site"
-    if told != "same-origin":
-        raise NotAllowed("nothing was changed: the request does not come from the page /admin itself")
+        is_own = request.headers.get("origin") in (f"https://{host}", f"http://{host}")
+        origin = "same-origin" if is_own else "cross-site"
+    if origin != "same-origin":
+        raise NotAllowed("nothing was changed: the request does not come from the page /admin")
 
 
 def page(found: Page, status: int = 200) -> HTMLResponse:
@@ -96,7 +98,7 @@ def page(found: Page, status: int = 200) -> HTMLResponse:
 
 
 def trouble(problem: Problem) -> HTMLResponse:
-    """Return what is wrong as a page."""
+    """Return a problem as a page."""
     found = page(note_page(problem.title, [problem.detail], problem.code), problem.status)
     if problem.status == 401:
         found.headers["WWW-Authenticate"] = 'Basic realm="Atelier", charset="UTF-8"'

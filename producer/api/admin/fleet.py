@@ -1,4 +1,4 @@
-"""How it all goes, over HTTP: who works, what waits, what failed."""
+"""Routes for the state of the fleet: workers, queues, failures."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from producer.api.words import Words
 from shared.merchants.merchants import find_merchant
 from shared.operations import dead_letters
 from shared.operations.backlog import Queue, queues
-from shared.operations.dead_letters import Filter, Heap
+from shared.operations.dead_letters import FailureGroup, Filter
 from shared.queue.fleet import Worker, list_workers
 
 router = APIRouter(prefix="/v1/admin", tags=["fleet"], route_class=ForAdmins)
 
 
 class Fleet(BaseModel):
-    """The styling workers, and what is before them by queue, the first in line first."""
+    """Styling workers, and the queues in order of priority."""
 
     workers: list[Worker]
     queues: list[Queue]
 
 
-class Heaps(BaseModel):
+class FailureGroups(BaseModel):
     """Failed images by batch and code, newest batch first; ``before`` is the cursor of the next page, if any."""
 
-    dead_letters: list[Heap]
+    dead_letters: list[FailureGroup]
     before: UUID | None
 
 
 @router.get("/fleet")
 def fleet(asking: AdminAsking) -> Fleet:
-    """Show who works, and what waits for them and for how long."""
+    """Show the workers, and how much work waits for how long."""
     with asking.transaction() as connection:
         return Fleet(workers=list_workers(connection), queues=queues(connection))
 
@@ -43,13 +43,17 @@ def fleet(asking: AdminAsking) -> Fleet:
 @router.get("/dead-letters")
 def failed(
     asking: AdminAsking,
-    merchant: Annotated[Words | None, Query(description="Only this merchant's.")] = None,
-    code: Annotated[list[Words] | None, Query(max_length=100, description="Only those that failed by these.")] = None,
+    merchant: Annotated[Words | None, Query(description="Only images of this merchant.")] = None,
+    code: Annotated[
+        list[Words] | None, Query(max_length=100, description="Only images with these error codes.")
+    ] = None,
     before: UUID | None = None,
-    limit: Annotated[int, Query(ge=1, le=1000, description="So many, and the rest of the last one's batch.")] = 100,
-) -> Heaps:
-    """Count the images that failed, over all batches, by merchant, batch and code."""
+    limit: Annotated[
+        int, Query(ge=1, le=1000, description="Number of groups; the last group's batch is completed.")
+    ] = 100,
+) -> FailureGroups:
+    """Count the failed images of all batches by merchant, batch and error code."""
     with asking.transaction() as connection:
         whose = find_merchant(connection, merchant) if merchant is not None else None
-        found = dead_letters.heaps(connection, Filter(whose, codes=tuple(code or ()), below=before), limit)
-    return Heaps(dead_letters=found, before=found[-1].batch if len(found) >= limit else None)
+        found = dead_letters.failure_groups(connection, Filter(whose, codes=tuple(code or ()), below=before), limit)
+    return FailureGroups(dead_letters=found, before=found[-1].batch if len(found) >= limit else None)

@@ -1,4 +1,4 @@
-"""Model versions over HTTP: seen, promoted, rolled back, retired."""
+"""Routes for model versions: list, show, promote, roll back, retire."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Versions(BaseModel):
 
 
 class VerdictOut(BaseModel):
-    """A candidate beside a champion, style by style; ``sheet`` is the contact sheet's path of this API."""
+    """Comparison of a candidate with a champion, by style; ``sheet`` is the path of the contact sheet in this API."""
 
     id: int
     champion_id: int
@@ -61,7 +61,7 @@ class VersionOut(BaseModel):
 
 
 class Why(BaseModel):
-    """A reason, for the history and the audit log."""
+    """Reason, for the history and the audit log."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -69,26 +69,26 @@ class Why(BaseModel):
 
 
 class NewChampion(Why):
-    """A promotion; with ``canary_share`` only for that share of the new batches, and 0 ends that."""
+    """Promotion. With ``canary_share`` the version only gets that share of new batches; 0 ends its canary."""
 
     canary_share: float | None = Field(None, ge=0, lt=1, allow_inf_nan=False)
-    without_own_styles: bool = Field(False, description="Although merchants' own styles have no rows for it.")
+    without_own_styles: bool = Field(False, description="Promote it although it lacks merchants' own styles.")
 
 
 class Rollback(Why):
-    """A rollback from ``champion``, so that asking twice goes back once: another champion is refused (409)."""
+    """Rollback from ``champion``, so that a repeated request goes back only once: another champion gives 409."""
 
     champion: int = Field(ge=1, le=MOST)
 
 
-class Crowned(VersionOut):
-    """The version now, and the styles that cannot be used any more, own ones as merchant/style."""
+class PromotedVersion(VersionOut):
+    """The version now, and the styles that can no longer be used, own ones as merchant/style."""
 
     lost_styles: list[str]
 
 
 class Moved(BaseModel):
-    """The champion now and the one before, and the styles that cannot be used any more, own ones as merchant/style."""
+    """The new and the previous champion, and the styles that can no longer be used, own ones as merchant/style."""
 
     champion: int
     previous: int
@@ -101,7 +101,7 @@ def listed(
     before: Annotated[int | None, Query(ge=1, le=MOST)] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Versions:
-    """List the model versions, newest first."""
+    """List model versions, newest first."""
     with asking.transaction() as connection:
         found = list_versions(connection, before=before, limit=limit)
     return Versions(models=found, before=found[-1].id if len(found) == limit else None)
@@ -109,7 +109,7 @@ def listed(
 
 @router.get("/models/{version}")
 def show(asking: AdminAsking, version: Version) -> VersionOut:
-    """Show a version: its styles, its history, the verdicts on it, and how it does as a canary."""
+    """Show a version: its styles, history, verdicts and canary."""
     with asking.transaction() as connection:
         found = show_version(connection, version)
     return VersionOut.model_validate(found | {"verdicts": [_verdict(one) for one in found["verdicts"]]})
@@ -117,7 +117,7 @@ def show(asking: AdminAsking, version: Version) -> VersionOut:
 
 @router.get("/verdicts/{verdict}/sheet", response_class=Response)
 def sheet(asking: AdminAsking, verdict: VerdictId) -> Response:
-    """Give a verdict's contact sheet, a PNG: each style by the champion (1) and by the candidate (2)."""
+    """Return a verdict's contact sheet, a PNG: each style by the champion (1) and by the candidate (2)."""
     with asking.transaction() as connection:
         key = verdict_of(connection, verdict).sheet_key
     if key is None:
@@ -126,29 +126,29 @@ def sheet(asking: AdminAsking, verdict: VerdictId) -> Response:
 
 
 @router.post("/models/rollback")
-def roll_back(asking: AdminAsking, wish: Rollback) -> Moved:
-    """Make the champion of before the champion again, for what is submitted from now on."""
+def roll_back(asking: AdminAsking, body: Rollback) -> Moved:
+    """Make the previous champion the champion again, for new batches."""
     session = asking.session
-    return _moved(actions.roll_back(session.engine, session.store, asking.actor, wish.reason, leaving=wish.champion))
+    return _moved(actions.roll_back(session.engine, session.store, asking.actor, body.reason, leaving=body.champion))
 
 
 @router.post("/models/{version}/promote")
-def crown(asking: AdminAsking, version: Version, wish: NewChampion) -> Crowned:
-    """Make a version the champion, or a canary, at once. Batches that run stay with theirs."""
+def promote_version(asking: AdminAsking, version: Version, body: NewChampion) -> PromotedVersion:
+    """Make a version the champion, or a canary. Running batches keep their version."""
     engine, store, actor = asking.session.engine, asking.session.store, asking.actor
     lost: list[str] = []
-    if wish.canary_share is None:
+    if body.canary_share is None:
         lost += actions.promote_version(
-            engine, store, actor, version, wish.reason, without_own_styles=wish.without_own_styles
+            engine, store, actor, version, body.reason, without_own_styles=body.without_own_styles
         ).lost_styles
     else:
-        actions.set_canary(engine, store, actor, version, wish.canary_share, wish.reason)
-    return Crowned(**show(asking, version).model_dump(), lost_styles=lost)
+        actions.set_canary(engine, store, actor, version, body.canary_share, body.reason)
+    return PromotedVersion(**show(asking, version).model_dump(), lost_styles=lost)
 
 
 @router.post("/models/{version}/retire")
 def withdraw(asking: AdminAsking, version: Version, why: Why) -> VersionOut:
-    """Let a candidate be one no longer. It stays loadable for batches that are pinned to it."""
+    """Retire a candidate. Batches that are pinned to it can still use it."""
     actions.retire_version(asking.session.engine, asking.actor, version, why.reason)
     return show(asking, version)
 

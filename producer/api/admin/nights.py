@@ -1,8 +1,8 @@
-"""Everybody's nights over HTTP: when they are and what became of the last, and rests."""
+"""Routes for all merchants' nights: the calendar, past nights, and pauses."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -14,16 +14,17 @@ from producer.api.words import Words
 from shared.catalog import night_actions, schedules
 from shared.catalog.nights import Night, last_nights
 from shared.catalog.schedules import Pause, Schedule
+from shared.database import database_time, read_clock
 from shared.merchants.actors import Actor
 from shared.merchants.merchants import find_merchant
 
 router = APIRouter(prefix="/v1/admin", tags=["nights"], route_class=ForAdmins)
 
-Merchant = Annotated[Words, Path(description="The name of a merchant.")]
+Merchant = Annotated[Words, Path(description="Name of the merchant.")]
 
 
 class NightOut(BaseModel):
-    """A night: how many images were stale and planned, its batch, and whether a proof waits."""
+    """Night: how many images were stale and planned, its batch, and whether its sample needs approval."""
 
     id: int
     slot: datetime
@@ -35,7 +36,7 @@ class NightOut(BaseModel):
 
 
 class Date(BaseModel):
-    """When a merchant's nights are, the slots to come, and the last night there was."""
+    """Schedule of a merchant's nights, the next slots, and the last night."""
 
     merchant: str
     crontab: str
@@ -59,9 +60,9 @@ def calendar(
     after: Annotated[Words, Query()] = "",
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> Calendar:
-    """Show when everybody's next nights begin, and what became of the last."""
-    now = datetime.now(UTC)
+    """Show the next nights of all merchants, and the results of the last ones."""
     with asking.transaction() as connection:
+        now = database_time(connection)
         found = schedules.list_schedules(connection, after=after, limit=limit)
         last = last_nights(connection, [one.merchant_id for one in found])
     dates = [_date(one, last.get(one.merchant_id), now) for one in found]
@@ -70,35 +71,35 @@ def calendar(
 
 @router.get("/pauses")
 def pauses(asking: AdminAsking) -> list[Pause]:
-    """List who rests, since when; without a merchant: everybody."""
+    """List the pauses; one without merchant pauses all nights."""
     with asking.transaction() as connection:
         return schedules.list_pauses(connection)
 
 
 @router.put("/pause", status_code=204)
 def pause_all(asking: AdminAsking) -> None:
-    """Let everybody's nights rest; what is under way waits."""
+    """Pause all nights. Work in progress waits."""
     night_actions.pause_nights(asking.session.engine, asking.actor)
 
 
 @router.delete("/pause", status_code=204)
 def resume_all(asking: AdminAsking) -> None:
-    """Undo everybody's rest; those of merchants stay, and the slots it covered are not caught up."""
+    """Resume all nights, except those of merchants that are paused themselves. Missed ones are not made up for."""
     session = asking.session
-    night_actions.resume_nights(session.engine, session.broker, asking.actor, datetime.now(UTC))
+    night_actions.resume_nights(session.engine, session.broker, asking.actor, read_clock(session.engine))
 
 
 @router.put("/merchants/{merchant}/pause", status_code=204)
 def pause(asking: AdminAsking, merchant: Merchant) -> None:
-    """Let a merchant's nights rest; what is under way waits."""
+    """Pause a merchant's nights. Work in progress waits."""
     night_actions.pause_nights(asking.session.engine, _acting_for(asking, merchant))
 
 
 @router.delete("/merchants/{merchant}/pause", status_code=204)
 def resume(asking: AdminAsking, merchant: Merchant) -> None:
-    """Undo a merchant's rest; the slots it covered are not caught up."""
-    session = asking.session
-    night_actions.resume_nights(session.engine, session.broker, _acting_for(asking, merchant), datetime.now(UTC))
+    """Resume a merchant's nights. Missed ones are not made up for."""
+    session, actor = asking.session, _acting_for(asking, merchant)
+    night_actions.resume_nights(session.engine, session.broker, actor, read_clock(session.engine))
 
 
 def _acting_for(asking: Admin, merchant: str) -> Actor:

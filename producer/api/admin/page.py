@@ -1,4 +1,4 @@
-"""The page for admins: what they do over HTTP, for people. It works without a script."""
+"""Routes of the page for admins, which works without a script."""
 
 from __future__ import annotations
 
@@ -24,21 +24,22 @@ from shared.catalog.nights import last_nights
 from shared.models.promotion.canaries import running_canary
 from shared.models.promotion.history import history
 from shared.models.promotion.overview import list_versions, show_version
-from shared.models.training.runs import MOST_PHOTOS, MOST_STEPS, Depth, RunSpec, list_runs
+from shared.models.training.requests import MOST_PHOTOS, MOST_STEPS, Depth, RunSpec
+from shared.models.training.runs import list_runs
 from shared.models.training.schedules import list_schedules
 from shared.models.versions import VersionState, champion
 from shared.operations.backlog import queues
-from shared.operations.dead_letters import Filter, heaps
+from shared.operations.dead_letters import Filter, failure_groups
 from shared.queue.fleet import list_workers
 
 router = APIRouter(prefix="/admin", route_class=ForBrowsers, include_in_schema=False)
 
 VERSIONS, ENTRIES, RUNS, MERCHANTS, FAILED = 20, 20, 10, 100, 10
-"""So many of each are on the page, the newest; the API has all."""
+"""Numbers of entries on the page, the newest; the API has all."""
 
 
 class NewRun(BaseModel):
-    """The form for another run. ``key`` names it: a form that is sent twice queues one."""
+    """Form of a training run. ``key`` identifies it, so that a form sent twice queues one run."""
 
     key: str = Field(pattern=KEY)
     reason: Reason
@@ -52,13 +53,13 @@ class NewRun(BaseModel):
 
 @router.get("", response_class=HTMLResponse)
 def show(asking: AdminAsking) -> HTMLResponse:
-    """Show models, training and nights, and what can be done about them."""
+    """Show models, training and nights, with forms to change them."""
     return page(admin_page(_view(asking)))
 
 
 @router.get("/live", response_class=HTMLResponse)
 def live(asking: AdminAsking) -> HTMLResponse:
-    """Show what changes by itself, for the page's script."""
+    """Return the parts that the page's script refreshes."""
     with asking.transaction() as connection:
         found = Live(workers=list_workers(connection), queues=queues(connection), runs=list_runs(connection, RUNS))
     return page(live_parts(found))
@@ -66,25 +67,25 @@ def live(asking: AdminAsking) -> HTMLResponse:
 
 @router.get("/verdicts/{verdict}/sheet", response_class=Response)
 def sheet(asking: AdminAsking, verdict: VerdictId) -> Response:
-    """Give a verdict's contact sheet."""
+    """Return a verdict's contact sheet."""
     return models.sheet(asking, verdict)
 
 
 @router.post("/models/rollback")
-def roll_back(asking: AdminAsking, wish: Annotated[models.Rollback, Form()]) -> Response:
-    """Make the champion of before the champion again."""
-    return _moved(models.roll_back(asking, wish).lost_styles)
+def roll_back(asking: AdminAsking, body: Annotated[models.Rollback, Form()]) -> Response:
+    """Make the previous champion the champion again."""
+    return _moved(models.roll_back(asking, body).lost_styles)
 
 
 @router.post("/models/{version}/promote")
-def promote(asking: AdminAsking, version: Version, wish: Annotated[models.NewChampion, Form()]) -> Response:
-    """Make a version the champion, or a canary, or end that."""
-    return _moved(models.crown(asking, version, wish).lost_styles)
+def promote(asking: AdminAsking, version: Version, body: Annotated[models.NewChampion, Form()]) -> Response:
+    """Make a version the champion or a canary, or end its canary."""
+    return _moved(models.promote_version(asking, version, body).lost_styles)
 
 
 @router.post("/models/{version}/retire")
 def retire(asking: AdminAsking, version: Version, why: Annotated[models.Why, Form()]) -> Response:
-    """Let a candidate be one no longer."""
+    """Retire a candidate."""
     models.withdraw(asking, version, why)
     return _back("models")
 
@@ -93,8 +94,8 @@ def retire(asking: AdminAsking, version: Version, why: Annotated[models.Why, For
 def retrain(asking: AdminAsking, new: Annotated[NewRun, Form()]) -> Response:
     """Queue a training run."""
     styles = [name.strip() for name in new.styles.split(",") if name.strip()]
-    wish = runs.NewRun(**new.model_dump(exclude={"key", "styles"}), styles=styles)
-    runs.queue(asking, wish, new.key)
+    body = runs.NewRun(**new.model_dump(exclude={"key", "styles"}), styles=styles)
+    runs.queue(asking, body, new.key)
     return _back("training")
 
 
@@ -107,28 +108,28 @@ def cancel(asking: AdminAsking, run: RunId) -> Response:
 
 @router.post("/pause")
 def pause_all(asking: AdminAsking) -> Response:
-    """Let everybody's nights rest."""
+    """Pause all nights."""
     nights.pause_all(asking)
     return _back("nights")
 
 
 @router.post("/resume")
 def resume_all(asking: AdminAsking) -> Response:
-    """Undo everybody's rest."""
+    """Resume all nights."""
     nights.resume_all(asking)
     return _back("nights")
 
 
 @router.post("/merchants/{merchant}/pause")
 def pause(asking: AdminAsking, merchant: Merchant) -> Response:
-    """Let a merchant's nights rest."""
+    """Pause a merchant's nights."""
     nights.pause(asking, merchant)
     return _back("nights")
 
 
 @router.post("/merchants/{merchant}/resume")
 def resume(asking: AdminAsking, merchant: Merchant) -> Response:
-    """Undo a merchant's rest."""
+    """Resume a merchant's nights."""
     nights.resume(asking, merchant)
     return _back("nights")
 
@@ -139,13 +140,13 @@ def _view(asking: Admin) -> View:
         versions = list_versions(connection, limit=VERSIONS)
         canary = running_canary(connection)
         used = {champion(connection).id} | {one.id for one in versions if one.state != VersionState.RETIRED}
-        used |= {canary.version_id} if canary else set()  # however old it is, it must be possible to end it here
+        used |= {canary.version_id} if canary else set()  # the page must show the canary, however old it is, to end it
         return View(
             now=datetime.now(UTC),
             who=asking.who,
             workers=list_workers(connection),
             queues=queues(connection),
-            failed=heaps(connection, Filter(), FAILED)[:FAILED],
+            failed=failure_groups(connection, Filter(), FAILED)[:FAILED],
             models=[show_version(connection, version) for version in sorted(used, reverse=True)],
             retired=[one for one in versions if one.state == VersionState.RETIRED],
             history=history(connection)[: -ENTRIES - 1 : -1],
@@ -159,12 +160,12 @@ def _view(asking: Admin) -> View:
 
 
 def _back(part: str) -> Response:
-    """Send the browser to the page, so that loading it again changes nothing."""
+    """Redirect the browser to the page, so that a reload changes nothing."""
     return RedirectResponse(f"/admin#{part}", 303)
 
 
 def _moved(lost_styles: list[str]) -> Response:
     if not lost_styles:
         return _back("models")
-    told = f"The champion has no rows of these styles, which cannot be used now: {', '.join(lost_styles)}."
-    return page(note_page("Done, at a price", [told]))
+    told = f"The champion lacks these styles, which cannot be used now: {', '.join(lost_styles)}."
+    return page(note_page("Promoted, with lost styles", [told]))

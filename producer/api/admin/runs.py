@@ -1,4 +1,4 @@
-"""Training runs over HTTP, and when they begin by themselves."""
+"""Routes for training runs and their schedules."""
 
 from __future__ import annotations
 
@@ -15,66 +15,59 @@ from producer.api.words import IdempotencyKey, Reason, Words
 from shared.crontab import Crontab
 from shared.models.training import actions, schedules
 from shared.models.training.actions import Queued
-from shared.models.training.runs import (
-    MOST_PHOTOS,
-    MOST_STEPS,
-    Depth,
-    RunSpec,
-    TrainingRun,
-    find_run,
-    list_runs,
-)
+from shared.models.training.requests import MOST_PHOTOS, MOST_STEPS, Depth, RunSpec
+from shared.models.training.runs import TrainingRun, find_run, list_runs
 from shared.models.training.schedules import TrainingSchedule
 
 router = APIRouter(prefix="/v1/admin", tags=["training"], route_class=ForAdmins)
 
-RunId = Annotated[str, Path(pattern="^[0-9a-fA-F-]{1,36}$", description="The id of a run, or its beginning.")]
+RunId = Annotated[str, Path(pattern="^[0-9a-fA-F-]{1,36}$", description="Id of the run, or its first characters.")]
 Trigger = Literal["schedule", "drift"]
 FieldName = Annotated[str, StringConstraints(pattern="^[a-z0-9_]{1,64}$")]
 Setting = bool | int | float | Words | list[int | float | Words] | None
 
 
 class NewTraining(BaseModel):
-    """What a run is to do. Without ``styles`` it is all public ones that the champion knows."""
+    """What a run trains. Without ``styles`` it trains all public styles that the champion knows."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    train: Depth = Field(Depth.DECODER, description="What is trained; style: rows only.")
+    train: Depth = Field(Depth.DECODER, description="What to train; style trains style vectors only.")
     styles: list[Words] = Field([], max_length=1000)
     steps: int = Field(RunSpec.steps, ge=1, le=MOST_STEPS)
-    photos: int = Field(RunSpec.photos, ge=1, le=MOST_PHOTOS, description="Most photos to collect.")
-    config: dict[FieldName, Setting] = Field({}, max_length=100, description="Fields of its config to be others.")
+    photos: int = Field(RunSpec.photos, ge=1, le=MOST_PHOTOS, description="Largest number of photos.")
+    config: dict[FieldName, Setting] = Field({}, max_length=100, description="Fields of the training config to change.")
     rule: Words = Field(
-        RunSpec.rule, description="What promotes the candidate: never, if-better, or if-no-style-regresses-by X%."
+        RunSpec.rule, description="Rule that promotes the candidate: never, if-better, or if-no-style-regresses-by X%."
     )
     canary_share: float = Field(
-        RunSpec.canary, ge=0, lt=1, description="By rule it gets this share of the new batches first; 0: all at once."
+        RunSpec.canary, ge=0, lt=1, description="Share of new batches that the candidate gets first; 0 for none."
     )
 
     @property
     def wanted(self) -> RunSpec:
-        """What it is to do. Raises UsageError."""
+        """Return the specification of the run. Raises UsageError."""
         how = (self.steps, self.photos, self.config, self.rule, self.canary_share)
         return RunSpec(self.train, tuple(self.styles), *how)
 
 
 class NewRun(NewTraining):
-    """A run from the champion, on catalogues of merchants who consent."""
+    """Run from the champion, on catalogues of consenting merchants."""
 
     reason: Reason
 
 
 class NewSchedule(NewTraining):
-    """When runs begin by themselves; with the trigger ``drift`` only if the photos are others than before."""
+    """Schedule of runs. With the trigger ``drift`` they train only if the photos have drifted."""
 
-    crontab: str = Field(max_length=128, description="When, as in 0 3 * * 0.")
-    zone: str = Field("UTC", max_length=64, description="The time zone of that, as Europe/Berlin.")
+    crontab: str = Field(max_length=128, description="Start of the runs, for example 0 3 * * 0.")
+    zone: str = Field("UTC", max_length=64, description="Time zone, for example Europe/Berlin.")
 
 
 class RunOut(BaseModel):
-    """A training run as it stands; ``curve`` has a validation in each entry.
+    """Training run; each entry of ``curve`` is a validation.
 
-    By its ``rule`` the candidate is promoted after the verdict, or is a canary with ``canary_share`` first.
+    After the verdict its ``rule`` promotes the candidate, or makes it a canary with ``canary_share`` first.
     """
 
     id: UUID
@@ -109,7 +102,7 @@ class Runs(BaseModel):
 
 
 class ScheduleOut(BaseModel):
-    """When runs begin by themselves and what they do, as it is given, with the slots to come."""
+    """Schedule of runs, with the next slots."""
 
     trigger: str
     crontab: str
@@ -134,14 +127,14 @@ def listed(asking: AdminAsking, before: UUID | None = None, limit: Annotated[int
 
 @router.get("/runs/{run}")
 def show(asking: AdminAsking, run: RunId) -> RunOut:
-    """Show a training run: how far it is, its curve, what became of it."""
+    """Show a training run: its progress, curve and result."""
     with asking.transaction() as connection:
         return _out(find_run(connection, run))
 
 
 @router.post("/runs", status_code=201)
 def create(asking: AdminAsking, new: NewRun, response: Response, key: IdempotencyKey = None) -> RunOut:
-    """Queue a training run. Sent again under the same Idempotency-Key it is the same run (200)."""
+    """Queue a training run. A repeated request with the same Idempotency-Key returns the same run (200)."""
     queued = queue(asking, new, key)
     response.headers["Location"] = f"/v1/admin/runs/{queued.run.id}"
     if not queued.is_new:
@@ -157,13 +150,13 @@ def queue(asking: Admin, new: NewRun, key: str | None) -> Queued:
 
 @router.post("/runs/{run}/cancel")
 def cancel(asking: AdminAsking, run: RunId) -> RunOut:
-    """Cancel a training run; a trainer notices at its next step."""
+    """Cancel a training run. Its trainer stops at the next step."""
     return _out(actions.cancel_training(asking.session.engine, asking.actor, run))
 
 
 @router.get("/training-schedules")
 def scheduled(asking: AdminAsking) -> list[ScheduleOut]:
-    """List when runs begin by themselves, with the slots to come."""
+    """List the schedules of training runs, with the next slots."""
     now = datetime.now(UTC)
     with asking.transaction() as connection:
         return [_schedule(one, now) for one in schedules.list_schedules(connection)]
@@ -171,7 +164,7 @@ def scheduled(asking: AdminAsking) -> list[ScheduleOut]:
 
 @router.put("/training-schedules/{trigger}")
 def schedule(asking: AdminAsking, trigger: Trigger, new: NewSchedule) -> ScheduleOut:
-    """Let runs begin by themselves; there is one schedule for all slots, and one for drift."""
+    """Set the schedule of a trigger. There may be one for every slot, and one for drift."""
     now, crontab = datetime.now(UTC), Crontab(new.crontab, new.zone)
     engine, actor = asking.session.engine, asking.actor
     return _schedule(actions.set_training_schedule(engine, actor, trigger, crontab, new.wanted, now), now)
@@ -179,7 +172,7 @@ def schedule(asking: AdminAsking, trigger: Trigger, new: NewSchedule) -> Schedul
 
 @router.delete("/training-schedules/{trigger}", status_code=204)
 def unschedule(asking: AdminAsking, trigger: Trigger) -> None:
-    """Let no more runs begin by that trigger."""
+    """Remove the schedule of a trigger."""
     actions.remove_training_schedule(asking.session.engine, asking.actor, trigger)
 
 

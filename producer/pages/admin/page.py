@@ -16,7 +16,7 @@ from producer.pages.environment import PALETTE, inline, make_environment, policy
 from shared.models.promotion.rules import NEVER
 from shared.models.promotion.verdict_notes import notes
 from shared.models.promotion.verdicts import VerdictFigures
-from shared.models.training.runs import MOST_PHOTOS, MOST_STEPS, RunSpec
+from shared.models.training.requests import MOST_PHOTOS, MOST_STEPS, RunSpec
 
 REFRESH_SECONDS = 5
 WITHOUT_SCRIPT_SECONDS = 60

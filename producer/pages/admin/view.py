@@ -14,7 +14,7 @@ from shared.models.promotion.overview import Overview
 from shared.models.training.runs import TrainingRun
 from shared.models.training.schedules import TrainingSchedule
 from shared.operations.backlog import Queue
-from shared.operations.dead_letters import Heap
+from shared.operations.dead_letters import FailureGroup
 from shared.queue.fleet import Worker
 
 
@@ -49,7 +49,7 @@ class View(Live):
 
     now: datetime
     who: str
-    failed: Sequence[Heap]
+    failed: Sequence[FailureGroup]
     models: Sequence[Mapping[str, Any]]
     retired: Sequence[Overview]
     history: Sequence[Promotion]

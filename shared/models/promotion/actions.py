@@ -1,6 +1,6 @@
-"""What an admin can do with model versions: promote, compare as a canary, roll back, retire.
+"""Actions on model versions: promote, run as a canary, roll back, retire.
 
-Raises NotAllowed for a merchant's key, besides what each function names.
+All raise NotAllowed for a merchant's key, besides the errors that each function names.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ def promote_version(
     *,
     without_own_styles: bool = False,
 ) -> Promoted:
-    """Make a version the champion, for what is submitted from now on. Raises as ``promotions.promote``."""
+    """Make a version the champion for new batches. Raises the errors of ``promotions.promote``."""
     actor.require_admin()
     return promotions.promote(engine, store, PromotionRequest(version, actor.name, reason, without_own_styles))
 
 
 def set_canary(engine: Engine, store: ObjectStore, actor: Actor, version: int, share: float, reason: str = "") -> None:
-    """Pin a share of the new batches to a version; 0 ends that. Raises as ``start_canary`` and ``stop_canary``."""
+    """Pin a share of new batches to a version; 0 ends its canary. Raises as ``start_canary`` and ``stop_canary``."""
     actor.require_admin()
     if share:
         canaries.start_canary(engine, store, version, share, Change(ChangeKind.CANARY, actor.name, reason))
@@ -40,12 +40,12 @@ def set_canary(engine: Engine, store: ObjectStore, actor: Actor, version: int, s
 def roll_back(
     engine: Engine, store: ObjectStore, actor: Actor, reason: str = "", *, leaving: int | None = None
 ) -> Promoted:
-    """Make the previous champion the champion again. Raises as ``promotions.rollback``."""
+    """Make the previous champion the champion again. Raises the errors of ``promotions.rollback``."""
     actor.require_admin()
     return promotions.rollback(engine, store, actor.name, reason, leaving)
 
 
 def retire_version(engine: Engine, actor: Actor, version: int, reason: str = "") -> None:
-    """Let a candidate be one no longer. Raises as ``promotions.retire``."""
+    """Retire a candidate. Raises the errors of ``promotions.retire``."""
     actor.require_admin()
     promotions.retire(engine, version, actor.name, reason)

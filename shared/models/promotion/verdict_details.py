@@ -1,4 +1,4 @@
-"""What a verdict has besides its outcome: which photos, what was measured of each style, and what of other photos."""
+"""Details of a verdict: its photos, what was measured of each style, and what of other photos."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Summary = Mapping[str, float | None]
 
 @dataclass(frozen=True)
 class PanelPhotos:
-    """The frozen panel of a verdict: its hash, the long side of its photos, and their names."""
+    """Frozen panel of a verdict: its hash, the long side of its photos, and their names."""
 
     data_sha256: str
     px: int
@@ -26,7 +26,7 @@ class PanelPhotos:
 
 @dataclass(frozen=True)
 class StyleSummary:
-    """A style as both versions paint it."""
+    """Figures of a style as painted by both versions."""
 
     candidate: Summary
     champion: Summary
@@ -34,7 +34,7 @@ class StyleSummary:
 
 @dataclass(frozen=True)
 class PairedFigure:
-    """A figure of renditions of the same photos by both versions: means, and that of the difference.
+    """Figure of renditions of the same photos by both versions: both means, and that of the difference.
 
     ``error`` is the standard error of the difference, None with a single photo.
     """
@@ -47,7 +47,7 @@ class PairedFigure:
 
 @dataclass(frozen=True)
 class Part:
-    """Photos that were measured in the looks they have; ``unmeasured`` ones are in a look that could not be."""
+    """Photos measured in their looks; ``unmeasured`` ones have a look that could not be."""
 
     photos: int
     unmeasured: int
@@ -62,7 +62,7 @@ class Part:
 
 @dataclass(frozen=True)
 class OwnStyles:
-    """How many of a merchant's own styles the candidate knows, and how many it does not."""
+    """Numbers of a merchant's own styles that the candidate knows and lacks."""
 
     kept: int
     lost: int
@@ -70,7 +70,7 @@ class OwnStyles:
 
 @dataclass(frozen=True)
 class VerdictDetails:
-    """What was measured for a verdict. What an earlier release did not record is None.
+    """What was measured for a verdict. None stands for what an earlier release did not record.
 
     ``measured``    by style.
     ``own_styles``  by merchant.
@@ -84,12 +84,12 @@ class VerdictDetails:
     parts: Mapping[str, Part] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as plain data, as printed and stored, without what is not known."""
+        """Return the details as plain data, as printed and stored, without unknown ones."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Build from what ``as_json`` gave, in this release or an earlier one."""
+        """Build from what ``as_json`` returned, in this release or an earlier one."""
         panel, measured = data.get("panel"), data.get("measured")
         own_styles, parts = data.get("own_styles"), data.get("parts")
         return cls(

@@ -107,8 +107,8 @@ def judge(
     """
     ratios = {name: _log_ratios(candidate[name], champion[name]) for name in candidate if name in champion}
     styles = [
-        StyleVerdict(name, math.expm1(fmean(found)), _white_lost(candidate[name], champion[name]))
-        for name, found in ratios.items()
+        StyleVerdict(name, math.expm1(fmean(values)), _white_lost(candidate[name], champion[name]))
+        for name, values in ratios.items()
     ]
     by_photo = [fmean(photo) for photo in zip(*ratios.values(), strict=True)]
     sure = len(by_photo) > 1 and all(map(math.isfinite, by_photo))
@@ -124,8 +124,8 @@ def judge(
 
 def _log_ratios(candidate: Sequence[Figures], champion: Sequence[Figures]) -> list[float]:
     pairs = zip(candidate, champion, strict=True)
-    logs = ((_log(mine["combined"]), _log(other["combined"])) for mine, other in pairs)
-    return [0.0 if mine == other else mine - other for mine, other in logs]
+    logs = ((_log(new["combined"]), _log(old["combined"])) for new, old in pairs)
+    return [0.0 if new == old else new - old for new, old in logs]
 
 
 def _log(figure: float | None) -> float:
@@ -135,11 +135,11 @@ def _log(figure: float | None) -> float:
 
 def _white_lost(candidate: Sequence[Figures], champion: Sequence[Figures]) -> float | None:
     lost = [
-        kept - mine
-        for mine, kept in (
-            (one["white_kept"], other["white_kept"]) for one, other in zip(candidate, champion, strict=True)
+        old - new
+        for new, old in (
+            (figures["white_kept"], known["white_kept"]) for figures, known in zip(candidate, champion, strict=True)
         )
-        if mine is not None and kept is not None
+        if new is not None and old is not None
     ]
     return fmean(lost) if lost else None
 
@@ -153,10 +153,10 @@ def paired(
     """
     results = {}
     for name in candidate[0] if candidate else ():
-        mine, others = ([one[name] for one in measured] for measured in (candidate, champion))
-        changes = [one - other for one, other in zip(mine, others, strict=True)]
+        new, old = ([figures[name] for figures in measured] for measured in (candidate, champion))
+        changes = [value - known for value, known in zip(new, old, strict=True)]
         error = stdev(changes) / math.sqrt(len(changes)) if len(changes) > 1 else None
-        results[name] = PairedFigure(fmean(mine), fmean(others), fmean(changes), error)
+        results[name] = PairedFigure(fmean(new), fmean(old), fmean(changes), error)
     return results
 
 

@@ -1,6 +1,6 @@
-"""What an admin can do about training: queue and cancel runs, schedule them, keep pictures, record consent.
+"""Actions on training: queue and cancel runs, schedule them, store pictures, record consent.
 
-Raises NotAllowed for a merchant's key, besides what each function names.
+All raise NotAllowed for a merchant's key, besides the errors that each function names.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from shared.models.promotion.verdicts import forget_sheets
 from shared.models.training import runs, schedules
 from shared.models.training.photos import withdraw
 from shared.models.training.pictures import find_pictures, keep_pictures, put_pictures, styles_with_pictures
-from shared.models.training.runs import RunRequest, RunSpec, TrainingRun, Trigger
+from shared.models.training.requests import RunRequest, RunSpec, Trigger
+from shared.models.training.runs import TrainingRun
 from shared.models.training.schedules import TrainingSchedule
 from shared.models.training.tick import publish_due
 from shared.models.versions import champion
@@ -33,7 +34,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Queued:
-    """A queued run, whether it is new, and warnings for whoever asked."""
+    """Queued run, whether it is new, and warnings for the caller."""
 
     run: TrainingRun
     is_new: bool
@@ -43,9 +44,9 @@ class Queued:
 def queue_training(
     engine: Engine, broker: Broker, actor: Actor, wanted: RunSpec, reason: str, *, key: str | None = None
 ) -> Queued:
-    """Queue a run from the champion and tell trainers of it; under the same ``key`` it is the same run.
+    """Queue a run from the champion and notify trainers. A repeated request with the same ``key`` is the same run.
 
-    Raises UsageError where it cannot be trained, and Conflict where the key is that of another run.
+    Raises UsageError if it cannot be trained, and Conflict if the key belongs to another request.
     """
     order = RunRequest(wanted, Trigger.ADMIN, reason, actor.name, idempotency_key=key)
     with administering(engine, actor) as connection:
@@ -58,7 +59,7 @@ def queue_training(
 
 
 def cancel_training(engine: Engine, actor: Actor, run: str) -> TrainingRun:
-    """Cancel a run, named by its id or the beginning of it. Raises NotFound, or Conflict where it is over."""
+    """Cancel a run, given by its id or its first characters. Raises NotFound, or Conflict if it is over."""
     with administering(engine, actor) as connection:
         known = runs.find_run(connection, run)
         runs.cancel_run(connection, known.id, f"cancelled by {actor.name}")
@@ -69,7 +70,7 @@ def cancel_training(engine: Engine, actor: Actor, run: str) -> TrainingRun:
 def set_training_schedule(
     engine: Engine, actor: Actor, trigger: str, crontab: Crontab, wanted: RunSpec, now: datetime
 ) -> TrainingSchedule:
-    """Let runs begin by themselves: one schedule for all slots, one for drift. Raises UsageError."""
+    """Schedule runs: one schedule for every slot, one for drift. Raises UsageError."""
     with administering(engine, actor) as connection:
         schedule = schedules.set_schedule(connection, trigger, crontab, wanted, now)
         audit.record(connection, actor.name, "runs schedule", None, schedule.as_json(now))
@@ -77,16 +78,16 @@ def set_training_schedule(
 
 
 def remove_training_schedule(engine: Engine, actor: Actor, trigger: str) -> None:
-    """Let no more runs begin by a trigger. Raises NotFound."""
+    """Remove the schedule of a trigger. Raises NotFound."""
     with administering(engine, actor) as connection:
         schedules.remove_schedule(connection, trigger)
         audit.record(connection, actor.name, "runs unschedule", None, {"trigger": trigger})
 
 
 def keep_style_pictures(engine: Engine, store: ObjectStore, actor: Actor, folder: Path) -> Sequence[str]:
-    """Keep the pictures in a folder for the public styles they are named after; return those styles.
+    """Store the pictures in a folder for the public styles that they are named after; return those styles.
 
-    Raises UsageError where it holds none.
+    Raises UsageError if there is none.
     """
     with administering(engine, actor) as connection:
         known = styles_with_pictures(connection, None, champion(connection).trunk_sha256)
@@ -99,7 +100,7 @@ def keep_style_pictures(engine: Engine, store: ObjectStore, actor: Actor, folder
 
 
 def set_consent(engine: Engine, store: ObjectStore, actor: Actor, *, consents: bool) -> int:
-    """Record whether everybody's model may learn from a merchant's catalogue; return how many runs ended by that.
+    """Record whether shared models may be trained on a merchant's catalogue; return how many runs that ended.
 
     Without consent, runs that learn from its photos end, and contact sheets that show them are deleted.
     """
@@ -116,10 +117,10 @@ def set_consent(engine: Engine, store: ObjectStore, actor: Actor, *, consents: b
 
 
 def _publish_or_warn(engine: Engine, broker: Broker, run: TrainingRun) -> tuple[str, ...]:
-    """Tell trainers of a run; where Redis is down a trainer finds it later."""
+    """Notify trainers of a run. If Redis is down a trainer finds it later."""
     try:
         publish_due(engine, broker)
     except BrokerUnavailable as error:
         log.warning("run_not_published", run=str(run.id), error=str(error))
-        return (f"{error}; the run is queued and begins when Redis is back",)
+        return (f"{error}; the run is queued and begins when Redis answers again",)
     return ()

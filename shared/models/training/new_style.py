@@ -13,7 +13,8 @@ from shared.merchants import audit
 from shared.merchants.scope import styles_scope
 from shared.models.styles import Style, add_style, check_style_name, require_free
 from shared.models.training.pictures import keep_pictures, put_pictures
-from shared.models.training.runs import Depth, RunRequest, RunSpec, Trigger, queue_run
+from shared.models.training.requests import Depth, RunRequest, RunSpec, Trigger
+from shared.models.training.runs import queue_run
 from shared.store import ObjectStore
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, text
 
 from shared.crontab import Crontab
 from shared.errors import NotFound, UsageError
-from shared.models.training.runs import Depth, RunSpec, Trigger
+from shared.models.training.requests import Depth, RunSpec, Trigger
 
 TRIGGERS = (Trigger.SCHEDULE, Trigger.DRIFT)
 

@@ -13,7 +13,8 @@ from shared.broker import Broker
 from shared.database import Lock, transaction, try_lock
 from shared.errors import UsageError
 from shared.models.training.leases import due, give_up
-from shared.models.training.runs import Depth, RunRequest, RunSpec, Trigger, queue_run, refuse_run
+from shared.models.training.requests import Depth, RunRequest, RunSpec, Trigger
+from shared.models.training.runs import queue_run, refuse_run
 from shared.models.training.schedules import open_slots
 from shared.models.versions import champion
 

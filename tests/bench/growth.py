@@ -1,0 +1,166 @@
+"""Does the cost of a row grow with the number of rows? Run it as ``python -m tests.bench.growth``.
+
+Fills the tables in the server and times what touches many rows: retrying and giving up failed images, cancelling,
+planning a night beside another that is under way, and dispatching with many merchants waiting. Prints seconds and
+microseconds a row, and writes ``tests/bench/results/growth.json``. Nothing is asserted; plans are, in the tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+from sqlalchemy import text
+
+from shared.catalog.planning import Window, make_plan
+from shared.catalog.schedules import NightRules
+from shared.context import Session, open_session
+from shared.database import transaction
+from shared.queue import batches, chunks, dispatch, fleet
+from shared.queue.batches import Batch
+from shared.queue.estimate import Rate
+from shared.queue.reconciler import reconcile
+from shared.queue.retry import discard_failures, retry_batch
+from shared.settings import Settings
+from tests.bench.results import machine, write_results
+from tests.filled import add_large_night, add_waiting
+
+SLOTS = 3
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Time a call."""
+    began = time.monotonic()
+    call()
+    return time.monotonic() - began
+
+
+def failed_batch(session: Session, jobs: int) -> Batch:
+    """Add a batch of which every image has failed."""
+    with transaction(session.engine) as connection:
+        batch = add_waiting(connection, f"failed-{uuid4().hex[:8]}", jobs)
+        values = {"id": batch.id}
+        connection.execute(text("UPDATE chunks SET state = 'done' WHERE batch_id = :id"), values)
+        connection.execute(text("UPDATE jobs SET state = 'failed', code = 'x' WHERE batch_id = :id"), values)
+        batches.add_counts(connection, batch.id, batches.Counts(failed=jobs))
+        return batches.get_batch(connection, batch.id)
+
+
+def retrying(session: Session, jobs: int) -> float:
+    batch = failed_batch(session, jobs)
+    return seconds(lambda: retry_batch(session.engine, batch))
+
+
+def giving_up(session: Session, jobs: int) -> float:
+    batch = failed_batch(session, jobs)
+    return seconds(lambda: discard_failures(session.engine, batch))
+
+
+def cancelling(session: Session, jobs: int) -> float:
+    with transaction(session.engine) as connection:
+        batch = add_waiting(connection, f"cancelled-{uuid4().hex[:8]}", jobs)
+
+    def cancel() -> None:
+        with transaction(session.engine) as connection:
+            chunks.cancel_batch(connection, batch.id)
+
+    return seconds(cancel)
+
+
+def reconciling(session: Session, jobs: int) -> float:
+    """All chunks of a batch have ended over its queued jobs."""
+    with transaction(session.engine) as connection:
+        batch = add_waiting(connection, f"stranded-{uuid4().hex[:8]}", jobs)
+        connection.execute(text("UPDATE chunks SET state = 'done' WHERE batch_id = :id"), {"id": batch.id})
+    return seconds(lambda: reconcile(session.engine, sampled_jobs=0))
+
+
+def planning(session: Session, images: int) -> float:
+    """Plan a night of a catalogue of twice as many images, of which half are in another night's hands."""
+    name = f"shop-{uuid4().hex[:8]}"
+    with transaction(session.engine) as connection:
+        batch = add_waiting(connection, name, 64, queue="nightly")
+        add_large_night(connection, batch, 2 * images)
+
+    def plan() -> None:
+        with transaction(session.engine, merchant=batch.merchant_id) as connection:
+            rules = NightRules()
+            found = make_plan(
+                connection, Window(batch.merchant_id, rules, batch.created_at), Rate(None, 1), session.settings
+            )
+            assert found.stale.total == images
+
+    return seconds(plan)
+
+
+def dispatching(session: Session, merchants: int) -> float:
+    """Fill the window of 40 workers while so many merchants wait, each with 300 chunks."""
+    with transaction(session.engine) as connection:
+        connection.execute(text("UPDATE batches SET state = 'cancelled' WHERE state = 'running'"))
+        connection.execute(text("DELETE FROM fair_shares"))
+        connection.execute(text("DELETE FROM workers"))
+        values = {"batch": add_waiting(connection, "model", 1).id, "merchants": merchants, "size": str(merchants)}
+        for statement in (
+            "INSERT INTO merchants (name) SELECT 'waiting-' || :size || '-' || n FROM generate_series(1, :merchants) n",
+            """
+            INSERT INTO batches (merchant_id, name, queue, look, presets, model_version_id, style_rows, fingerprint,
+                                 input_columns)
+            SELECT m.id, b.name, b.queue, b.look, b.presets, b.model_version_id, b.style_rows, b.fingerprint,
+                   b.input_columns
+            FROM batches b, merchants m WHERE b.id = :batch AND m.name LIKE 'waiting-' || :size || '-%'
+            """,
+            """
+            INSERT INTO chunks (batch_id, merchant_id, queue, first_ordinal, last_ordinal, pixels)
+            SELECT id, merchant_id, queue, n, n, 1000000 FROM batches, generate_series(0, 299) n
+            WHERE state = 'running' AND id <> :batch
+            """,
+        ):
+            connection.execute(text(statement), values)
+        connection.execute(text("ANALYZE"))
+
+    with transaction(session.engine) as connection:
+        for _ in range(40):
+            fleet.register(connection, uuid4(), "cpu", SLOTS)
+
+    def fill() -> None:
+        with transaction(session.engine) as connection:
+            connection.execute(text("UPDATE workers SET heartbeat_at = clock_timestamp()"))
+            assert len(dispatch.fill(connection)) == 2 * 40 * SLOTS
+            connection.execute(text("UPDATE chunks SET state = 'waiting' WHERE state = 'dispatched'"))
+
+    fill()
+    return min(seconds(fill) for _ in range(3))
+
+
+PARTS: dict[str, Callable[[Session, int], float]] = {
+    "retry": retrying,
+    "give up": giving_up,
+    "cancel": cancelling,
+    "reconcile": reconciling,
+    "plan a night": planning,
+}
+
+
+def main() -> None:
+    """Measure and print."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000])
+    options.add_argument("--merchants", type=int, nargs="+", default=[10, 100, 1000])
+    options.add_argument("--only", nargs="+", default=[*PARTS, "dispatch"])
+    asked = options.parse_args()
+    found: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory() as home, open_session(Settings(home=Path(home)), lasting=False) as session:
+        for name in asked.only:
+            for size in asked.merchants if name == "dispatch" else asked.rows:
+                took = (dispatching if name == "dispatch" else PARTS[name])(session, size)
+                found.setdefault(name, {})[str(size)] = round(took, 3)
+                print(f"{name:<14}{size:>10,}{took:>10.3f} s{took / size * 1e6:>10.1f} µs each", flush=True)  # noqa: T201
+    write_results("growth", {"machine": machine(), "seconds": found})
+
+
+if __name__ == "__main__":
+    main()
