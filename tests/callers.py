@@ -51,3 +51,14 @@ def admin_of(session: Session, name: str = "ops") -> TestClient:
     """Return a client with a key of an admin."""
     headers = {"Authorization": f"Bearer {admin_key(session, name)}"}
     return TestClient(make_app(session), headers=headers, raise_server_exceptions=False)
+
+
+def csv(*images: str) -> tuple[str, bytes]:
+    rows = "".join(f"sku-{number},{image}\n" for number, image in enumerate(images))
+    return "feed.csv", f"sku,image\n{rows}".encode()
+
+
+def routes(session: Session) -> list[tuple[str, str]]:
+    app = make_app(session)
+    paths = app.openapi()["paths"]
+    return [(method.upper(), path) for path, methods in paths.items() for method in methods if path.startswith("/v1")]

@@ -13,9 +13,12 @@ from shared.context import Session
 from shared.embedded import Services, attached
 from tests.fresh import fresh_session
 
-# No example may fail because the machine is busy with something else.
-hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile("patient")
+# No example may fail because the machine is busy, nor because others were drawn than the last time; to look for new
+# ones, run the tests with --hypothesis-profile=explore.
+PATIENT = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True)
+hypothesis.settings.register_profile("explore", PATIENT)
+hypothesis.settings.register_profile("repeatable", PATIENT, derandomize=True, database=None)
+hypothesis.settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ from shared.database import transaction
 from shared.merchants.merchants import merchant_id, set_consent
 from shared.models.styles import Style, add_style
 from shared.models.training.pictures import keep_pictures, put_pictures
-from shared.models.training.requests import RunRequest, RunSpec
+from shared.models.training.requests import RunRequest, RunSpec, Trigger
 from shared.models.training.runs import TrainingRun, get_run, queue_run
 from shared.models.versions import install_built_in
 from shared.queue.jobs import STORED

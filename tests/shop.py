@@ -188,3 +188,8 @@ def painted(claim: chunks.Claim, job: Job, sha256: str | None = None) -> Succeed
         key = RenditionKey(sha256, job.look.style, claim.trunk_sha256, preset)
         made.append(NewRendition(key, f"renditions/{claim.batch.merchant_id}/{sha256[:8]}.{preset}", sha256, 9, 3, 3))
     return Succeeded(job.ordinal, [one.key for one in made], made)
+
+
+def skus(number: int, content: str = "1") -> dict[str, str]:
+    """Return the rows of a feed: so many skus with the same content."""
+    return {f"N{n}": f"{n}-{content}" for n in range(number)}

@@ -35,7 +35,7 @@ def test_a_store_without_room_is_waited_for(crew: Crew) -> None:
 
 
 @pytest.mark.long
-def test_an_output_folder_without_room_is_told_in_a_line_and_the_same_command_goes_on(tmp_path: Path) -> None:
+def test_a_full_output_folder_is_reported_in_a_line_and_the_same_command_goes_on(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with small_disk(tmp_path / "out", "64k") as out:
         command = ["run", str(photos(tmp_path / "photos", 24, side=320)), "-s", "udnie", "-o", str(out), "--json"]

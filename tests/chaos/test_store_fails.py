@@ -24,7 +24,7 @@ def test_what_may_pass_is_waited_for_and_no_image_pays_for_it(s3_crew: tuple[Cre
     assert crew.scalar("SELECT sum(deaths) FROM chunks") == 0
 
 
-def test_a_source_that_comes_damaged_is_fetched_again_and_one_that_is_gone_fails_alone(
+def test_a_damaged_source_is_fetched_again_and_a_missing_one_fails_alone(
     s3_crew: tuple[Crew, FlakyS3],
 ) -> None:
     crew, flaky = s3_crew

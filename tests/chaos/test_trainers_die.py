@@ -39,9 +39,7 @@ def step(school: School, run_id: UUID) -> int:
     return school.run(run_id).step
 
 
-def test_a_trainer_killed_in_mid_slice_costs_no_step_and_the_curve_is_that_of_an_undisturbed_run(
-    crew: Crew, school: School
-) -> None:
+def test_a_trainer_killed_in_mid_slice_leaves_the_curve_of_an_undisturbed_run(crew: Crew, school: School) -> None:
     straight = school.train(school.queue(steps=6))
     killed = school.queue(steps=6)
     with school.context(slice_minutes=0) as context:
@@ -58,9 +56,7 @@ def test_a_trainer_killed_in_mid_slice_costs_no_step_and_the_curve_is_that_of_an
     assert run.candidate_id == straight.candidate_id  # the very same trunk
 
 
-def test_a_trainer_killed_while_it_compares_leaves_it_to_another_and_the_candidate_gets_one_verdict(
-    crew: Crew, school: School
-) -> None:
+def test_a_trainer_killed_while_it_compares_leaves_one_verdict_to_the_next(crew: Crew, school: School) -> None:
     run_id = school.queue(steps=2, rule="if-no-style-regresses-by 99%")
     assert crew.gone(crew.start("dies-comparing", command=TRAINER)), "the trainer went past the comparison"
     left = school.run(run_id)
@@ -77,9 +73,7 @@ def test_a_trainer_killed_while_it_compares_leaves_it_to_another_and_the_candida
     assert school.states(run_id) == []
 
 
-def test_a_run_told_to_stop_is_saved_another_trainer_goes_on_and_cancelled_it_makes_room_for_the_next(
-    crew: Crew, school: School
-) -> None:
+def test_a_stopped_run_is_saved_and_goes_on_and_a_cancelled_one_makes_room(crew: Crew, school: School) -> None:
     long, short = school.queue(steps=ENDLESS, overrides={"validate_every": ENDLESS}), school.queue(steps=2)
     batch = crew.submit(4, look=PLAIN)
     trainer = crew.start(command=TRAINER)

@@ -29,7 +29,7 @@ def test_a_batch_survives_a_kill_at_every_step_and_at_random_moments(crew: Crew)
     assert crew.assert_end_state(batch.id) == {"succeeded": 64, "failed": 0, "cancelled": 0}
 
 
-def test_workers_join_and_leave_in_the_middle_and_nothing_is_lost_or_done_twice_but_what_a_killed_one_held(
+def test_workers_join_and_leave_and_only_what_a_killed_one_held_is_done_twice(
     crew: Crew,
 ) -> None:
     """From the seventh chunk on, the first two hold on to each chunk until a gate opens: so both have some."""

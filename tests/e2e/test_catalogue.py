@@ -96,7 +96,7 @@ def test_a_catalogue_is_imported_planned_styled_shown_and_reverted(
     assert worker.poll() is None
 
 
-def test_a_picture_that_changes_at_its_address_is_found_by_a_check_and_styled_by_the_next_night(
+def test_a_picture_that_changes_at_its_address_is_styled_by_the_next_night(
     session: Session, atelier: Command, worker: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:
     def put(colour: str) -> None:

@@ -78,7 +78,7 @@ def test_keys_of_admins_are_made_listed_and_revoked_apart_from_those_of_merchant
     ]
 
 
-def test_versions_are_listed_a_page_at_a_time_and_shown_with_verdict_sheet_and_history(
+def test_versions_are_listed_by_page_and_shown_with_verdict_sheet_and_history(
     session: Session, admin: TestClient
 ) -> None:
     first, second = champion_id(session), add_version(session, "second")
@@ -106,9 +106,7 @@ def test_versions_are_listed_a_page_at_a_time_and_shown_with_verdict_sheet_and_h
         assert admin.get(f"/v1/admin/{nothing}").json()["code"] == "not_found"
 
 
-def test_a_version_is_promoted_rolled_back_once_however_often_it_is_asked_and_retired(
-    session: Session, admin: TestClient
-) -> None:
+def test_a_version_is_promoted_rolled_back_once_per_key_and_retired(session: Session, admin: TestClient) -> None:
     first, second, third = champion_id(session), add_version(session, "second"), add_version(session, "third")
     for version in (second, third):
         done = admin.post(f"/v1/admin/models/{version}/promote", json=why())
@@ -187,7 +185,7 @@ def test_a_run_is_queued_once_by_its_name_watched_and_cancelled(session: Session
 
 
 @pytest.mark.usefixtures("photos")
-def test_of_runs_that_are_asked_for_by_one_name_at_once_one_is_new_and_all_are_the_same(admin: TestClient) -> None:
+def test_runs_requested_at_once_under_one_key_are_one_run(admin: TestClient) -> None:
     def queue(_: int) -> Any:
         wish = {"reason": "new photos", "styles": ["udnie"]}
         return admin.post("/v1/admin/runs", json=wish, headers={"Idempotency-Key": "autumn"})

@@ -4,47 +4,30 @@ from __future__ import annotations
 
 import io
 import re
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Barrier
 from typing import Any
-from uuid import uuid4
 
 import pytest
-import structlog
 from fastapi.routing import APIRoute
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from PIL import Image
 from prometheus_client import CollectorRegistry, generate_latest
-from sqlalchemy import text
 from starlette.testclient import TestClient
 
 from producer.api.app import make_app
 from shared.context import Session
-from shared.database import make_engine, transaction
-from shared.merchants import keys
-from shared.merchants.merchants import merchant_id
-from shared.models.promotion.verdicts import ContactSheet, VerdictFigures, add_verdict, judge
-from shared.models.versions import champion
-from tests.callers import PLACES, admin_of, client_of
-from tests.filled import FAILED_IN, add_catalog, add_finished, add_proof, add_waiting
-from tests.requests_by_schema import Known, requests
-from tests.versions import add_version
+from shared.database import transaction
+from tests.callers import PLACES, client_of, csv, routes
+from tests.filled import FAILED_IN, add_finished, add_proof, add_waiting
 
 
 @pytest.fixture
 def shop(session: Session) -> Iterator[TestClient]:
     with client_of(session, "shop") as found:
         yield found
-
-
-def csv(*images: str) -> tuple[str, bytes]:
-    rows = "".join(f"sku-{number},{image}\n" for number, image in enumerate(images))
-    return "feed.csv", f"sku,image\n{rows}".encode()
 
 
 def test_a_batch_is_handed_in_watched_and_steered(session: Session, shop: TestClient) -> None:
@@ -101,9 +84,7 @@ def test_the_same_submission_at_the_same_time_is_one_batch(shop: TestClient, key
     assert len(shop.get("/v1/batches").json()["batches"]) == 5
 
 
-def test_a_submission_under_a_key_is_one_batch_for_good_and_no_other_images_pass_for_it(
-    session: Session, shop: TestClient
-) -> None:
+def test_an_idempotency_key_names_one_batch_for_good_and_no_other_images(session: Session, shop: TestClient) -> None:
     def send(image: str, style: str = "udnie", client: TestClient = shop) -> Any:
         body = {"styles": [style], "images": [{"sku": "mug", "image": f"https://shop.example/{image}"}]}
         return client.post("/v1/batches", json=body, headers={"Idempotency-Key": "order-17"})
@@ -184,12 +165,6 @@ def test_batches_are_listed_a_page_at_a_time(session: Session, shop: TestClient)
     assert rest["before"] is None
 
 
-def routes(session: Session) -> list[tuple[str, str]]:
-    app = make_app(session)
-    paths = app.openapi()["paths"]
-    return [(method.upper(), path) for path, methods in paths.items() for method in methods if path.startswith("/v1")]
-
-
 BODIES: dict[str, Any] = {
     "/v1/reviews/{batch}/{ordinal}/reject": lambda _: {"reason": "no"},
     "/v1/catalog/revert": lambda batch: {"batch": batch},
@@ -221,141 +196,6 @@ def test_no_route_knows_a_batch_of_another_merchant_and_none_opens_without_a_key
         assert shop.get("/v1/batches", params={"before": str(theirs[0])}).status_code == 404
         assert shop.get("/v1/batches").json()["batches"] == []
     assert walked >= 20
-
-
-def test_a_key_that_is_revoked_expired_or_made_up_opens_nothing(session: Session) -> None:
-    with transaction(session.engine) as connection:
-        merchant = merchant_id(connection, "shop")
-        _, revoked = keys.create_key(connection, merchant, "revoked")
-        _, expired = keys.create_key(connection, merchant, "expired", days=1)
-        _, good = keys.create_key(connection, merchant, "good")
-        keys.revoke_key(connection, merchant, "revoked")
-        connection.exec_driver_sql("UPDATE api_keys SET expires_at = created_at WHERE name = 'expired'")
-        stored = connection.exec_driver_sql("SELECT to_jsonb(k)::text FROM api_keys k").scalars().all()
-    assert not any(secret in row for secret in (revoked, expired, good) for row in stored)
-    with client_of(session, None) as nobody:
-        for secret in (revoked, expired, good + "x", "", "x" * 10_000):
-            answer = nobody.get("/v1/batches", headers={"Authorization": f"Bearer {secret}"})
-            assert answer.status_code == 401
-            assert answer.headers["content-type"] == "application/problem+json"
-            assert answer.headers["www-authenticate"] == "Bearer"
-        assert nobody.get("/v1/batches", headers={"Authorization": f"Bearer {good}"}).status_code == 200
-        assert nobody.get("/v1/batches", headers={"Authorization": f"Basic {good}"}).status_code == 401
-
-
-def test_errors_are_problems_with_codes(session: Session, shop: TestClient) -> None:
-    image = {"sku": "1", "image": "https://shop.example/1.jpg"}
-    wish = {"styles": "udnie"}
-    cases = [
-        (shop.post("/v1/batches", json={"styles": ["nope"], "images": [image]}), 400, "unknown_style"),
-        (shop.post("/v1/batches", json={"styles": ["udnie"], "images": []}), 422, "invalid_request"),
-        (shop.post("/v1/batches", json={"styles": ["udnie"], "images": [image], "x": 1}), 422, "invalid_request"),
-        (shop.post("/v1/batches", content=b"{", headers={"Content-Type": "application/json"}), 422, "invalid_request"),
-        (
-            shop.post("/v1/batches/manifest", files={"manifest": ("a.rar", b"Rar!")}, data=wish),
-            422,
-            None,
-        ),
-        (shop.get(f"/v1/batches/{uuid4()}"), 404, "not_found"),
-        (shop.get("/v1/nothing"), 404, "not_found"),
-        (shop.post("/v1/catalog/revert", json={"sku": "\0"}), 422, "invalid_request"),
-        (shop.get("/v1/catalog/history", params={"sku": "\0"}), 422, "invalid_request"),
-        (shop.delete("/v1/batches"), 405, "method_not_allowed"),
-        (shop.get("/v1/batches", params={"limit": 10_000}), 422, "invalid_request"),
-    ]
-    for answer, status, code in cases:
-        assert answer.status_code == status, answer.text
-        assert answer.headers["content-type"] == "application/problem+json"
-        document = answer.json()
-        assert document["status"] == status
-        assert document["detail"]
-        assert code in (None, document["code"])
-
-
-def test_what_is_too_large_is_refused_whether_its_length_is_told_or_not(session: Session) -> None:
-    small = session.settings.model_copy(update={"max_upload_mib": 1})
-    with client_of(replace(session, settings=small), "shop") as shop:
-        big = b"sku,image\n" + b"x" * 2**21
-        answer = shop.post("/v1/batches/manifest", files={"manifest": ("feed.csv", big)}, data={"styles": "udnie"})
-        assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
-
-        def chunks() -> Iterator[bytes]:
-            for _ in range(10):
-                yield b" " * 2**20
-
-        answer = shop.post("/v1/batches", content=chunks(), headers={"Content-Type": "application/json"})
-        assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
-
-
-def test_nothing_is_read_of_what_strangers_send_nor_forms_where_none_belong(session: Session) -> None:
-    read = 0
-
-    def form() -> Iterator[bytes]:
-        nonlocal read
-        yield b'--x\r\nContent-Disposition: form-data; name="manifest"; filename="a.csv"\r\n\r\n'
-        for _ in range(10):
-            read += 1
-            yield b"x" * 2**20
-
-    kind = {"Content-Type": "multipart/form-data; boundary=x"}
-    with client_of(session, None) as nobody, client_of(session, "shop") as shop:
-        for method, path in routes(session):
-            url = path.format(**PLACES)
-            assert nobody.request(method, url, content=form(), headers=kind).status_code == 401
-        assert read == 0
-        refused = shop.post("/v1/batches", content=form(), headers=kind)
-        assert (refused.status_code, refused.json()["code"]) == (413, "too_large")
-
-
-def test_a_form_has_few_fields_and_small_ones(shop: TestClient) -> None:
-    for fields in ({"styles": "x" * 10_000}, {f"field-{number}": "x" for number in range(500)}):
-        answer = shop.post("/v1/batches/manifest", files={"manifest": csv("https://a.example/a.jpg")}, data=fields)
-        assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
-
-
-def test_a_file_that_cannot_be_a_manifest_is_refused_and_no_path_of_ours_is_told(shop: TestClient) -> None:
-    for name in ("..", ".", "mug.jpg", "a\0.csv", "x" * 300 + ".csv", "feed", "feed.xls"):
-        answer = shop.post("/v1/batches/manifest", files={"manifest": (name, b"sku,image\n")}, data={"styles": "udnie"})
-        assert answer.status_code == 422, name
-        assert tempfile.gettempdir() not in answer.text
-
-
-def test_a_bug_is_told_by_its_id_alone_with_the_headers_of_all_answers(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fails(*_: object) -> None:
-        raise RuntimeError("hunter2")
-
-    monkeypatch.setattr("producer.api.styles.list_styles", fails)
-    with client_of(session, "shop") as shop, structlog.testing.capture_logs() as logs:
-        answer = shop.get("/v1/styles", headers={"X-Request-ID": "mine-1"})
-    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
-    assert (answer.headers["x-request-id"], answer.headers["x-content-type-options"]) == ("mine-1", "nosniff")
-    assert "hunter2" not in answer.text
-    assert "request_failed" in [line["event"] for line in logs]
-
-
-def test_who_asks_is_in_the_log_and_the_key_is_not(session: Session) -> None:
-    structlog.configure(processors=[structlog.contextvars.merge_contextvars, kept := structlog.testing.LogCapture()])
-    with client_of(session, "shop") as shop:
-        shop.get("/v1/catalog/history", params={"sku": "private"})
-    structlog.reset_defaults()
-    (line,) = [one for one in kept.entries if one["event"] == "request"]
-    assert line["merchant"] == 1
-    assert line["route"] == "/v1/catalog/history"
-    assert "private" not in str(kept.entries)
-    assert shop.headers["authorization"].removeprefix("Bearer ") not in str(kept.entries)
-
-
-def test_servers_of_ours_that_do_not_answer_are_not_named(session: Session) -> None:
-    away = replace(session, engine=make_engine("postgresql://user:hunter2@127.0.0.1:9/db"))
-    with client_of(session, "shop") as shop, TestClient(make_app(away), headers=dict(shop.headers)) as cut:
-        for path in ("/v1/styles", "/readyz"):
-            answer = cut.get(path)
-            assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
-            assert answer.headers["retry-after"]
-            assert "127.0.0.1" not in answer.text
-    away.engine.dispose()
 
 
 def test_a_rendition_is_given_out_by_the_store_only_where_callers_reach_that(
@@ -404,69 +244,6 @@ def test_the_catalogue_is_listed_and_its_looks(shop: TestClient) -> None:
     assert shop.get("/v1/catalog/history", params={"sku": "mug"}).json() == []
     assert shop.post("/v1/catalog/revert", json={"sku": "mug"}).json() == {"moved": 0}
     assert {"name", "title", "artist"} <= shop.get("/v1/styles").json()[0].keys()
-
-
-FEEDS = [
-    "sku,image\nA,https://shop.example/a.jpg\n",
-    '{"sku": "A", "image": "s3://b/a.jpg"}',
-    "sku\n",
-    "\0",
-    "<a><b/></a>",
-]
-
-
-Fuzzed = tuple[TestClient, TestClient, Any, Known]
-
-
-@pytest.fixture
-def fuzzed(session: Session) -> Iterator[Fuzzed]:
-    version = add_version(session, "second")
-    with transaction(session.engine) as connection:
-        add_catalog(connection, batch := add_finished(connection, "shop", 3))
-        run = connection.exec_driver_sql("SELECT id::text FROM training_runs").scalar_one()
-        figures = VerdictFigures(judge({}, {}))
-        proof = add_proof(connection, add_waiting(connection, "shop", 3).id)
-        verdict = add_verdict(
-            connection, (version, champion(connection).id), figures, ContactSheet("sheets/a.png"), "me@here"
-        )
-        connection.execute(
-            text("INSERT INTO reviews (batch_id, ordinal, merchant_id) SELECT batch_id, ordinal, merchant_id FROM jobs")
-        )
-    known: Known = {
-        "batch": [str(batch.id), batch.id.hex[:8], str(uuid4()), "0"],
-        "manifest": FEEDS,
-        "styles": [["udnie"], ["udnie", "pastel:0.5,udnie:0.5"], ["nope"], ["udnie:nan"]],
-        "image": ["https://shop.example/a.jpg", "/etc/passwd", "s3://bucket/a.jpg"],
-        "sku": ["sku", "a\0b"],
-        "crontab": ["30 1 * * *", "0 0 30 2 *", "*/0 * * * *", "1-99999999 * * * *"],
-        "zone": ["UTC", "Europe/Berlin", "../etc/passwd", "a\0"],
-        "preset": ["jpeg", "\0"],
-        "ordinal": [0, 1, 2**31 - 1],
-        "after": [f"{batch.id}:0", f"{batch.id}:000000009", 0, 1, "shop"],
-        "version": [version, 2**63 - 1],
-        "champion": [version, version - 1],
-        "verdict": [verdict.id],
-        "run": [run, run[:8], "-"],
-        "merchant": ["shop", "nobody"],
-        "proof": [proof],
-        "reason": ["it is better", " "],
-        "rule": ["if-better", "if-no-style-regresses-by 5%", "always", "\0"],
-    }
-    with client_of(session, "shop") as shop, admin_of(session) as admin:
-        yield shop, admin, make_app(session).openapi(), known
-
-
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(data=st.data())
-def test_nothing_that_is_sent_makes_it_fail(fuzzed: Fuzzed, data: st.DataObject) -> None:
-    shop, admin, document, known = fuzzed
-    sent = data.draw(requests(document, known))
-    answer = (admin if sent.url.startswith("/v1/admin/") else shop).request(
-        sent.method, sent.url, params=sent.params, headers=sent.headers, content=sent.content, follow_redirects=False
-    )
-    assert answer.status_code < 500, (sent, answer.text)
-    if answer.status_code >= 400:
-        assert answer.headers["content-type"] == "application/problem+json"
 
 
 def test_jobs_are_listed_by_state_a_page_at_a_time(

@@ -247,7 +247,7 @@ def test_where_the_champions_batches_wait_as_long_or_are_held_up_the_canary_stay
         assert count_troubled(connection, found, version) == TroubleCount(0, 0)
 
 
-def test_both_are_asked_for_the_same_time_though_the_champion_has_more_batches_than_are_looked_at(
+def test_both_versions_are_compared_over_the_same_time_whatever_their_batches(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, version = champion_id(session), begun(session)
@@ -349,7 +349,7 @@ def test_the_images_own_failures_and_batches_of_before_count_for_nothing(session
     assert found.figures["failed"]["canary"] == 0
 
 
-def test_a_night_of_the_canarys_is_stale_for_the_looks_that_follow_only_once_it_is_returned(
+def test_a_canarys_night_is_stale_for_following_looks_once_the_canary_is_returned(
     session: Session, tmp_path: Path
 ) -> None:
     shop = Shop(session, tmp_path)
@@ -371,7 +371,7 @@ def test_a_night_of_the_canarys_is_stale_for_the_looks_that_follow_only_once_it_
     assert shop.live_a_night()["images"] == 0
 
 
-def test_after_a_promotion_only_looks_that_follow_are_stale_and_a_rollback_takes_them_back(
+def test_a_promotion_makes_following_looks_stale_and_a_rollback_takes_that_back(
     session: Session, tmp_path: Path
 ) -> None:
     shop = Shop(session, tmp_path)

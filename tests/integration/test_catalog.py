@@ -49,7 +49,7 @@ def counts(shop: Shop, rows: dict[str, str], **how: Any) -> tuple[int, int, int,
     return done.added, done.changed, done.moved, done.removed
 
 
-def test_an_import_says_what_is_new_changed_and_gone_and_the_same_again_changes_nothing(shop: Shop) -> None:
+def test_an_import_counts_what_is_new_changed_and_gone_and_repeats_without_effect(shop: Shop) -> None:
     assert counts(shop, {"a": "1", "b": "2", "c": "3"}) == (3, 0, 0, 0)
     assert counts(shop, {"a": "1", "b": "2", "c": "3"}) == (0, 0, 0, 0)
     assert counts(shop, {"a": "1", "b": "other", "d": "4"}) == (1, 1, 0, 1)

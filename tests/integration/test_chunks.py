@@ -186,9 +186,7 @@ def test_only_the_job_in_hand_is_blamed_and_only_after_several_deaths_of_its_own
         )
 
 
-def test_nothing_is_dispatched_without_a_live_worker_and_two_chunks_per_slot_with_one(
-    session: Session, tmp_path: Path
-) -> None:
+def test_dispatch_waits_for_a_live_worker_and_sends_two_chunks_per_slot(session: Session, tmp_path: Path) -> None:
     for number in range(4):
         submit(session, tmp_path / f"photos{number}", merchant=f"shop-{number}")
     assert session.broker.waiting() == 0

@@ -76,9 +76,7 @@ def fetch(session: Session) -> int | None:
     return None
 
 
-def test_200_chunks_of_one_merchant_delay_another_with_5_only_by_what_is_in_the_window(
-    session: Session, tmp_path: Path
-) -> None:
+def test_200_chunks_of_one_merchant_delay_5_of_another_only_by_the_window(session: Session, tmp_path: Path) -> None:
     submit(session, tmp_path, "large", 200)
     with transaction(session.engine) as connection:
         fleet.register(connection, WORKER, "cpu", SLOTS)
@@ -90,7 +88,7 @@ def test_200_chunks_of_one_merchant_delay_another_with_5_only_by_what_is_in_the_
     assert last < 2 * SLOTS + 2 * 5
 
 
-def test_small_merchants_wait_for_as_many_chunks_as_there_are_merchants_for_each_of_theirs(session: Session) -> None:
+def test_each_chunk_of_a_small_merchant_waits_for_one_of_every_other_merchant(session: Session) -> None:
     """In the order of their coming, each has a thousand times, a hundred times or once the chunks of the last."""
     sizes = {"large": 1000, "middle": 10, "small": 1}
     with transaction(session.engine) as connection:

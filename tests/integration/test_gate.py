@@ -60,7 +60,7 @@ def styled(session: Session, path: Path, gate: Gate | None) -> tuple[Batch, dict
         return batches.get_batch(connection, batch.id), quality
 
 
-def test_what_is_too_far_from_its_photo_is_blended_back_and_never_taken_for_the_other(
+def test_a_rendition_beyond_the_limits_is_blended_back_and_kept_apart_from_others(
     session: Session, tmp_path: Path
 ) -> None:
     path = photo(tmp_path)

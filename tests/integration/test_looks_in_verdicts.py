@@ -63,7 +63,7 @@ def own_style(school: School, merchant: int, name: str) -> None:
         add_style_row(connection, style, champion(connection).trunk_sha256, StyleRow(name, "sha", f"styles/{name}"))
 
 
-def test_a_verdict_says_how_both_do_on_photos_of_now_and_on_rejected_ones_and_counts_own_styles(
+def test_a_verdict_covers_recent_and_rejected_photos_and_merchants_own_styles(
     school: School, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = school.merchant("shop", [*range(12), *(seeds := held_out(4))])

@@ -135,7 +135,7 @@ def test_one_worker_goes_through_batches_of_two_versions_without_a_restart(
     assert sorted(kept) == sorted(trunks)
 
 
-def test_a_version_whose_file_is_damaged_holds_up_its_own_batches_alone_until_it_is_put_back(
+def test_a_damaged_version_holds_up_its_own_batches_alone_until_it_is_restored(
     session: Session, two: tuple[int, int], tmp_path: Path
 ) -> None:
     session = replace(session, settings=session.settings.model_copy(update={"device": "cpu"}))

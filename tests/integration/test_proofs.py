@@ -61,7 +61,7 @@ def batch_of(shop: Shop, submission: Submission) -> Batch:
         return batches.get_batch(connection, submission.batch.id)
 
 
-def test_an_upload_above_the_rule_waits_for_its_sample_and_goes_on_when_that_is_approved(shop: Shop) -> None:
+def test_an_upload_above_the_rule_waits_until_its_sample_is_approved(shop: Shop) -> None:
     rule(shop, ProofRules(above=40))
     done = upload(shop, photos(60))
     assert done.proof is not None

@@ -156,7 +156,7 @@ def test_a_rendition_that_is_being_reused_stays_and_is_linked(session: Session) 
     assert left(session)["renditions"] == left(session)["job_renditions"] == 1
 
 
-def test_a_job_whose_rendition_was_pruned_before_it_could_reuse_it_stays_queued_and_makes_it_anew(
+def test_a_job_whose_rendition_was_pruned_before_reuse_makes_it_anew(
     session: Session,
 ) -> None:
     claim, reuse = reused_batch(session)

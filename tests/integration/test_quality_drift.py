@@ -38,9 +38,7 @@ def paint(school: School, batches: int, *, distance: float) -> None:
             )
 
 
-def test_a_run_that_looks_for_drift_goes_on_where_the_champions_renditions_are_worse_than_they_were(
-    session: Session, tmp_path: Path
-) -> None:
+def test_a_drift_run_goes_on_where_the_champions_renditions_have_become_worse(session: Session, tmp_path: Path) -> None:
     school = School.found(session, tmp_path, write_random_vgg(tmp_path / "vgg.safetensors"))
     school.merchant("shop", range(40))
     with transaction(school.session.engine) as connection:

@@ -81,7 +81,7 @@ def test_a_run_in_slices_passed_from_trainer_to_trainer_is_the_same_as_one_in_on
     assert run.candidate_id == straight.candidate_id  # the very same trunk
 
 
-def test_a_damaged_state_is_passed_over_for_the_one_before_and_none_left_fails_the_run(school: School) -> None:
+def test_a_damaged_state_gives_way_to_the_one_before_and_none_left_fails_the_run(school: School) -> None:
     school.merchant("shop", range(16))
     straight = school.train(school.queue(steps=5))
     damaged, lost = school.queue(steps=5), school.queue(steps=5)
@@ -139,7 +139,7 @@ def test_too_few_photos_are_refused_with_the_reason(school: School, atelier: Com
 
 
 @pytest.mark.parametrize("leaves", ["consent", "erase"])
-def test_a_merchant_who_leaves_ends_the_runs_that_learn_from_them_and_is_in_none_after(
+def test_a_merchant_who_leaves_ends_their_runs_and_is_in_none_after(
     school: School, atelier: Command, leaves: str
 ) -> None:
     school.merchant("shop", range(16))

@@ -158,7 +158,7 @@ def test_by_rule_a_candidate_may_become_a_canary_first(school: School, atelier: 
     assert "is running as a canary" in str(again.message)
 
 
-def test_a_trainer_that_ends_anywhere_in_the_comparison_leaves_one_verdict_and_one_promotion(
+def test_a_trainer_that_ends_in_the_comparison_leaves_one_verdict_and_promotion(
     school: School, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = school.queue(rule=ANYHOW)
@@ -172,7 +172,7 @@ def test_a_trainer_that_ends_anywhere_in_the_comparison_leaves_one_verdict_and_o
 
 
 @pytest.mark.parametrize("canary", [0.0, 0.1])
-def test_nothing_is_promoted_for_a_run_that_is_cancelled_while_the_files_are_looked_at(
+def test_a_run_cancelled_while_its_files_are_verified_promotes_nothing(
     school: School, monkeypatch: pytest.MonkeyPatch, canary: float
 ) -> None:
     run_id = school.queue(rule=ANYHOW, canary=canary)

@@ -201,9 +201,8 @@ def atelier(session: Session, monkeypatch: pytest.MonkeyPatch) -> Command:
 
 def commands_of_a_batch() -> list[str]:
     """Every command with a parameter ``batch``, whichever package it comes from."""
-    root = typer.main.get_command(make_app())
+    root: Any = typer.main.get_command(make_app())  # a click group, which Typer hides
     found = []
-    root = cast(Any, root)  # a click group, which Typer hides
     for name in root.commands:
         _, command, _ = root.resolve_command(typer.Context(root), [name])
         for path, one in ((name, command), *((f"{name} {n}", c) for n, c in getattr(command, "commands", {}).items())):

@@ -118,7 +118,7 @@ def test_every_migration_goes_down_and_up_again_over_rows_and_loses_none(session
         assert left == 1  # alembic's own
 
 
-def test_images_that_were_styled_before_the_upgrade_know_of_what_by_their_first_check(session: Session) -> None:
+def test_images_styled_before_the_upgrade_learn_their_source_by_their_first_check(session: Session) -> None:
     with transaction(session.engine) as connection:
         add_catalog(connection, add_finished(connection, "shop", JOBS))
         connection.execute(text("DELETE FROM pauses"))

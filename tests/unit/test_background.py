@@ -27,7 +27,7 @@ def test_a_picture_whose_border_is_not_white_is_painted_everywhere(background: i
     assert (paint_weight(photo) == 255).all()
 
 
-def test_a_hole_through_the_product_is_background_and_a_bright_patch_on_it_is_painted() -> None:
+def test_a_hole_in_the_product_is_background_and_a_bright_patch_on_it_is_painted() -> None:
     photo = shot(255)
     photo[45:55, 45:55] = 255
     ramp = np.linspace(120, 254, 20).astype(np.uint8)
@@ -54,7 +54,7 @@ def test_a_slow_change_of_the_background_gives_a_slow_change_of_its_protection()
     assert max(np.abs(np.diff(weights))) < 80
 
 
-def test_a_background_that_falls_off_into_a_corner_is_kept_and_a_light_product_in_it_painted() -> None:
+def test_a_background_that_darkens_into_a_corner_is_kept_around_a_light_product() -> None:
     y, x = np.mgrid[0:120, 0:120] / 119
     photo = np.repeat(np.rint(248 - 26 * x * y)[..., None], 3, 2).astype(np.uint8)
     photo[40:80, 40:80] = 222  # as bright as the corner, but not as what surrounds it

@@ -122,7 +122,7 @@ def test_cmyk_profile_is_converted() -> None:
         ((0, 255, 255, 0), (255, 0, 0)),
     ],
 )
-def test_cmyk_without_profile_is_not_inverted(format: str, inks: tuple[int, ...], colour: tuple[int, ...]) -> None:
+def test_cmyk_without_profile_is_not_inverted(format: str, inks: tuple[int, ...], colour: tuple[int, int, int]) -> None:
     """JPEG writes inks inverted, as Adobe does, and TIFF as they are."""
     assert near(read(Image.new("CMYK", (8, 8), inks), format), colour)
 

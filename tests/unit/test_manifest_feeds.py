@@ -182,7 +182,7 @@ def test_hostile_or_senseless_feed_is_refused(folder: Path, content: str, code: 
     assert refusal(folder, content, "feed.xml").code == code
 
 
-def test_feed_that_breaks_off_keeps_its_products_and_an_endless_one_spoils_only_itself(folder: Path) -> None:
+def test_a_feed_that_breaks_off_keeps_its_products_and_an_endless_one_fails_alone(folder: Path) -> None:
     items = [f"<item>\n<id>{n}</id><image>red.jpg</image></item>" for n in range(120)]
     items[110] = "<item><image>red.jpg</image><t>" + "x" * (3 << 20) + "</t></item>"
     (folder / "feed.xml").write_text("<r>" + "".join(items) + "<item></r>")

@@ -1,6 +1,7 @@
 """The line of progress off a terminal."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 from producer.output.progress import progress_line

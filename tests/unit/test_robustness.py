@@ -44,7 +44,7 @@ def test_pictures_without_relation_are_root_two_apart() -> None:
     assert float(shift_error(other, one, 2)) == pytest.approx(2**0.5, rel=0.03)
 
 
-def test_a_worse_quality_changes_a_photo_more_and_a_doubled_change_is_amplified_by_two(photo: Tensor) -> None:
+def test_a_lower_quality_changes_a_photo_more_and_a_doubled_change_counts_twice(photo: Tensor) -> None:
     rough = (photo + 0.05 * torch.randn(photo.shape, generator=torch.Generator().manual_seed(2))).clamp(0, 1)
     fine, coarse = (reencoded(rough, "JPEG", quality) for quality in (90, 40))
     assert (coarse - rough).square().mean() > (fine - rough).square().mean()

@@ -32,7 +32,7 @@ def test_times_that_fall_together_in_a_gap_are_one_slot() -> None:
     ]
 
 
-def test_an_end_in_a_gap_is_when_the_clock_has_jumped_and_one_before_the_start_is_next_day() -> None:
+def test_an_end_in_a_gap_is_after_the_jump_and_one_before_the_start_is_next_day() -> None:
     assert end_after(utc(2026, 3, 28, 22), time(2, 30), BERLIN) == utc(2026, 3, 29, 1)
     assert end_after(utc(2026, 6, 1, 2), time(3), BERLIN) == utc(2026, 6, 2, 1)
     assert end_after(utc(2026, 6, 1, 2), None, BERLIN) is None

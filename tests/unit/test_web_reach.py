@@ -37,7 +37,7 @@ def reached(url: str, *addresses: str, reach: Reach = Reach()) -> Sequence[str]:
 
 
 @pytest.mark.parametrize("address", SHUT.split())
-def test_address_that_is_not_the_public_internets_is_refused_alone_and_among_good_ones(address: str) -> None:
+def test_an_address_outside_the_public_internet_is_refused_alone_and_among_others(address: str) -> None:
     for addresses in ([address], ["8.8.8.8", address], [address, "8.8.8.8"]):
         with pytest.raises(SourceRefused) as caught:
             reached("https://shop.example/a.jpg", *addresses)
