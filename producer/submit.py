@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 
 from producer.intake import Intake
 from producer.job_rows import RowPage, read_ahead, read_pages, row_looks
+from producer.kept_feeds import keep_feed
 from producer.manifest import Manifest
 from producer.manifest.columns import Columns
 from shared.context import Session
@@ -108,8 +109,8 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
     batch, resumed = open_batch(session, order)
     if batch.intake == IntakeState.SEALED:
         return _known(session, batch, resumed=resumed)
+    keep_feed(session.store, batch, order.manifest)
     warnings: list[str] = []
-    known_notes = order.manifest.notes
     with transaction(session.engine, merchant=batch.merchant_id) as connection:
         allowed = allowed_sources(connection, batch.merchant_id)
     seen: dict[int, Look] = {}  # by identity, since they are few objects, and quicker so than by value
@@ -138,8 +139,7 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
             batch = batches.seal(connection, batch.id)
             if order.queue != QueueName.PREVIEW:
                 remember_looks(connection, batch.merchant_id, set(seen.values()))
-    warnings += (note for note in order.manifest.notes if note not in known_notes)
-    return Submission(batch, resumed, tuple(dict.fromkeys(warnings)), proof)
+    return Submission(batch, resumed, tuple(dict.fromkeys((*order.manifest.notes, *warnings))), proof)
 
 
 def _known(session: Session, batch: Batch, *, resumed: bool) -> Submission:

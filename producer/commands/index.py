@@ -22,6 +22,7 @@ COMMANDS = (
     CommandEntry("pause", "Pause a batch.", Panel.WORK, _BATCHES),
     CommandEntry("resume", "Resume a paused batch.", Panel.WORK, _BATCHES),
     CommandEntry("cancel", "Cancel a batch; finished images are kept.", Panel.WORK, _BATCHES),
+    CommandEntry("feed", "Give a feed back with the new addresses.", Panel.WORK, "producer.commands.feed"),
     CommandEntry("proofs", "Approve or reject a sample before its batch runs.", Panel.WORK, "producer.commands.proofs"),
     CommandEntry("styles", "List the styles; add, preview and share your own.", Panel.WORK, "producer.commands.styles"),
     CommandEntry(

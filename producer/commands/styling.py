@@ -143,7 +143,7 @@ def _order(
 ) -> Order:
     require_presets((format,))
     manifest = open_manifest(inputs, list_prefix=list_s3(settings), platform=platform)
-    for sentence in (*manifest.layouts, *manifest.notes):
+    for sentence in manifest.layouts:
         note(sentence)
     return Order(merchant, manifest, looks, (format,))
 

@@ -51,6 +51,12 @@ class DiskFile:
         return self.path.open("rb")
 
 
+def disk_path(file: object) -> Path | None:
+    """Return the path of a file on a disk, compressed or not; None for one in an archive."""
+    file = getattr(file, "file", file)
+    return file.path if isinstance(file, DiskFile) else None
+
+
 def unreadable(file: InputFile, error: OSError, where: str = "") -> ManifestError:
     """Return the error for a file that cannot be read."""
     return ManifestError(f"{file} cannot be read{where}: {error.strerror}", code="manifest_unreadable")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from producer.manifest.outputs import OutputNames
@@ -53,17 +54,28 @@ class Manifest:
     ``columns``      header of the input; empty for listings.
     ``fingerprint``  identifies paths and content, so that an interrupted submission can be resumed.
     ``ignored``      number of listed files that are not images.
-    ``format``       formats of the inputs, such as ``shopify-csv``.
+    ``platform``     platform that the merchant named; None if it was to be detected.
     """
 
-    def __init__(self, parts: Sequence[Part]) -> None:
+    def __init__(self, parts: Sequence[Part], platform: str | None = None) -> None:
         self._parts = tuple(parts)
+        self.platform = platform
         names = [part.name for part in parts]
         self.name = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         self.columns = tuple(dict.fromkeys(column for part in parts for column in part.columns))
         self.ignored = sum(part.ignored for part in parts)
-        self.format = ", ".join(dict.fromkeys(part.format for part in parts))
         self.fingerprint = hashlib.sha256("\n".join(part.digest for part in parts).encode()).hexdigest()
+
+    @property
+    def format(self) -> str:
+        """Return the formats of the inputs, such as ``shopify-csv``."""
+        return ", ".join(dict.fromkeys(part.format for part in self._parts))
+
+    @property
+    def feed(self) -> Path | None:
+        """Return the file if the manifest is a single one on a disk, which can be given back; else None."""
+        path = getattr(self._parts[0], "path", None) if len(self._parts) == 1 else None
+        return path if isinstance(path, Path) else None
 
     @property
     def layouts(self) -> tuple[str, ...]:

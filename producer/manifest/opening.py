@@ -71,7 +71,7 @@ def open_manifest(
             parts.append(Files([_local(name, allow_local) for name in group]))
         else:
             parts.extend(_open_part(name, list_prefix, allow_local, layout) for name in group)
-    return Manifest(parts)
+    return Manifest(parts, platform)
 
 
 def _is_image_file(name: str) -> bool:

@@ -75,5 +75,5 @@ def _addresses(value: object, depth: int) -> Iterator[str]:
             yield address
             return
         for item in value.values():
-            if isinstance(item, list | dict):
+            if not isinstance(item, str) or _STARTS_ADDRESS.match(item) or is_image_name(item):
                 yield from _addresses(item, depth + 1)

@@ -36,7 +36,7 @@ IMAGE_COLUMNS = (
         "productimages",
         "productimageurls",
     ),
-    *("productmediamainimageurl", "hostedimageurls", "assets", "imageurlsxyz"),
+    *("productmediamainimageurl", "hostedimageurls", "assets", "imageurlsxyz", "mediagalleryentries"),
     *("bild", "bilder", "bildurl", "imagen", "imágenes", "imagenes", "immagine", "immagini", "imagem", "imagens"),
     *("afbeelding", "afbeeldingen", "obrázek", "obrázky", "zdjęcie", "zdjęcia", "фото", "изображение", "изображения"),
     *("画像", "画像url", "图片", "图片链接", "主图"),
@@ -46,7 +46,10 @@ IMAGE_COLUMNS = (
 WEAK_IMAGE_COLUMNS = ("url", "path")
 """Names that mean the picture only in a file without a better one: elsewhere they lead to the product's page."""
 
-SKU_COLUMNS = ("sku", "variantsku", "id", "handle", "artikelnummer", "артикул", "商品コード", "货号")
+SKU_COLUMNS = (
+    *("sku", "variantsku", "itemsku", "artikelnummer", "артикул", "商品コード", "货号"),
+    *("reference", "id", "handle", "productid"),
+)
 CATEGORY_COLUMNS = ("category", "producttype", "productcategory", "googleproductcategory", "categories", "type")
 POSITION_COLUMNS = ("position", "imageposition")
 TITLE_COLUMNS = ("title", "name")

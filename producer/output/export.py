@@ -43,7 +43,7 @@ def _targets(session: Session, batch: Batch) -> Iterator[Target]:
 def _export_files(session: Session, batch: Batch, folder: OutFolder) -> Iterator[Result]:
     for result, found in _pairs(session, batch):
         if found.object_key is not None and result.output is not None:
-            folder.write(result.output, _read(session.store, found.object_key))
+            folder.write(result.output, read_rendition(session.store, found.object_key))
         yield result
 
 
@@ -53,12 +53,16 @@ def batch_results(session: Session, batch: Batch) -> Iterator[Result]:
 
 
 def _pairs(session: Session, batch: Batch) -> Iterator[tuple[Result, JobResult]]:
-    """Yield results beside the rows they come from. Each page is a transaction: whoever reads slowly holds none."""
+    """Yield results beside the rows they come from."""
+    return ((_result(job), job) for job in job_results(session, batch))
+
+
+def job_results(session: Session, batch: Batch) -> Iterator[JobResult]:
+    """Yield the jobs of a batch in order. Each page is a transaction: whoever reads slowly holds none."""
     for first in range(0, batch.total, RESULTS_PAGE):
         with transaction(session.engine, merchant=batch.merchant_id) as connection:
             page = results_between(connection, batch.id, first, first + RESULTS_PAGE - 1)
-        for job in page:
-            yield _result(job), job
+        yield from page
 
 
 def _result(found: JobResult) -> Result:
@@ -92,7 +96,7 @@ def _shown(path: Path | None, url: str) -> str:
     return str(path) if path is not None and str(path).isprintable() else url
 
 
-def _read(store: ObjectStore, key: str) -> bytes:
+def read_rendition(store: ObjectStore, key: str) -> bytes:
     """Return the bytes of a stored rendition, checked to be those its key names.
 
     They are copied, never linked: a merchant who edits the file must not change the stored rendition.

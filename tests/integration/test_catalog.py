@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from producer.catalog_import import import_catalog
 from producer.manifest import Manifest, ManifestRow, open_manifest
+from shared.catalog.feed import Imported
 from shared.catalog.images import list_images
 from shared.catalog.looks import list_looks, remove_look, set_look
 from shared.context import Session
@@ -110,6 +111,30 @@ def test_a_bad_row_keeps_what_it_names(shop: Shop) -> None:
     done = import_catalog(shop.session, shop.name, open_manifest([str(path)]), lambda *_: None)
     assert (done.bad, done.removed) == (1, 0)
     assert set(shop.images()) == {"a", "b"}
+
+
+def import_text(shop: Shop, text: str) -> Imported:
+    path = shop.folder / "feed.csv"
+    path.write_text(text)
+    return import_catalog(shop.session, shop.name, open_manifest([str(path)]), lambda *_: None)
+
+
+def test_a_row_over_the_limit_keeps_every_image_of_its_product_and_adds_none(shop: Shop) -> None:
+    long = f'<img src=""data:image/jpeg;base64,{"x" * 1_200_000}""/>\n<p>Made in Faro, Portugal</p>'
+    host = "https://cdn.example"
+    import_text(shop, f"sku,text,images\nA,,{host}/a.jpg\nB,,{host}/b.jpg {host}/c.jpg\nC,,{host}/d.jpg\n")
+    done = import_text(shop, f'sku,text,images\nA,,{host}/a.jpg\nB,"{long}",{host}/b.jpg\n')
+    assert (done.added, done.removed, done.bad) == (0, 1, 1)
+    assert set(shop.images()) == {"A", "B"}
+    with scope(shop.session.engine, shop.name) as (connection, mine):
+        assert [one.position for one in list_images(connection, mine) if one.sku == "B"] == [1, 2]
+
+
+def test_nothing_is_removed_while_a_bad_row_names_no_sku(shop: Shop) -> None:
+    import_text(shop, "sku,image\nA,https://cdn.example/a.jpg\nB,https://cdn.example/b.jpg\n")
+    done = import_text(shop, "sku,image\nA,https://cdn.example/a.jpg\n,ftp://cdn.example/b.jpg,x\n")
+    assert (done.bad, done.unknown, done.removed) == (1, 1, 0)
+    assert set(shop.images()) == {"A", "B"}
 
 
 def test_a_part_of_a_feed_removes_nothing_and_a_feed_cut_in_half_is_refused(shop: Shop) -> None:

@@ -178,11 +178,23 @@ def test_body_that_breaks_off_is_no_image(host: Host) -> None:
             web().get(host.url(path))
 
 
-def test_bomb_is_not_unpacked(host: Host) -> None:
-    host.answers["/a"] = answer(200, "Content-Encoding: gzip", body=gzip.compress(bytes(1_000_000)))
+def test_gzip_is_unpacked_and_other_compression_refused(host: Host) -> None:
+    packed = gzip.compress(b"picture")
+    host.answers["/gzip"] = answer(200, "Content-Encoding: gzip", body=packed)
+    host.answers["/br"] = answer(200, "Content-Encoding: br", body=packed)
+    host.answers["/damaged"] = answer(200, "Content-Encoding: gzip", body=b"picture")
+    assert web().get(host.url("/gzip")).data == b"picture"
+    for path in ("/br", "/damaged"):
+        with pytest.raises(SourceRefused) as caught:
+            web().get(host.url(path))
+        assert caught.value.code == "source_encoded"
+
+
+def test_bomb_is_unpacked_no_further_than_the_limit(host: Host) -> None:
+    host.answers["/a"] = answer(200, "Content-Encoding: gzip", body=gzip.compress(bytes(100_000_000)))
     with pytest.raises(SourceRefused) as caught:
         web().get(host.url("/a"))
-    assert caught.value.code == "source_encoded"
+    assert caught.value.code == "object_too_large"
 
 
 @pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import ssl
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ UNREACHABLE_SECONDS = 5.0
 _PIECE = 64 * 1024
 _REDIRECTS = (301, 302, 303, 307, 308)
 _LATER = (408, 425, 429)
-_CODINGS = ("gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress")
+_GZIP = ("gzip", "x-gzip")
+_REFUSED_CODINGS = ("deflate", "br", "zstd", "compress", "x-compress")
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,8 @@ class Web:
                     return Answer(None, known)
                 self._require_content(url, response)
                 self._read(url, response, data)
+                if _coding(response.headers) in _GZIP:
+                    data = self._unpacked(url, data)
                 validators = _validators(response.headers)
             reusable = not response.will_close
         finally:
@@ -160,8 +164,8 @@ class Web:
         """Raise the error for a status other than success."""
         status = response.status
         if status in (200, 203):
-            coding = (response.headers["Content-Encoding"] or "").strip().lower()
-            if coding in _CODINGS:
+            coding = _coding(response.headers)
+            if coding in _REFUSED_CODINGS:
                 raise SourceRefused(
                     f"{url.shown} is sent compressed ({coding}), although the request forbids it", code="source_encoded"
                 )
@@ -195,6 +199,19 @@ class Web:
         if stated is not None and len(data) < stated:
             raise SourceUnavailable(f"{url.shown} broke off after {len(data)} of {stated} bytes")
 
+    def _unpacked(self, url: WebUrl, data: bytearray) -> bytearray:
+        """Unpack a body that its host compressed although it was asked not to, up to the limit."""
+        unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+        try:
+            unpacked = unpacker.decompress(data, self._max_bytes + 1)
+        except zlib.error as error:
+            raise SourceRefused(f"{url.shown} is compressed and damaged ({error})", code="source_encoded") from error
+        if len(unpacked) > self._max_bytes:
+            raise self._too_large(url)
+        if not unpacker.eof:
+            raise SourceUnavailable(f"{url.shown} broke off within its compressed data")
+        return bytearray(unpacked)
+
     def _too_large(self, url: WebUrl) -> SourceRefused:
         limit = self._max_bytes / 2**20
         return SourceRefused(
@@ -211,6 +228,11 @@ _HEADERS = {
 
 def _too_slow(url: WebUrl, seconds: float) -> SourceUnavailable:
     return SourceUnavailable(f"{url.shown} took longer than {seconds:g} seconds")
+
+
+def _coding(headers: http.client.HTTPMessage) -> str:
+    """Return how a body is compressed, in lower case."""
+    return (headers["Content-Encoding"] or "").strip().lower()
 
 
 def _validators(headers: http.client.HTTPMessage) -> Validators:

@@ -6,7 +6,7 @@ record, and it does not report the line where a record begins.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
@@ -36,17 +36,26 @@ class Record(NamedTuple):
         return self.problem is None and not any(map(str.strip, self.fields))
 
 
-def csv_records(name: str, lines: Iterator[Line], delimiter: str, width: int = 0) -> Iterator[Record]:
-    """Yield records from lines, without blank ones. Keeps about 1 Mi characters in memory.
+def csv_records(
+    name: str,
+    lines: Iterator[Line],
+    delimiter: str,
+    width: int = 0,
+    *,
+    blank: bool = False,
+    long_text: Callable[[str], None] = lambda _: None,
+) -> Iterator[Record]:
+    """Yield records from lines, blank ones only if wanted. Keeps about 1 Mi characters in memory.
 
     A record over the limit has a problem and the beginnings of its fields. A quote that is opened and never closed
     spoils only its own line, where the lines after it are records of ``width`` fields. Raises ManifestError, which
-    names the file and the line, for one that may be the place where the file was cut off.
+    names the file and the line, for one that may be the place where the file was cut off. ``long_text`` is called with
+    the text of a record over the limit, piece by piece, before the record is yielded.
     """
     source = _Lines(lines)
     for line in source:
-        record = _record(name, line, source, delimiter, width)
-        if not record.blank:
+        record = _record(name, line, source, _Dialect(delimiter, width, long_text))
+        if blank or not record.blank:
             yield record
 
 
@@ -66,25 +75,30 @@ class _Lines:
         self._lines = chain(lines, self._lines)
 
 
-def _record(name: str, first: Line, lines: _Lines, delimiter: str, width: int) -> Record:
+class _Dialect(NamedTuple):
+    delimiter: str
+    width: int
+    long_text: Callable[[str], None]
+
+
+def _record(name: str, first: Line, lines: _Lines, dialect: _Dialect) -> Record:
     if '"' in first.text or first.partial:
-        return _Quoted(name, first, delimiter, width).read(lines)
-    fields = first.text.rstrip("\r\n").split(delimiter)
+        return _Quoted(name, first, dialect).read(lines)
+    fields = first.text.rstrip("\r\n").split(dialect.delimiter)
     return Record(first.number, fields, damaged_text() if first.damaged else None, first.text)
 
 
 class _Quoted:
     """Reads a record that has quotes, perhaps over several lines, or is over the limit."""
 
-    def __init__(self, name: str, first: Line, delimiter: str, width: int) -> None:
+    def __init__(self, name: str, first: Line, dialect: _Dialect) -> None:
         self._name = name
         self._first = first
-        self._delimiter = delimiter
-        self._width = width
+        self._delimiter, self._width, self._long_text = dialect
         self._held: list[Line] = []  # its lines, while they are within the limit
         self._size = 0
         self._damaged = False
-        self._parser = FieldParser(delimiter)
+        self._parser = FieldParser(self._delimiter)
 
     def read(self, lines: _Lines) -> Record:
         line: Line | None = self._first
@@ -94,6 +108,8 @@ class _Quoted:
             self._damaged = self._damaged or line.damaged
             if within:
                 self._held.append(line)
+            else:
+                self._long_text(line.text)
             whole = self._parser.feed(line.text, partial=line.partial)
             if within and len(self._held) > 1 and self._parser.is_malformed:
                 return self._only_first(lines)
@@ -102,7 +118,7 @@ class _Quoted:
             if self._size > RECORD_LIMIT:
                 if within and self._hides_records():
                     return self._only_first(lines)
-                self._held.clear()
+                self._release()
                 self._parser.shorten()
             line = next(lines, None)
         if not self._parser.is_quoted:
@@ -119,9 +135,16 @@ class _Quoted:
     def _finished(self) -> Record:
         text = "".join(line.text for line in self._held)
         if self._size > RECORD_LIMIT:
+            self._release()
             self._parser.shorten()
             return Record(self._first.number, self._parser.fields, too_long("row"))
         return Record(self._first.number, self._parser.fields, damaged_text() if self._damaged else None, text)
+
+    def _release(self) -> None:
+        """Hand on the lines of a record that has turned out to be over the limit."""
+        for line in self._held:
+            self._long_text(line.text)
+        self._held.clear()
 
     def _hides_records(self) -> bool:
         """Return whether the lines within the quotes are records themselves: then its quote is a stray one."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, TextIO
 
 from producer.manifest.columns import Columns
@@ -21,18 +22,22 @@ from producer.manifest.source import Sources
 from shared.errors import ManifestError
 
 _CHUNK = 1 << 16
+_LISTS_TRIED = 8
+_HEAD_RECORDS = 20
 _DEPTH_LIMIT = 16
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
 class JsonDocument(RecordFile):
-    """Manifest file whose rows are the elements of its first list of objects."""
+    """Manifest file whose rows are the elements of its first list of objects that name pictures."""
 
     kind = "json_document"
     format_name = "json"
 
     def __init__(self, text: TextFile, sources: Sources, platform: Platform | None = None) -> None:
         self._text = text
+        self._lists_before = 0
+        self._lists_before = self._find_list()
         super().__init__(text.file, sources, platform)
 
     @property
@@ -43,9 +48,20 @@ class JsonDocument(RecordFile):
     def _entries(self) -> Iterator[Entry]:
         try:
             with self._text.open() as file:
-                yield from _elements(_Scanner(self._text.file.name, file))
+                yield from _elements(_Scanner(self._text.file.name, file), self._lists_before)
         except OSError as error:
             raise unreadable(self._text.file, error) from error
+
+    def _find_list(self) -> int:
+        """Return how many lists come before the first one whose objects name pictures; 0 if there is none."""
+        for number in range(_LISTS_TRIED):
+            self._lists_before = number
+            try:
+                if any(Columns.among(entry.values).image for entry in islice(self._entries(), _HEAD_RECORDS)):
+                    return number
+            except ManifestError:
+                return 0  # reading it says what is wrong
+        return 0
 
 
 def is_json_document(text: TextFile) -> bool:
@@ -80,9 +96,9 @@ def _is_list(start: str, *, alone: bool) -> bool:
     return alone
 
 
-def _elements(scanner: _Scanner) -> Iterator[Entry]:
-    """Find the first list that begins with an object, and yield its elements."""
-    _enter_list(scanner)
+def _elements(scanner: _Scanner, lists_before: int) -> Iterator[Entry]:
+    """Find the list that begins with an object, after so many others, and yield its elements."""
+    _enter_list(scanner, lists_before)
     while True:
         scanner.peek()
         line = scanner.line
@@ -92,14 +108,20 @@ def _elements(scanner: _Scanner) -> Iterator[Entry]:
             return
 
 
-def _enter_list(scanner: _Scanner) -> None:
+def _enter_list(scanner: _Scanner, lists_before: int) -> None:
     """Skip everything before the list's first element."""
     depth = 0
     while True:
         if scanner.at_list_of_objects():
             scanner.take("[")
-            return
-        if scanner.peek() == "{" and depth < _DEPTH_LIMIT:
+            if not lists_before:
+                return
+            lists_before -= 1
+            scanner.value()
+            while scanner.take(",]") == ",":
+                scanner.value()
+            opened = True
+        elif scanner.peek() == "{" and depth < _DEPTH_LIMIT:
             scanner.take("{")
             depth += 1
             opened = scanner.peek() == "}"

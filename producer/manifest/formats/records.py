@@ -10,7 +10,7 @@ from typing import NamedTuple
 from producer.manifest.columns import COLUMN_LIMIT, Columns, require_image_column
 from producer.manifest.extensions import is_image_name
 from producer.manifest.findings import Findings
-from producer.manifest.input_file import InputFile, file_digest
+from producer.manifest.input_file import InputFile, disk_path, file_digest
 from producer.manifest.platforms import PLAIN, WEAK_IMAGE_COLUMNS, Platform, detect
 from producer.manifest.reader import RowReader
 from producer.manifest.row import ManifestRow
@@ -40,6 +40,7 @@ class RecordFile(ABC):
 
     def __init__(self, file: InputFile, sources: Sources, platform: Platform | None = None) -> None:
         self.name = file.name
+        self.path = disk_path(file)
         self._sources = sources
         self._findings = Findings()
         first: Entry | None = None

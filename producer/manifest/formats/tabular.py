@@ -11,7 +11,7 @@ from producer.manifest.columns import COLUMN_LIMIT, Columns, require_image_colum
 from producer.manifest.findings import Findings
 from producer.manifest.formats.csvrecords import Record, csv_records
 from producer.manifest.formats.textlines import TextFile, open_text
-from producer.manifest.input_file import InputFile, file_digest
+from producer.manifest.input_file import InputFile, disk_path, file_digest
 from producer.manifest.platforms import PLAIN, Platform
 from producer.manifest.reader import RowReader
 from producer.manifest.row import ManifestRow
@@ -29,10 +29,11 @@ class Tabular:
 
     def __init__(self, file: InputFile, sources: Sources, platform: Platform | None = None) -> None:
         self.name = file.name
+        self.path = disk_path(file)
         self._sources = sources
         self._file: TextFile = open_text(file)
         self._findings = Findings()
-        self._first_line, self._delimiter = _dialect(self._file)
+        self._first_line, self._delimiter = dialect(self._file)
         self._header: list[str] = []
         header = next(self._records(), None)
         if header is None:
@@ -117,7 +118,7 @@ def column_names(header: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _dialect(file: TextFile) -> tuple[int, str]:
+def dialect(file: TextFile) -> tuple[int, str]:
     """Return how many lines to skip, and the delimiter: from Excel's ``sep=``, or the likeliest in the header.
 
     A delimiter that makes a column of pictures appear counts more than one that is frequent.

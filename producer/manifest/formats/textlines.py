@@ -32,10 +32,11 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class TextFile:
-    """Text file and its encoding."""
+    """Text file and its encoding. With ``exact`` every byte of it can be written again from the text."""
 
     file: InputFile
     encoding: str
+    exact: bool = False
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -65,8 +66,14 @@ class TextFile:
 
     def open(self) -> TextIO:
         """Open the file as text. Damaged bytes become lone surrogates, in UTF-16 U+FFFD. Raises OSError."""
-        errors = "replace" if self.is_utf16 else "surrogateescape"
-        return io.TextIOWrapper(self.file.open(), encoding=self.encoding, errors=errors, newline="")
+        return io.TextIOWrapper(self.file.open(), encoding=self.encoding, errors=self.errors, newline="")
+
+    @property
+    def errors(self) -> str:
+        """Return how damaged bytes are decoded."""
+        if self.is_utf16:
+            return "surrogatepass" if self.exact else "replace"
+        return "surrogateescape"
 
 
 def open_text(file: InputFile) -> TextFile:

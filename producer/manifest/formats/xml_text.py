@@ -37,7 +37,7 @@ def xml_text(file: InputFile, findings: Findings) -> Iterator[str]:
     """Yield the text of an XML file in pieces. Raises OSError, and ManifestError for an unknown encoding."""
     with file.open() as stream:
         head = stream.peek(_HEAD)
-        encoding = _encoding(file, head)
+        encoding = xml_encoding(file, head)
         reader = io.TextIOWrapper(stream, encoding=encoding, errors="replace", newline="")
         repair = Repair(findings)
         started = False
@@ -56,7 +56,8 @@ def _blank(match: re.Match[str]) -> str:
     return "\n" * match[0].count("\n")
 
 
-def _encoding(file: InputFile, head: bytes) -> str:
+def xml_encoding(file: InputFile, head: bytes) -> str:
+    """Return the encoding of an XML file: the byte order mark's, else the declared one. Raises ManifestError."""
     detected = detect_encoding(head)
     if detected not in ("utf-8", "cp1252", "cp1251", "gb18030", "cp932"):
         return detected
@@ -66,6 +67,8 @@ def _encoding(file: InputFile, head: bytes) -> str:
     name = declared[1].decode("ascii")
     try:
         known = codecs.lookup(name).name
+        if known.startswith(("utf-16", "utf-32")):
+            return detected  # its bytes say that it is none
         if known in _UNSUITABLE or name.lower() in _UNSUITABLE or "<".encode(known) != b"<":
             raise LookupError
     except (LookupError, UnicodeError, TypeError):
@@ -74,7 +77,7 @@ def _encoding(file: InputFile, head: bytes) -> str:
         raise ManifestError(
             f"{file.name}: its encoding {name[:40]!r} is unknown: save it as UTF-8", code="bad_xml"
         ) from None
-    return {"utf-16": "utf-8", "iso8859-1": "cp1252"}.get(known, known)
+    return {"iso8859-1": "cp1252"}.get(known, known)
 
 
 def _known_without_signs(name: str) -> str:
@@ -97,12 +100,7 @@ class Repair:
     def feed(self, text: str) -> str:
         """Return the repaired text that is complete."""
         text = self._held + self._valid(text)
-        # Neither "&", "<!" nor "]]" may be cut off from what follows.
-        cut = max(text.rfind(char, max(0, len(text) - _LONGEST_TOKEN)) for char in "&<]-")
-        if cut < 0:
-            cut = len(text)
-        elif cut == 0:
-            cut = 0 if len(text) < _LONGEST_TOKEN else len(text)
+        cut = _complete_until(text)
         self._held = text[cut:]
         return "".join(self._pieces(text[:cut]))
 
@@ -143,6 +141,15 @@ class Repair:
         if count:
             self._findings.add("ampersand", count=count)
         return text
+
+
+def _complete_until(text: str) -> int:
+    """Return where a token begins at the end of the text that may not be complete."""
+    ends = len(text)
+    name = text.rfind("&", max(0, ends - _LONGEST_TOKEN))
+    section = text.rfind("<", max(0, ends - len("<![CDATA[")))
+    closing = [text.find(char, max(0, ends - 2)) for char in "]-"]
+    return min((at for at in (name, section, *closing) if at >= 0), default=ends)
 
 
 def _replacement(match: re.Match[str]) -> str:
