@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import Literal
 from xml.sax.saxutils import escape
 
 import pytest
@@ -130,7 +131,11 @@ TABLES = st.lists(st.tuples(CELLS, PICTURES, CELLS), min_size=1, max_size=6)
     st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
 )
 def test_csv_is_read_back_as_it_was_but_for_its_addresses(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, list[str], str]], delimiter: str, end: str, how: int
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[tuple[str, list[str], str]],
+    delimiter: str,
+    end: str,
+    how: Literal[0, 1],
 ) -> None:
     target = io.StringIO()
     writer = csv.writer(target, delimiter=delimiter, lineterminator=end, quoting=how)
