@@ -47,7 +47,7 @@ def load_vgg(place: str | None, settings: Settings, photos: Callable[[], PhotoSe
     raw = _download()
     chosen = photos().train[:MOST_PHOTOS]
     tell(f"normalising the features over {len(chosen)} photos; kept as {kept}")
-    data = raw.normalised(photo.float() / 255 for photo in chosen).to_bytes()
+    data = raw.normalised(photo[:3].float() / 255 for photo in chosen).to_bytes()
     kept.parent.mkdir(parents=True, exist_ok=True)
     partial = kept.with_suffix(".partial")
     partial.write_bytes(data)

@@ -26,7 +26,7 @@ from shared.training.runs import TrainingRun, get_run, reference_population
 from workers.features import load_vgg
 from workers.model.checkpoint import Checkpoint, trunk_from_bytes
 from workers.model.config import StyleSource, TrainConfig
-from workers.model.dataset import PhotoSet
+from workers.model.dataset import SHORT_PX, PhotoSet
 from workers.model.fine_tuning import retraining_config
 from workers.model.row_learning import nearest_row, suited
 from workers.model.style_set import StyleSet, checked_style
@@ -36,9 +36,6 @@ from workers.painter import fastest_precision
 from workers.studio import verified_object
 from workers.training_photos import Collected, PhotoGone, collect, decoded, read_again
 from workers.workshop import Workshop
-
-SHORT_PX = 320
-"""Photos are held with their shorter side at most so long, or as long as the largest crop."""
 
 SPARE = 2
 """So many times as many photos as wanted are named, since some may be gone or no images."""

@@ -31,7 +31,7 @@ from workers.images.limits import Limits
 from workers.lesson import Lesson
 from workers.model.checkpoint import Checkpoint, trunk_from_bytes
 from workers.model.config import StyleSource
-from workers.model.dataset import SMALLEST_SET, PhotoSet
+from workers.model.dataset import SHORT_PX, SMALLEST_SET, PhotoSet
 from workers.model.row_learning import LearntRow, learn_row, row_config, suited
 from workers.model.row_search import Trial, search_row, search_table
 from workers.model.style_set import StyleSet
@@ -42,7 +42,6 @@ from workers.studio import verified_object
 MOST_PHOTOS = 150
 """A row is learnt from some hundred crops; more photos only take time to read."""
 
-SHORT_PX = 256
 REPORT_EVERY = 10
 
 

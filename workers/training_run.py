@@ -15,7 +15,7 @@ from workers.model import parallel
 from workers.model.checkpoint import Checkpoint
 from workers.model.config import TrainConfig
 from workers.model.curves import draw_curves
-from workers.model.dataset import PhotoSet
+from workers.model.dataset import SHORT_PX, PhotoSet
 from workers.model.events import open_events
 from workers.model.run import Run
 from workers.model.style_set import StyleSet
@@ -24,7 +24,6 @@ from workers.painter import choose_device
 from workers.training_files import TrainingFiles
 
 REPORT_EVERY = 20
-SHORT_PX = 320
 
 
 def train_from_files(
