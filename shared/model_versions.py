@@ -15,7 +15,17 @@ from shared.database import Lock, lock, transaction
 from shared.errors import NotFound
 from shared.merchants import require_kept
 from shared.store import ObjectStore
-from shared.styles import Style, StyleRow, add_style, add_style_row, require_free
+from shared.styles import (
+    DEFINITION_SUFFIX,
+    Style,
+    StyleRow,
+    add_definition,
+    add_style,
+    add_style_row,
+    read_definitions,
+    require_free,
+    take_over_definitions,
+)
 
 BUILT_IN = Path(__file__).resolve().parent / "checkpoint"
 """The trained checkpoint that comes with the project, so that the first run needs no download."""
@@ -69,9 +79,12 @@ def install_built_in(engine: Engine, store: ObjectStore, folder: Path = BUILT_IN
     that a row never points at nothing.
     """
     document = json.loads((folder / "checkpoint.json").read_text())
+    definitions = read_definitions(folder / "procedural.json")
     trunk = str(document["trunk_sha256"])
+    hashes = [entry["row_sha256"] for entry in document["styles"]]
+    hashes += [sha256(definition).hexdigest() for _, definition in definitions]
     with transaction(engine) as connection:
-        if _is_installed(connection, trunk, [entry["row_sha256"] for entry in document["styles"]]):
+        if _is_installed(connection, trunk, hashes):
             return False
     trunk_key = f"models/{trunk}.safetensors"
     store.put(trunk_key, (folder / "trunk.safetensors").read_bytes())
@@ -80,11 +93,14 @@ def install_built_in(engine: Engine, store: ObjectStore, folder: Path = BUILT_IN
         data = (folder / "styles" / f"{entry['name']}.safetensors").read_bytes()
         style = Style(*(entry[name] for name in ("name", "title", "artist", "year", "licence")))
         rows.append((style, put_row(store, style.name, data)))
+    defined = [(style, put_row(store, style.name, data, DEFINITION_SUFFIX)) for style, data in definitions]
     with transaction(engine) as connection:
         lock(connection, Lock.INSTALL)
         _add_version(connection, trunk, trunk_key, document["provenance"])
         for style, row in rows:
             add_style_row(connection, add_style(connection, style), trunk, row)
+        for style, row in defined:
+            add_definition(connection, add_style(connection, style), row)
     return True
 
 
@@ -129,6 +145,7 @@ def add_candidate(connection: Connection, trunk: str, key: str, provenance: Mapp
         """),
         {"trunk": trunk, "key": key, "provenance": json.dumps(dict(provenance))},
     )
+    take_over_definitions(connection, trunk)
     found = connection.execute(text("SELECT id FROM model_versions WHERE trunk_sha256 = :trunk"), {"trunk": trunk})
     return int(found.scalar_one())
 
@@ -163,10 +180,10 @@ def note_change(connection: Connection, version_id: int, champion_id: int | None
     )
 
 
-def put_row(store: ObjectStore, name: str, data: bytes) -> StyleRow:
-    """Put the bytes of a row under their hash."""
+def put_row(store: ObjectStore, name: str, data: bytes, suffix: str = ".safetensors") -> StyleRow:
+    """Put the bytes of a row under their hash; the suffix says what they are."""
     digest = sha256(data).hexdigest()
-    key = f"styles/{digest}.safetensors"
+    key = f"styles/{digest}{suffix}"
     store.put(key, data)
     return StyleRow(name, digest, key)
 

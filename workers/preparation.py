@@ -16,7 +16,7 @@ import torch
 from shared.database import transaction
 from shared.errors import InvalidInput, MissingObject
 from shared.model_versions import BUILT_IN, version_of
-from shared.styles import style_rows
+from shared.styles import learnt_rows
 from shared.training import leases
 from shared.training.drift import Population, compare, farthest, population
 from shared.training.photos import LEAST_PHOTOS, data_hash, fresh_photos, own_photos, photos_of
@@ -170,7 +170,7 @@ def _start(workshop: Workshop, run: TrainingRun, styles: list[Pictured]) -> Chec
     """Return the trunk that a run starts from, with all rows of it that the run may see."""
     with transaction(workshop.engine) as connection:
         version = version_of(connection, run.start_id)
-        stored = style_rows(connection, run.merchant_id, version.trunk_sha256)
+        stored = learnt_rows(connection, run.merchant_id, version.trunk_sha256)
     trunk = verified_object(workshop.store, version.object_key, version.trunk_sha256)
     rows = {name: verified_object(workshop.store, row.object_key, row.sha256) for name, row in stored.items()}
     sources = tuple(StyleSource(one.name, "", one.title, one.artist, one.year, one.licence) for one in styles)

@@ -34,6 +34,7 @@ from shared.tables import QUEUES
 from workers.images.background import paint_weight
 from workers.images.compose import Pixels, compose, shrink, working_size
 from workers.images.decode import decode
+from workers.images.effects import Effects, with_effects
 from workers.images.encode import encode
 from workers.images.photo import Photo
 from workers.lanes import Canvas
@@ -87,6 +88,7 @@ class Prepared:
     small: Pixels
     weight: Pixels
     painted: Future[Tensor] | None
+    effects: Effects
 
     @property
     def pixels(self) -> int:
@@ -220,23 +222,25 @@ def _prepare(studio: Studio, claim: Claim, fetched: Fetched, known: Collection[R
     with studio.metrics.stage("prepare"):
         small = shrink(photo.rgb, size)
         weight = paint_weight(small) if job.look.white == "keep" else np.full(small.shape[:2], 255, np.uint8)
-    painted = None
-    if job.look.strength > 0:
+    painted, effects = None, studio.rows.effects(job.look, claim.batch.style_rows)
+    row = studio.rows.mix(job.look, claim.batch.style_rows)
+    if job.look.strength > 0 and row is not None:
         pixels = torch.from_numpy(np.array(small)).permute(2, 0, 1)
-        area = torch.from_numpy(weight)[None]
-        canvas = Canvas(claim.trunk_sha256, pixels, area, studio.rows.mix(job.look, claim.batch.style_rows))
+        canvas = Canvas(claim.trunk_sha256, pixels, torch.from_numpy(weight)[None], row)
         painted = studio.lanes.submit(canvas, priority=QUEUES.index(claim.batch.queue))
     missing = [key for key in fetched.keys if key not in known]
-    return Prepared(job, fetched.keys, missing, photo, small, weight, painted)
+    return Prepared(job, fetched.keys, missing, photo, small, weight, painted, effects)
 
 
 def _complete(studio: Studio, lease: Lease, prepared: Prepared) -> Succeeded:
     """Wait for the paint, compose, encode and put what is missing."""
     photo = prepared.photo
     rgb, quality = photo.rgb, Quality(0.0, 0.0, 1.0, 0.0)
-    if prepared.painted is not None:
-        with studio.metrics.stage("wait"):
-            painted = _painted(lease, prepared.painted).permute(1, 2, 0).numpy()
+    if prepared.job.look.strength > 0:
+        painted = None
+        if prepared.painted is not None:
+            with studio.metrics.stage("wait"):
+                painted = _painted(lease, prepared.painted).permute(1, 2, 0).numpy()
         rgb, quality = _blended(studio, lease.claim.batch.gate, prepared, painted)
     new = []
     for key in prepared.missing:
@@ -250,13 +254,18 @@ def _complete(studio: Studio, lease: Lease, prepared: Prepared) -> Succeeded:
     return Succeeded(prepared.job.ordinal, prepared.keys, new)
 
 
-def _blended(studio: Studio, gate: Gate | None, prepared: Prepared, painted: Pixels) -> tuple[Pixels, Quality]:
+def _blended(studio: Studio, gate: Gate | None, prepared: Prepared, painted: Pixels | None) -> tuple[Pixels, Quality]:
     """Blend paint and photo, and measure that; a gate that blends takes strength back until its limits are kept."""
-    photo, strength = prepared.photo.rgb, prepared.job.look.strength
+    photo, small, look = prepared.photo.rgb, prepared.small, prepared.job.look
+    if prepared.effects or painted is None:
+        with studio.metrics.stage("compose"):
+            painted = with_effects(photo, small, painted, prepared.effects, scale=look.texture_scale)
+        small = photo  # it has the photo's detail already
+    strength = look.strength
     shares = BLENDS if gate is not None and gate.rule == "blend" else BLENDS[:1]
     for share in shares:
         with studio.metrics.stage("compose"):
-            rgb = compose(photo, prepared.small, painted, prepared.weight, strength=share * strength)
+            rgb = compose(photo, small, painted, prepared.weight, strength=share * strength)
         with studio.metrics.stage("measure"):
             quality = measure(photo, rgb, prepared.weight, share * strength)
         if gate is None or gate.passes(quality):

@@ -22,6 +22,8 @@ def export_style(session: Session, name: str, merchant: str | None, out: Path) -
         known = style_rows(connection, mine, trunk)
         require_styles([name], known)
         (style,) = (one for one in list_styles(connection, mine, trunk) if one.name == name)
+    if known[name].is_procedural:
+        raise UsageError(f"{name} is a procedural style: it is not learnt, and every installation has it")
     row = row_from_bytes(verified_object(session.store, known[name].object_key, known[name].sha256))
     label = RowLabel(**asdict(style), trunk_sha256=trunk)
     try:

@@ -23,7 +23,7 @@ from shared.model_versions import NewStyle, champion, install_style
 from shared.scope import styles_scope
 from shared.session import Session
 from shared.store import ObjectStore
-from shared.styles import StyleRow, check_style_name, require_free, style_rows
+from shared.styles import StyleRow, check_style_name, learnt_rows, require_free
 from shared.training.pictures import keep_pictures, pictured, put_pictures
 from workers.features import load_vgg
 from workers.images.decode import decode
@@ -67,7 +67,7 @@ def learn_style(session: Session, lesson: Lesson, tell: Callable[[str], None]) -
         if not lesson.relearns:
             require_free(connection, style.name, merchant)
         version = champion(connection)
-        stored = style_rows(connection, merchant, version.trunk_sha256)
+        stored = learnt_rows(connection, merchant, version.trunk_sha256)
     device = choose_device(session.settings.device)
     trunk = verified_object(session.store, version.object_key, version.trunk_sha256)
     rows = {name: verified_object(session.store, row.object_key, row.sha256) for name, row in stored.items()}

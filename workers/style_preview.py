@@ -17,6 +17,7 @@ from workers.images.compose import compose, shrink, working_size
 from workers.images.decode import decode
 from workers.images.encode import encode
 from workers.images.limits import Limits
+from workers.images.procedural.definition import effect_from_bytes
 from workers.model.checkpoint import row_from_bytes
 from workers.painter import Painter, choose_device
 from workers.studio import verified_object
@@ -33,7 +34,7 @@ def preview_style(session: Session, name: str, image: Path, merchant: str | None
         version = champion(connection)
         known = style_rows(connection, mine, version.trunk_sha256)
     require_styles([name], known)
-    row = row_from_bytes(verified_object(session.store, known[name].object_key, known[name].sha256))
+    stored = verified_object(session.store, known[name].object_key, known[name].sha256)
     try:
         data = image.read_bytes()
     except OSError as error:
@@ -43,12 +44,16 @@ def preview_style(session: Session, name: str, image: Path, merchant: str | None
         photo.rgb, working_size(photo.width, photo.height, working_px=settings.working_px, texture_scale=1.0)
     )
     weight = paint_weight(small)
-    painter = Painter(
-        choose_device(settings.device), lambda sha256: verified_object(session.store, version.object_key, sha256)
-    )
-    pixels = torch.from_numpy(np.array(small)).permute(2, 0, 1)[None]
-    painted = painter.paint(version.trunk_sha256, pixels, torch.from_numpy(weight)[None, None], row[None])
-    rgb = compose(photo.rgb, small, painted[0].permute(1, 2, 0).numpy(), weight, strength=1)
+    if known[name].is_procedural:
+        styled = effect_from_bytes(stored).apply(photo.rgb, 1.0)
+        rgb = compose(photo.rgb, photo.rgb, styled, weight, strength=1)
+    else:
+        painter = Painter(
+            choose_device(settings.device), lambda sha256: verified_object(session.store, version.object_key, sha256)
+        )
+        pixels, area = torch.from_numpy(np.array(small)).permute(2, 0, 1), torch.from_numpy(weight)[None]
+        painted = painter.paint(version.trunk_sha256, pixels[None], area[None], row_from_bytes(stored)[None])
+        rgb = compose(photo.rgb, small, painted[0].permute(1, 2, 0).numpy(), weight, strength=1)
     encoded = encode(rgb, photo.alpha, SUFFIXES[out.suffix.lower()], quality=settings.jpeg_quality)
     try:
         out.write_bytes(encoded.data)

@@ -22,7 +22,7 @@ from shared.model_versions import ModelVersion, champion, version_of
 from shared.promotion.promotions import lost_styles, own_styles
 from shared.promotion.verdicts import Sheet, judge
 from shared.store import ObjectStore
-from shared.styles import list_styles, style_rows
+from shared.styles import learnt_rows, list_styles
 from workers.candidate import Candidate, Seen
 from workers.contact_sheet import Cell, contact_sheet, side_by_side
 from workers.look_photos import LookPainter, LookPhoto, StyleSight, measure_looks
@@ -111,7 +111,7 @@ def load_pair(engine: Engine, store: ObjectStore, candidate_id: int, champion_id
 
 
 def _load(connection: Connection, store: ObjectStore, version: ModelVersion) -> Measured:
-    stored = style_rows(connection, None, version.trunk_sha256)
+    stored = learnt_rows(connection, None, version.trunk_sha256)
     about = {style.name: style for style in list_styles(connection, None, version.trunk_sha256)}
     files = _files_of(connection, version)
     sources = tuple(
