@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, text
 from shared.gate import Quality
 from shared.recordset import recordset
 
-PIPELINE_VERSION = 4
+PIPELINE_VERSION = 5
 """Raise when the same key would give other pixels: renditions of before are then made anew."""
 
 

@@ -45,16 +45,15 @@ class Similarity:
         x, y = luminance(image), luminance(photo)
         mean_x, square_x, product = _blur(torch.cat((x, x * x, x * y), 1)).unbind(1)
         mean_y, square_y = _blur(torch.cat((y, y * y), 1)).unbind(1)
-        variance_x = (square_x - mean_x.square()).clamp_min(0)
-        variance_y = (square_y - mean_y.square()).clamp_min(0)
+        variance_x, variance_y = square_x - mean_x.square(), square_y - mean_y.square()
         covariance = product - mean_x * mean_y
         tone = (2 * mean_x * mean_y + C1) / (mean_x.square() + mean_y.square() + C1)
-        # The root has no gradient at 0, where a picture is flat.
-        deviations = (variance_x * variance_y + 1e-10).sqrt()
+        # Rounding leaves the variance of flat places a little below 0, and the root has no gradient at 0.
+        squares = variance_x.clamp_min(0) * variance_y.clamp_min(0)
         return cls(
             tone * (2 * covariance + C2) / (variance_x + variance_y + C2),
-            (covariance + C2 / 2) / (deviations + C2 / 2),
-            variance_y.sqrt(),
+            (covariance + C2 / 2) / ((squares + 1e-10).sqrt() + C2 / 2),
+            variance_y.clamp_min(0).sqrt(),
         )
 
 
