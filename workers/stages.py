@@ -31,12 +31,12 @@ from shared.look import Look
 from shared.outcomes import Outcome, Succeeded
 from shared.renditions import NewRendition, RenditionKey, find_renditions
 from shared.tables import QUEUES
-from workers.images.background import paint_weight
-from workers.images.compose import Pixels, compose, shrink, working_size
+from workers.images.compose import Pixels, compose, working_size
 from workers.images.decode import decode
 from workers.images.effects import Effects, with_effects
 from workers.images.encode import encode
 from workers.images.photo import Photo
+from workers.images.working import at_working_size
 from workers.lanes import Canvas
 from workers.lease import Lease
 from workers.pages import pages
@@ -220,8 +220,7 @@ def _prepare(studio: Studio, claim: Claim, fetched: Fetched, known: Collection[R
         texture_scale=job.look.texture_scale,
     )
     with studio.metrics.stage("prepare"):
-        small = shrink(photo.rgb, size)
-        weight = paint_weight(small) if job.look.white == "keep" else np.full(small.shape[:2], 255, np.uint8)
+        small, weight = at_working_size(photo, size, white=job.look.white)
     painted, effects = None, studio.rows.effects(job.look, claim.batch.style_rows)
     row = studio.rows.mix(job.look, claim.batch.style_rows)
     if job.look.strength > 0 and row is not None:

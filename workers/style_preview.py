@@ -12,12 +12,12 @@ from shared.model_versions import champion
 from shared.scope import styles_scope
 from shared.session import Session
 from shared.styles import require_styles, style_rows
-from workers.images.background import paint_weight
-from workers.images.compose import compose, shrink, working_size
+from workers.images.compose import compose, working_size
 from workers.images.decode import decode
 from workers.images.encode import encode
 from workers.images.limits import Limits
 from workers.images.procedural.definition import effect_from_bytes
+from workers.images.working import at_working_size
 from workers.model.checkpoint import row_from_bytes
 from workers.painter import Painter, choose_device
 from workers.studio import verified_object
@@ -40,10 +40,8 @@ def preview_style(session: Session, name: str, image: Path, merchant: str | None
     except OSError as error:
         raise UsageError(f"{image} cannot be read: {error.strerror}") from error
     photo = decode(data, Limits(settings.max_image_mib * 2**20, round(settings.max_megapixels * 1e6)))
-    small = shrink(
-        photo.rgb, working_size(photo.width, photo.height, working_px=settings.working_px, texture_scale=1.0)
-    )
-    weight = paint_weight(small)
+    size = working_size(photo.width, photo.height, working_px=settings.working_px, texture_scale=1.0)
+    small, weight = at_working_size(photo, size, white="keep")
     if known[name].is_procedural:
         styled = effect_from_bytes(stored).apply(photo.rgb, 1.0)
         rgb = compose(photo.rgb, photo.rgb, styled, weight, strength=1)
