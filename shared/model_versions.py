@@ -136,6 +136,25 @@ def install_style(engine: Engine, store: ObjectStore, new: NewStyle, *, what: st
     return row
 
 
+def install_definition(
+    engine: Engine, store: ObjectStore, style: Style, definition: bytes, *, merchant: int | None
+) -> StyleRow:
+    """Store the definition of a new procedural style, one merchant's own or public (None), for every trunk.
+
+    Raises Conflict if the name is taken; then nothing changes.
+    """
+    row = put_row(store, style.name, definition, DEFINITION_SUFFIX)
+    with transaction(engine) as connection:
+        lock(connection, Lock.INSTALL)
+        require_free(connection, style.name, merchant)
+        add_definition(connection, add_style(connection, style, merchant=merchant), row)
+        if merchant is not None:
+            require_kept(connection, merchant)
+        details = {"style": style.name, "sha256": row.sha256}
+        audit.record(connection, audit.operator(), "styles import", merchant, details)
+    return row
+
+
 def add_candidate(connection: Connection, trunk: str, key: str, provenance: Mapping[str, object]) -> int:
     """Record a trunk whose object is stored as a candidate; return its id. One that is known stays what it is."""
     connection.execute(

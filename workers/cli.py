@@ -271,7 +271,7 @@ def styles_export(
     merchant: User = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a style's row, a few kilobytes, to a file that another installation can import."""
+    """Write a style, a few kilobytes, to a file that another installation can import."""
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     with open_session(settings, lasting=False) as session:
@@ -285,12 +285,12 @@ def styles_export(
 
 
 def styles_import(
-    file: Annotated[Path, typer.Argument(help="A file that `styles export` wrote.")],
+    file: Annotated[Path, typer.Argument(help="A file that `styles export` wrote, or NAME.json with a definition.")],
     name: Annotated[str | None, typer.Option(help="Another name for it.")] = None,
     merchant: Owner = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take in a style's row from a file, verified and for a trunk that is known here."""
+    """Take in a style from a file, verified: a row of a trunk that is known here, or a procedural definition."""
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     with open_session(settings, lasting=False) as session:

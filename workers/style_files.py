@@ -1,34 +1,55 @@
-"""Style rows as files: out of the store, and into it after they were verified."""
+"""Styles as files: out of the store, and into it after they were verified.
+
+A learnt style is a row file, a procedural one JSON as in ``shared/checkpoint/procedural.json``: its labels and its
+``definition``.
+"""
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 
 from shared.errors import UsageError
-from shared.model_versions import NewStyle, champion, find_version, install_style
+from shared.model_versions import NewStyle, champion, find_version, install_definition, install_style
 from shared.scope import styles_scope
 from shared.session import Session
-from shared.styles import Style, check_style_name, list_styles, require_styles, style_rows
+from shared.styles import (
+    DEFINITION_SUFFIX,
+    Style,
+    check_style_name,
+    list_styles,
+    require_free,
+    require_styles,
+    style_rows,
+)
+from workers.images.procedural.definition import effect_from_bytes
+from workers.images.procedural.tones import BadStyle
 from workers.model.checkpoint import BadCheckpoint, row_from_bytes, row_to_bytes, trunk_from_bytes
 from workers.model.row_file import MAX_BYTES, RowLabel, read_row_file, row_file
 from workers.studio import verified_object
 
 
 def export_style(session: Session, name: str, merchant: str | None, out: Path) -> RowLabel:
-    """Write the current row of a style that a merchant may use to a file. Raises UnknownStyle, UsageError."""
+    """Write the current row of a style that a merchant may use to a file. Raises UnknownStyle, UsageError.
+
+    The label of a procedural style names no trunk.
+    """
     with styles_scope(session.engine, merchant) as (connection, mine):
         trunk = champion(connection).trunk_sha256
         known = style_rows(connection, mine, trunk)
         require_styles([name], known)
         (style,) = (one for one in list_styles(connection, mine, trunk) if one.name == name)
+    stored = verified_object(session.store, known[name].object_key, known[name].sha256)
     if known[name].is_procedural:
-        raise UsageError(f"{name} is a procedural style: it is not learnt, and every installation has it")
-    row = row_from_bytes(verified_object(session.store, known[name].object_key, known[name].sha256))
-    label = RowLabel(**asdict(style), trunk_sha256=trunk)
+        label = RowLabel(**asdict(style), trunk_sha256="")
+        data = json.dumps(asdict(style) | {"definition": json.loads(stored)}, indent=1, ensure_ascii=False).encode()
+    else:
+        label = RowLabel(**asdict(style), trunk_sha256=trunk)
+        data = row_file(row_from_bytes(stored), label)
     try:
         with out.open("xb") as file:
-            file.write(row_file(row, label))
+            file.write(data)
     except FileExistsError:
         raise UsageError(f"--out {out} is there already: name another file") from None
     except OSError as error:
@@ -37,11 +58,15 @@ def export_style(session: Session, name: str, merchant: str | None, out: Path) -
 
 
 def import_style(session: Session, file: Path, merchant: str | None, name: str | None) -> tuple[RowLabel, bool]:
-    """Take in a row file, under another name if given; say whether the champion is its trunk.
+    """Take in a file, under another name if given; say whether the champion can paint with it.
 
-    Raises BadCheckpoint for a damaged or foreign file, Conflict if the name is taken; then nothing has changed.
+    Raises BadCheckpoint or BadStyle for a damaged or foreign file, Conflict if the name is taken; then nothing has
+    changed.
     """
-    row, label = read_row_file(_read(file))
+    data = _read(file)
+    if file.suffix.lower() == DEFINITION_SUFFIX:
+        return _import_definition(session, data, merchant, name), True
+    row, label = read_row_file(data)
     style = Style(name or label.name, label.title, label.artist, label.year, label.licence)
     check_style_name(style.name)
     with styles_scope(session.engine, merchant) as (connection, mine):
@@ -57,6 +82,22 @@ def import_style(session: Session, file: Path, merchant: str | None, name: str |
     new = NewStyle(style, version.trunk_sha256, row_to_bytes(row), mine)
     install_style(session.engine, session.store, new, what="styles import")
     return RowLabel(**asdict(style), trunk_sha256=version.trunk_sha256), version.state == "champion"
+
+
+def _import_definition(session: Session, data: bytes, merchant: str | None, name: str | None) -> RowLabel:
+    try:
+        entry = json.loads(data)
+        labels = {field: str(entry.get(field, "")) for field in ("name", "title", "artist", "year", "licence")}
+        definition = json.dumps(entry["definition"], sort_keys=True).encode()
+    except (ValueError, KeyError, AttributeError) as error:
+        raise BadStyle(f"this is not a procedural style as `styles export` writes it: {error!r}") from error
+    effect_from_bytes(definition)
+    style = Style(**labels | {"name": name or labels["name"]})
+    check_style_name(style.name)
+    with styles_scope(session.engine, merchant) as (connection, mine):
+        require_free(connection, style.name, mine)
+    install_definition(session.engine, session.store, style, definition, merchant=mine)
+    return RowLabel(**asdict(style), trunk_sha256="")
 
 
 def _read(file: Path) -> bytes:

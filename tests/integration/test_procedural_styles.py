@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from atelier_command import command_over, printed
 from PIL import Image
 from sqlalchemy import text
 
@@ -14,12 +16,15 @@ from producer.manifest import open_manifest
 from producer.submit import Order, submit_batch
 from shared.batches import Batch, get_batch
 from shared.database import transaction
+from shared.errors import Conflict
 from shared.look import Look, parse_mix
+from shared.merchants import merchant_id
 from shared.model_versions import BUILT_IN, add_candidate, champion
 from shared.session import Session
 from shared.styles import learnt_rows, read_definitions, style_rows
 from workers.images.compose import Pixels
 from workers.images.procedural.definition import effect_from_bytes
+from workers.images.procedural.tones import BadStyle
 from workers.studio import Studio, open_studio
 from workers.stylize import stylize_chunk
 
@@ -66,6 +71,32 @@ def test_they_are_styled_cached_and_mixed_as_others_are(session: Session, photo:
     assert np.abs(both - (sepia.astype(float) + film) / 2).max() <= 1
     assert np.abs(across - (0.25 * sepia.astype(float) + 0.75 * learnt)).max() <= 1
     assert np.abs(half - (sepia.astype(float) + source) / 2).max() <= 1
+
+
+def test_one_is_handed_on_as_a_file_changed_and_taken_in_for_one_merchant(
+    session: Session, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    atelier, file, out = command_over(session, monkeypatch), tmp_path / "brand.json", tmp_path / "brand.png"
+    assert printed(atelier("styles", "export", "duotone", "--out", file, "--json"))["trunk_sha256"] == ""
+    entry = json.loads(file.read_text())
+    entry["definition"]["colours"] = ["#003300", "#ccffcc"]
+    file.write_text(json.dumps(entry))
+    with transaction(session.engine) as connection:
+        merchant_id(connection, "shop")
+    taken = printed(atelier("styles", "import", file, "--name", "brand", "--merchant", "shop", "--json"))
+    assert (taken["name"], taken["champion"]) == ("brand", True)
+    assert isinstance(atelier("styles", "import", file, "--name", "brand", "--merchant", "shop").exception, Conflict)
+    names = [
+        {one["name"] for one in printed(atelier("styles", "list", "--merchant", merchant, "--json"))}
+        for merchant in ("shop", "local")
+    ]
+    assert names[0] - names[1] == {"brand"}
+    printed(atelier("styles", "preview", "brand", photo, "--merchant", "shop", "--out", out, "--json"))
+    made, definition = np.asarray(Image.open(out)), json.dumps(entry["definition"]).encode()
+    assert np.array_equal(made, effect_from_bytes(definition).apply(np.asarray(Image.open(photo)), 1.0))
+    for wrong in ("", "[]", '{"name": "x"}', '{"name": "x", "definition": {"kind": "oil"}}'):
+        file.write_text(wrong)
+        assert isinstance(atelier("styles", "import", file, "--name", "other").exception, BadStyle)
 
 
 def test_every_trunk_has_them_and_none_is_taken_for_a_style_vector(session: Session) -> None:
