@@ -32,8 +32,7 @@ def test_a_soft_shadow_takes_no_paint_and_the_product_all_of_it(depth: int, grou
 
 def test_a_shadow_fades_into_the_ground_without_a_rim() -> None:
     weight = weights(shot(shadow_depth=70))
-    assert weight[185, 190:].max() < 90
-    assert weight[185, 190:].mean() < 3
+    assert weight[185, 190:].max() < 12
 
 
 def test_what_is_tinted_or_has_an_edge_against_the_ground_is_no_shadow() -> None:

@@ -51,9 +51,9 @@ def shadow(rgb: Pixels, weight: Pixels) -> Pixels:
     found = _on_ground(small, ground)
     if not found.any() or found.sum() > MOST_OF_PRODUCT * (~ground).sum():
         return none
+    # The ground around it is kept anyway: with it, only the edge against the product is soft.
+    found |= ndimage.binary_dilation(found, iterations=10) & ground
     soft = np.rint(255 * ndimage.gaussian_filter(found.astype(np.float32), 1.5)).astype(np.uint8)
-    # Over the ground, which is kept anyway, the softness must not end: the shadow's outer edge is not painted.
-    soft[ndimage.binary_dilation(found, iterations=10) & ground] = 255
     shade: Pixels = resize(np.repeat(soft[..., np.newaxis], 3, axis=2), (width, height), "bicubic")[..., 0]
     return shade
 
