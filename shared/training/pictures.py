@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 
 from shared.errors import UsageError
 from shared.store import ObjectStore
+from shared.styles import DEFINITION_SUFFIX
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 MOST_PICTURES = 20
@@ -37,14 +38,16 @@ def picture_key(sha256: str) -> str:
 
 
 def pictured(connection: Connection, merchant: int | None, trunk_sha256: str) -> dict[str, Pictured]:
-    """Return a merchant's own styles, or the public ones (None), by name."""
+    """Return a merchant's own styles, or the public ones (None), by name; procedural ones are not learnt."""
     rows = connection.execute(
         text("""
         SELECT s.id, s.name, s.title, s.artist, s.year, s.licence, s.pictures, EXISTS (
             SELECT FROM style_rows r WHERE r.style_id = s.id AND r.trunk_sha256 = :trunk) AS has_row
-        FROM styles s WHERE s.merchant_id IS NOT DISTINCT FROM :merchant ORDER BY s.name
+        FROM styles s WHERE s.merchant_id IS NOT DISTINCT FROM :merchant
+          AND NOT EXISTS (SELECT FROM style_rows r WHERE r.style_id = s.id AND r.object_key LIKE '%' || :suffix)
+        ORDER BY s.name
         """),
-        {"merchant": merchant, "trunk": trunk_sha256},
+        {"merchant": merchant, "trunk": trunk_sha256, "suffix": DEFINITION_SUFFIX},
     )
     return {row.name: Pictured(**row._asdict() | {"pictures": tuple(row.pictures)}) for row in rows}
 
