@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from shared.models.styles import read_definitions
 from shared.settings import Settings
-from workers.images.background import paint_weight
-from workers.images.compose import compose, shrink, working_size
+from workers.images.compose import compose, working_size
 from workers.images.decode import decode
 from workers.images.limits import Limits
+from workers.images.procedural.definition import effect_from_bytes
+from workers.images.working import at_working_size
 from workers.model.checkpoint import Checkpoint, row_from_bytes
 from workers.runtime.painter import Painter
 
@@ -33,21 +35,24 @@ class Atelier:
     def __init__(self) -> None:
         self.settings = Settings()
         self.checkpoint = Checkpoint.load(CHECKPOINT)
+        self.definitions = {style.name: data for style, data in read_definitions(CHECKPOINT / "procedural.json")}
         self.painter = Painter(torch.device("cpu"), lambda _: self.checkpoint.trunk)
 
     def style(self, product: str, style: str | None) -> Image.Image:
         """Return a sample product in a style, or as it is."""
         (path,) = (ROOT / "samples" / "photos").glob(f"{product}.[jp][pn]g")
-        photo = decode(path.read_bytes(), Limits(2**26, 25_000_000)).rgb
+        photo = decode(path.read_bytes(), Limits(2**26, 25_000_000))
         if style is None:
-            return Image.fromarray(photo)
-        size = working_size(photo.shape[1], photo.shape[0], working_px=self.settings.working_px, texture_scale=1)
-        small = shrink(photo, size)
-        weight = paint_weight(small)
+            return Image.fromarray(photo.rgb)
+        size = working_size(photo.width, photo.height, working_px=self.settings.working_px, texture_scale=1)
+        small, weight = at_working_size(photo, size, white="keep")
+        if style in self.definitions:
+            styled = effect_from_bytes(self.definitions[style]).apply(photo.rgb, 1.0)
+            return Image.fromarray(compose(photo.rgb, photo.rgb, styled, weight, strength=1))
         pixels = torch.from_numpy(np.array(small)).permute(2, 0, 1)[None]
         row = row_from_bytes(self.checkpoint.rows[style])[None]
         painted = self.painter.paint(self.checkpoint.trunk_sha256, pixels, torch.from_numpy(weight)[None, None], row)
-        return Image.fromarray(compose(photo, small, painted[0].permute(1, 2, 0).numpy(), weight, strength=1))
+        return Image.fromarray(compose(photo.rgb, small, painted[0].permute(1, 2, 0).numpy(), weight, strength=1))
 
 
 def tiles(pictures: list[tuple[Image.Image, str]], columns: int) -> Image.Image:
@@ -70,7 +75,7 @@ def main() -> None:
     product, styles = BEFORE_AFTER
     pair = [(atelier.style(product, None), "the photo"), *((atelier.style(product, s), s) for s in styles)]
     tiles(pair, len(pair)).save(ROOT / "docs" / "before-after.jpg", quality=88)
-    names = [style.name for style in atelier.checkpoint.styles]
+    names = [*(style.name for style in atelier.checkpoint.styles), *atelier.definitions]
     shown = [(atelier.style(SHOWN[(i + i // 4) % len(SHOWN)], name), name) for i, name in enumerate(names)]
     tiles(shown, 4).save(ROOT / "docs" / "styles.jpg", quality=82)
     (CHECKPOINT / "thumbnails").mkdir(exist_ok=True)

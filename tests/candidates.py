@@ -25,6 +25,7 @@ def add_version(session: Session, name: str, *, without: str = "") -> int:
             INSERT INTO style_rows (style_id, trunk_sha256, sha256, object_key)
             SELECT style_id, :trunk, sha256, object_key FROM style_rows r JOIN styles s ON s.id = r.style_id
             WHERE trunk_sha256 = :before AND s.merchant_id IS NULL AND s.name <> :without
+            ON CONFLICT DO NOTHING
             """),
             {"trunk": digest, "before": before.trunk_sha256, "without": without},
         )

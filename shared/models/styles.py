@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import Connection, text
 
 from shared.errors import Conflict, UnknownStyle, UsageError
+
+DEFINITION_SUFFIX = ".json"
+"""What the object of a procedural definition ends in."""
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 
@@ -26,11 +31,16 @@ class Style:
 
 @dataclass(frozen=True)
 class StyleRow:
-    """Location and hash of a style's vector for one trunk."""
+    """Location and hash of a style's parameters for one trunk: a style vector, or a procedural definition."""
 
     style: str
     sha256: str
     object_key: str
+
+    @property
+    def is_procedural(self) -> bool:
+        """Whether the style is a rule with parameters, the same for every trunk, and needs no network."""
+        return self.object_key.endswith(DEFINITION_SUFFIX)
 
 
 # Styles that a merchant may use with a trunk: public ones and own ones, own ones first.
@@ -52,6 +62,24 @@ def style_rows(connection: Connection, merchant: int | None, trunk_sha256: str) 
     """Return the current vector of every style visible to a merchant, by the style's name."""
     rows = connection.execute(text(VISIBLE), {"trunk": trunk_sha256, "merchant": merchant})
     return {r.name: StyleRow(r.name, r.sha256, r.object_key) for r in rows}
+
+
+def learnt_rows(connection: Connection, merchant: int | None, trunk_sha256: str) -> dict[str, StyleRow]:
+    """Return those of ``style_rows`` that are style vectors."""
+    rows = style_rows(connection, merchant, trunk_sha256)
+    return {name: row for name, row in rows.items() if not row.is_procedural}
+
+
+def read_definitions(file: Path) -> list[tuple[Style, bytes]]:
+    """Read procedural styles and their definitions, as the bytes that are stored; none where there is no file."""
+    entries = json.loads(file.read_text()) if file.exists() else []
+    return [
+        (
+            Style(*(entry[name] for name in ("name", "title", "artist", "year", "licence"))),
+            json.dumps(entry["definition"], sort_keys=True).encode(),
+        )
+        for entry in entries
+    ]
 
 
 def require_styles(names: Iterable[str], known: Iterable[str]) -> None:
@@ -104,4 +132,28 @@ def add_style_row(connection: Connection, style_id: int, trunk_sha256: str, row:
         VALUES (:style_id, :trunk, :sha256, :object_key) ON CONFLICT DO NOTHING
         """),
         {"style_id": style_id, "trunk": trunk_sha256, "sha256": row.sha256, "object_key": row.object_key},
+    )
+
+
+def add_definition(connection: Connection, style_id: int, row: StyleRow) -> None:
+    """Record a procedural definition as a style's current row for every trunk."""
+    connection.execute(
+        text("""
+        INSERT INTO style_rows (style_id, trunk_sha256, sha256, object_key)
+        SELECT :style_id, trunk_sha256, :sha256, :object_key FROM model_versions ON CONFLICT DO NOTHING
+        """),
+        {"style_id": style_id, "sha256": row.sha256, "object_key": row.object_key},
+    )
+
+
+def take_over_definitions(connection: Connection, trunk_sha256: str) -> None:
+    """Record the current procedural definitions for a new trunk, too."""
+    connection.execute(
+        text("""
+        INSERT INTO style_rows (style_id, trunk_sha256, sha256, object_key)
+        SELECT DISTINCT ON (style_id) style_id, :trunk, sha256, object_key FROM style_rows
+        WHERE object_key LIKE '%' || CAST(:suffix AS text) ORDER BY style_id, id DESC
+        ON CONFLICT DO NOTHING
+        """),
+        {"trunk": trunk_sha256, "suffix": DEFINITION_SUFFIX},
     )

@@ -16,7 +16,17 @@ from shared.database import Lock, lock, transaction
 from shared.errors import NotFound
 from shared.merchants import audit
 from shared.merchants.merchants import require_kept
-from shared.models.styles import Style, StyleRow, add_style, add_style_row, require_free
+from shared.models.styles import (
+    DEFINITION_SUFFIX,
+    Style,
+    StyleRow,
+    add_definition,
+    add_style,
+    add_style_row,
+    read_definitions,
+    require_free,
+    take_over_definitions,
+)
 from shared.store import ObjectStore
 
 BUILT_IN = Path(__file__).resolve().parents[1] / "checkpoint"
@@ -102,9 +112,12 @@ def install_built_in(engine: Engine, store: ObjectStore, folder: Path = BUILT_IN
     no row names a missing object.
     """
     document = json.loads((folder / "checkpoint.json").read_text())
+    definitions = read_definitions(folder / "procedural.json")
     trunk = str(document["trunk_sha256"])
+    hashes = [entry["row_sha256"] for entry in document["styles"]]
+    hashes += [sha256(definition).hexdigest() for _, definition in definitions]
     with transaction(engine) as connection:
-        if _is_installed(connection, trunk, [entry["row_sha256"] for entry in document["styles"]]):
+        if _is_installed(connection, trunk, hashes):
             return False
     trunk_key = f"models/{trunk}.safetensors"
     store.put(trunk_key, (folder / "trunk.safetensors").read_bytes())
@@ -113,11 +126,14 @@ def install_built_in(engine: Engine, store: ObjectStore, folder: Path = BUILT_IN
         data = (folder / "styles" / f"{entry['name']}.safetensors").read_bytes()
         style = Style(*(entry[name] for name in ("name", "title", "artist", "year", "licence")))
         rows.append((style, put_row(store, style.name, data)))
+    defined = [(style, put_row(store, style.name, data, DEFINITION_SUFFIX)) for style, data in definitions]
     with transaction(engine) as connection:
         lock(connection, Lock.INSTALL)
         _add_version(connection, trunk, trunk_key, document["provenance"])
         for style, row in rows:
             add_style_row(connection, add_style(connection, style), trunk, row)
+        for style, row in defined:
+            add_definition(connection, add_style(connection, style), row)
     return True
 
 
@@ -153,6 +169,25 @@ def install_style(engine: Engine, store: ObjectStore, new: NewStyle, *, what: st
     return row
 
 
+def install_definition(
+    engine: Engine, store: ObjectStore, style: Style, definition: bytes, *, merchant: int | None
+) -> StyleRow:
+    """Store the definition of a new procedural style, one merchant's own or public (None), for every trunk.
+
+    Raises Conflict if the name is taken; then nothing changes.
+    """
+    row = put_row(store, style.name, definition, DEFINITION_SUFFIX)
+    with transaction(engine) as connection:
+        lock(connection, Lock.INSTALL)
+        require_free(connection, style.name, merchant)
+        add_definition(connection, add_style(connection, style, merchant=merchant), row)
+        if merchant is not None:
+            require_kept(connection, merchant)
+        details = {"style": style.name, "sha256": row.sha256}
+        audit.record(connection, audit.operator(), "styles import", merchant, details)
+    return row
+
+
 def add_candidate(connection: Connection, trunk: str, key: str, provenance: Mapping[str, object]) -> int:
     """Record a stored trunk as a candidate; return its id. A known trunk keeps its state."""
     connection.execute(
@@ -162,6 +197,7 @@ def add_candidate(connection: Connection, trunk: str, key: str, provenance: Mapp
         """),
         {"trunk": trunk, "key": key, "provenance": json.dumps(dict(provenance))},
     )
+    take_over_definitions(connection, trunk)
     version_id = connection.execute(text("SELECT id FROM model_versions WHERE trunk_sha256 = :trunk"), {"trunk": trunk})
     return int(version_id.scalar_one())
 
@@ -196,10 +232,10 @@ def note_change(connection: Connection, version_id: int, champion_id: int | None
     )
 
 
-def put_row(store: ObjectStore, name: str, data: bytes) -> StyleRow:
-    """Store a vector's bytes under their hash."""
+def put_row(store: ObjectStore, name: str, data: bytes, suffix: str = ".safetensors") -> StyleRow:
+    """Store the bytes of a style under their hash. The suffix says what they are."""
     digest = sha256(data).hexdigest()
-    key = f"styles/{digest}.safetensors"
+    key = f"styles/{digest}{suffix}"
     store.put(key, data)
     return StyleRow(name, digest, key)
 

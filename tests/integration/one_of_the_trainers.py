@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from workers.model.config import Stage, StyleSource, TrainConfig
-from workers.model.dataset import PhotoSet
+from workers.model.dataset import PhotoSet, with_area
 from workers.model.generator import Architecture
 from workers.model.learning import parallel
 from workers.model.learning.run import Run
@@ -32,7 +32,8 @@ def main(out: Path) -> None:
     vgg, rng = Vgg(), np.random.default_rng(1)
     pictures = [torch.from_numpy(rng.integers(0, 256, (3, 64, 64), dtype=np.uint8)) for _ in range(6)]
     styles = StyleSet.of(((pictures[0],),), {"dots": "made here"}, vgg, torch.device("cpu"))
-    data = TrainingData(PhotoSet(tuple(pictures[1:5]), tuple(pictures[5:]), (), "made here"), styles)
+    photos = [with_area(picture) for picture in pictures[1:]]
+    data = TrainingData(PhotoSet(tuple(photos[:4]), tuple(photos[4:]), (), "made here"), styles)
     run = Run(config, None, torch.device("cpu"))
     run.draw_apart(parallel.rank())
     folder = out / str(parallel.rank())

@@ -135,8 +135,8 @@ def test_the_page_lets_a_browser_run_and_show_nothing_but_its_own(browser: Brows
 
 def test_it_shows_models_training_nights_and_how_it_all_goes(session: Session, browser: Browser) -> None:
     first, second = champion_id(session), add_version(session, "second", without="pastel")
-    better = {name: [{"combined": 0.9, "white_kept": 1.0}] * 2 for name in ("udnie", "poster")}
-    worse = better | {"poster": [{"combined": 1.2, "white_kept": 1.0}] * 2}
+    better = {name: [{"combined": 0.9, "white_kept": 1.0}] * 2 for name in ("udnie", "pastel")}
+    worse = better | {"pastel": [{"combined": 1.2, "white_kept": 1.0}] * 2}
     base = {name: [{"combined": 1.0, "white_kept": 1.0}] * 2 for name in better}
     changed = {"combined": PairedFigure(0.8, 1.0, -0.2, 0.05)}
     details = VerdictDetails(own_styles={"shop": OwnStyles(1, 2)}, parts={"live": Part(9, 1, changed)})
@@ -157,7 +157,7 @@ def test_it_shows_models_training_nights_and_how_it_all_goes(session: Session, b
         f"Version {first} champion", f"Version {second} candidate", "the candidate lacks: pastel",
         "live, 9 current catalogue images; combined 0.800, -0.200 ± 0.050 compared with the champion",
         "lost are 2 of 3 of shop",
-        "poster +20.0 % 0.0 % worse", "udnie −10.0 %", "on 2 photos",
+        "pastel +20.0 % 0.0 % worse", "udnie −10.0 %", "on 2 photos",
         "new photos", "step 20 of 40", "validation 0.900 → 0.400", "last year's failed", "drift 0 3 * * 0 UTC",
         "shop 0 1 * * *", "planned", "for admin key ops",
     ):  # fmt: skip
@@ -253,7 +253,7 @@ def test_a_form_for_another_run_queues_one_however_often_it_is_sent(session: Ses
     with transaction(session.engine) as connection:
         merchant = merchant_id(connection, "shop")
         set_consent(connection, merchant, consents=True)
-        connection.execute(text("UPDATE styles SET pictures = '{sha}' WHERE name IN ('udnie', 'poster')"))
+        connection.execute(text("UPDATE styles SET pictures = '{sha}' WHERE name IN ('udnie', 'pastel')"))
         connection.execute(
             text("""
             INSERT INTO catalog_images (merchant_id, sku, position, image, source, output, pixels, content)
@@ -262,7 +262,7 @@ def test_a_form_for_another_run_queues_one_however_often_it_is_sent(session: Ses
             """),
             {"merchant": merchant},
         )
-    filled = browser.read().form("/admin/runs").values | {"reason": "autumn", "styles": "udnie, poster", "steps": "7"}
+    filled = browser.read().form("/admin/runs").values | {"reason": "autumn", "styles": "udnie, pastel", "steps": "7"}
     assert (filled["rule"], filled["canary_share"]) == ("never", "0")
     filled |= {"rule": "if-better", "canary_share": "0.1"}
     for _ in range(2):

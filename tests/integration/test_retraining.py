@@ -16,7 +16,7 @@ from shared.context import Session
 from shared.crontab import Crontab
 from shared.database import transaction
 from shared.errors import Conflict, UsageError
-from shared.models.styles import style_rows
+from shared.models.styles import learnt_rows
 from shared.models.training import leases, schedules
 from shared.models.training.photos import fresh_photos
 from shared.models.training.requests import RunSpec
@@ -57,7 +57,7 @@ def test_a_run_ends_as_a_candidate_with_its_rows_and_the_champion_stays(school: 
             text("SELECT trunk_sha256, object_key, state, provenance FROM model_versions WHERE id = :id"),
             {"id": run.candidate_id},
         ).one()
-        rows = style_rows(connection, None, made.trunk_sha256)
+        rows = learnt_rows(connection, None, made.trunk_sha256)
     assert made.state == "candidate"
     assert made.provenance["training_run"] == str(run.id)
     assert made.provenance["data_sha256"] == run.data_sha256
@@ -221,8 +221,8 @@ def test_a_style_without_a_row_for_the_champion_is_learnt_by_a_run_of_its_own(sc
         done = school.train(run.id)
         assert (done.state, done.candidate_id) == ("finished", None), done.message
     with transaction(school.session.engine) as connection:
-        assert set(style_rows(connection, None, trunk)) == {"plain", "dots"}
-        assert set(style_rows(connection, shop, trunk)) == {"plain", "dots", "mine"}
+        assert set(learnt_rows(connection, None, trunk)) == {"plain", "dots"}
+        assert set(learnt_rows(connection, shop, trunk)) == {"plain", "dots", "mine"}
         assert champion(connection).trunk_sha256 == trunk
 
 

@@ -39,6 +39,27 @@ def test_an_enlarged_picture_has_no_seams_between_strips_and_keeps_its_size() ->
     assert jumps[2 * STRIP_ROWS - 1] <= 4
 
 
+def test_fine_detail_comes_back_where_paint_and_photo_agree_and_nowhere_else() -> None:
+    """Stripes of 8 pixels with hair lines on them; the paint follows the stripes on the left half only."""
+    stripes = np.repeat(np.repeat([[60, 180]], 40, 0).reshape(1, -1), 8, 1).repeat(160, 0)[:, :320]
+    photo = np.repeat(stripes[..., None], 3, 2).astype(np.uint8)
+    photo[::16] -= 40
+    small = shrink(photo, (160, 80))
+    painted = (small // 2 + 80).astype(np.uint8)
+    painted[:, 80:] = 255 - painted[:, 80:]
+    result = compose(photo, small, painted, everywhere(small), strength=1).astype(int)
+    lines = (result[8::16] - result[::16])[:-1].mean((0, 2))
+    assert lines[20:140].mean() > 2 * lines[180:300].mean()
+    assert lines[20:140].mean() > 25, "the photo's hair lines are there"
+
+
+def test_noise_on_flat_places_of_the_photo_does_not_come_back() -> None:
+    photo = RNG.integers(126, 130, (200, 200, 3), dtype=np.uint8)
+    small = shrink(photo, (100, 100))
+    result = compose(photo, small, np.full_like(small, 90), everywhere(small), strength=1)
+    assert (result == 90).all()
+
+
 def test_the_working_size_never_exceeds_the_photo() -> None:
     assert working_size(300, 200, working_px=1024, texture_scale=1) == (300, 200)
     assert working_size(4000, 2000, working_px=1024, texture_scale=2) == (512, 256)

@@ -231,7 +231,13 @@ def test_a_summary_takes_medians_and_averages_shares_where_they_apply() -> None:
 
 
 def test_the_goal_is_met_only_on_every_line() -> None:
-    good: dict[str, float | None] = {"ssim": 0.5, "pdist": 0.85, "style_error": 0.1}
+    good: dict[str, float | None] = {
+        "edge_ssim": 0.6,
+        "edge_structure": 0.8,
+        "covariance_error": 0.25,
+        "stroke_error": 0.45,
+    }
     assert meets_goal(good)
-    for worse in ({"ssim": 0.49}, {"pdist": 0.86}, {"style_error": 0.11}):
-        assert not meets_goal({**good, **worse})
+    limits = (("edge_ssim", 0.59), ("edge_structure", 0.79), ("covariance_error", 0.26), ("stroke_error", 0.46))
+    for name, value in (*limits, ("edge_ssim", None)):
+        assert not meets_goal({**good, name: value})

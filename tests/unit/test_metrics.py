@@ -7,7 +7,7 @@ from torch import Tensor
 from workers.model.losses import grams, style_error
 from workers.model.measures import artefacts, metrics
 from workers.model.measures.colour_difference import ciede2000, colour_drift, to_lab
-from workers.model.ssim import luminance, ssim
+from workers.model.ssim import Similarity, luminance, ssim
 from workers.model.vgg import STYLE_TAPS
 
 # Sharma, Wu and Dalal 2005, table 1: L, a, b of two colours and their difference.
@@ -133,6 +133,44 @@ def test_moments_are_means_and_standard_deviations_and_their_distance_is_known()
     # Every one of 8 channels and 4 layers moves its mean by 1 and keeps its deviation.
     distance = metrics.moments_distance(metrics.moments(shifted, grams(shifted)), moments)
     assert distance.tolist() == pytest.approx([4 * math.sqrt(8)] * 2, rel=1e-3)
+
+
+def test_the_covariance_error_of_a_tint_is_one_whatever_its_gram_error() -> None:
+    style = {tap: 5 + torch.randn(1, 4, 9, 9, generator=torch.Generator().manual_seed(1)) for tap in STYLE_TAPS}
+    tint = {tap: features.mean((2, 3), keepdim=True).expand_as(features) for tap, features in style.items()}
+    found, wanted = (
+        metrics.covariances(grams(features), {tap: one.mean((2, 3)) for tap, one in features.items()})
+        for features in (tint, style)
+    )
+    assert style_error(grams(tint), grams(style)).tolist() == pytest.approx([0], abs=0.01)
+    assert style_error(found, wanted).tolist() == pytest.approx([1], abs=0.01)
+    assert style_error(wanted, wanted).tolist() == [0]
+    for tap, features in style.items():
+        expected = features[0].flatten(1).cov(correction=0)
+        assert torch.allclose(wanted[tap][0], expected, atol=1e-4)
+
+
+def test_edge_figures_are_means_over_the_edges_alone() -> None:
+    photo = torch.full((1, 3, 60, 60), 0.4)
+    photo[..., 30:] = 0.8
+    lighter, flat = photo * 0.5 + 0.4, photo.clone()
+    flat[..., :15] += 0.1 * torch.rand(1, 1, 60, 15)
+    structure, similarity = (
+        [float(metrics.edge_mean(getattr(similar, name), similar)) for similar in each]
+        for name, each in (
+            (name, [Similarity.between(image, photo) for image in (photo, lighter, flat, 1 - photo)])
+            for name in ("structure", "ssim")
+        )
+    )
+    assert structure == pytest.approx([1, 1, 1, -1], abs=0.08)
+    assert similarity[0] == pytest.approx(1, abs=1e-4)
+    assert similarity[2] == pytest.approx(1, abs=1e-4), "what is painted on flat places does not count"
+    assert similarity[3] < similarity[1] < 0.95
+
+
+def test_edge_figures_of_a_photo_without_edges_are_unknown() -> None:
+    similar = Similarity.between(torch.rand(1, 3, 20, 20), torch.full((1, 3, 20, 20), 0.5))
+    assert math.isnan(float(metrics.edge_mean(similar.ssim, similar)))
 
 
 def test_the_combined_figure_prefers_a_good_rendition_to_the_photo_itself() -> None:

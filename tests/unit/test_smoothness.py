@@ -63,9 +63,9 @@ def test_strength_leads_straight_from_the_photo_to_the_rendition(handbag: Handba
     assert_smooth(pictures, largest=1.1, detour=1.05)
 
 
-@pytest.mark.parametrize(("one", "other"), [("delaunay-portrait", "monet-parasol"), ("warm-film", "monet-parasol")])
+@pytest.mark.parametrize(("one", "other"), [("shipwreck-minotaur", "renoir-galette"), ("udnie", "vangogh-olive")])
 def test_a_mix_leads_gradually_from_one_style_to_another(handbag: Handbag, one: str, other: str) -> None:
-    """Of all pairs of the first sixteen styles, the one with the largest step and the one with the longest way."""
+    """Of all pairs of the built-in learnt styles, the one with the largest step and the one with the longest way."""
     a, b = handbag.rows[one], handbag.rows[other]
     pictures = [handbag.painted((1 - step / STEPS) * a + step / STEPS * b) for step in range(STEPS + 1)]
     assert np.array_equal(pictures[0], handbag.painted(a))

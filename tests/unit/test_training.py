@@ -13,12 +13,12 @@ from shared.errors import UnreadableImage, UsageError
 from tests.random_vgg import write_random_vgg
 from workers.model.checkpoint import Checkpoint, trunk_from_bytes
 from workers.model.config import ADVERSARIES, Stage, StyleSource, TrainConfig
-from workers.model.dataset import PhotoSet
+from workers.model.dataset import LEAST_PAINTED, PhotoSet, centre_crop, random_crop, with_area
 from workers.model.generator import Architecture
 from workers.model.learning.discriminator import Discriminator, adversarial_error, discriminator_loss, random_patches
 from workers.model.learning.run import Run
 from workers.model.learning.style_set import StyleSet
-from workers.model.learning.training import Diverged, TrainingData, forget_after, train, validate
+from workers.model.learning.training import Diverged, TrainingData, forget_after, next_styles, train, validate
 from workers.model.vgg import Vgg
 
 CPU = torch.device("cpu")
@@ -58,7 +58,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "sgd": {"optimiser": "sgd", "accumulate": 2},
     "adversarial": {"adversarial_weight": 0.1},
     "every term": {"adversarial_weight": 0.1, "adversarial": "least_squares"}
-    | {"coarse_style_weight": 5.0, "edge_weight": 1.0, "stability_weight": 1.0},
+    | {"stages": (Stage(steps=4, crop_px=32, crops=2, style_target=0.05, stability_weight=1.0),)},
 }
 
 
@@ -97,7 +97,7 @@ def test_a_run_that_stops_early_ends_with_its_best_averages(data: TrainingData, 
     curve = [json.loads(line)["validation"] for line in (whole / "log.jsonl").read_text().splitlines()]
     assert straight.step == len(curve) == straight.best_step + 2 < 8
     assert min(curve) == curve[straight.best_step - 1] < min(curve[-2:])
-    assert validate(straight, data, vgg, 32)["validation"] == pytest.approx(min(curve), abs=1e-5)
+    assert validate(straight, data, vgg)["validation"] == pytest.approx(min(curve), abs=1e-5)
     for _ in curve:
         run = Run(config, None, CPU)
         if run_state := [*parts.glob("state.safetensors")]:
@@ -138,7 +138,8 @@ def test_a_style_far_from_its_target_gets_more_weight_and_a_near_one_less() -> N
     run = Run(CONFIG, None, CPU)
     for _ in range(500):
         run.balance(torch.tensor([0, 1]), torch.tensor([0.5, 0.01]), 0.1)
-    assert run.style_weights.tolist() == [40.0, 2.5]
+    base = CONFIG.style_weight
+    assert run.style_weights.tolist() == [4 * base, base / 4]
 
 
 def test_a_state_of_another_config_is_refused(data: TrainingData, vgg: Vgg, tmp_path: Path) -> None:
@@ -173,8 +174,9 @@ def test_several_images_of_a_style_count_together(vgg: Vgg, tmp_path: Path) -> N
         StyleSet.load(replace(CONFIG, styles=(StyleSource("s", file),)), tmp_path, vgg, CPU)
         for file in ("both/1.png", "both/2.png", "both")
     ]
-    for tap, together in alone[2].grams.items():
-        assert torch.allclose(together, (alone[0].grams[tap] + alone[1].grams[tap]) / 2)
+    for at, together in alone[2].statistics.items():
+        each = [one.statistics[at].covariance for one in alone[:2]]
+        assert torch.allclose(together.covariance, (each[0] + each[1]) / 2)
 
 
 @pytest.mark.parametrize(("image", "reason"), [((40, 90), "too small"), ((90, 90), "uniform")])
@@ -204,6 +206,33 @@ def test_the_discriminator_learns_to_tell_paintings_from_renditions(adversarial:
     real = random_patches(images, styles, 64, rng)
     short = [adversarial_error(judge(images, styles), adversarial) for images in (real, fake)]
     assert (short[0] < short[1]).all()
+
+
+def test_every_style_sees_as_many_crops(data: TrainingData, vgg: Vgg, tmp_path: Path) -> None:
+    styles = tuple(StyleSource(f"s{number}", "") for number in range(5))
+    run = Run(replace(CONFIG, styles=styles), None, CPU)
+    picks = []
+    for run.step in range(10):
+        picks += next_styles(run, 0, 2).tolist()
+    assert [sorted(picks[start : start + 5]) for start in (0, 5, 10, 15)] == [[0, 1, 2, 3, 4]] * 4
+    assert picks[:5] != picks[5:10]
+    run.step = 4
+    assert next_styles(run, 0, 2).tolist() == picks[8:10], "decided by the step alone"
+
+
+def test_a_crop_is_taken_where_there_is_something_to_paint() -> None:
+    photo = torch.full((3, 200, 200), 255, dtype=torch.uint8)
+    photo[:, 80:180, 20:120] = torch.randint(0, 200, (3, 100, 100), dtype=torch.uint8)
+    crop = random_crop(with_area(photo), 64, torch.Generator().manual_seed(4))
+    assert crop.shape == (4, 64, 64)
+    assert float(crop[3].mean()) >= LEAST_PAINTED
+    assert float(crop[:3][(crop[3:] < 0.01).expand(3, -1, -1)].min()) > 0.98, "what is not painted is white"
+
+
+def test_a_photo_with_nothing_to_paint_gives_a_crop_all_the_same() -> None:
+    photo = with_area(torch.full((3, 40, 90), 255, dtype=torch.uint8))
+    assert random_crop(photo, 32, torch.Generator().manual_seed(1)).shape == (4, 32, 32)
+    assert centre_crop(photo, 64).shape == (4, 64, 64)
 
 
 def test_photos_are_split_by_content_and_never_on_two_sides(data: TrainingData) -> None:

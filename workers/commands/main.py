@@ -285,7 +285,7 @@ def styles_export(
     merchant: User = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Export a learnt style to a file of a few kilobytes, for another installation."""
+    """Export a style to a file of a few kilobytes, for another installation."""
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     with open_session(settings, lasting=False) as session:
@@ -299,12 +299,14 @@ def styles_export(
 
 
 def styles_import(
-    file: Annotated[Path, typer.Argument(help="File from `atelier styles export`.")],
+    file: Annotated[
+        Path, typer.Argument(help="File from `atelier styles export`, or NAME.json with a procedural definition.")
+    ],
     name: Annotated[str | None, typer.Option(help="Import the style under this name.")] = None,
     merchant: Owner = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import a learnt style from a file, after verifying that its trunk is installed."""
+    """Import a style from a verified file: a vector of an installed trunk, or a procedural definition."""
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     with open_session(settings, lasting=False) as session:

@@ -49,13 +49,13 @@ def paint_weight(rgb: Pixels) -> Pixels:
     darkest = np.minimum(np.minimum(rgb[..., 0], rgb[..., 1]), rgb[..., 2])
     least: Field = ndimage.uniform_filter(darkest.astype(np.float32), 3)
     level = float(np.median(_border(least)))
-    white = float(_ramp(level, WHITE_FROM, WHITE_TO))
+    white = float(ramp(level, WHITE_FROM, WHITE_TO))
     if white == 0:
         return np.full(rgb.shape[:2], 255, np.uint8)
     above = least - _brightness(least, level)
     similar = float((np.abs(_border(above)) <= FALL_TO).mean())
-    on_white = white * float(_ramp(similar, BORDER_FROM, BORDER_TO))
-    kept = on_white * _ramp(above, -FALL_TO, -FALL_FROM) * _background(above)
+    on_white = white * float(ramp(similar, BORDER_FROM, BORDER_TO))
+    kept = on_white * ramp(above, -FALL_TO, -FALL_FROM) * _background(above)
     weight: Pixels = 255 - np.rint(255 * kept).astype(np.uint8)
     return weight
 
@@ -110,7 +110,7 @@ def _border(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.concatenate((values[0], values[-1], values[:, 0], values[:, -1]))
 
 
-def _ramp(value: Field | float, start: float, end: float) -> Field | float:
+def ramp(value: Field | float, start: float, end: float) -> Field | float:
     """Smoothstep: 0 up to ``start``, 1 from ``end`` on, without a kink in between."""
     t = np.clip((value - start) * (1 / (end - start)), 0.0, 1.0)
     smooth: Field | float = t * t * (3 - 2 * t)

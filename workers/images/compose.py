@@ -3,21 +3,33 @@
 The generator works at a *working size* of at most ``working_px`` on the long side, divided by the
 texture scale: larger strokes come from painting smaller. So strokes have one size relative to the
 picture, whatever its resolution from ``working_px`` on; a smaller photo has larger ones. What is
-painted is enlarged to the photo's size and gets back the photo's fine detail, so that edges and
-lettering of the product stay sharp. Everything is uint8, and wider only in strips of ``STRIP_ROWS``
-that the processor's cache holds, so memory is about five times the photo's.
+painted is enlarged to the photo's size and gets back the photo's fine detail where paint and photo have the
+same structure, so that edges and lettering of the product stay sharp and where the paint has gone its own way
+no ghost of the photo lies over it. Everything is uint8, and wider only in strips of ``STRIP_ROWS`` that the
+processor's cache holds, so memory is about five times the photo's.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
+from scipy import ndimage
 
 from workers.images.resize import resize
 
 Pixels = npt.NDArray[np.uint8]
 
 STRIP_ROWS = 32
+
+AGREEMENT_PX = 7
+"""Side of the windows in which paint and photo are compared."""
+
+FAINT = 16.0
+"""Variance, of 255², that counts as none: what is flat in the photo has no detail worth keeping, but noise."""
+
+AGREED = 128
+"""Full agreement: times a difference of two levels it still fits 16 bits."""
 
 STEP_PX = 16
 """The shorter side of what is shrunk is a multiple of this, so that photos of nearly one shape share a minibatch."""
@@ -59,23 +71,47 @@ def compose(photo: Pixels, small: Pixels, painted: Pixels, weight: Pixels, *, st
     share = np.rint(weight * np.float32(strength)).astype(np.uint8)
     # Three channels: broadcasting over a last axis of three would cost more than all the rest.
     cover = None if (share == 255).all() else resize(np.repeat(share[..., np.newaxis], 3, axis=2), size, "bicubic")
+    agreed = None if coarse is photo else _enlarged(_agreement(small, painted), size)
     result = np.empty_like(photo)
     for top in range(0, len(photo), STRIP_ROWS):
         rows = slice(top, top + STRIP_ROWS)
-        detailed = paint[rows] if coarse is photo else _add_detail(photo[rows], paint[rows], coarse[rows])
+        detailed = paint[rows]
+        if agreed is not None:
+            detailed = _add_detail(photo[rows], detailed, coarse[rows], agreed[rows])
         result[rows] = detailed if cover is None else _blend(photo[rows], detailed, cover[rows])
     return result
 
 
-def _add_detail(photo: Pixels, paint: Pixels, coarse: Pixels) -> Pixels:
-    """``paint`` + ``photo`` − ``coarse``, from 0 to 255, without leaving uint8, a quarter of the bytes of float."""
-    higher = np.maximum(paint, coarse)
-    up, down = higher - coarse, higher - paint  # one of the two is 0
-    np.minimum(up, 255 - photo, out=up)
-    up += photo
-    np.minimum(down, up, out=down)
-    up -= down
-    return up
+def _agreement(small: Pixels, painted: Pixels) -> Pixels:
+    """How far the lightness of paint and photo go together around each pixel: uint8 (h, w, 3) twice → (h, w).
+
+    Their correlation in a small window, from 0, also where it is negative, to ``AGREED``.
+    """
+    x, y = (np.asarray(Image.fromarray(pixels).convert("L"), np.float32) for pixels in (small, painted))
+    mean_x, mean_y, xx, yy, xy = (
+        ndimage.uniform_filter(field, AGREEMENT_PX, mode="nearest") for field in (x, y, x * x, y * y, x * y)
+    )
+    deviations = np.sqrt(np.maximum(xx - mean_x**2, 0) * np.maximum(yy - mean_y**2, 0))
+    correlation = (xy - mean_x * mean_y) / (deviations + FAINT)
+    agreement: Pixels = np.rint(AGREED * np.clip(correlation, 0, 1)).astype(np.uint8)
+    return agreement
+
+
+def _enlarged(field: Pixels, size: tuple[int, int]) -> Pixels:
+    """Resize uint8 (h, w) to ``size`` = (width, height)."""
+    return np.asarray(Image.fromarray(field).resize(size, Image.Resampling.BILINEAR))
+
+
+def _add_detail(photo: Pixels, paint: Pixels, coarse: Pixels, agreed: Pixels) -> Pixels:
+    """``paint`` + ``agreed`` / ``AGREED`` · (``photo`` − ``coarse``), from 0 to 255."""
+    detail = photo.astype(np.int16)
+    detail -= coarse
+    # Three channels: broadcasting over a last axis of three would cost more than all the rest.
+    detail *= np.repeat(agreed[..., np.newaxis], 3, axis=2)
+    detail += AGREED // 2
+    detail //= AGREED
+    detail += paint
+    return np.clip(detail, 0, 255).astype(np.uint8)
 
 
 def _blend(photo: Pixels, paint: Pixels, cover: Pixels) -> Pixels:

@@ -19,7 +19,10 @@ ADVERSARIES = ("hinge", "least_squares")
 
 @dataclass(frozen=True)
 class StyleSource:
-    """A style to learn. ``file``, relative to the folder of style images, is an image or a folder of several."""
+    """A style to learn. ``file``, relative to the folder of style images, is an image or a folder of several.
+
+    ``facets``: whether the style is one of large facets, which are learnt at a coarser scale, too.
+    """
 
     name: str
     file: str
@@ -27,6 +30,7 @@ class StyleSource:
     artist: str = ""
     year: str = ""
     licence: str = ""
+    facets: bool = False
 
     def __post_init__(self) -> None:
         # A name becomes a file's name.
@@ -47,7 +51,10 @@ class Stage:
     rate: float = 1e-3
     final_rate: float = 1e-4
     style_target: float = 0.0
-    """Style error that each style is led to by a weight of its own; 0: the weights stay as they are."""
+    """Covariance error that each style is led to by a weight of its own; 0: the weights stay as they are."""
+    stability_weight: float = 0.0
+    """Weight of how much a little noise on the photo is amplified. It also punishes what seeds strokes on flat
+    places, so it is for the last stage, and small."""
 
 
 @dataclass(frozen=True)
@@ -60,15 +67,13 @@ class TrainConfig:
     stages: tuple[Stage, ...]
     architecture: Architecture = field(default_factory=Architecture)
     depth: str = "all"
-    style_px: int = 384
-    content_weight: float = 1.0
-    style_weight: float = 10.0
-    coarse_style_weight: float = 0.0
-    """Weight of the style error at half the resolution, for strokes of twice the size."""
-    structure_weight: float = 0.0
-    edge_weight: float = 0.0
-    stability_weight: float = 0.0
-    """Weight of how much a little noise on the photo is amplified."""
+    style_px: int = 512
+    content_weight: float = 0.7
+    style_weight: float = 7.0
+    structure_weight: float = 2.0
+    edge_weight: float = 2.0
+    tone_weight: float = 3.0
+    chroma_weight: float = 1.0
     tv_weight: float = 1e-5
     adversarial_weight: float = 0.0
     adversarial: str = "hinge"

@@ -15,9 +15,16 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as T
 
 from shared.errors import UnreadableImage, UsageError
+from workers.images.background import paint_weight
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 SMALLEST_SET = 12
+
+SHORT_PX = 576
+"""Shorter side at most of photos to train on: about the size at which they are painted in production."""
+
+CROP_TRIES = 10
+LEAST_PAINTED = 0.2
 
 
 def find_photos(folders: Sequence[Path]) -> list[Path]:
@@ -81,9 +88,9 @@ def side_of(digest: str) -> str:
 
 @dataclass(frozen=True)
 class PhotoSet:
-    """Photos in memory, split by the hash of their content, so that a photo never changes sides.
+    """Photos in memory, split by the hash of their content, so that a photo never changes sides (``side_of``).
 
-    See ``side_of``.
+    ``train`` and ``validation`` are uint8 (4, H, W), as ``with_area`` returns them.
     """
 
     train: tuple[Tensor, ...]
@@ -105,8 +112,8 @@ class PhotoSet:
 
     @classmethod
     def of(cls, photos: Mapping[str, Tensor], *, data_hash: str, test: tuple[Path, ...] = ()) -> PhotoSet:
-        """Split photos by their hashes, in whose order they are; those of the test set are left out."""
-        ordered = sorted(photos.items())
+        """Split photos, uint8 (3, H, W), by their hashes, in whose order they are; the test set is left out."""
+        ordered = sorted((digest, with_area(photo)) for digest, photo in photos.items() if side_of(digest) != "test")
         train = [photo for digest, photo in ordered if side_of(digest) == "train"]
         validation = [photo for digest, photo in ordered if side_of(digest) == "validation"]
         if train and not validation:  # by chance, in a small set: the next in order goes over
@@ -116,21 +123,31 @@ class PhotoSet:
         return cls(tuple(train), tuple(validation), test, data_hash)
 
 
-def random_crop(photo: Tensor, crop_px: int, rng: torch.Generator) -> Tensor:
-    """Cut a random square of 55 to 100 % of the shorter side, scaled to ``crop_px``, flipped half the time.
+def with_area(photo: Tensor) -> Tensor:
+    """Add a fourth channel, how much paint each pixel takes in production: uint8 (3, H, W) → (4, H, W)."""
+    area = paint_weight(photo.permute(1, 2, 0).contiguous().numpy())
+    return torch.cat((photo, torch.from_numpy(area)[None]))
 
-    Takes uint8 (3, H, W); returns float (3, crop_px, crop_px) in [0, 1].
+
+def random_crop(photo: Tensor, crop_px: int, rng: torch.Generator) -> Tensor:
+    """Cut a random square at about the size that it has when it is painted, flipped half the time.
+
+    At most a quarter is scaled away, and at least a fifth of the crop is painted if that can be had in a few
+    tries. Takes uint8 (4, H, W); returns float (4, crop_px, crop_px) in [0, 1].
     """
     height, width = photo.shape[1:]
-    draw = torch.rand(4, generator=rng).tolist()
-    side = max(1, round(min(height, width) * (0.55 + 0.45 * draw[0])))
-    top, left = round((height - side) * draw[1]), round((width - side) * draw[2])
+    for _ in range(CROP_TRIES):
+        draw = torch.rand(4, generator=rng).tolist()
+        side = min(height, width, round(crop_px * (1 + 0.25 * draw[0])))
+        top, left = round((height - side) * draw[1]), round((width - side) * draw[2])
+        if float(photo[3, top : top + side, left : left + side].float().mean()) >= 255 * LEAST_PAINTED:
+            break
     crop: Tensor = T.resized_crop(photo, top, left, side, side, [crop_px, crop_px], antialias=True)
     return (crop.flip(2) if draw[3] < 0.5 else crop).float() / 255
 
 
 def centre_crop(photo: Tensor, crop_px: int) -> Tensor:
-    """Cut the central square, scaled to ``crop_px``: uint8 (3, H, W) → float (3, crop_px, crop_px)."""
-    side = min(photo.shape[1:])
+    """Cut a square out of the middle, as ``random_crop`` does: uint8 (4, H, W) → float (4, crop_px, crop_px)."""
+    side = min(*photo.shape[1:], round(1.125 * crop_px))
     crop: Tensor = T.resize(T.center_crop(photo, [side, side]), [crop_px, crop_px], antialias=True)
     return crop.float() / 255

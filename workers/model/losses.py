@@ -1,4 +1,7 @@
-"""The losses of the training: content, style statistics, structure, edges, stability and smoothness."""
+"""The losses of the training that compare with the photo, and the Gram matrices that renditions are judged by.
+
+What the training matches of a style is in ``style_statistics``.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from workers.model.ssim import luminance, ssim
+from workers.model.ssim import EDGE_DEVIATION, WINDOW_PX, Similarity, luminance
 from workers.model.vgg import STYLE_TAPS
+
+FLAT_WEIGHT = 0.1
+"""Weight of a place without any contrast in the structure term; an edge has 3 more."""
+
+SLOW_PX = 8
 
 
 def gram(features: Tensor) -> Tensor:
@@ -46,39 +54,72 @@ def content_error(found: Tensor, wanted: Tensor) -> Tensor:
     return (found - wanted).square().mean((1, 2, 3))
 
 
-def structure_error(image: Tensor, photo: Tensor) -> Tensor:
-    """What is lost of the luminance's structure, 1 − SSIM, per sample: (N, 3, H, W) twice → (N,).
+def structure_error(similar: Similarity, area: Tensor) -> Tensor:
+    """What is lost of the luminance's structure over an area (N, 1, H, W), 1 − SSIM, per sample: (N,).
 
-    Zhao et al. 2017, "Loss Functions for Image Restoration With Neural Networks". It keeps the edges,
-    lettering and shading of a product where the features of the content term do not look.
+    The photo's edges, lettering and shading count by their contrast, flat places hardly, so that they can be
+    painted. After Zhao et al. 2017, "Loss Functions for Image Restoration With Neural Networks".
     """
-    return 1 - ssim(image, photo)
+    return _weighted(1 - similar.ssim, (FLAT_WEIGHT + 3 * _edges(similar)) * _inner(area))
 
 
-def halved(image: Tensor) -> Tensor:
-    """Half the resolution, each pixel the mean of four: (N, C, H, W) → (N, C, ⌊H/2⌋, ⌊W/2⌋).
+def edge_error(similar: Similarity, area: Tensor) -> Tensor:
+    """How little goes along the photo's edges over an area (N, 1, H, W), 1 − correlation, per sample: (N,).
 
-    The same layers then see strokes of twice the size (Gatys et al. 2017, "Controlling Perceptual
-    Factors in Neural Style Transfer").
+    It minds moved and reversed edges, whatever the tones on both sides of them are.
     """
-    return F.avg_pool2d(image, 2)
+    return _weighted(1 - similar.structure, _edges(similar) * _inner(area))
 
 
-def slope(image: Tensor) -> Tensor:
-    """Steepness of the luminance by Sobel's operator, per pixel of way: (N, 3, H, W) → (N, 1, H − 2, W − 2)."""
-    across = image.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8
-    kernels = torch.stack((across, across.t()))[:, None]
-    steps = F.conv2d(luminance(image), kernels)
-    # The root has no gradient at 0, where a picture is flat.
-    return (steps.square().sum(1, keepdim=True) + 1e-8).sqrt()
+def _edges(similar: Similarity) -> Tensor:
+    """How much of an edge there is around each pixel, 0 to 1."""
+    return (similar.deviation / EDGE_DEVIATION).clamp(0, 1)
 
 
-def edge_error(image: Tensor, photo: Tensor) -> Tensor:
-    """Mean absolute difference of the luminance's slopes, per sample: (N, 3, H, W) twice → (N,).
+def _inner(area: Tensor) -> Tensor:
+    """The area where windows fit whole: (N, 1, H, W) → (N, H − 10, W − 10)."""
+    rim = WINDOW_PX // 2
+    return area[:, 0, rim:-rim, rim:-rim]
 
-    It minds lost and invented edges alike, whatever the tones on both sides of them are.
+
+def _weighted(error: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean over height and width; 0 where nothing weighs: (N, H, W) twice → (N,)."""
+    return (error * weight).sum((1, 2)) / weight.sum((1, 2)).clamp_min(1)
+
+
+def tone_error(image: Tensor, photo: Tensor, area: Tensor) -> Tensor:
+    """How little the slow lightness goes with the photo's over an area (N, 1, H, W), 1 − correlation: (N,).
+
+    Against halos, and light and dark that change places; which tones a style has does not matter.
     """
-    return (slope(image) - slope(photo)).abs().mean((1, 2, 3))
+    return 1 - _correlation(_slow(luminance(image)), _slow(luminance(photo)), F.avg_pool2d(area, SLOW_PX))
+
+
+def chroma_error(image: Tensor, photo: Tensor, area: Tensor) -> Tensor:
+    """How little slow colour differences go with the photo's over an area (N, 1, H, W), 1 − correlation: (N,).
+
+    It keeps hues apart: what differs in colour still does, whatever palette a style has.
+    """
+    return 1 - _correlation(_slow(_differences(image)), _slow(_differences(photo)), F.avg_pool2d(area, SLOW_PX))
+
+
+def _differences(image: Tensor) -> Tensor:
+    """Red and blue less the luminance: (N, 3, H, W) → (N, 2, H, W)."""
+    return image[:, ::2] - luminance(image)
+
+
+def _slow(values: Tensor) -> Tensor:
+    """What changes over some 40 pixels, at an eighth of the size."""
+    return F.avg_pool2d(F.avg_pool2d(values, SLOW_PX), 5, 1, 2, count_include_pad=False)
+
+
+def _correlation(x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+    """Weighted correlation over height, width and channels, each channel about its own mean: (N,)."""
+    weight = weight / weight.sum((2, 3), keepdim=True).clamp_min(1)
+    x = x - (weight * x).sum((2, 3), keepdim=True)
+    y = y - (weight * y).sum((2, 3), keepdim=True)
+    squares = (weight * x * x).sum((1, 2, 3)) * (weight * y * y).sum((1, 2, 3))
+    return (weight * x * y).sum((1, 2, 3)) / (squares + 1e-7).sqrt()
 
 
 def amplification(after: Tensor, before: Tensor) -> Tensor:

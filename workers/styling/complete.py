@@ -8,6 +8,7 @@ from shared.quality.gate import Gate, GateRule, Quality
 from shared.queue.outcomes import Succeeded
 from shared.queue.renditions import NewRendition, rendition_object_key
 from workers.images.compose import Pixels, compose
+from workers.images.effects import with_effects
 from workers.images.encode import encode
 from workers.styling.context import WorkerContext
 from workers.styling.lease import Lease
@@ -23,9 +24,11 @@ def complete(context: WorkerContext, lease: Lease, prepared: Prepared) -> Succee
     """Wait for the paint, compose, encode and put what is missing."""
     photo, merchant = prepared.photo, lease.claim.batch.merchant_id
     rgb, quality = photo.rgb, Quality(0.0, 0.0, 1.0, 0.0)
-    if prepared.painted is not None:
-        with context.metrics.stage("wait"):
-            painted = await_paint(lease, prepared.painted)
+    if prepared.job.look.strength > 0:
+        painted = None
+        if prepared.painted is not None:
+            with context.metrics.stage("wait"):
+                painted = await_paint(lease, prepared.painted)
         rgb, quality = _blend(context, lease.claim.batch.gate, prepared, painted)
     new = []
     for key in prepared.missing:
@@ -39,13 +42,20 @@ def complete(context: WorkerContext, lease: Lease, prepared: Prepared) -> Succee
     return Succeeded(prepared.job.ordinal, prepared.keys, new)
 
 
-def _blend(context: WorkerContext, gate: Gate | None, prepared: Prepared, painted: Pixels) -> tuple[Pixels, Quality]:
+def _blend(
+    context: WorkerContext, gate: Gate | None, prepared: Prepared, painted: Pixels | None
+) -> tuple[Pixels, Quality]:
     """Blend paint and photo, and measure that; a gate that blends takes strength back until its limits are kept."""
-    photo, strength = prepared.photo.rgb, prepared.job.look.strength
+    photo, small, look = prepared.photo.rgb, prepared.small, prepared.job.look
+    if prepared.effects or painted is None:
+        with context.metrics.stage("compose"):
+            painted = with_effects(photo, small, painted, prepared.effects, scale=look.texture_scale)
+        small = photo  # it has the photo's detail already
+    strength = look.strength
     shares = BLENDS if gate is not None and gate.rule == GateRule.BLEND else BLENDS[:1]
     for share in shares:
         with context.metrics.stage("compose"):
-            rgb = compose(photo, prepared.small, painted, prepared.weight, strength=share * strength)
+            rgb = compose(photo, small, painted, prepared.weight, strength=share * strength)
         with context.metrics.stage("measure"):
             quality = measure(photo, rgb, prepared.weight, share * strength)
         if gate is None or gate.passes(quality):

@@ -27,7 +27,9 @@ from workers.fetch.buckets import Buckets
 from workers.fetch.client import TOTAL_SECONDS, Web
 from workers.fetch.reach import Reach
 from workers.fetch.sources import Sources
+from workers.images.effects import Effects
 from workers.images.limits import Limits
+from workers.images.procedural.definition import Effect, effect_from_bytes
 from workers.model.checkpoint import row_from_bytes
 from workers.runtime.breaker import Breaker
 from workers.runtime.lanes import Lanes
@@ -90,19 +92,33 @@ class Pulse:
 
 
 class RowCache:
-    """Style rows by their hash, fetched from the store once and verified."""
+    """Style vectors and procedural definitions by their hash, fetched from the store once and verified."""
 
     def __init__(self, store: ObjectStore, size: int = 1024) -> None:
         self._store = store
         self._load = lru_cache(maxsize=size)(self._fetch)
         self._mixed = lru_cache(maxsize=size)(self._mix)
+        self._effect = lru_cache(maxsize=size)(self._fetch_effect)
 
     def _fetch(self, sha256: str, object_key: str) -> Tensor:
         return row_from_bytes(verified_object(self._store, object_key, sha256))
 
-    def mix(self, look: Look, rows: dict[str, StyleRow]) -> Tensor:
-        """Return the row (row_size,) of a look: the mean of its styles' rows by their weights."""
-        return self._mixed(tuple((weight, rows[name].sha256, rows[name].object_key) for name, weight in look.mix))
+    def _fetch_effect(self, sha256: str, object_key: str) -> Effect:
+        return effect_from_bytes(verified_object(self._store, object_key, sha256))
+
+    def mix(self, look: Look, rows: dict[str, StyleRow]) -> Tensor | None:
+        """Return the vector (row_size,) of a look: the mean of its learnt styles by their weights; None without any."""
+        learnt = [(weight, rows[name]) for name, weight in look.mix if not rows[name].is_procedural]
+        if not learnt:
+            return None
+        # Where all are learnt their weights are those of the look, and sum to 1.
+        total = 1.0 if len(learnt) == len(look.mix) else sum(weight for weight, _ in learnt)
+        return self._mixed(tuple((weight / total, row.sha256, row.object_key) for weight, row in learnt))
+
+    def effects(self, look: Look, rows: dict[str, StyleRow]) -> Effects:
+        """Return the procedural styles of a look with their weights in its mix."""
+        procedural = [(weight, rows[name]) for name, weight in look.mix if rows[name].is_procedural]
+        return [(weight, self._effect(row.sha256, row.object_key)) for weight, row in procedural]
 
     def _mix(self, weighted: tuple[tuple[float, str, str], ...]) -> Tensor:
         return torch.stack([weight * self._load(sha256, key) for weight, sha256, key in weighted]).sum(0)

@@ -17,11 +17,17 @@ from workers.styling.context import WorkerContext
 from workers.styling.lease import Lease
 
 
-def submit(context: WorkerContext, claim: Claim, job: Job, small: Pixels, weight: Pixels) -> Future[Tensor]:
-    """Queue a photo at working size for the next minibatch of its trunk. The future gives (3, h, w), uint8."""
+def submit(context: WorkerContext, claim: Claim, job: Job, small: Pixels, weight: Pixels) -> Future[Tensor] | None:
+    """Queue a photo at working size for the next minibatch of its trunk. The future gives (3, h, w), uint8.
+
+    Returns None for a look of procedural styles alone.
+    """
+    row = context.rows.mix(job.look, claim.batch.style_rows)
+    if row is None:
+        return None
     pixels = torch.from_numpy(np.array(small)).permute(2, 0, 1)
     area = torch.from_numpy(weight)[None]
-    canvas = Canvas(claim.trunk_sha256, pixels, area, context.rows.mix(job.look, claim.batch.style_rows))
+    canvas = Canvas(claim.trunk_sha256, pixels, area, row)
     return context.lanes.submit(canvas, priority=QUEUES.index(claim.batch.queue))
 
 

@@ -6,16 +6,16 @@ from collections.abc import Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-import numpy as np
 from torch import Tensor
 
 from shared.queue.chunks import Claim
 from shared.queue.jobs import Job
 from shared.queue.renditions import RenditionKey
-from workers.images.background import paint_weight
-from workers.images.compose import Pixels, shrink, working_size
+from workers.images.compose import Pixels, working_size
 from workers.images.decode import decode
+from workers.images.effects import Effects
 from workers.images.photo import Photo
+from workers.images.working import at_working_size
 from workers.styling.context import WorkerContext
 from workers.styling.fetch import Fetched
 from workers.styling.paint import submit
@@ -25,8 +25,9 @@ from workers.styling.paint import submit
 class Prepared:
     """A job whose source is decoded. ``keys`` are its renditions, of which ``missing`` must be made.
 
-    ``small``   the photo at the generator's working size, uint8 (h, w, 3).
-    ``weight``  how much of each pixel is painted, uint8 (h, w): 0 is kept as it is.
+    ``small``    the photo at the generator's working size, uint8 (h, w, 3).
+    ``weight``   how much of each pixel is painted, uint8 (h, w): 0 is kept as it is.
+    ``effects``  procedural styles of the look; ``painted`` is None if it has no others.
     """
 
     job: Job
@@ -36,6 +37,7 @@ class Prepared:
     small: Pixels
     weight: Pixels
     painted: Future[Tensor] | None
+    effects: Effects
 
     @property
     def pixels(self) -> int:
@@ -60,8 +62,8 @@ def prepare(context: WorkerContext, claim: Claim, fetched: Fetched, known: Colle
         texture_scale=job.look.texture_scale,
     )
     with context.metrics.stage("prepare"):
-        small = shrink(photo.rgb, size)
-        weight = paint_weight(small) if job.look.white == "keep" else np.full(small.shape[:2], 255, np.uint8)
+        small, weight = at_working_size(photo, size, white=job.look.white)
+    effects = context.rows.effects(job.look, claim.batch.style_rows)
     painted = submit(context, claim, job, small, weight) if job.look.strength > 0 else None
     missing = [key for key in fetched.keys if key not in known]
-    return Prepared(job, fetched.keys, missing, photo, small, weight, painted)
+    return Prepared(job, fetched.keys, missing, photo, small, weight, painted, effects)

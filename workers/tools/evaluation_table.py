@@ -6,6 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 COLUMNS = {
+    "covariance_error": ("covErr ↓", ".3f"),
+    "stroke_error": ("c41 ↓", ".3f"),
+    "edge_ssim": ("edge SSIM ↑", ".3f"),
+    "edge_structure": ("edge str. ↑", ".3f"),
     "ssim": ("SSIM ↑", ".3f"),
     "pdist": ("pdist ↓", ".3f"),
     "style_error": ("styleErr ↓", ".3f"),

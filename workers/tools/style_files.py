@@ -1,32 +1,55 @@
-"""Export style vectors to files, and import verified files."""
+"""Export styles to files, and import verified files.
+
+A learnt style is a vector file, a procedural one JSON as in ``shared/checkpoint/procedural.json``: its labels and its
+``definition``.
+"""
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 
 from shared.context import Session
 from shared.errors import UsageError
 from shared.merchants.scope import styles_scope
-from shared.models.styles import Style, check_style_name, list_styles, require_styles, style_rows
-from shared.models.versions import NewStyle, VersionState, champion, find_version, install_style
+from shared.models.styles import (
+    DEFINITION_SUFFIX,
+    Style,
+    check_style_name,
+    list_styles,
+    require_free,
+    require_styles,
+    style_rows,
+)
+from shared.models.versions import NewStyle, VersionState, champion, find_version, install_definition, install_style
+from workers.images.procedural.definition import effect_from_bytes
+from workers.images.procedural.tones import BadStyle
 from workers.model.checkpoint import BadCheckpoint, row_from_bytes, row_to_bytes, trunk_from_bytes
 from workers.model.row_file import MAX_BYTES, RowLabel, read_row_file, row_file
 from workers.styling.context import verified_object
 
 
 def export_style(session: Session, name: str, merchant: str | None, out: Path) -> RowLabel:
-    """Write the current vector of a style that a merchant may use to a file. Raises UnknownStyle, UsageError."""
+    """Write a style that a merchant may use to a file. Raises UnknownStyle, UsageError.
+
+    The label of a procedural style names no trunk.
+    """
     with styles_scope(session.engine, merchant) as (connection, merchant_id):
         trunk = champion(connection).trunk_sha256
         known = style_rows(connection, merchant_id, trunk)
         require_styles([name], known)
         (style,) = (listed for listed in list_styles(connection, merchant_id, trunk) if listed.name == name)
-    row = row_from_bytes(verified_object(session.store, known[name].object_key, known[name].sha256))
-    label = RowLabel(**asdict(style), trunk_sha256=trunk)
+    stored = verified_object(session.store, known[name].object_key, known[name].sha256)
+    if known[name].is_procedural:
+        label = RowLabel(**asdict(style), trunk_sha256="")
+        data = json.dumps(asdict(style) | {"definition": json.loads(stored)}, indent=1, ensure_ascii=False).encode()
+    else:
+        label = RowLabel(**asdict(style), trunk_sha256=trunk)
+        data = row_file(row_from_bytes(stored), label)
     try:
         with out.open("xb") as file:
-            file.write(row_file(row, label))
+            file.write(data)
     except FileExistsError:
         raise UsageError(f"--out {out} exists already: choose another file") from None
     except OSError as error:
@@ -35,11 +58,15 @@ def export_style(session: Session, name: str, merchant: str | None, out: Path) -
 
 
 def import_style(session: Session, file: Path, merchant: str | None, name: str | None) -> tuple[RowLabel, bool]:
-    """Import a style file, optionally under another name; return whether the champion is its trunk.
+    """Import a style file, optionally under another name; return whether the champion can paint with it.
 
-    Raises BadCheckpoint for a damaged or foreign file, Conflict if the name is taken; then nothing changes.
+    Raises BadCheckpoint or BadStyle for a damaged or foreign file, Conflict if the name is taken; then nothing
+    changes.
     """
-    row, label = read_row_file(_read(file))
+    data = _read(file)
+    if file.suffix.lower() == DEFINITION_SUFFIX:
+        return _import_definition(session, data, merchant, name), True
+    row, label = read_row_file(data)
     style = Style(name or label.name, label.title, label.artist, label.year, label.licence)
     check_style_name(style.name)
     with styles_scope(session.engine, merchant) as (connection, mine):
@@ -55,6 +82,22 @@ def import_style(session: Session, file: Path, merchant: str | None, name: str |
     new = NewStyle(style, version.trunk_sha256, row_to_bytes(row), mine)
     install_style(session.engine, session.store, new, what="styles import")
     return RowLabel(**asdict(style), trunk_sha256=version.trunk_sha256), version.state == VersionState.CHAMPION
+
+
+def _import_definition(session: Session, data: bytes, merchant: str | None, name: str | None) -> RowLabel:
+    try:
+        entry = json.loads(data)
+        labels = {field: str(entry.get(field, "")) for field in ("name", "title", "artist", "year", "licence")}
+        definition = json.dumps(entry["definition"], sort_keys=True).encode()
+    except (ValueError, KeyError, AttributeError) as error:
+        raise BadStyle(f"this is not a procedural style as `styles export` writes it: {error!r}") from error
+    effect_from_bytes(definition)
+    style = Style(**labels | {"name": name or labels["name"]})
+    check_style_name(style.name)
+    with styles_scope(session.engine, merchant) as (connection, mine):
+        require_free(connection, style.name, mine)
+    install_definition(session.engine, session.store, style, definition, merchant=mine)
+    return RowLabel(**asdict(style), trunk_sha256="")
 
 
 def _read(file: Path) -> bytes:

@@ -21,7 +21,7 @@ from shared.context import Session
 from shared.database import transaction
 from shared.errors import ImageError, MissingObject, UsageError
 from shared.merchants.scope import styles_scope
-from shared.models.styles import StyleRow, check_style_name, require_free, style_rows
+from shared.models.styles import StyleRow, check_style_name, learnt_rows, require_free
 from shared.models.training.pictures import keep_pictures, put_pictures, styles_with_pictures
 from shared.models.versions import NewStyle, champion, install_style
 from shared.store import ObjectStore
@@ -29,7 +29,7 @@ from workers.images.decode import decode
 from workers.images.limits import Limits
 from workers.model.checkpoint import Checkpoint, trunk_from_bytes
 from workers.model.config import StyleSource
-from workers.model.dataset import SMALLEST_SET, PhotoSet
+from workers.model.dataset import SHORT_PX, SMALLEST_SET, PhotoSet
 from workers.model.learning.row_learning import LearntRow, learn_row, row_config, suited
 from workers.model.learning.row_search import Trial, search_row, search_table
 from workers.model.learning.style_set import StyleSet
@@ -42,7 +42,6 @@ from workers.training.features import load_vgg
 MOST_PHOTOS = 150
 """A vector is learnt from some hundred crops; more photos only take time to read."""
 
-SHORT_PX = 256
 REPORT_EVERY = 10
 
 
@@ -68,7 +67,7 @@ def learn_style(session: Session, request: StyleRequest, tell: Callable[[str], N
         if not request.relearns:
             require_free(connection, style.name, merchant)
         version = champion(connection)
-        stored = style_rows(connection, merchant, version.trunk_sha256)
+        stored = learnt_rows(connection, merchant, version.trunk_sha256)
     device = choose_device(session.settings.device)
     trunk = verified_object(session.store, version.object_key, version.trunk_sha256)
     rows = {name: verified_object(session.store, row.object_key, row.sha256) for name, row in stored.items()}

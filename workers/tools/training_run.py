@@ -12,7 +12,7 @@ from shared.errors import UsageError
 from shared.settings import Settings
 from workers.model.checkpoint import Checkpoint
 from workers.model.config import TrainConfig
-from workers.model.dataset import PhotoSet
+from workers.model.dataset import SHORT_PX, PhotoSet
 from workers.model.learning import parallel
 from workers.model.learning.curves import draw_curves
 from workers.model.learning.events import open_events
@@ -24,7 +24,6 @@ from workers.tools.training_files import TrainingFiles
 from workers.training.features import MOST_PHOTOS, load_vgg
 
 REPORT_EVERY = 20
-SHORT_PX = 320
 
 
 def train_from_files(

@@ -121,7 +121,7 @@ class Candidate:
                 cells.append(
                     Cell(
                         thumbnail(to_picture(picture)),
-                        f"{figures['ssim']:.2f} {figures['pdist']:.2f} {figures['style_error']:.3f}",
+                        f"{figures['ssim']:.2f} {figures['pdist']:.2f} {figures['covariance_error']:.2f}",
                     )
                 )
         self.sheet.append(cells)

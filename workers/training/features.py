@@ -47,7 +47,7 @@ def load_vgg(place: str | None, settings: Settings, photos: Callable[[], PhotoSe
     raw = _download()
     chosen = photos().train[:MOST_PHOTOS]
     tell(f"normalising the features over {len(chosen)} photos; storing them as {stored}")
-    data = raw.normalised(photo.float() / 255 for photo in chosen).to_bytes()
+    data = raw.normalised(photo[:3].float() / 255 for photo in chosen).to_bytes()
     stored.parent.mkdir(parents=True, exist_ok=True)
     partial = stored.with_suffix(".partial")
     partial.write_bytes(data)

@@ -14,8 +14,9 @@ from shared.look import Look
 from shared.models.promotion.verdict_details import Part
 from shared.models.promotion.verdicts import paired
 from workers.drawing.contact_sheet import Cell, thumbnail
-from workers.images.background import paint_weight
-from workers.images.compose import Pixels, compose, shrink, working_size
+from workers.images.compose import Pixels, compose, working_size
+from workers.images.photo import Photo
+from workers.images.working import at_working_size
 from workers.model.checkpoint import Checkpoint, row_from_bytes
 from workers.model.dataset import to_pixels
 from workers.model.losses import grams, style_error
@@ -50,8 +51,7 @@ class LookPainter:
         photo, look = look_photo.pixels, look_photo.look
         height, width = photo.shape[:2]
         size = working_size(width, height, working_px=self._working_px, texture_scale=look.texture_scale)
-        small = shrink(photo, size)
-        weight = paint_weight(small) if look.white == "keep" else np.full(small.shape[:2], 255, np.uint8)
+        small, weight = at_working_size(Photo(photo, None, "png"), size, white=look.white)
         rendition = photo
         if look.strength > 0:
             area = torch.from_numpy(weight)[None, None]

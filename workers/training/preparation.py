@@ -15,7 +15,7 @@ import torch
 
 from shared.database import transaction
 from shared.errors import InvalidInput, MissingObject
-from shared.models.styles import style_rows
+from shared.models.styles import learnt_rows
 from shared.models.training import leases
 from shared.models.training.drift import Population, compare, farthest, population
 from shared.models.training.photos import LEAST_PHOTOS, data_hash, fresh_photos, own_photos, photos_of
@@ -26,7 +26,7 @@ from shared.models.training.runs import RunState, TrainingRun, get_run, referenc
 from shared.models.versions import BUILT_IN, version_of
 from workers.model.checkpoint import Checkpoint, trunk_from_bytes
 from workers.model.config import StyleSource, TrainConfig
-from workers.model.dataset import PhotoSet
+from workers.model.dataset import SHORT_PX, PhotoSet
 from workers.model.learning.fine_tuning import retraining_config
 from workers.model.learning.row_learning import nearest_row, suited
 from workers.model.learning.style_set import StyleSet, checked_style
@@ -37,9 +37,6 @@ from workers.styling.context import verified_object
 from workers.training.context import TrainerContext
 from workers.training.features import load_vgg
 from workers.training.photos import Collected, PhotoGone, collect, decoded, read_again
-
-SHORT_PX = 320
-"""Shorter side of photos in memory, unless the largest crop is larger."""
 
 SPARE = 2
 """Named photos per wanted photo, since some may be missing or undecodable."""
@@ -178,7 +175,7 @@ def _start(context: TrainerContext, run: TrainingRun, styles: list[StyleWithPict
     """Return the trunk that a run starts from, with all its vectors that the run may see."""
     with transaction(context.engine) as connection:
         version = version_of(connection, run.start_id)
-        stored = style_rows(connection, run.merchant_id, version.trunk_sha256)
+        stored = learnt_rows(connection, run.merchant_id, version.trunk_sha256)
     trunk = verified_object(context.store, version.object_key, version.trunk_sha256)
     rows = {name: verified_object(context.store, row.object_key, row.sha256) for name, row in stored.items()}
     sources = tuple(

@@ -113,7 +113,7 @@ def _learn(context: TrainerContext, run: TrainingRun) -> TrainingRun:
     run = prepared.run
     with resumed(context, prepared) as (learner, folder):
         if learner.step == 0:
-            errors = validate(learner, prepared.data, prepared.vgg, learner.config.stages[-1].crop_px)
+            errors = validate(learner, prepared.data, prepared.vgg)
             first = {"step": 0} | {name: round(value, 5) for name, value in errors.items()}
             (folder / "log.jsonl").write_text(json.dumps(first) + "\n")
             _note(context, run, 0, first)

@@ -20,7 +20,7 @@ from shared.errors import Conflict, UsageError
 from shared.models.promotion.promotions import lost_styles, own_styles
 from shared.models.promotion.verdict_details import OwnStyles, PanelPhotos, Part, StyleSummary, VerdictDetails
 from shared.models.promotion.verdicts import ContactSheet, VerdictFigures, judge
-from shared.models.styles import list_styles, style_rows
+from shared.models.styles import learnt_rows, list_styles
 from shared.models.versions import ModelVersion, champion, version_of
 from shared.store import ObjectStore
 from workers.drawing.contact_sheet import Cell, contact_sheet, side_by_side
@@ -116,7 +116,7 @@ def load_pair(engine: Engine, store: ObjectStore, candidate_id: int, champion_id
 
 
 def _load(connection: Connection, store: ObjectStore, version: ModelVersion) -> Measured:
-    stored = style_rows(connection, None, version.trunk_sha256)
+    stored = learnt_rows(connection, None, version.trunk_sha256)
     about = {style.name: style for style in list_styles(connection, None, version.trunk_sha256)}
     files = _files_of(connection, version)
     sources = tuple(

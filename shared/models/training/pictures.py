@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 
 from shared.errors import UsageError
+from shared.models.styles import DEFINITION_SUFFIX
 from shared.store import ObjectStore
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
@@ -39,14 +40,16 @@ def picture_key(sha256: str) -> str:
 def styles_with_pictures(
     connection: Connection, merchant: int | None, trunk_sha256: str
 ) -> dict[str, StyleWithPictures]:
-    """Return a merchant's own styles, or the public ones (None), by name."""
+    """Return a merchant's own styles, or the public ones (None), by name. Procedural ones are not learnt."""
     rows = connection.execute(
         text("""
         SELECT s.id, s.name, s.title, s.artist, s.year, s.licence, s.pictures, EXISTS (
             SELECT FROM style_rows r WHERE r.style_id = s.id AND r.trunk_sha256 = :trunk) AS has_row
-        FROM styles s WHERE s.merchant_id IS NOT DISTINCT FROM :merchant ORDER BY s.name
+        FROM styles s WHERE s.merchant_id IS NOT DISTINCT FROM :merchant
+          AND NOT EXISTS (SELECT FROM style_rows r WHERE r.style_id = s.id AND r.object_key LIKE '%' || :suffix)
+        ORDER BY s.name
         """),
-        {"merchant": merchant, "trunk": trunk_sha256},
+        {"merchant": merchant, "trunk": trunk_sha256, "suffix": DEFINITION_SUFFIX},
     )
     return {row.name: StyleWithPictures(**row._asdict() | {"pictures": tuple(row.pictures)}) for row in rows}
 

@@ -18,13 +18,13 @@ from shared.errors import UsageError
 from workers.model.checkpoint import Checkpoint, row_from_bytes, trunk_from_bytes
 from workers.model.config import Stage, StyleSource, TrainConfig
 from workers.model.dataset import centre_crop
-from workers.model.generator import Architecture, Generator
+from workers.model.generator import Architecture, AreaMoments, Generator
 from workers.model.learning.run import Run
 from workers.model.learning.training import Diverged, Progress, TrainingData, train, validate
-from workers.model.losses import grams, style_error
+from workers.model.style_statistics import StyleError, look, picked, style_of
 from workers.model.vgg import Vgg
 
-CROP_PX = 128
+CROP_PX = 192
 TRIAL_CROPS = 4
 """Crops on which the existing styles are compared with the new one."""
 
@@ -51,11 +51,9 @@ def row_config(style: StyleSource, architecture: Architecture, steps: int, *, ha
     """
     return TrainConfig(
         styles=(style,),
-        stages=(Stage(steps, crop_px=CROP_PX, crops=4, rate=1e-2, final_rate=1e-3, style_target=0.08),),
+        stages=(Stage(steps, crop_px=CROP_PX, crops=2, rate=1e-2, final_rate=1e-3, style_target=0.3),),
         architecture=architecture,
         depth="style",
-        style_px=512,
-        structure_weight=2.0,
         precision="bfloat16" if half else "float32",
         warmup_steps=10,
         ema_decay=0.98,
@@ -67,16 +65,14 @@ def row_config(style: StyleSource, architecture: Architecture, steps: int, *, ha
 def suited(config: TrainConfig, data: TrainingData, vgg: Vgg) -> TrainConfig:
     """Return the way to learn a row with a style weight and target that suit the strength of its style.
 
-    Unstyled photos have a style error below 1 against a painting, and far above against a pale, flat
-    picture, whose Gram matrices are so small that any product stands out: to take such an error down to
-    a painting's means to wipe the product out. So error and target are counted in the square of what
-    the photos have. (Square: of the weights tried on pale paper, 3 times as weak, 10 and more made grey
-    fog, and about 1 kept the products.) Paintings are not affected.
+    Unstyled photos are about as far from a painting as a blank picture is, 1, and far above that from a pale,
+    flat picture, whose covariances are so small that any product stands out: to take such an error down to a
+    painting's means to wipe the product out. So error and target are counted in what the photos have.
     """
     crops = torch.stack([centre_crop(photo, CROP_PX) for photo in data.photos.train[:STRENGTH_CROPS]])
-    found = [grams(vgg(crop[None].to(vgg.mean.device))) for crop in crops]
-    errors = torch.cat([style_error(one, data.styles.grams) for one in found])
-    allowance = max(1.0, float(errors.median())) ** 2
+    crops = crops.to(vgg.mean.device)
+    errors = torch.cat([_error(crop[None, :3], crop[None, 3:], data, vgg).covariance for crop in crops])
+    allowance = max(1.0, float(errors.median()))
     stages = tuple(replace(stage, style_target=stage.style_target * allowance) for stage in config.stages)
     return replace(config, stages=stages, style_weight=config.style_weight / allowance)
 
@@ -96,13 +92,13 @@ def learn_row(
     """
     generator = trunk_from_bytes(known.trunk).to(device).to(memory_format=torch.channels_last)
     nearest = nearest_row(generator, known.rows, data, vgg)
-    (style,), crop_px = config.styles, config.stages[-1].crop_px
+    (style,) = config.styles
     # The starting checkpoint knows the new style under its name, by the other's row.
     run = Run(config, replace(known, rows={style.name: known.rows[nearest]}, styles=config.styles), device)
-    before = validate(run, data, vgg, crop_px)
+    before = validate(run, data, vgg)
     with TemporaryDirectory(prefix="atelier-") as folder:
         checkpoint = train(run, data, vgg, Path(folder), report=report)
-    after = validate(run, data, vgg, crop_px)
+    after = validate(run, data, vgg)
     if checkpoint is None or not after["validation"] < before["validation"]:
         raise Diverged(
             f"the style was not learnt: the loss on held-out photos went from {before['validation']:.3f} to "
@@ -125,5 +121,13 @@ def nearest_row(generator: Generator, rows: Mapping[str, bytes], data: TrainingD
 
 @torch.no_grad()
 def _trial(generator: Generator, row: Tensor, crops: Tensor, data: TrainingData, vgg: Vgg) -> float:
-    painted = generator(crops, row.expand(len(crops), -1))
-    return float(style_error(grams(vgg(painted)), data.styles.grams).mean())
+    photos, areas = crops[:, :3], crops[:, 3:]
+    painted = generator(photos, row.expand(len(crops), -1), AreaMoments(areas))
+    return float(_error(areas * painted + (1 - areas) * photos, areas, data, vgg).weighted.mean())
+
+
+def _error(pictures: Tensor, areas: Tensor, data: TrainingData, vgg: Vgg) -> StyleError:
+    """How far pictures (N, 3, H, W) are, over areas (N, 1, H, W), from the one style of ``data``."""
+    wanted = picked(data.styles.statistics, torch.zeros(len(pictures), dtype=torch.long))
+    facets = torch.zeros(len(pictures), dtype=torch.bool, device=pictures.device)
+    return StyleError.between(style_of(look(pictures, vgg), areas), wanted, facets)

@@ -27,7 +27,7 @@ RANGE = 4.0
 class Trial:
     """One way to learn the style, and its error on held-out photos; None where it did not learn.
 
-    ``error`` weighs content, style and structure as the built-in way does, so that trials compare.
+    ``error`` weighs content, style, structure and edges as the built-in way does, so that trials compare.
     """
 
     style_weight: float
@@ -92,12 +92,8 @@ def _config_of(config: TrainConfig, trial: Trial) -> TrainConfig:
 
 def weighed(config: TrainConfig, learnt: LearntRow) -> float:
     """Return a row's error on held-out photos, its terms weighed as ``config`` does."""
-    found = learnt.errors_after
-    return (
-        config.content_weight * found["content"]
-        + config.style_weight * found["style"]
-        + config.structure_weight * found["structure"]
-    )
+    weights = {name: getattr(config, f"{name}_weight") for name in ("content", "style", "structure", "edge")}
+    return float(sum(weight * learnt.errors_after[name] for name, weight in weights.items()))
 
 
 def search_table(trials: list[Trial]) -> list[str]:

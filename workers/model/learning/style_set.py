@@ -1,4 +1,4 @@
-"""What a training run knows of its styles: Gram matrices to reach, and the images themselves."""
+"""What a training run knows of its styles: statistics to reach, and the images themselves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from shared.errors import UsageError
 from workers.model.config import StyleSource, TrainConfig
 from workers.model.dataset import find_images, load_image
-from workers.model.losses import grams, halved
+from workers.model.style_statistics import Statistics, mean_style, picked, stacked
 from workers.model.vgg import Vgg
 
 SMALLEST_PX = 64
@@ -25,14 +25,12 @@ LEAST_DEVIATION = 4.0
 class StyleSet:
     """Styles in the order of the config.
 
-    ``grams``         by layer, (styles, C, C): the mean over a style's images.
-    ``coarse_grams``  the same of the images at half the size.
-    ``images``        per style, its images as uint8 (3, H, W).
-    ``hashes``        by name, the sha256 of its images' bytes.
+    ``statistics``  by scale and layer, one picture per style: the mean over the style's images.
+    ``images``      per style, its images as uint8 (3, H, W).
+    ``hashes``      by name, the sha256 of its images' bytes.
     """
 
-    grams: dict[str, Tensor]
-    coarse_grams: dict[str, Tensor]
+    statistics: dict[str, Statistics]
     images: tuple[tuple[Tensor, ...], ...]
     hashes: dict[str, str]
 
@@ -59,26 +57,13 @@ class StyleSet:
     ) -> StyleSet:
         """Measure the images of each style, uint8 (3, H, W)."""
         pictures = [[image.to(device).float()[None] / 255 for image in own] for own in images]
-        fine = _mean_grams(pictures, vgg)
-        coarse = _mean_grams([[halved(picture) for picture in own] for own in pictures], vgg)
-        return cls(fine, coarse, images, hashes)
+        return cls(stacked([mean_style(own, vgg) for own in pictures]), images, hashes)
 
     def only(self, index: int) -> StyleSet:
         """Return one style of them alone."""
         name = list(self.hashes)[index]
-        fine, coarse = (
-            {tap: all_[index : index + 1] for tap, all_ in one.items()} for one in (self.grams, self.coarse_grams)
-        )
-        return StyleSet(fine, coarse, self.images[index : index + 1], {name: self.hashes[name]})
-
-
-def _mean_grams(pictures: Sequence[Sequence[Tensor]], vgg: Vgg) -> dict[str, Tensor]:
-    """Per layer the Gram matrices of each style, the mean over its pictures (1, 3, H, W): (styles, C, C)."""
-    found = []
-    for own in pictures:
-        each = [grams(vgg(picture)) for picture in own]
-        found.append({tap: torch.stack([one[tap] for one in each]).mean(0) for tap in each[0]})
-    return {tap: torch.cat([one[tap] for one in found]) for tap in found[0]}
+        alone = picked(self.statistics, torch.tensor([index]))
+        return StyleSet(alone, self.images[index : index + 1], {name: self.hashes[name]})
 
 
 def style_files(style: StyleSource, folder: Path) -> list[Path]:

@@ -22,7 +22,7 @@ from workers.model.config import Stage, TrainConfig
 from workers.model.dataset import PhotoSet, centre_crop, random_crop
 from workers.model.learning import parallel
 from workers.model.learning.discriminator import discriminator_loss, random_patches
-from workers.model.learning.objective import judge
+from workers.model.learning.objective import Minibatch, judge
 from workers.model.learning.run import Run
 from workers.model.learning.style_set import StyleSet
 from workers.model.vgg import Vgg
@@ -82,7 +82,7 @@ def train(
         run.seconds = before + time.monotonic() - started
         logged = None
         if run.step % run.config.validate_every == 0 or run.step == run.config.steps:
-            errors = validate(run, data, vgg, run.config.stages[-1].crop_px)
+            errors = validate(run, data, vgg)
             run.note_validation(errors["validation"])
             if parallel.leads():
                 logged = _log(folder, {"step": run.step, "loss": found[0], "seconds": run.seconds} | errors)
@@ -134,13 +134,14 @@ def train_step(run: Run, data: TrainingData, vgg: Vgg, stage: Stage, into: int) 
     rate = rate_at(run.config, stage, into, run.step)
     run.optimiser.zero_grad(set_to_none=True)
     sums = [0.0, 0.0, 0.0]
-    for _ in range(run.config.accumulate):
+    for turn in range(run.config.accumulate):
         picks = torch.randint(len(data.photos.train), (stage.crops,), generator=run.rng).tolist()
-        styles = torch.randint(len(run.config.styles), (stage.crops,), generator=run.rng)
+        styles = next_styles(run, turn, stage.crops)
         crops = torch.stack([random_crop(data.photos.train[i], stage.crop_px, run.rng) for i in picks])
-        found = judge(run, data.styles, vgg, crops.to(run.device), styles.to(run.device), run.rng)
+        minibatch = Minibatch(crops.to(run.device), styles.to(run.device))
+        found = judge(run, stage, data.styles, vgg, minibatch, run.rng)
         torch.autograd.backward(found.loss / run.config.accumulate)
-        run.balance(styles, found.terms["style"], stage.style_target)
+        run.balance(styles, found.terms["covariance"], stage.style_target)
         for index, term in enumerate((found.loss.detach(), found.terms["content"], found.terms["style"])):
             sums[index] += float(term.mean()) / run.config.accumulate
     parallel.average_gradients(run.learnt)
@@ -153,6 +154,19 @@ def train_step(run: Run, data: TrainingData, vgg: Vgg, stage: Stage, into: int) 
     run.step += 1
     run.average()
     return sums[0], sums[1], sums[2]
+
+
+def next_styles(run: Run, turn: int, crops: int) -> Tensor:
+    """Return the styles (crops,) of a minibatch: one shuffled round of all styles after the other.
+
+    Every style so sees as many crops as the others, and which ones is decided by the step alone.
+    """
+    minibatch = (run.step * run.config.accumulate + turn) * parallel.processes() + parallel.rank()
+    count = len(run.config.styles)
+    places = range(minibatch * crops, (minibatch + 1) * crops)
+    rounds = {place // count: torch.Generator().manual_seed(run.config.seed + place // count) for place in places}
+    orders = {number: torch.randperm(count, generator=rng) for number, rng in rounds.items()}
+    return torch.stack([orders[place // count][place % count] for place in places])
 
 
 def _judge_step(run: Run, data: TrainingData, painted: Tensor, styles: Tensor, crop_px: int) -> None:
@@ -169,18 +183,18 @@ def _judge_step(run: Run, data: TrainingData, painted: Tensor, styles: Tensor, c
 
 
 @torch.no_grad()
-def validate(run: Run, data: TrainingData, vgg: Vgg, crop_px: int) -> dict[str, float]:
+def validate(run: Run, data: TrainingData, vgg: Vgg) -> dict[str, float]:
     """Mean errors of the averaged weights over held-out photos, every style on its share of them.
 
-    ``validation`` weighs all styles alike, and the crops are those of the last stage, so that it compares
+    ``validation`` weighs all styles alike, and crops and terms are those of the last stage, so that it compares
     from step to step.
     """
-    photos = data.photos.validation[:VALIDATION_PHOTOS]
-    crops = torch.stack([centre_crop(photo, crop_px) for photo in photos]).to(run.device)
+    stage, photos = run.config.stages[-1], data.photos.validation[:VALIDATION_PHOTOS]
+    crops = torch.stack([centre_crop(photo, stage.crop_px) for photo in photos]).to(run.device)
     styles = torch.arange(len(photos), device=run.device) % len(run.config.styles)
     rng = torch.Generator().manual_seed(run.config.seed)  # the same noise each time
     with run.averaged():
-        found = judge(run, data.styles, vgg, crops, styles, rng)
+        found = judge(run, stage, data.styles, vgg, Minibatch(crops, styles), rng)
     return {name: float(term.mean()) for name, term in ({"validation": found.validation} | found.terms).items()}
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from workers.model.ssim import EDGE_DEVIATION, Similarity
 from workers.model.vgg import STYLE_TAPS
 
 CONTENT_TAPS = ("relu1_2", "relu2_2", "relu3_4", "relu4_1")
@@ -70,6 +71,26 @@ def moments_distance(found: Mapping[str, tuple[Tensor, Tensor]], wanted: Mapping
     """
     parts = [(found[tap][i] - wanted[tap][i]).norm(dim=1) for tap in STYLE_TAPS for i in (0, 1)]
     return torch.stack(parts).sum(0)
+
+
+def covariances(grams: Mapping[str, Tensor], means: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Covariances of features by layer, (N, C, C), from their Gram matrices and means (N, C).
+
+    ``losses.style_errors`` of these, averaged over the layers, is *covErr*, its relu4_1 term *c41*: the distance of
+    the feature covariances that Li et al. 2017 match (arXiv:1705.08086), relative to the style's own. 0 is the
+    style, 1 a picture without any texture, however well its tint matches; c41 tells the strokes.
+    """
+    return {tap: grams[tap] - means[tap].unsqueeze(2) * means[tap].unsqueeze(1) for tap in grams}
+
+
+def edge_mean(values: Tensor, similar: Similarity) -> Tensor:
+    """Mean of values (N, H − 10, W − 10) where the photo has edges, (N,); NaN for a photo without any.
+
+    An edge is where the photo's luminance deviates by ``EDGE_DEVIATION`` or more within the window of SSIM. Of the
+    SSIM map this is *edge-SSIM*, of its third factor (Wang et al. 2004, eq. 10) *edge structure*.
+    """
+    edges = (similar.deviation >= EDGE_DEVIATION).float()
+    return (values * edges).sum((1, 2)) / edges.sum((1, 2)).where(edges.any(2).any(1), torch.nan)
 
 
 def combined(content: Tensor, style: Tensor) -> Tensor:
