@@ -96,6 +96,7 @@ def test_missing_scheme_is_said(tmp_path: Path) -> None:
     first, second = manifest.rows()
     assert first.source == "https://www.h.example/a.jpg"
     assert any("scheme" in note for note in manifest.notes)
+    assert second.error is not None
     assert second.error.code == "missing_scheme"
 
 
