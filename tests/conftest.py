@@ -11,7 +11,7 @@ import structlog
 
 from shared.context import Session
 from shared.embedded import Services, attached
-from tests.fresh import fresh_session
+from tests.sessions import fresh_session
 
 # No example may fail because the machine is busy, nor because others were drawn than the last time; to look for new
 # ones, run the tests with --hypothesis-profile=explore.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -64,7 +64,7 @@ def profile(space: bytes, tags: dict[bytes, bytes], *, kind: bytes = b"mntr", pc
     return header + struct.pack(">L", len(tags)) + table + body
 
 
-def curve_profile(colorants: tuple, light: Callable[[np.ndarray], np.ndarray]) -> bytes:
+def curve_profile(colorants: Sequence[tuple[float, float, float]], light: Callable[[np.ndarray], np.ndarray]) -> bytes:
     """An ICC profile of three colorants and a tone curve, which is tabulated."""
     table = np.rint(np.clip(light(np.linspace(0, 1, 4096)), 0, 1) * 65_535).astype(">u2")
     curve = b"curv\0\0\0\0" + struct.pack(">L", len(table)) + table.tobytes()

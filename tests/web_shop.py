@@ -21,8 +21,8 @@ from shared.database import transaction
 from shared.queue.chunks import Claim
 from shared.queue.jobs import Job
 from shared.queue.outcomes import Succeeded
-from tests.hosting import Host, answer
 from tests.shop import Shop, painted
+from tests.web_host import Host, answer
 from workers.fetch.source_checks import check_sources
 from workers.fetch.sources import Sources
 from workers.runtime.metrics import Metrics

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from sqlalchemy import text
 
-from shared.catalog.planning import Window, make_plan
+from shared.catalog.night_plan import NightPlan, Window
 from shared.catalog.schedules import NightRules
 from shared.context import Session, open_session
 from shared.database import transaction
@@ -27,7 +27,7 @@ from shared.queue.reconciler import reconcile
 from shared.queue.retry import discard_failures, retry_batch
 from shared.settings import Settings
 from tests.bench.results import machine, write_results
-from tests.filled import add_large_night, add_waiting
+from tests.builders import add_large_night, add_waiting
 
 SLOTS = 3
 
@@ -89,7 +89,7 @@ def planning(session: Session, images: int) -> float:
     def plan() -> None:
         with transaction(session.engine, merchant=batch.merchant_id) as connection:
             rules = NightRules()
-            found = make_plan(
+            found = NightPlan.make(
                 connection, Window(batch.merchant_id, rules, batch.created_at), Rate(None, 1), session.settings
             )
             assert found.stale.total == images

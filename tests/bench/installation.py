@@ -13,7 +13,7 @@ from sqlalchemy import text
 from shared.context import Session
 from shared.database import transaction
 from shared.embedded import attached
-from tests.fresh import fresh_session
+from tests.sessions import fresh_session
 
 ROOT = Path(__file__).resolve().parents[2]
 TICKS = os.sysconf("SC_CLK_TCK")

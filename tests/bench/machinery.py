@@ -37,7 +37,7 @@ from tests.bench.installation import (
     server_pids,
 )
 from tests.bench.results import results_folder
-from tests.filled import FAILED_IN, add_finished, add_waiting
+from tests.builders import FAILED_IN, add_finished, add_waiting
 
 WARM_SHARE = 0.1
 """Of the jobs, done before the clock starts."""

@@ -20,7 +20,7 @@ from shared.database import transaction
 from tests.bench.installation import installation
 from tests.bench.real_worker import done, pictures, submit, warm_worker
 from tests.bench.results import machine, write_results
-from tests.filled import add_waiting
+from tests.builders import add_waiting
 
 SIDE = 1000
 BULK = 200

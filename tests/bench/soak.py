@@ -27,7 +27,7 @@ from tests.bench.installation import installation
 from tests.bench.machinery import Setting, done, launch
 from tests.bench.memory import memory
 from tests.bench.results import machine, write_results
-from tests.filled import add_waiting
+from tests.builders import add_waiting
 
 OTHERS = 3
 """Workers besides the one that is never killed."""

@@ -27,8 +27,8 @@ from tests.bench import (
     submission,
 )
 from tests.bench.real_worker import warm_worker
-from tests.filled import FAILED_IN
-from tests.fresh import fresh_session
+from tests.builders import FAILED_IN
+from tests.sessions import fresh_session
 from tests.waiting import LIMIT_SECONDS
 
 WHOLE = (0.0, 1.0)

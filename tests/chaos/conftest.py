@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from shared.embedded import attached
-from tests.chaos.crew import OUTAGE_LEASE_SECONDS, Crew, Nursery
+from tests.chaos.crew import OUTAGE_LEASE_SECONDS, Crew, WorkerForker
 from tests.chaos.end_state import Pictures, pictures
 from tests.chaos.flaky_s3 import FlakyS3, flaky_s3
 from tests.chaos.servers import Servers
 from tests.chaos.tolls import TOLLS, Toll
-from tests.fresh import fresh_session
+from tests.sessions import fresh_session
 
 
 @pytest.fixture(scope="session")
@@ -27,17 +27,17 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 
 @pytest.fixture(scope="session")
-def nursery() -> Iterator[Nursery]:
-    found = Nursery()
+def forker() -> Iterator[WorkerForker]:
+    found = WorkerForker()
     yield found
     found.close()
 
 
 @contextmanager
-def crew_of(servers: Servers, nursery: Nursery, folder: Path, reference: Pictures) -> Iterator[Crew]:
+def crew_of(servers: Servers, forker: WorkerForker, folder: Path, reference: Pictures) -> Iterator[Crew]:
     with fresh_session(servers.services, folder) as session:
         small = session.settings.model_copy(update={"chunk_megapixels": 0.03})
-        found = Crew(replace(session, settings=small), folder, nursery, reference)
+        found = Crew(replace(session, settings=small), folder, forker, reference)
         try:
             yield found
         finally:
@@ -47,10 +47,10 @@ def crew_of(servers: Servers, nursery: Nursery, folder: Path, reference: Picture
 
 @pytest.fixture(scope="session")
 def reference(
-    servers: Servers, nursery: Nursery, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+    servers: Servers, forker: WorkerForker, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
 ) -> Pictures:
     """What a run without faults makes of the crew's photos."""
-    with crew_of(servers, nursery, tmp_path_factory.mktemp("reference"), {}) as crew:
+    with crew_of(servers, forker, tmp_path_factory.mktemp("reference"), {}) as crew:
         batch = crew.submit(300 if pytestconfig.option.markexpr == "long" else 96)
         crew.start()
         crew.finished(batch.id)
@@ -58,8 +58,8 @@ def reference(
 
 
 @pytest.fixture
-def crew(servers: Servers, nursery: Nursery, tmp_path: Path, reference: Pictures) -> Iterator[Crew]:
-    with crew_of(servers, nursery, tmp_path, reference) as found:
+def crew(servers: Servers, forker: WorkerForker, tmp_path: Path, reference: Pictures) -> Iterator[Crew]:
+    with crew_of(servers, forker, tmp_path, reference) as found:
         yield found
 
 

@@ -58,7 +58,7 @@ def photos(folder: Path, number: int, *, marked: Collection[int] = (), side: int
     return folder
 
 
-class Nursery:
+class WorkerForker:
     """The process that forks workers, see ``worker_with_faults.py``; one for all tests."""
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ class Nursery:
         return int(self._process.stdout.readline())
 
     def close(self) -> None:
-        """End the nursery; its workers must be gone by then."""
+        """End the forker; its workers must be gone by then."""
         self._process.kill()
         self._process.communicate()
 
@@ -87,7 +87,7 @@ class Crew:
 
     session: Session
     folder: Path
-    nursery: Nursery
+    forker: WorkerForker
     reference: Pictures = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     """Of the workers, besides what the session says."""
@@ -123,7 +123,7 @@ class Crew:
             "folder": str(self.folder),
             "environment": environment,
         }
-        pid = self.nursery.fork(wanted | {"command": command})
+        pid = self.forker.fork(wanted | {"command": command})
         with suppress(ProcessLookupError):  # it may have been quick to die
             self._workers[pid] = os.pidfd_open(pid)
         if supervised:

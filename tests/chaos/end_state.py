@@ -16,7 +16,7 @@ from shared.context import Session
 from shared.database import transaction
 from shared.operations.orphans import orphans
 from shared.queue.jobs import STORED
-from tests.recount import assert_nothing_lost
+from tests.invariants import assert_nothing_lost
 
 Pictures = dict[str, NDArray[np.int16]]
 """What a run without faults made of each photo, by the photo's hash."""

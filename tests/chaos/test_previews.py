@@ -5,7 +5,7 @@ from __future__ import annotations
 from producer.manifest import open_manifest
 from producer.submit import Order, submit_batch
 from tests.chaos.crew import LEASED, LOOK, Crew, photos
-from tests.recount import assert_nothing_lost
+from tests.invariants import assert_nothing_lost
 
 
 def test_a_preview_waits_for_no_bulk_work_and_loses_none(crew: Crew) -> None:

@@ -14,8 +14,8 @@ from shared.context import Session, open_session
 from shared.database import transaction
 from shared.embedded.postgres import program
 from shared.settings import Settings
-from tests.chaos.crew import Crew, Nursery
-from tests.recount import assert_nothing_lost
+from tests.chaos.crew import Crew, WorkerForker
+from tests.invariants import assert_nothing_lost
 
 IMAGES = 20
 
@@ -39,7 +39,7 @@ def done(connection: Connection) -> list[tuple[object, ...]]:
 
 
 def test_what_was_finished_is_not_done_again_and_the_rest_is_done(
-    crew: Crew, nursery: Nursery, tmp_path_factory: pytest.TempPathFactory
+    crew: Crew, forker: WorkerForker, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     batch = crew.submit(IMAGES, marked=(10,))
     worker = crew.start("hold", crew.folder / "gate that stays shut")
@@ -56,7 +56,7 @@ def test_what_was_finished_is_not_done_again_and_the_rest_is_done(
     with open_session(Settings(home=home), lasting=False) as session:  # which makes tables, and the merchants' role
         over = ["--clean", "--if-exists", "--no-owner", "--single-transaction", "--exit-on-error"]
         subprocess.run([program("pg_restore"), *address(session), *over, dump], check=True)
-        there = Crew(replace(session, settings=crew.session.settings.model_copy(update=urls(session))), home, nursery)
+        there = Crew(replace(session, settings=crew.session.settings.model_copy(update=urls(session))), home, forker)
         try:
             there.end_leases()
             there.start()

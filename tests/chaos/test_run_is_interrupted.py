@@ -14,8 +14,8 @@ from shared.context import Session, open_session
 from shared.database import transaction
 from shared.settings import Settings
 from tests.chaos.crew import photos
+from tests.invariants import assert_nothing_lost
 from tests.processes import start_atelier
-from tests.recount import assert_nothing_lost
 from tests.waiting import wait_until
 
 

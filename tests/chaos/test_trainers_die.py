@@ -17,7 +17,7 @@ from shared.models.training.tick import publish_due
 from shared.models.versions import champion
 from tests.chaos.crew import Crew
 from tests.random_vgg import write_random_vgg
-from tests.school import School, held_out, shape
+from tests.training_setup import School, held_out, shape
 from workers.process.trainer import NICE
 from workers.training.retraining import train_slice
 

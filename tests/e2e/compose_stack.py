@@ -108,7 +108,7 @@ class TcpPostgres(postgres.Postgres):
         program = postgres.program("initdb")
         access = ("--username=postgres", "--auth=scram-sha-256", f"--pwfile={given}")
         self.run([program, "-D", str(data), *access, "--encoding=UTF8", "--no-sync", "--no-instructions"], lock)
-        self.run([postgres.program("postgres"), "--single", "-D", str(data), "postgres"], lock, given=self.sql)
+        self.run([postgres.program("postgres"), "--single", "-D", str(data), "postgres"], lock, input_text=self.sql)
 
     def command(self) -> list[str]:
         over_tcp = ("listen_addresses=127.0.0.1", f"port={self.port}", "unix_socket_directories=")

@@ -17,8 +17,8 @@ from shared.broker import CHECK_SOURCES, CONTROL_QUEUE, NIGHTLY
 from shared.context import Session
 from shared.database import transaction
 from tests.atelier_command import Command, command_over, printed
-from tests.hosting import answer, serving
 from tests.waiting import wait_until
+from tests.web_host import answer, serving
 
 
 @pytest.fixture

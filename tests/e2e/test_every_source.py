@@ -9,8 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.hosting import answer, serving
 from tests.processes import run_atelier
+from tests.web_host import answer, serving
 
 
 def picture(colour: str) -> bytes:

@@ -31,8 +31,8 @@ from shared.quality import actions as quality
 from shared.quality.gate import Gate
 from shared.queue import actions as queue
 from shared.queue.batches import Batch, get_batch
-from tests.filled import FAILED_IN, add_finished, add_proof, add_waiting
-from tests.versions import add_version
+from tests.builders import FAILED_IN, add_finished, add_proof, add_waiting
+from tests.candidates import add_version
 
 NOW = datetime(2026, 3, 2, 20, tzinfo=UTC)
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"
@@ -249,9 +249,10 @@ def test_failures_of_a_batch_that_was_cancelled_since_are_left_alone(session: Se
 
 def test_a_version_that_is_not_there_changes_no_pointer(session: Session) -> None:
     admin = Actor(Role.ADMIN, "admin key ops")
-    for act in (versions.promote_version, lambda *given: versions.set_canary(*given, 0.1)):
-        with pytest.raises(NotFound):
-            act(session.engine, session.store, admin, 99)
+    with pytest.raises(NotFound):
+        versions.promote_version(session.engine, session.store, admin, 99)
+    with pytest.raises(NotFound):
+        versions.set_canary(session.engine, session.store, admin, 99, 0.1)
     with pytest.raises(Conflict) as error:
         versions.roll_back(session.engine, session.store, admin)
     assert error.value.code == "no_previous"

@@ -18,10 +18,10 @@ from shared.errors import Conflict, NotFound, UsageError
 from shared.merchants.merchants import merchant_id, set_consent
 from shared.models.promotion.verdicts import ContactSheet, VerdictFigures, add_verdict, judge
 from shared.queue.fleet import register
+from tests.api_clients import PLACES, admin_of, client_of
 from tests.atelier_command import command_over, printed
-from tests.callers import PLACES, admin_of, client_of
-from tests.filled import FAILED_IN, add_catalog, add_finished, add_waiting
-from tests.versions import add_version, champion_id
+from tests.builders import FAILED_IN, add_catalog, add_finished, add_waiting
+from tests.candidates import add_version, champion_id
 
 
 @pytest.fixture

@@ -30,10 +30,10 @@ from shared.models.promotion.verdicts import ContactSheet, VerdictFigures, add_v
 from shared.models.training import schedules
 from shared.models.training.requests import RunSpec
 from shared.queue import fleet
-from tests.callers import PLACES, admin_key
-from tests.filled import FAILED_IN, add_catalog, add_finished, add_waiting
-from tests.reading import Reading
-from tests.versions import add_version, champion_id
+from tests.api_clients import PLACES, admin_key
+from tests.builders import FAILED_IN, add_catalog, add_finished, add_waiting
+from tests.candidates import add_version, champion_id
+from tests.html_page import HtmlPage
 
 HOSTILE = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>&amp;"
 OWN = {"Sec-Fetch-Site": "same-origin"}
@@ -45,10 +45,10 @@ class Browser:
 
     client: TestClient
 
-    def read(self) -> Reading:
+    def read(self) -> HtmlPage:
         answer = self.client.get("/admin")
         assert answer.status_code == 200, answer.text
-        return Reading(answer.text)
+        return HtmlPage(answer.text)
 
     def send(self, action: str, **values: str) -> Any:
         """Fill in a form of the page, and send it."""
@@ -128,7 +128,7 @@ def test_the_page_lets_a_browser_run_and_show_nothing_but_its_own(browser: Brows
         assert f"{tag}-src 'sha256-{digest}'" in policy
     told = {name: answer.headers[name] for name in ("cache-control", "x-content-type-options", "referrer-policy")}
     assert told == {"cache-control": "no-store", "x-content-type-options": "nosniff", "referrer-policy": "same-origin"}
-    for tag, given in Reading(answer.text).tags:
+    for tag, given in HtmlPage(answer.text).tags:
         assert not any(name.startswith("on") or name == "style" for name in given), tag
         assert not any(re.match("https?:|//", given.get(name) or "") for name in ("src", "href", "action")), given
 
@@ -185,7 +185,7 @@ def test_it_is_looked_at_again_while_a_run_is_under_way_and_not_after(session: S
     assert refreshes() == ["60", "5"]
     answer = browser.client.get("/admin/live")
     assert "default-src 'none'" in answer.headers["content-security-policy"]
-    parts = Reading(answer.text)
+    parts = HtmlPage(answer.text)
     assert [given["id"] for _, given in parts.tags if "data-live" in given] == ["fleet", f"live-{run}"]
     assert [given["id"] for _, given in browser.read().tags if "data-live" in given] == ["fleet", f"live-{run}"]
     assert "step 20 of 40" in parts.text
@@ -209,7 +209,7 @@ def test_models_are_promoted_rolled_back_and_retired_with_its_forms(session: Ses
     assert browser.send("/admin/models/rollback", reason="worse after all").status_code == 303
     again = browser.client.post("/admin/models/rollback", data=stale, headers=OWN)
     assert again.status_code == 409
-    assert "replaced" in Reading(again.text).text
+    assert "replaced" in HtmlPage(again.text).text
     assert champion_id(session) == first
     assert browser.send(f"/admin/models/{third}/retire", reason="no use").status_code == 303
     assert audited(session) == [f"models {what}" for what in ("promote", "promote", "promote", "rollback", "retire")]
@@ -243,9 +243,9 @@ def test_a_promotion_that_costs_merchants_their_styles_says_which(session: Sessi
         )
     at = f"/admin/models/{second}/promote"
     refused = browser.send(at, reason="it is better")
-    assert (refused.status_code, "shop/own<b>" in Reading(refused.text).text) == (409, True)
+    assert (refused.status_code, "shop/own<b>" in HtmlPage(refused.text).text) == (409, True)
     done = browser.send(at, reason="it is better", without_own_styles="true")
-    assert "cannot be used now: shop/own<b>." in Reading(done.text).text
+    assert "cannot be used now: shop/own<b>." in HtmlPage(done.text).text
     assert champion_id(session) == second
 
 
@@ -274,7 +274,7 @@ def test_a_form_for_another_run_queues_one_however_often_it_is_sent(session: Ses
     assert "step 0 of 7" in shown
     assert "promoted if-better with a canary of 10 %" in shown
     refused = browser.send("/admin/runs", reason="winter", styles="nope")
-    assert (refused.status_code, "unknown style 'nope'" in Reading(refused.text).text) == (400, True)
+    assert (refused.status_code, "unknown style 'nope'" in HtmlPage(refused.text).text) == (400, True)
 
 
 def test_nights_rest_and_go_on_with_its_buttons(session: Session, browser: Browser) -> None:
@@ -352,7 +352,7 @@ def test_hostile_names_and_reasons_are_text(session: Session, browser: Browser) 
     assert [tag for tag, _ in page.tags].count("script") == 1
     assert [given["src"] for tag, given in page.tags if tag == "img"] == ["/admin/verdicts/1/sheet"]
     refused = browser.send("/admin/runs", reason="r", styles=HOSTILE)
-    assert (refused.status_code, "<img src=x onerror" in Reading(refused.text).text) == (400, True)
+    assert (refused.status_code, "<img src=x onerror" in HtmlPage(refused.text).text) == (400, True)
 
 
 ODD = ["", "a\0b", "x" * 5000, "-1", "9" * 40, "nan"]

@@ -20,8 +20,8 @@ from starlette.testclient import TestClient
 from producer.api.app import make_app
 from shared.context import Session
 from shared.database import transaction
-from tests.callers import PLACES, client_of, csv, routes
-from tests.filled import FAILED_IN, add_finished, add_proof, add_waiting
+from tests.api_clients import PLACES, client_of, csv, routes
+from tests.builders import FAILED_IN, add_finished, add_proof, add_waiting
 
 
 @pytest.fixture

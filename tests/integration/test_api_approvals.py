@@ -10,8 +10,8 @@ from starlette.testclient import TestClient
 
 from shared.context import Session
 from shared.database import transaction
-from tests.callers import client_of
-from tests.filled import add_finished, add_proof, add_waiting
+from tests.api_clients import client_of
+from tests.builders import add_finished, add_proof, add_waiting
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from producer.api.server import listening
 from producer.output.export import batch_results
 from shared.context import Session
 from shared.database import transaction
-from tests.callers import client_of
-from tests.filled import add_finished
+from tests.api_clients import client_of
+from tests.builders import add_finished
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from shared.context import Session
 from shared.database import transaction
 from shared.models.promotion.verdicts import ContactSheet, VerdictFigures, add_verdict, judge
 from shared.models.versions import champion
-from tests.callers import admin_of, client_of
-from tests.filled import add_catalog, add_finished, add_proof, add_waiting
+from tests.api_clients import admin_of, client_of
+from tests.builders import add_catalog, add_finished, add_proof, add_waiting
+from tests.candidates import add_version
 from tests.requests_by_schema import Known, requests
-from tests.versions import add_version
 
 FEEDS = [
     "sku,image\nA,https://shop.example/a.jpg\n",

@@ -16,7 +16,7 @@ from shared.context import Session
 from shared.database import make_engine, transaction
 from shared.merchants import keys
 from shared.merchants.merchants import merchant_id
-from tests.callers import PLACES, client_of, csv, routes
+from tests.api_clients import PLACES, client_of, csv, routes
 
 
 @pytest.fixture

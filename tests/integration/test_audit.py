@@ -14,7 +14,7 @@ from shared.database import transaction
 from shared.merchants import audit
 from shared.merchants.merchants import merchant_id
 from tests.atelier_command import Command, command_over, printed
-from tests.filled import add_finished, add_waiting
+from tests.builders import add_finished, add_waiting
 
 
 @pytest.fixture

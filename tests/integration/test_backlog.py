@@ -14,7 +14,7 @@ from shared.database import make_engine, transaction
 from shared.operations.backlog import Backlog
 from shared.queue import fleet
 from shared.queue.dispatch import dispatch
-from tests.filled import add_waiting
+from tests.builders import add_waiting
 
 
 def told(session: Session) -> dict[tuple[str, ...], float]:

@@ -8,7 +8,7 @@ from shared.context import Session
 from shared.database import transaction
 from shared.merchants.merchants import LOCAL_MERCHANT
 from tests.atelier_command import command_over, printed
-from tests.filled import FAILED_IN, add_finished, add_waiting
+from tests.builders import FAILED_IN, add_finished, add_waiting
 
 
 def test_failures_are_listed_a_page_at_a_time_until_there_is_no_more(

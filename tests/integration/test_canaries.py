@@ -38,9 +38,9 @@ from shared.queue.actions import pause_batch, resume_batch
 from shared.queue.batches import Batch
 from shared.queue.sweep import sweep
 from tests.atelier_command import command_over, printed
-from tests.filled import LOOK, add_finished, add_waiting
+from tests.builders import LOOK, add_finished, add_waiting
+from tests.candidates import add_version, champion_id
 from tests.shop import Shop
-from tests.versions import add_version, champion_id
 
 START = Change(ChangeKind.CANARY, "me@here", "")
 

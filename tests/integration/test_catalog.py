@@ -24,8 +24,8 @@ from shared.look import Look
 from shared.merchants.scope import scope
 from shared.operations import orphans
 from shared.operations.prune import prune
-from tests.fresh import fresh_session
-from tests.plans import statements
+from tests.query_plans import statements
+from tests.sessions import fresh_session
 from tests.shop import Shop
 
 

@@ -12,8 +12,8 @@ from shared.context import Session
 from shared.database import transaction
 from shared.errors import NotFound
 from tests.atelier_command import command_over, printed
-from tests.filled import FAILED_IN, add_finished, add_waiting
-from tests.recount import miscounted
+from tests.builders import FAILED_IN, add_finished, add_waiting
+from tests.invariants import miscounted
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from shared.queue import chunks, fleet
 from shared.queue.dispatch import WINDOW_PER_SLOT, Line, dispatch, shares, under_way
 from shared.queue.jobs import Failed
 from shared.queue.sweep import sweep
-from tests.filled import add_waiting
+from tests.builders import add_waiting
 
 LOOK = Look((("starry-night", 1.0),))
 WORKER = uuid4()

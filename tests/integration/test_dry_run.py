@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from atelier_command import command_over
-from filled import add_waiting
 
 from producer.output.summary import summarise
 from shared.context import Session
 from shared.database import transaction
+from tests.atelier_command import command_over
+from tests.builders import add_waiting
 
 
 @pytest.mark.parametrize(("rows", "code"), [(["mug"], 0), (["mug", "gone"], 4), (["gone", "lost"], 3)])

@@ -23,7 +23,7 @@ from shared.queue import batches, chunks
 from shared.queue.jobs import Failed
 from shared.source_copies import SourceCopy, keep_copy, source_key
 from tests.atelier_command import Command, command_over, printed
-from tests.filled import add_catalog, add_finished, add_waiting
+from tests.builders import add_catalog, add_finished, add_waiting
 from tests.waiting import wait_for_blocked_connection
 
 JOBS = 200

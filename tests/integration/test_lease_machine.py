@@ -32,8 +32,8 @@ from shared.queue.outcomes import Outcome, Succeeded
 from shared.queue.renditions import NewRendition, RenditionKey
 from shared.queue.retry import retry_batch
 from shared.queue.sweep import sweep
-from tests.filled import add_waiting
-from tests.fresh import fresh_session
+from tests.builders import add_waiting
+from tests.sessions import fresh_session
 
 WORKERS = (uuid4(), uuid4())
 SLOTS = 1

@@ -21,9 +21,9 @@ from shared.models.versions import champion
 from shared.operations.erasure import erase
 from shared.quality.reviews import ReviewState, judge
 from tests.atelier_command import command_over, printed
-from tests.filled import add_finished
+from tests.builders import add_finished
 from tests.random_vgg import write_random_vgg
-from tests.school import School, held_out, picture
+from tests.training_setup import School, held_out, picture
 from workers.model.dataset import side_of
 
 PLAIN = Look((("plain", 1.0),))

@@ -15,8 +15,8 @@ from shared.operations.lost_renditions import fail_lost, lost_renditions
 from shared.queue import batches
 from shared.queue.retry import retry_batch
 from tests.atelier_command import command_over, printed
-from tests.filled import add_finished
-from tests.recount import assert_nothing_lost
+from tests.builders import add_finished
+from tests.invariants import assert_nothing_lost
 
 JOBS, FAILED = 100, 1
 

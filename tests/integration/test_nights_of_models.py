@@ -12,8 +12,8 @@ from shared.database import transaction
 from shared.models.promotion.promotions import rollback
 from shared.models.versions import champion
 from tests.random_vgg import write_random_vgg
-from tests.school import School, held_out
 from tests.shop import Shop
+from tests.training_setup import School, held_out
 
 
 def test_three_nights_with_a_retraining_a_promotion_and_a_rollback_surprise_nobody(

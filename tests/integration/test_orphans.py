@@ -13,7 +13,7 @@ from shared.operations import orphans, prune
 from shared.operations.prune import Pruned
 from shared.queue.jobs import STORED
 from shared.source_copies import SourceCopy, find_copy, keep_copy, source_key
-from tests.filled import add_finished, add_waiting
+from tests.builders import add_finished, add_waiting
 
 DAYS = 30
 URL = "https://shop.example/mug.jpg"

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from uuid import UUID
 
 import pytest
-from filled import add_proof, add_waiting
 from sqlalchemy import Connection
 
 from shared.catalog import schedules
@@ -16,6 +15,7 @@ from shared.errors import Conflict
 from shared.proofs.proofs import approve, find_proof
 from shared.queue import batches
 from shared.queue.batches import Batch
+from tests.builders import add_proof, add_waiting
 
 
 @pytest.fixture
@@ -82,15 +82,15 @@ def test_two_pauses_of_nights_end_each_by_itself(session: Session, night: Batch)
 
 
 def test_an_approved_night_rests_while_nights_are_paused(session: Session, night: Batch) -> None:
+    proofs: list[int] = []
+
     def wait(connection: Connection, batch: Batch) -> None:
         batches.wait_for_approval(connection, batch.id)
-        nonlocal proof
-        proof = add_proof(connection, batch.id)
+        proofs.append(add_proof(connection, batch.id))
 
     def approved(connection: Connection, batch: Batch) -> None:
-        approve(connection, find_proof(connection, batch.merchant_id, proof), "me@here")
+        approve(connection, find_proof(connection, batch.merchant_id, proofs[-1]), "me@here")
 
-    proof = 0
     assert rests(session, night, wait, admin_pauses, admin_resumes), "it waits for approval"
     assert rests(session, night, admin_pauses, approved), "nights are paused"
     assert not rests(session, night, admin_resumes)

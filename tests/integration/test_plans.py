@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Connection, event, text
 
-from shared.catalog.planning import Window, make_plan
+from shared.catalog.night_plan import NightPlan, Window
 from shared.catalog.schedules import NightRules
 from shared.context import Session
 from shared.database import transaction
@@ -24,9 +24,9 @@ from shared.queue.estimate import Rate
 from shared.queue.jobs import Failed, PutBack
 from shared.queue.outcomes import Outcome, Succeeded
 from shared.queue.renditions import NewRendition, RenditionKey
-from tests.filled import add_finished, add_large_night, add_waiting
-from tests.fresh import fresh_session
-from tests.plans import nodes, statements
+from tests.builders import add_finished, add_large_night, add_waiting
+from tests.query_plans import nodes, statements
+from tests.sessions import fresh_session
 
 LARGE = {"chunks", "jobs", "renditions", "job_renditions"}
 JOBS = 8_000
@@ -211,7 +211,7 @@ def test_a_night_is_planned_beside_a_large_one_without_going_through_it_for_each
     with statements(session.engine) as sent, transaction(session.engine, merchant=batch.merchant_id) as connection:
         connection.execute(text("SET LOCAL work_mem = '64kB'"))
         window = Window(batch.merchant_id, NightRules(), batch.created_at)
-        assert make_plan(connection, window, Rate(None, 1), session.settings).stale.total == 1_000
+        assert NightPlan.make(connection, window, Rate(None, 1), session.settings).stale.total == 1_000
         ((statement, parameters),) = [one for one in sent if "CREATE TEMPORARY TABLE stale" in one[0]]
         explained = "EXPLAIN (FORMAT JSON) " + statement[statement.index("WITH assigned") :]
         (found,) = connection.exec_driver_sql(explained, parameters).scalar_one()

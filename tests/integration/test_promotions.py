@@ -20,8 +20,8 @@ from shared.models.styles import Style
 from shared.models.versions import NewStyle, champion, install_style, version_of
 from shared.store.file import FileStore
 from tests.atelier_command import command_over, printed
-from tests.filled import LOOK, add_waiting
-from tests.versions import add_version, champion_id
+from tests.builders import LOOK, add_waiting
+from tests.candidates import add_version, champion_id
 from tests.waiting import LIMIT_SECONDS
 
 

@@ -21,8 +21,8 @@ from shared.queue import chunks, renditions
 from shared.queue.batches import get_batch
 from shared.queue.outcomes import Succeeded
 from shared.queue.renditions import NewRendition, RenditionKey
-from tests.filled import add_finished, add_waiting
-from tests.recount import assert_nothing_lost
+from tests.builders import add_finished, add_waiting
+from tests.invariants import assert_nothing_lost
 from tests.waiting import wait_for_blocked_connection
 
 DAYS = 30

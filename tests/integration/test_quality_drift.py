@@ -16,9 +16,9 @@ from shared.models.training.quality import LEAST_BATCHES, quality_of_batches
 from shared.models.training.requests import RunSpec
 from shared.models.training.runs import list_runs
 from shared.models.training.tick import tick
-from tests.filled import add_finished
+from tests.builders import add_finished
 from tests.random_vgg import write_random_vgg
-from tests.school import QUICK, School
+from tests.training_setup import QUICK, School
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 

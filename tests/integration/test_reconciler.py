@@ -15,16 +15,19 @@ from shared.context import Session
 from shared.database import transaction
 from shared.errors import Conflict
 from shared.look import Look
+from shared.merchants.actors import operator
 from shared.operations import dead_letters
+from shared.operations.actions import replay_failures
 from shared.operations.dead_letters import Filter
 from shared.queue import batches, chunks
 from shared.queue.batches import Batch
 from shared.queue.jobs import Failed, PutBack
+from shared.queue.outcomes import Outcome
 from shared.queue.reconciler import Repaired, reconcile
 from shared.queue.retry import retry_batch
 from shared.queue.sweep import sweep
-from tests.filled import add_finished, add_waiting
-from tests.recount import miscounted
+from tests.builders import add_finished, add_waiting
+from tests.invariants import miscounted
 
 JOBS = 200
 
@@ -67,7 +70,11 @@ def test_a_failed_image_is_retried_though_its_nights_window_has_ended(session: S
         chunk = connection.execute(text("SELECT id FROM chunks")).scalar_one()
         claim = chunks.claim(connection, chunk, uuid4(), 60)
         assert claim
-        outcomes = [Failed(0, "source_unavailable", "503", retryable=True), PutBack(1, 60.0), PutBack(2, 60.0)]
+        outcomes: list[Outcome] = [
+            Failed(0, "source_unavailable", "503", retryable=True),
+            PutBack(1, 60.0),
+            PutBack(2, 60.0),
+        ]
         chunks.finish(connection, claim, outcomes, 60)
         chunks.release(connection, claim)
         chunks.cancel_unleased(connection, batch.id)
@@ -75,7 +82,7 @@ def test_a_failed_image_is_retried_though_its_nights_window_has_ended(session: S
     if replay:
         with transaction(session.engine) as connection:
             found = dead_letters.failure_groups(connection, Filter(batch=batch.id))
-        assert dead_letters.replay(session.engine, found) == 1
+        assert replay_failures(session.engine, session.broker, operator(), found).images == 1
     else:
         assert retry_batch(session.engine, batch) == 1
     assert again(session, batch.id).state == "running"
@@ -154,11 +161,14 @@ def test_a_batch_that_moves_on_is_left_alone(session: Session) -> None:
 class BrokenOff:
     """A manifest whose reader is killed before its first row."""
 
-    name, columns, ignored, notes, digest = "feed", ("sku", "image"), 0, (), "feed"
+    name, format, columns, ignored, notes, digest = "feed", "csv", ("sku", "image"), 0, (), "feed"
 
     def rows(self) -> Any:
+        yield from self.interrupted()
+
+    @staticmethod
+    def interrupted() -> Any:
         raise KeyboardInterrupt
-        yield
 
 
 LOOK = Look((("udnie", 1.0),))

@@ -26,7 +26,7 @@ from shared.models.versions import champion
 from shared.operations.erasure import erase
 from tests.atelier_command import Command, command_over, printed
 from tests.random_vgg import write_random_vgg
-from tests.school import QUICK, School, picture, shape
+from tests.training_setup import QUICK, School, picture, shape
 from workers.training.retraining import train_slice
 
 

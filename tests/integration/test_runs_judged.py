@@ -36,9 +36,9 @@ from shared.models.training.tick import publish_due, tick
 from shared.models.versions import champion
 from shared.operations.erasure import erase
 from tests.atelier_command import Command, command_over, printed
+from tests.candidates import add_version
 from tests.random_vgg import write_random_vgg
-from tests.school import QUICK, School, held_out
-from tests.versions import add_version
+from tests.training_setup import QUICK, School, held_out
 from workers.training import comparing
 from workers.training.retraining import train_slice
 from workers.training.verdict_run import measure_pair

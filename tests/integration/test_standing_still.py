@@ -10,7 +10,7 @@ from producer import run
 from shared.context import Session
 from shared.database import transaction
 from shared.queue import batches, chunks, fleet
-from tests.filled import add_waiting
+from tests.builders import add_waiting
 
 
 @pytest.mark.parametrize(

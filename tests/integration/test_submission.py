@@ -22,7 +22,7 @@ from shared.errors import InvalidInput, ManifestError
 from shared.look import Look
 from shared.queue import batches, fleet, jobs
 from shared.queue.batches import Batch
-from tests.plans import rows_touched, statements
+from tests.query_plans import rows_touched, statements
 from tests.waiting import LIMIT_SECONDS
 
 LOOK = Look((("starry-night", 1.0),))
@@ -32,6 +32,7 @@ class Feed:
     """A manifest of objects in a bucket that is written while it is read; ``before`` is called before each row."""
 
     name = "feed"
+    format = "csv"
     columns = ("sku", "image")
     ignored = 0
     notes = ()

@@ -30,9 +30,9 @@ from shared.queue import batches, jobs
 from shared.source_copies import SourceCopy, keep_copy
 from shared.tables import metadata
 from tests.atelier_command import Command, command_over
-from tests.filled import add_catalog, add_finished, add_waiting
-from tests.fresh import fresh_session
-from tests.plans import rows_touched
+from tests.builders import add_catalog, add_finished, add_waiting
+from tests.query_plans import rows_touched
+from tests.sessions import fresh_session
 
 JOBS = 200
 OWNED = [table for table in metadata.sorted_tables if "merchant_id" in table.c]

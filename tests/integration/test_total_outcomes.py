@@ -22,8 +22,8 @@ from shared.queue.jobs import Failed, PutBack
 from shared.queue.outcomes import Outcome, Succeeded
 from shared.queue.renditions import NewRendition, RenditionKey
 from shared.source_copies import SourceCopy, find_copy, keep_copy
-from tests.filled import add_waiting
-from tests.recount import miscounted
+from tests.builders import add_waiting
+from tests.invariants import miscounted
 from workers.styling.finish import REFUSED, finish
 
 JOBS = 9
@@ -102,7 +102,7 @@ def test_validators_that_cannot_be_stored_are_forgotten(session: Session, claim:
 class Odd:
     """A manifest of three rows, of which the error of one quotes what cannot be stored."""
 
-    name, columns, ignored, notes, digest = "odd", ("sku", "image"), 0, (), "odd"
+    name, format, columns, ignored, notes, digest = "odd", "csv", ("sku", "image"), 0, (), "odd"
 
     def rows(self) -> Any:
         for number in range(3):

@@ -39,8 +39,8 @@ from shared.context import Session
 from shared.database import MIGRATIONS, make_engine, needs_upgrade, transaction, upgrade
 from shared.errors import UsageError
 from shared.tables import metadata
-from tests.filled import add_catalog, add_finished, add_waiting
-from tests.fresh import as_superuser
+from tests.builders import add_catalog, add_finished, add_waiting
+from tests.sessions import as_superuser
 from tests.waiting import wait_for_blocked_connection
 
 JOBS = 200

@@ -21,7 +21,7 @@ from shared.errors import SourceRefused, SourceUnavailable
 from shared.merchants.merchants import merchant_id
 from shared.source_copies import source_key
 from tests.certificates import certificate
-from tests.hosting import Host, answer, serving
+from tests.web_host import Host, answer, serving
 from workers.fetch.buckets import Buckets
 from workers.fetch.client import Validators, Web
 from workers.fetch.reach import Reach

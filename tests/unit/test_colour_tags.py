@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import struct
+from typing import Any
 
 import numpy as np
 import pytest
-from picture_files import (
+from PIL import Image, TiffImagePlugin
+
+from tests.picture_files import (
     ADOBE_COLORANTS,
     BT2020_COLORANTS,
     P3_COLORANTS,
@@ -24,8 +27,6 @@ from picture_files import (
     srgb_signal,
     with_chunks,
 )
-from PIL import Image, TiffImagePlugin
-
 from workers.images.colour.hdr import WHITE_NITS, hlg_scene_light, pq_nits
 from workers.images.decode import Limits, decode
 
@@ -111,7 +112,7 @@ def test_gamma_and_chromaticities_of_srgb_change_no_pixel() -> None:
 )
 def test_first_tag_that_can_be_read_counts(chunks: tuple[bytes, ...], icc: bytes | None, right: bytes | None) -> None:
     reference = by_littlecms(all_colours(), right) if right else all_colours()
-    options = {"icc_profile": icc} if icc else {}
+    options: dict[str, Any] = {"icc_profile": icc} if icc else {}
     assert mean_difference(decoded_png(*chunks, **options), reference) < 0.3
 
 
@@ -152,9 +153,8 @@ def test_grey_png_is_converted_too() -> None:
 @pytest.mark.parametrize("format", ["JPEG", "WEBP", "PNG"])
 @pytest.mark.parametrize(("colour_space", "interoperability"), [(65_535, "R03"), (2, "")])
 def test_adobe_rgb_of_cameras_is_converted(format: str, colour_space: int, interoperability: str) -> None:
-    options: dict[str, object] = {"JPEG": {"quality": 100, "subsampling": 0}, "WEBP": {"lossless": True}}.get(
-        format, {}
-    )
+    lossless: dict[str, dict[str, Any]] = {"JPEG": {"quality": 100, "subsampling": 0}, "WEBP": {"lossless": True}}
+    options = lossless.get(format, {})
     plain = saved(all_colours(), format, **options)
     tagged = saved(all_colours(), format, exif=camera_exif(colour_space, interoperability), **options)
     reference = by_littlecms(decoded(plain), ADOBE_RGB)
@@ -221,7 +221,8 @@ def pq_signal(nits: np.ndarray) -> np.ndarray:
 def pq_pixels(srgb: np.ndarray) -> np.ndarray:
     """An sRGB picture as BT.2020 PQ, its white at 203 nits."""
     light = srgb_light(srgb / 255) @ TO_BT2020.T
-    return np.rint(pq_signal(np.clip(light, 0, 1) * WHITE_NITS) * 255).astype(np.uint8)
+    pixels: np.ndarray = np.rint(pq_signal(np.clip(light, 0, 1) * WHITE_NITS) * 255).astype(np.uint8)
+    return pixels
 
 
 @pytest.mark.parametrize(("signal", "nits"), [(0.0, 0.0), (0.5081, 100.0), (0.5807, 203.0), (0.7518, 1000.0), (1, 1e4)])

@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from picture_files import saved
 from PIL import Image
 
+from tests.picture_files import saved
 from workers.images.decode import Limits, decode
 from workers.images.encode import encode
 from workers.images.metadata.credits import Credits, clean
@@ -62,7 +62,8 @@ def credits_of(data: bytes) -> Credits:
 
 
 def packet_of(data: bytes) -> bytes:
-    return Image.open(io.BytesIO(data)).info["xmp"]
+    packet: bytes = Image.open(io.BytesIO(data)).info["xmp"]
+    return packet
 
 
 @pytest.mark.parametrize("format", ["JPEG", "WEBP", "AVIF", "TIFF", "PNG"])

@@ -8,10 +8,10 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from picture_files import png_chunk, saved, with_chunks
 from PIL import Image
 
 from shared.errors import ImageError, ImageTooLarge, UnreadableImage
+from tests.picture_files import png_chunk, saved, with_chunks
 from workers.images.decode import Limits, decode
 from workers.images.metadata.exif import Exif, read_exif
 from workers.images.metadata.isobmff import read_main_picture
@@ -123,7 +123,9 @@ def without(png: bytes, *names: bytes) -> bytes:
 
 @pytest.mark.parametrize("shown_without_animation", [False, True])
 @pytest.mark.parametrize("names", [(b"fcTL",), (b"acTL",), (b"fdAT",), (b"acTL", b"fcTL"), (b"fcTL", b"fdAT")])
-def test_animated_png_with_parts_missing_is_a_still_picture(names: tuple, shown_without_animation: bool) -> None:
+def test_animated_png_with_parts_missing_is_a_still_picture(
+    names: tuple[bytes, ...], shown_without_animation: bool
+) -> None:
     frames = [Image.fromarray(corners()), Image.new("RGB", (48, 32), "blue")]
     options = {"save_all": True, "append_images": frames[1:] * 2, "default_image": shown_without_animation}
     whole = saved(frames[0], "PNG", **options)

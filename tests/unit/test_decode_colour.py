@@ -6,9 +6,9 @@ import zlib
 
 import numpy as np
 import pytest
-from picture_files import SRGB_COLORANTS, profile
 from PIL import Image, ImageCms, TiffImagePlugin
 
+from tests.picture_files import SRGB_COLORANTS, profile
 from workers.images.decode import Limits, Photo, decode
 
 Xyz = tuple[float, float, float]

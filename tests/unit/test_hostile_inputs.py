@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from picture_files import gamma_chunk, png_chunk, saved, with_chunks
 from PIL import Image
 
 from producer.intake import Intake
@@ -19,6 +18,7 @@ from producer.manifest import open_manifest
 from producer.manifest.formats.archive import member_of
 from shared.errors import ImageError, InvalidInput, SourceRefused
 from shared.store import open_store
+from tests.picture_files import gamma_chunk, png_chunk, saved, with_chunks
 from workers.images.decode import Limits, decode
 
 QUICK = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))

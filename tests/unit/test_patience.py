@@ -8,9 +8,10 @@ from uuid import uuid4
 
 from shared.errors import SourceUnavailable
 from shared.look import Look
-from shared.queue.batches import Batch
+from shared.queue.batches import Batch, BatchState, IntakeState
 from shared.queue.jobs import Failed, Job, PutBack
 from shared.queue.outcomes import WANTING_TIME, outcome_of_error
+from shared.queue.queues import QueueName
 
 LOOK = Look((("udnie", 1.0),))
 NOW = datetime.now(UTC)
@@ -18,13 +19,13 @@ BATCH = Batch(
     uuid4(),
     1,
     "feed",
-    "bulk",
+    QueueName.BULK,
     LOOK,
     ("jpeg",),
     1,
     {},
-    "sealed",
-    "running",
+    IntakeState.SEALED,
+    BatchState.RUNNING,
     False,
     None,
     (),

@@ -10,8 +10,8 @@ import pytest
 
 from shared.catalog.schedules import NightRules
 from shared.context import Session
-from tests.hosting import serving
 from tests.waiting import LIMIT_SECONDS
+from tests.web_host import serving
 from tests.web_shop import Pictures, WebShop
 from workers.fetch.buckets import Buckets
 from workers.fetch.client import Web

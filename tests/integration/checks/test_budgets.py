@@ -31,8 +31,8 @@ from shared.catalog.source_checks import (
 from shared.database import Lock, lock, transaction
 from shared.errors import UsageError
 from shared.operations import erasure
-from tests.hosting import answer
-from tests.plans import rows_touched
+from tests.query_plans import rows_touched
+from tests.web_host import answer
 from tests.web_shop import Open, Pictures
 from workers.fetch.source_checks import check_sources
 from workers.runtime.metrics import Metrics

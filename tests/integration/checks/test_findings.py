@@ -23,7 +23,7 @@ from shared.errors import Conflict
 from shared.merchants.scope import scope
 from shared.operations import erasure
 from tests.atelier_command import command_over, printed
-from tests.hosting import answer
+from tests.web_host import answer
 from tests.web_shop import Open, Pictures
 
 

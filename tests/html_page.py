@@ -18,7 +18,7 @@ class Form:
     required: list[str] = field(default_factory=list)
 
 
-class Reading(HTMLParser):
+class HtmlPage(HTMLParser):
     """Read a page. Raises AssertionError on tags that are not closed in order."""
 
     def __init__(self, html: str) -> None:
