@@ -73,7 +73,7 @@ def catalog_import(
     if done.unknown:
         note(f"{done.unknown} bad rows name no sku, so nothing was removed: correct them and import the feed again")
     if as_json:
-        print_json(asdict(done) | {"format": manifest.format, "bad_rows": bad})
+        print_json(asdict(done) | {"format": manifest.format, "warnings": manifest.notes, "bad_rows": bad})
         return
     for one in bad:
         note(f"line {one['line']}: {one['sku']}: {one['message']} ({one['code']})")

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 from xml.sax.saxutils import escape
 
 import pytest
@@ -119,6 +119,9 @@ def test_feed_whose_bytes_cannot_be_written_again_is_refused(tmp_path: Path) -> 
     assert caught.value.code == "feed_not_reversible"
 
 
+Quoting = Literal[0, 1]
+"""``csv.QUOTE_MINIMAL`` and ``csv.QUOTE_ALL``."""
+
 CELLS = st.text('ab,;|" \né=', max_size=8)
 PICTURES = st.lists(st.sampled_from([f"{HOST}{name}.jpg" for name in ("a", "b,c", "stays")]), max_size=3, unique=True)
 TABLES = st.lists(st.tuples(CELLS, PICTURES, CELLS), min_size=1, max_size=6)
@@ -128,14 +131,14 @@ TABLES = st.lists(st.tuples(CELLS, PICTURES, CELLS), min_size=1, max_size=6)
     TABLES,
     st.sampled_from(",;|\t"),
     st.sampled_from(["\n", "\r\n"]),
-    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    st.sampled_from(get_args(Quoting)),
 )
 def test_csv_is_read_back_as_it_was_but_for_its_addresses(
     tmp_path_factory: pytest.TempPathFactory,
     rows: list[tuple[str, list[str], str]],
     delimiter: str,
     end: str,
-    how: Literal[0, 1],
+    how: Quoting,
 ) -> None:
     target = io.StringIO()
     writer = csv.writer(target, delimiter=delimiter, lineterminator=end, quoting=how)

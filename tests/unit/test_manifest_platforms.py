@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
 
 from producer.manifest import Manifest, open_manifest
+from producer.output.feed_export import rewrite_feed
 from shared.errors import UsageError
 
 HOST = "https://h.example/"
@@ -83,26 +85,26 @@ GRAPHQL = (
 )
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "format", "expected"),
-    [
-        ("export.csv", SHOPIFY, "shopify-csv", ["MUG-RED a", "MUG-RED b", "MUG-RED c", "MUG-RED d", "lamp d"]),
-        ("export.csv", SHOPIFY_2024, "shopify-csv", ["MUG-RED a", "MUG-RED b", "MUG-RED c"]),
-        ("export.csv", WOOCOMMERCE, "woocommerce-csv", ["CUP a", "CUP b", "CUP-RED a"]),
-        ("export.csv", MAGENTO_2, "magento-csv", ["M1 a", "M1 b", "M2 c"]),
-        ("export.csv", MAGENTO_1, "magento-csv", ["M1 a", "M1 b", "M2 c"]),
-        ("export.csv", VENDURE, "vendure-csv", ["L8 a", "L8 b", "L8 c", "T1 d"]),
-        ("feed.txt", GOOGLE_TSV, "google-csv", ["1 a", "1 b", "1 c", "1 d"]),
-        ("feed", GOOGLE_RSS, "google-xml", ["1 a", "1 b", "1 c", "1 d"]),
-        ("feed.yml", YANDEX, "yandex-xml", ["5501 a", "5501 b"]),
-        ("feed.php", HEUREKA, "heureka-xml", ["1 a", "1 b", "1 c"]),
-        ("feed.xml", CENEO, "xml", ["1 a", "1 b", "2 c"]),
-        ("feed.xml", BY_SHAPE, "xml", ["1 a", "1 b", "2 c"]),
-        ("products.json", SHOPIFY_JSON, "shopify-json", ["MUG-RED a", "MUG-RED b"]),
-        ("products.json", WOOCOMMERCE_REST, "woocommerce-json", ["CUP a", "CUP b"]),
-        ("products.txt", GRAPHQL, "json", ["1 a"]),
-    ],
-)
+EXPORTS = [
+    ("export.csv", SHOPIFY, "shopify-csv", ["MUG-RED a", "MUG-RED b", "MUG-RED c", "MUG-RED d", "lamp d"]),
+    ("export.csv", SHOPIFY_2024, "shopify-csv", ["MUG-RED a", "MUG-RED b", "MUG-RED c"]),
+    ("export.csv", WOOCOMMERCE, "woocommerce-csv", ["CUP a", "CUP b", "CUP-RED a"]),
+    ("export.csv", MAGENTO_2, "magento-csv", ["M1 a", "M1 b", "M2 c"]),
+    ("export.csv", MAGENTO_1, "magento-csv", ["M1 a", "M1 b", "M2 c"]),
+    ("export.csv", VENDURE, "vendure-csv", ["L8 a", "L8 b", "L8 c", "T1 d"]),
+    ("feed.txt", GOOGLE_TSV, "google-csv", ["1 a", "1 b", "1 c", "1 d"]),
+    ("feed", GOOGLE_RSS, "google-xml", ["1 a", "1 b", "1 c", "1 d"]),
+    ("feed.yml", YANDEX, "yandex-xml", ["5501 a", "5501 b"]),
+    ("feed.php", HEUREKA, "heureka-xml", ["1 a", "1 b", "1 c"]),
+    ("feed.xml", CENEO, "xml", ["1 a", "1 b", "2 c"]),
+    ("feed.xml", BY_SHAPE, "xml", ["1 a", "1 b", "2 c"]),
+    ("products.json", SHOPIFY_JSON, "shopify-json", ["MUG-RED a", "MUG-RED b"]),
+    ("products.json", WOOCOMMERCE_REST, "woocommerce-json", ["CUP a", "CUP b"]),
+    ("products.txt", GRAPHQL, "json", ["1 a"]),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "format", "expected"), EXPORTS)
 def test_export_is_recognised_and_gives_a_row_per_picture(
     tmp_path: Path, name: str, content: str, format: str, expected: list[str]
 ) -> None:
@@ -110,6 +112,27 @@ def test_export_is_recognised_and_gives_a_row_per_picture(
     assert [" ".join(picture) for picture in pictures(manifest)] == expected
     assert manifest.format == format
     assert bool(manifest.layouts) == ("-" in format)
+
+
+@pytest.mark.parametrize(("name", "content", "format", "expected"), EXPORTS)
+def test_export_is_given_back_with_new_addresses_and_else_as_it_was(
+    tmp_path: Path, name: str, content: str, format: str, expected: list[str]
+) -> None:
+    manifest = opened(tmp_path, content, name)
+    assert rewritten(tmp_path / name, "h.example") == content
+    new = rewritten(tmp_path / name, "new.example")
+    rows = list(opened(tmp_path, new, name).rows())
+    assert [f"{row.sku} {Path(row.source).stem}" for row in rows] == expected
+    assert {row.source.split("/")[2] for row in rows} == {"new.example"}
+    assert new.replace("new.example", "h.example") == content
+    assert manifest.format == format
+
+
+def rewritten(path: Path, host: str) -> str:
+    """Return a feed with the pictures of the host at another one."""
+    out = io.BytesIO()
+    rewrite_feed(path, None, lambda _, address: address.replace("h.example", host), out)
+    return out.getvalue().decode()
 
 
 def test_pictures_of_a_shopify_product_share_its_sku_category_and_position(tmp_path: Path) -> None:
