@@ -13,7 +13,7 @@ CAST = np.exp(-(((X - 190) / 55) ** 2 + ((Y - 185) / 26) ** 2))
 def shot(*, shadow_depth: float, ground: int = 255, tint: tuple[int, int, int] = (0, 0, 0)) -> np.ndarray:
     """A brown product on white with a shadow beside it, darker by so much, and tinted."""
     photo = ground - shadow_depth * CAST[..., None] * (1 - np.array(tint) / 255)
-    photo[60:190, 90:170] = (120, 60, 40)
+    photo[20:190, 60:170] = (120, 60, 40)
     pixels: np.ndarray = np.rint(photo).clip(0, 255).astype(np.uint8)
     return pixels
 
@@ -28,7 +28,7 @@ def test_a_soft_shadow_takes_no_paint_and_the_product_all_of_it(depth: int, grou
     weight = weights(shot(shadow_depth=depth, ground=ground))
     in_shadow = (CAST > 0.3) & (X > 176)
     assert weight[in_shadow].mean() < 0.12 * 255
-    assert (weight[64:186, 94:166] == 255).mean() > 0.97
+    assert (weight[24:186, 64:166] == 255).mean() > 0.97
 
 
 def test_a_shadow_fades_into_the_ground_without_a_rim() -> None:

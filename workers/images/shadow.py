@@ -31,7 +31,7 @@ DARKEST = 0.45
 LEAST_OPEN = 0.2
 """Share of a shadow's outline that borders on the ground; of a pale part of a product it is less."""
 
-MOST_OF_PRODUCT = 0.55
+MOST_OF_PRODUCT = 0.4
 """If more of what is no ground looks like a shadow, it is a white product."""
 
 
