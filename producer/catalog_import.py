@@ -9,10 +9,10 @@ from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from typing import Self
 
-from producer.intake import Intake
-from producer.job_rows import arrivals
+from producer.jobs_from_rows import arrivals
 from producer.manifest import Manifest, ManifestRow
 from producer.manifest.columns import named_columns
+from producer.source_intake import Intake
 from shared.catalog.digests import digest
 from shared.catalog.feed import FeedRow, Imported, import_feed
 from shared.context import Session

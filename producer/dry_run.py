@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from producer.job_rows import RowLooks, row_looks
+from producer.jobs_from_rows import RowLooks, row_looks
 from producer.manifest import Manifest
 from producer.manifest.outputs import HashSet
 from producer.output.summary import EXIT_FAILED_IMAGES

@@ -17,11 +17,11 @@ from itertools import islice
 
 from sqlalchemy import Connection
 
-from producer.intake import Intake
-from producer.job_rows import RowPage, read_ahead, read_pages, row_looks
+from producer.jobs_from_rows import RowPage, read_ahead, read_pages, row_looks
 from producer.kept_feeds import keep_feed
 from producer.manifest import Manifest
 from producer.manifest.columns import Columns
+from producer.source_intake import Intake
 from shared.context import Session
 from shared.database import database_time, transaction
 from shared.errors import Conflict, ManifestError, UsageError

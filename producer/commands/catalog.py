@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
+from producer.bucket_listing import list_s3
 from producer.catalog_import import import_catalog
 from producer.commands.batches import Merchant, configured
 from producer.commands.styling import PlatformOption
-from producer.listing import list_s3
 from producer.manifest import ManifestRow, open_manifest
 from shared.catalog import actions, looks, publishing
 from shared.catalog.actions import LookScope, RevertTarget

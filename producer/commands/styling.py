@@ -11,17 +11,17 @@ from typing import Annotated
 
 import typer
 
+from producer.bucket_listing import list_s3
 from producer.commands.batches import Merchant, Out, configured, warn
 from producer.commands.proofs import tell_of_proof
 from producer.dry_run import rehearse
-from producer.listing import list_s3
+from producer.local_run import run_batch, wait_for_batch
 from producer.manifest import open_manifest
 from producer.manifest.platforms import PLATFORM_NAMES
 from producer.output.out_folder import prepare_folder
 from producer.output.progress import show_progress
 from producer.output.summary import as_json as batch_json
 from producer.output.summary import as_line, exit_status
-from producer.run import run_batch, wait_for_batch
 from producer.submit import Order, Submission, submit_batch
 from shared.context import open_session
 from shared.look import Look, parse_mix

@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from producer.intake import local_path
 from producer.output.gallery import GALLERY_HTML, write_gallery
 from producer.output.out_folder import OutFolder, Target
 from producer.output.results import ERRORS_CSV, RESULTS_CSV, Result, write_results
 from producer.output.summary import summarise
+from producer.source_intake import local_path
 from shared.context import Session
 from shared.database import transaction
 from shared.errors import MissingObject, Unavailable

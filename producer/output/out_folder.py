@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from producer.output.gallery import GALLERY_HTML
 from producer.output.results import ERRORS_CSV, RESULTS_CSV
-from producer.written import Written, file_sha256
+from producer.written_files import Written, file_sha256
 from shared.errors import UsageError
 
 REPORTS = (RESULTS_CSV, ERRORS_CSV, GALLERY_HTML)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import quote
 
-from producer.job_rows import folder_of
+from producer.jobs_from_rows import folder_of
 from producer.manifest.columns import Columns, first_filled
 from producer.manifest.outputs import OutputNames
 from shared.presets import EXTENSIONS

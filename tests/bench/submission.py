@@ -31,12 +31,12 @@ import redis
 from PIL import Image
 from sqlalchemy import text
 
-from producer.intake import Intake
-from producer.job_rows import PAGE_JOBS, read_pages, row_looks
+from producer.jobs_from_rows import PAGE_JOBS, read_pages, row_looks
 from producer.manifest import open_manifest
 from producer.manifest.formats.csvrecords import csv_records
 from producer.manifest.formats.textlines import open_text
 from producer.manifest.input_file import DiskFile
+from producer.source_intake import Intake
 from producer.submit import Order, open_batch
 from shared.context import Session
 from shared.database import transaction

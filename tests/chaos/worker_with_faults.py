@@ -28,7 +28,8 @@ from shared.store.file import FileStore
 from shared.store.s3 import S3Store
 from workers.process import trainer, worker
 from workers.runtime import painter
-from workers.styling import prepare, stylize, tasks
+from workers.styling import prepare, tasks
+from workers.styling import stylize_chunk as stylize
 from workers.training import comparing, retraining
 
 MARK = b"marked by a test"

@@ -28,7 +28,7 @@ from shared.queue.renditions import NewRendition
 from tests.atelier_command import command_over, printed
 from tests.shop import Shop, painted
 from workers.styling.context import open_worker_context
-from workers.styling.stylize import stylize_chunk
+from workers.styling.stylize_chunk import stylize_chunk
 
 
 def photo(folder: Path) -> Path:

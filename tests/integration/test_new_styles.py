@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from producer.intake import Intake
+from producer.source_intake import Intake
 from shared.context import Session
 from shared.database import transaction
 from shared.errors import Conflict, UnknownStyle, UsageError

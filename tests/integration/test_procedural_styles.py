@@ -26,7 +26,7 @@ from workers.images.compose import Pixels
 from workers.images.procedural.definition import effect_from_bytes
 from workers.images.procedural.tones import BadStyle
 from workers.styling.context import WorkerContext, open_worker_context
-from workers.styling.stylize import stylize_chunk
+from workers.styling.stylize_chunk import stylize_chunk
 
 DEFINITIONS = {style.name: data for style, data in read_definitions(BUILT_IN / "procedural.json")}
 

@@ -17,11 +17,12 @@ from shared.context import Session
 from shared.database import transaction
 from shared.errors import SourceUnavailable
 from shared.look import Look, parse_mix
-from workers.fetch import client, connection, manners
-from workers.fetch.manners import REQUESTS_PER_HOST, Manners
+from workers.fetch import client, connection
+from workers.fetch import politeness as manners
+from workers.fetch.politeness import REQUESTS_PER_HOST, Manners
 from workers.styling import pipeline
 from workers.styling.context import open_worker_context
-from workers.styling.stylize import stylize_chunk
+from workers.styling.stylize_chunk import stylize_chunk
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from shared.errors import AtelierError, NotAllowed, SourceRefused, SourceUnavail
 from shared.merchants.merchants import LOCAL_MERCHANT, allow_source, merchant_id, withdraw_source
 from shared.store import StoreOptions, open_store
 from tests.raw_server import answering, refusal
+from workers.fetch.address_guard import Reach
 from workers.fetch.buckets import Buckets
 from workers.fetch.client import Web
-from workers.fetch.reach import Reach
 from workers.fetch.sources import Sources
 
 

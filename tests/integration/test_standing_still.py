@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from producer import run
+from producer import local_run as run
 from shared.context import Session
 from shared.database import transaction
 from shared.queue import batches, chunks, fleet

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
-from producer import job_rows as pages
-from producer.job_rows import PAGE_JOBS
+from producer import jobs_from_rows as pages
+from producer.jobs_from_rows import PAGE_JOBS
 from producer.manifest import Manifest, ManifestRow
 from producer.submit import Order, Submission, submit_batch
 from shared.context import Session

@@ -24,7 +24,7 @@ from shared.queue.renditions import NewRendition, RenditionKey
 from shared.source_copies import SourceCopy, find_copy, keep_copy
 from tests.builders import add_waiting
 from tests.invariants import miscounted
-from workers.styling.finish import REFUSED, finish
+from workers.styling.record_outcomes import REFUSED, finish
 
 JOBS = 9
 KEY = RenditionKey("source", "look", "trunk", "jpeg")

@@ -22,9 +22,9 @@ from shared.merchants.merchants import merchant_id
 from shared.source_copies import source_key
 from tests.certificates import certificate
 from tests.web_host import Host, answer, serving
+from workers.fetch.address_guard import Reach
 from workers.fetch.buckets import Buckets
 from workers.fetch.client import Validators, Web
-from workers.fetch.reach import Reach
 from workers.fetch.sources import Sources
 
 LOOPBACK = Reach(networks=(ip_network("127.0.0.0/8"),))

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from producer.intake import Intake
 from producer.manifest import open_manifest
 from producer.manifest.formats.archive import member_of
+from producer.source_intake import Intake
 from shared.errors import ImageError, InvalidInput, SourceRefused
 from shared.store import open_store
 from tests.picture_files import gamma_chunk, png_chunk, saved, with_chunks

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from producer.intake import Intake, local_path
-from producer.job_rows import read_pages
+from producer.jobs_from_rows import read_pages
 from producer.manifest import open_manifest
+from producer.source_intake import Intake, local_path
 from shared.errors import SourceRefused
 from shared.look import Look
 from shared.store import open_store

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from producer.intake import Intake
 from producer.manifest import Manifest, ManifestRow, open_manifest
 from producer.manifest.formats.archive import Archive, member_of, member_source
+from producer.source_intake import Intake
 from shared.errors import InvalidInput, ManifestError
 from shared.store import ObjectStore, open_store
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from producer.local_run import expected_targets
 from producer.manifest import open_manifest
 from producer.output.out_folder import OutFolder, Target, out_path, prepare_folder
-from producer.run import expected_targets
 from producer.submit import Order
 from shared.errors import ManifestError, UsageError
 from shared.look import Look

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from producer.job_rows import RowPage, folder_of, read_ahead
+from producer.jobs_from_rows import RowPage, folder_of, read_ahead
 from shared.errors import ManifestError
 from shared.look import Look, parse_mix
 

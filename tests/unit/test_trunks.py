@@ -10,7 +10,7 @@ from shared.errors import StoreUnavailable
 from tests.waiting import LIMIT_SECONDS
 from workers.model.checkpoint import trunk_to_bytes
 from workers.model.generator import Architecture, Generator
-from workers.runtime.trunks import Trunks
+from workers.runtime.loaded_trunks import Trunks
 
 CPU = torch.device("cpu")
 TINY = trunk_to_bytes(Generator(Architecture(width=4, blocks=1)))

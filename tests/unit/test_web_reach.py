@@ -11,8 +11,8 @@ import pytest
 
 from shared.errors import SourceRefused, SourceUnavailable
 from shared.web_url import parse_web_url
-from workers.fetch.manners import Manners, retry_after_seconds
-from workers.fetch.reach import Reach
+from workers.fetch.address_guard import Reach
+from workers.fetch.politeness import Manners, retry_after_seconds
 
 SHUT = """
 0.0.0.0 0.1.2.3 10.0.0.1 10.255.255.255 100.64.0.1 100.100.100.200 127.0.0.1 127.255.255.254 168.63.129.16

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from shared.errors import SourceRefused, SourceUnavailable
 from shared.web_url import WebUrl, parse_web_url
+from workers.fetch.address_guard import Reach, Resolve, resolved
 from workers.fetch.connection import ClosedMeanwhile, Deadline, IdleConnections, PinnedConnection, Unreachable
-from workers.fetch.manners import Manners, retry_after_seconds
-from workers.fetch.reach import Reach, Resolve, resolved
+from workers.fetch.politeness import Manners, retry_after_seconds
 
 REDIRECTS = 5
 TOTAL_SECONDS = 60.0

@@ -12,7 +12,7 @@ from torch import Tensor
 from shared.errors import DeviceLost, DeviceUnavailable, UsageError
 from workers.model.generator import Generator
 from workers.model.tiles import paint
-from workers.runtime.trunks import Trunks
+from workers.runtime.loaded_trunks import Trunks
 
 STACKED = 8
 """Pictures of one size that a GPU paints at once if memory allows. On a CPU minibatches gain nothing."""

@@ -23,16 +23,16 @@ from shared.models.styles import StyleRow
 from shared.queue import fleet
 from shared.settings import Settings
 from shared.store import ObjectStore
+from workers.fetch.address_guard import Reach
 from workers.fetch.buckets import Buckets
 from workers.fetch.client import TOTAL_SECONDS, Web
-from workers.fetch.reach import Reach
 from workers.fetch.sources import Sources
 from workers.images.effects import Effects
 from workers.images.limits import Limits
 from workers.images.procedural.definition import Effect, effect_from_bytes
 from workers.model.checkpoint import row_from_bytes
 from workers.runtime.breaker import Breaker
-from workers.runtime.lanes import Lanes
+from workers.runtime.device_lanes import Lanes
 from workers.runtime.metrics import Metrics
 from workers.runtime.painter import Painter, choose_device
 from workers.runtime.watchdog import Watchdog

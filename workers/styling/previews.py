@@ -2,7 +2,7 @@
 
 Celery's own slots may all be busy with chunks of several seconds, and as many more are already fetched for
 them. A preview needs a slot that nothing else can fill; its pictures then enter the next minibatch
-(``workers.runtime.lanes``).
+(``workers.runtime.device_lanes``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kombu.mixins import ConsumerMixin
 
 from shared.broker import Broker
 from workers.styling.context import WorkerContext
-from workers.styling.stylize import stylize_chunk
+from workers.styling.stylize_chunk import stylize_chunk
 
 log = structlog.get_logger()
 

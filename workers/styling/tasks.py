@@ -12,7 +12,7 @@ from shared.models.training.tick import tick as tick_training
 from shared.queue.sweep import sweep
 from workers.fetch.source_checks import check_sources
 from workers.styling.context import WorkerContext
-from workers.styling.stylize import stylize_chunk
+from workers.styling.stylize_chunk import stylize_chunk
 
 
 def register_tasks(app: Celery, context: WorkerContext) -> None:

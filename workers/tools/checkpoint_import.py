@@ -16,7 +16,7 @@ from shared.models.versions import ModelVersion, add_candidate, find_version, pu
 from shared.store import ObjectStore
 from workers.model.checkpoint import BadCheckpoint, Checkpoint, row_from_bytes, trunk_from_bytes
 from workers.model.tiles import paint
-from workers.runtime.trunks import KEPT_BYTES
+from workers.runtime.loaded_trunks import KEPT_BYTES
 
 TRIAL_PX = 48
 

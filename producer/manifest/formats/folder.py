@@ -20,7 +20,7 @@ from producer.manifest.extensions import (
     without_extension,
 )
 from producer.manifest.row import ManifestRow
-from producer.written import RECORD, OwnFiles
+from producer.written_files import RECORD, OwnFiles
 from shared.errors import ManifestError
 from shared.plain_text import storable
 

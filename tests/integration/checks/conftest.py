@@ -13,9 +13,9 @@ from shared.context import Session
 from tests.waiting import LIMIT_SECONDS
 from tests.web_host import serving
 from tests.web_shop import Pictures, WebShop
+from workers.fetch.address_guard import Reach
 from workers.fetch.buckets import Buckets
 from workers.fetch.client import Web
-from workers.fetch.reach import Reach
 from workers.fetch.sources import Sources
 from workers.runtime.metrics import Metrics
 

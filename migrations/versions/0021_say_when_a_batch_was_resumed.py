@@ -1,13 +1,13 @@
 """Say on a batch when somebody resumed or retried it: the watch of canaries read that from the audit log.
 
-Revision ID: 0025
+Revision ID: 0021
 Revises: 0019
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0025"
+revision = "0021"
 down_revision = "0020"
 
 # The watch asks for the batches of a day.

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
-from producer.intake import Intake, Taken
 from producer.manifest import ManifestRow
+from producer.source_intake import Intake, Taken
 from shared.errors import InvalidInput, ManifestError
 from shared.look import Look, parse_mix
 from shared.models.styles import require_styles

@@ -24,10 +24,10 @@ from shared.queue.dispatch import dispatch, under_way
 from shared.queue.jobs import Failed, Job
 from shared.queue.outcomes import Outcome
 from workers.styling.context import WorkerContext
-from workers.styling.finish import finish
 from workers.styling.lease import Lease
 from workers.styling.pages import pages
 from workers.styling.pipeline import outcomes
+from workers.styling.record_outcomes import finish
 
 FINISH_SECONDS = 1.0
 """So much work may have to be done again when a worker dies, besides what is in hand: it waits to be finished."""

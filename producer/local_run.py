@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from producer.intake import local_path
-from producer.job_rows import folder_of, looks_of_row
+from producer.jobs_from_rows import folder_of, looks_of_row
 from producer.local_worker import local_worker
 from producer.manifest import ManifestRow
 from producer.output.export import export_batch
 from producer.output.out_folder import OutFolder, Target, prepare_folder
 from producer.output.progress import Show
+from producer.source_intake import local_path
 from producer.submit import Order, Submission, submit_batch
 from shared.context import Session
 from shared.database import transaction
