@@ -26,10 +26,11 @@ def done_chunks(session: Session) -> dict[int, int]:
 
 
 def test_a_run_goes_on_after_ctrl_c_and_after_kill_9(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    command = ["run", str(photos(tmp_path / "photos", 40, side=320)), "-s", "udnie", "-o", str(tmp_path / "out")]
+    home, images = tmp_path / "home", 28
+    command = ["run", str(photos(tmp_path / "photos", images, side=640)), "-s", "udnie", "-o", str(tmp_path / "out")]
+    small_chunks = {"ATELIER_CHUNK_MEGAPIXELS": "0.9"}  # two images each, so that most are left at each signal
     with open_session(Settings(home=home), lasting=False) as session:
-        first = start_atelier(home, *command)
+        first = start_atelier(home, *command, **small_chunks)
         wait_until(lambda: len(done_chunks(session)) >= 2, "the first chunks")
         first.send_signal(signal.SIGINT)
         _, told = first.communicate()
@@ -37,14 +38,14 @@ def test_a_run_goes_on_after_ctrl_c_and_after_kill_9(tmp_path: Path) -> None:
         assert f"To continue: atelier {' '.join(command)}" in told
         before = done_chunks(session)
         assert list((tmp_path / "out").glob("*.jpg"))
-        second = start_atelier(home, *command)
+        second = start_atelier(home, *command, **small_chunks)
         wait_until(lambda: len(done_chunks(session)) > len(before), "more chunks")
         os.killpg(second.pid, signal.SIGKILL)
         second.communicate()
-        third = start_atelier(home, *command, "--json")
+        third = start_atelier(home, *command, "--json", **small_chunks)
         figures = json.loads(third.communicate()[0])
         assert third.returncode == 0
-        assert (figures["succeeded"], figures["reused"]) == (40, 0)
+        assert (figures["succeeded"], figures["reused"]) == (images, 0)
         after = done_chunks(session)
         assert {chunk: after[chunk] for chunk in before} == before
         with transaction(session.engine) as connection:
