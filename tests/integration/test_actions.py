@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from shared.broker import Broker, make_celery
+from shared.broker import Broker
 from shared.catalog import actions as catalog
 from shared.catalog import night_actions
 from shared.catalog.actions import LookScope, RevertTarget
@@ -131,7 +131,7 @@ def test_what_is_not_there_is_refused_and_not_audited(session: Session, what: st
 
 
 def test_nobody_acts_for_a_merchant_without_a_name_nor_for_another(session: Session) -> None:
-    with pytest.raises(UsageError, match="name the merchant"):
+    with pytest.raises(UsageError, match="give the merchant"):
         queue.cancel_batch(session.engine, operator(), "0")
     with pytest.raises(NotAllowed):
         merchant_of(session).acting_for("other")
@@ -176,7 +176,7 @@ def test_a_batch_that_needs_approval_of_its_sample_is_neither_paused_nor_resumed
 
 
 def without_redis(session: Session) -> Broker:
-    return Broker(make_celery(NOBODY_LISTENS))
+    return Broker(NOBODY_LISTENS)
 
 
 def test_without_redis_work_goes_on_later_and_whoever_asked_is_warned(session: Session) -> None:

@@ -247,6 +247,7 @@ def test_no_command_knows_a_batch_of_another_merchant(
     for command, batch in product(commands, tenants.others_batches):
         more = {
             "download": ["--out", str(tmp_path / "out")],
+            "feed export": ["--base-url", "https://shop.example", "--out", str(tmp_path / "feed.csv")],
             "dead-letters show": ["0"],
             "reviews approve": ["0"],
             "reviews reject": ["0"],

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from shared.errors import SourceRefused, SourceUnavailable
 from shared.web_url import WebUrl, parse_web_url
 from workers.fetch.address_guard import Reach, Resolve, resolved
-from workers.fetch.connection import ClosedMeanwhile, Deadline, IdleConnections, PinnedConnection, Unreachable
+from workers.fetch.connection import (
+    READ_SECONDS,
+    ClosedMeanwhile,
+    Deadline,
+    IdleConnections,
+    PinnedConnection,
+    Unreachable,
+)
 from workers.fetch.politeness import Manners, retry_after_seconds
 
 REDIRECTS = 5
@@ -154,7 +161,8 @@ class Web:
             if isinstance(error, Unreachable):
                 self._manners.let_rest(url.host, UNREACHABLE_SECONDS, requested=False)
             elif isinstance(error, TimeoutError) or deadline.left == 0:
-                self._manners.note_silence(url.host)
+                if deadline.seconds >= READ_SECONDS:  # a check of a few seconds says too little about the host
+                    self._manners.note_silence(url.host)
                 if deadline.left == 0:
                     raise _too_slow(url, deadline.seconds) from error
             reason = str(error) or type(error).__name__
