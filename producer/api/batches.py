@@ -14,7 +14,8 @@ from producer.api.access import Asking, Caller, ForCallers
 from producer.api.submissions import BatchOptions, NewBatch, order_of_file, order_of_images
 from producer.api.words import KEY
 from producer.output.export import batch_results
-from producer.output.results import ERRORS_CSV, RESULTS_CSV, write_results
+from producer.output.names import ERRORS_CSV, RESULTS_CSV
+from producer.output.results import write_results
 from producer.output.summary import as_json
 from producer.submit import Order, submit_batch
 from shared.errors import NotFound

@@ -6,9 +6,10 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from producer.output.gallery import GALLERY_HTML, write_gallery
+from producer.output.gallery import write_gallery
+from producer.output.names import ERRORS_CSV, GALLERY_HTML, RESULTS_CSV
 from producer.output.out_folder import OutFolder, Target
-from producer.output.results import ERRORS_CSV, RESULTS_CSV, Result, write_results
+from producer.output.results import Result, write_results
 from producer.output.summary import summarise
 from producer.source_intake import local_path
 from shared.context import Session

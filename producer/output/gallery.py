@@ -10,13 +10,12 @@ from functools import partial
 from pathlib import Path
 
 from producer.output.gallery_view import Product, card_of, failure_of, figures_of, filters_of
+from producer.output.names import GALLERY_HTML
 from producer.output.results import Result
 from producer.output.summary import Summary
 from producer.pages.environment import PALETTE, inline, make_environment, policy_source
 from shared.errors import UsageError
 from shared.queue.jobs import JobState
-
-GALLERY_HTML = "gallery.html"
 
 _POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'unsafe-inline'; "

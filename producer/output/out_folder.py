@@ -11,8 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from producer.output.gallery import GALLERY_HTML
-from producer.output.results import ERRORS_CSV, RESULTS_CSV
+from producer.output.names import ERRORS_CSV, GALLERY_HTML, RESULTS_CSV
 from producer.written_files import Written, file_sha256
 from shared.errors import UsageError
 

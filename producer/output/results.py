@@ -12,11 +12,9 @@ from typing import TextIO
 from producer.csv_out import write_csv
 from producer.manifest.columns import Columns
 from producer.manifest.formats.archive import member_of
+from producer.output.names import ERRORS_CSV, RESULTS_CSV
 from shared.errors import UsageError
 from shared.queue.jobs import JobState
-
-RESULTS_CSV = "results.csv"
-ERRORS_CSV = "errors.csv"
 
 _RESULT_COLUMNS = (
     "sku",

@@ -87,7 +87,7 @@ def run_command(files: Sequence[Path], styles: Sequence[str]) -> Command:
         command = [
             sys.executable,
             "-m",
-            "shared.terminal",
+            "producer.commands.main",
             "run",
             *map(str, files),
             *looks,

@@ -58,8 +58,7 @@ def plant(seconds: float) -> None:
         prepare,
         decode=decode,
         working_size=lambda *_, **__: (SIDE, SIDE),
-        shrink=lambda rgb, _: rgb,
-        paint_weight=lambda _: WEIGHT,
+        at_working_size=lambda photo, size, white: (photo.rgb, WEIGHT),
     )
     replace(
         complete,

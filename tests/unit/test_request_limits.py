@@ -23,7 +23,7 @@ def test_a_burst_is_served_then_one_request_each_time_a_token_is_back() -> None:
     allowed = Limits(per_second=2, at_once=1000, clock=clock)
     for _ in range(int(2 * BURST_SECONDS)):
         allowed.enter("a")
-    with pytest.raises(TooManyRequests, match="2 requests a second") as error:
+    with pytest.raises(TooManyRequests, match="2 requests per second") as error:
         allowed.enter("a")
     assert error.value.retry_after_seconds == 1
     allowed.enter("b")  # another key is not the first one's concern

@@ -1,0 +1,5 @@
+"""Names of the files that Atelier writes beside the renditions of a batch."""
+
+RESULTS_CSV = "results.csv"
+ERRORS_CSV = "errors.csv"
+GALLERY_HTML = "gallery.html"
