@@ -104,9 +104,9 @@ def _category(text: str) -> str:
         return text
     try:
         first = json.loads(text)[0]
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
-    return str(first.get("name") or text)
+    return str(first.get("name") or text) if isinstance(first, dict) else text
 
 
 def _position(text: str) -> int | None:

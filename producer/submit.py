@@ -130,15 +130,10 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
         if batch.rows_read == 0:
             raise
         warnings.append(f"the manifest breaks off, what came before is accepted: {error}")
-    proof = None
-    if batch.paused:
-        batch, proof = _seal_waiting(session, batch, order)
+    waited = batch.paused
+    batch, proof = _seal(session, batch, order, set(seen.values()))
+    if waited:  # the sample, or all of it, may run now
         warnings += dispatch_or_warn(session.engine, session.broker)
-    else:
-        with transaction(session.engine, merchant=batch.merchant_id) as connection:
-            batch = batches.seal(connection, batch.id)
-            if order.queue != QueueName.PREVIEW:
-                remember_looks(connection, batch.merchant_id, set(seen.values()))
     return Submission(batch, resumed, tuple(dict.fromkeys((*order.manifest.notes, *warnings))), proof)
 
 
@@ -166,10 +161,25 @@ def _sealed_elsewhere(session: Session, batch: Batch, conflict: Conflict) -> Bat
             found = batches.get_batch(connection, batch.id)
         if found.state == BatchState.CANCELLED:
             break
+        if found.notice is not None:  # ended by the sweep, which took this submitter for gone
+            raise Conflict(f"batch {batch.id}: {found.notice}", code="submission_ended") from conflict
         if found.intake == IntakeState.SEALED:
             return found
         time.sleep(TWIN_POLL_SECONDS)
     raise conflict
+
+
+def _seal(session: Session, batch: Batch, order: Order, looks: set[Look]) -> tuple[Batch, Proof | None]:
+    """Seal a batch. Remember its looks, unless it is a preview or a sample of it needs approval."""
+    proof = None
+    if batch.paused:
+        batch, proof = _seal_waiting(session, batch, order)
+    with transaction(session.engine, merchant=batch.merchant_id) as connection:
+        if batch.intake == IntakeState.RECEIVING:
+            batch = batches.seal(connection, batch.id)
+        if proof is None and order.queue != QueueName.PREVIEW:
+            remember_looks(connection, batch.merchant_id, looks)
+    return batch, proof
 
 
 def _seal_waiting(session: Session, batch: Batch, order: Order) -> tuple[Batch, Proof | None]:

@@ -72,7 +72,7 @@ def _load(record: Path) -> dict[str, Mark]:
                 try:
                     name, *mark = json.loads(line)
                     marks[name] = Mark(*mark)
-                except (ValueError, TypeError):
+                except (ValueError, TypeError, RecursionError):
                     continue
     except OSError:
         return {}

@@ -20,13 +20,13 @@ SHOWN = 40
 def require_between(what: str, value: float, least: float, most: float) -> None:
     """Raise UsageError where a number is outside its limits, infinite or none at all."""
     if not least <= value <= most:
-        raise UsageError(f"{what} must be from {least:,g} to {most:,g}, not {_short(value)}")
+        raise UsageError(f"{what} must be from {least:,} to {most:,}, not {_short(value)}")
 
 
 def require_above_zero(what: str, value: float, most: float) -> None:
     """Raise UsageError where a number is not above 0, above its limit, infinite or none at all."""
     if not 0 < value <= most:
-        raise UsageError(f"{what} must be above 0 and at most {most:,g}, not {_short(value)}")
+        raise UsageError(f"{what} must be above 0 and at most {most:,}, not {_short(value)}")
 
 
 def within_limits(stored: Mapping[str, Any], **most: float) -> dict[str, Any]:

@@ -64,7 +64,8 @@ class Manifest:
         self.name = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         self.columns = tuple(dict.fromkeys(column for part in parts for column in part.columns))
         self.ignored = sum(part.ignored for part in parts)
-        self.fingerprint = hashlib.sha256("\n".join(part.digest for part in parts).encode()).hexdigest()
+        identity = [part.digest for part in parts] + ([f"platform {platform}"] if platform else [])
+        self.fingerprint = hashlib.sha256("\n".join(identity).encode()).hexdigest()
 
     @property
     def format(self) -> str:

@@ -55,6 +55,8 @@ def export_feed(
     """
     if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).netloc:
         raise UsageError(f"--base-url {base_url!r} is no web address: write the one under which renditions are served")
+    if out.exists():
+        raise UsageError(f"--out {out} exists already: choose another file, or remove it", code="overwrites_files")
     feed = find_feed(session.store, batch)
     links = PictureLinks(base_url, names)
     links.add(job_results(session, batch))

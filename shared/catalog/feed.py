@@ -139,7 +139,7 @@ def _remove_others(connection: Connection, values: dict[str, int], shrink: bool)
         UPDATE catalog_images i SET removed_at = clock_timestamp()
         WHERE i.merchant_id = :merchant AND i.removed_at IS NULL
           AND NOT EXISTS (SELECT FROM incoming n WHERE {_PLACE})
-          AND NOT EXISTS (SELECT FROM incoming n WHERE n.sku = i.sku AND n.content IS NULL)
+          AND NOT EXISTS (SELECT FROM feed f WHERE f.sku = i.sku AND f.content IS NULL)
         """),
         values,
     ).rowcount

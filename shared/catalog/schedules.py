@@ -220,7 +220,7 @@ def resume(connection: Connection, merchant: int | None, now: datetime) -> None:
     connection.execute(
         text(f"""
         UPDATE batches b SET paused = merchant_paused OR {NIGHT_PAUSED} WHERE {_NIGHTS_UNDER_WAY}
-          AND NOT EXISTS (SELECT FROM proofs p WHERE p.batch_id = b.id AND p.state = 'waiting')
+          AND NOT EXISTS (SELECT FROM proofs p WHERE p.batch_id = b.id AND p.state IN ('waiting', 'undecided'))
         """),
         values,
     )

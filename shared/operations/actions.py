@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from shared.broker import Broker
 from shared.database import transaction
-from shared.errors import Conflict
+from shared.errors import Conflict, NotFound
 from shared.merchants import audit
 from shared.merchants.actors import Actor
 from shared.operations.dead_letters import FailureGroup
@@ -52,13 +52,13 @@ def _for_each_batch(engine: Engine, actor: Actor, groups: Sequence[FailureGroup]
         codes.setdefault((group.batch, group.merchant_id), []).append(group.code)
     total = 0
     for (batch_id, merchant), names in codes.items():
-        with transaction(engine, merchant=merchant) as connection:
-            batch = batches.get_batch(connection, batch_id)
-        if batch.state == BatchState.CANCELLED:  # since the count
-            continue
         try:
+            with transaction(engine, merchant=merchant) as connection:
+                batch = batches.get_batch(connection, batch_id)
+            if batch.state == BatchState.CANCELLED:  # since the count
+                continue
             images = change(engine, batch, names)
-        except Conflict:  # cancelled a moment ago
+        except (Conflict, NotFound):  # cancelled or pruned since the count
             continue
         with transaction(engine, merchant=merchant) as connection:
             details = {"batch": batch_id, "codes": names, "images": images}

@@ -164,9 +164,12 @@ def get_batch(connection: Connection, batch_id: UUID) -> Batch:
 
 
 def is_cancelled(connection: Connection, batch_id: UUID) -> bool:
-    """Return whether a batch was cancelled."""
+    """Return whether a batch was cancelled. Raises NotFound."""
     row = connection.execute(text("SELECT state = 'cancelled' FROM batches WHERE id = :id"), {"id": batch_id})
-    return bool(row.scalar_one())
+    cancelled = row.scalar_one_or_none()
+    if cancelled is None:
+        raise NotFound(f"no batch {batch_id}: it was removed")
+    return bool(cancelled)
 
 
 def find_batch(connection: Connection, merchant: int, wanted: str) -> Batch:

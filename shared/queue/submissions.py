@@ -56,17 +56,20 @@ def end_receiving(connection: Connection, batch_id: UUID, silence_seconds: float
     row = connection.execute(
         text("""
         UPDATE batches SET notice = 'its submission broke off after row ' || rows_read || CASE
-            WHEN paused OR total = 0 THEN ': nothing of it is styled, submit it again'
+            WHEN total = 0 OR EXISTS (
+                SELECT FROM proofs p WHERE p.batch_id = batches.id AND p.state = 'undecided')
+            THEN ': nothing of it is styled, submit it again'
             ELSE ': what was accepted is styled, submit the rest again' END
         WHERE id = :id AND state = 'running' AND intake = 'receiving'
           AND coalesce(received_at, created_at) < clock_timestamp() - make_interval(secs => :silence)
-        RETURNING total, paused
+        RETURNING total, EXISTS (
+            SELECT FROM proofs p WHERE p.batch_id = batches.id AND p.state = 'undecided') AS undecided
         """),
         {"id": batch_id, "silence": silence_seconds},
     ).one_or_none()
     if row is None:
         return False
-    if row.paused or not row.total:
+    if row.undecided or not row.total:
         batches.mark_cancelled(connection, batch_id)
     batches.seal(connection, batch_id)
     return True

@@ -9,7 +9,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from producer.manifest import Manifest
+from producer import jobs_from_rows
+from producer.manifest import Manifest, ManifestRow
 from producer.submit import Order, submit_batch
 from shared.context import Session
 from shared.database import transaction
@@ -28,6 +29,7 @@ from shared.queue.retry import retry_batch
 from shared.queue.sweep import sweep
 from tests.builders import add_finished, add_waiting
 from tests.invariants import miscounted
+from tests.waiting import wait_until
 
 JOBS = 200
 
@@ -181,6 +183,47 @@ def receive(session: Session) -> Batch:
     with transaction(session.engine) as connection:
         batch_id = connection.execute(text("SELECT id FROM batches")).scalar_one()
     return again(session, batch_id)
+
+
+class Resumed:
+    """A manifest whose reader is taken for gone after its first page."""
+
+    name, format, columns, ignored, notes, digest = "feed", "csv", ("sku", "image"), 0, (), "resumed"
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def rows(self) -> Any:
+        for number in range(30):
+            if number == 20:
+                wait_until(lambda: accepted(self.session) >= 10, "the first page")
+                do(self.session, "UPDATE batches SET received_at = received_at - interval '2 hours'")
+                reconcile(self.session.engine)
+            image = f"s3://photos/{number}.jpg"
+            yield ManifestRow(number + 2, f"N{number}", image, image, f"{number}", None, None, {"sku": "x"}, None)
+
+
+def accepted(session: Session) -> int:
+    with transaction(session.engine) as connection:
+        return int(connection.execute(text("SELECT total FROM batches")).scalar_one())
+
+
+def test_a_submitter_that_was_taken_for_gone_is_told_so(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs_from_rows, "PAGE_JOBS", 10)
+    with pytest.raises(Conflict, match="its submission broke off") as error:
+        submit_batch(session, Order("local", Manifest([Resumed(session)]), (LOOK,)))
+    assert error.value.code == "submission_ended"
+
+
+def test_a_merchants_pause_during_a_submission_that_breaks_off_cancels_nothing(session: Session) -> None:
+    batch = waiting(session)
+    do(session, "UPDATE batches SET intake = 'receiving', received_at = received_at - interval '2 hours'")
+    do(session, "UPDATE batches SET merchant_paused = true, paused = true")
+    assert reconcile(session.engine).abandoned_batches == 1
+    ended = again(session, batch.id)
+    assert (ended.state, ended.intake, ended.paused) == ("running", "sealed", True)
+    assert ended.notice is not None
+    assert "what was accepted is styled" in ended.notice
 
 
 def test_a_batch_whose_submitter_is_gone_ends_and_says_so(session: Session) -> None:

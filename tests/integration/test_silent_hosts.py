@@ -135,3 +135,14 @@ def test_a_slow_host_is_asked_one_thing_at_a_time_again(monkeypatch: pytest.Monk
         polite.turn("images.example", 60),
     ):
         pass
+
+
+def test_a_silence_counts_however_short_the_turn_was() -> None:
+    polite = Manners()
+    for silences in (1, 2):
+        with polite.turn("images.example", 60):
+            polite.note_silence("images.example")
+        with pytest.raises(SourceUnavailable) as error, polite.turn("images.example", 60):
+            pass
+        assert error.value.wait_seconds > manners.SILENT_REST_SECONDS * 2 ** (silences - 1) / 2
+        polite.let_rest("images.example", 0, requested=False)

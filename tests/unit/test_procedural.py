@@ -20,6 +20,14 @@ from workers.images.procedural.tones import BadStyle, Pixels
 BUILT_IN_DEFINITIONS = {style.name: data for style, data in read_definitions(BUILT_IN / "procedural.json")}
 PLAIN = ((0, 0), (255, 255))
 
+HOSTILE = [
+    b"[" * 5000,
+    b'{"kind": "halftone", "cell": 0.01, "inks": [{"colour": "#000000", "angle": "45"}]}',
+    b'{"kind": "halftone", "cell": 0.01, "inks": [{"colour": "#000000", "angle": NaN}]}',
+    b'{"kind": "gradient", "colours": {"#000000": 1, "#ffffff": 2}}',
+    b'{"kind": "gradient", "colours": ["#000000", "#ffffff"], "tone": [[0, [1]], [255, [2]]]}',
+]
+
 
 def scene(height: int, width: int) -> Pixels:
     return np.random.default_rng(3).integers(0, 256, (height, width, 3), dtype=np.uint8)
@@ -141,3 +149,9 @@ def test_a_mix_of_both_kinds_is_the_weighted_mean_of_their_pictures() -> None:
         with_effects(photo, photo, None, [(0.5, black), (0.5, Gradient(("#646464", "#646464")))], scale=1) == 50
     ).all()
     assert (with_effects(photo, photo, None, [(1.0, black)], scale=1) == 0).all()
+
+
+@pytest.mark.parametrize("data", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_definition_that_would_fail_every_image_is_refused(data: bytes) -> None:
+    with pytest.raises(BadStyle):
+        effect_from_bytes(data)

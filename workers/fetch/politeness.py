@@ -59,6 +59,7 @@ class Manners:
             if not came:
                 raise SourceUnavailable(f"host {host} is busy with our other requests", counts=False)
             self._busy[host] += 1
+            silences = self._silences.get(host, 0)
         began = time.monotonic()
         try:
             yield
@@ -67,7 +68,10 @@ class Manners:
                 self._busy[host] -= 1
                 if not self._busy[host]:
                     del self._busy[host]
-                self._note(host, time.monotonic() - began)
+                if self._silences.get(host, 0) <= silences:  # else silence was noted, however short this turn
+                    self._note(host, time.monotonic() - began)
+                else:
+                    self._quick.pop(host, None)
                 self._changed.notify_all()
 
     def let_rest(self, host: str, seconds: float, *, requested: bool) -> None:

@@ -89,7 +89,7 @@ def _import_definition(session: Session, data: bytes, merchant: str | None, name
         entry = json.loads(data)
         labels = {field: str(entry.get(field, "")) for field in ("name", "title", "artist", "year", "licence")}
         definition = json.dumps(entry["definition"], sort_keys=True).encode()
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, AttributeError, RecursionError) as error:
         raise BadStyle(f"this is not a procedural style as `styles export` writes it: {error!r}") from error
     effect_from_bytes(definition)
     style = Style(**labels | {"name": name or labels["name"]})

@@ -18,6 +18,7 @@ from fastapi.security.utils import get_authorization_scheme_param
 from starlette.exceptions import HTTPException
 
 from producer.api.access import Admin, ForAdmins, known_key
+from producer.api.limits import TooManyRequests
 from producer.api.problems import Problem, problem_of
 from producer.pages.admin.page import Page, note_page
 from shared.context import Session
@@ -47,6 +48,8 @@ class ForBrowsers(ForAdmins):
                 found = await handle(request)
             except (AtelierError, RequestValidationError, HTTPException) as error:
                 found = trouble(problem_of(error))
+                if isinstance(error, TooManyRequests):
+                    found.headers["Retry-After"] = str(error.retry_after_seconds)
             found.headers.update(HEADERS)
             return found
 

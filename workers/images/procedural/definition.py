@@ -25,16 +25,20 @@ class Effect(Protocol):
 def effect_from_bytes(data: bytes) -> Effect:
     """Read a definition, JSON as ``{"kind": "gradient", "colours": [...]}``. Raises BadStyle."""
     try:
-        fields: dict[str, Any] = json.loads(data)
+        fields: dict[str, Any] = json.loads(data, parse_constant=_refuse)
         kind = KINDS[fields.pop("kind")]
         if "inks" in fields:
             fields["inks"] = tuple(Ink(**ink) for ink in fields["inks"])
         effect: Effect = kind(**{name: _frozen(value) for name, value in fields.items()})
     except BadStyle:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadStyle(f"this is not the definition of a procedural style: {error!r}") from error
     return effect
+
+
+def _refuse(constant: str) -> float:
+    raise BadStyle(f"the definition of the style is not valid: {constant} is no number")
 
 
 def _frozen(value: Any) -> Any:

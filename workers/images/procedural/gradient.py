@@ -24,7 +24,7 @@ class Gradient:
     grain_size: float = 0.001
 
     def __post_init__(self) -> None:
-        require(len(self.colours) >= 2, "a gradient needs two colours or more")
+        require(isinstance(self.colours, tuple) and len(self.colours) >= 2, "a gradient needs two colours or more")
         require(0 <= self.grain <= 64 and 0 < self.grain_size <= 0.05, "grain is up to 64, grain_size up to 0.05")
         curve(self.tone)
         for one in self.colours:

@@ -42,6 +42,8 @@ class Halftone:
         require(0.001 <= self.cell <= 0.1, "cell is 0.001 to 0.1 of the longer side")
         require(len(self.inks) in (1, 4), "a halftone has one ink or four")
         require(0 <= self.black <= 1 and 0 <= self.tint <= 1, "black and tint are 0 to 1")
+        angles = [ink.angle for ink in self.inks]
+        require(all(isinstance(angle, int | float) and abs(angle) <= 360 for angle in angles), "angles are -360 to 360")
         for one in (self.paper, *(ink.colour for ink in self.inks)):
             colour(one)
 

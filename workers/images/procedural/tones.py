@@ -49,6 +49,7 @@ def curve(points: Sequence[Sequence[float]]) -> Field:
     """Return the 256 values, 0 to 255, of a smooth curve through (in, out) points that rise in the first."""
     require(len(points) >= 2 and all(len(point) == 2 for point in points), "a curve needs two points or more")
     x, y = (np.asarray(values, np.float64) for values in zip(*points, strict=True))
+    require(x.ndim == y.ndim == 1, "the points of a curve are pairs of numbers")
     require(bool((np.diff(x) > 0).all()), "the points of a curve must rise from left to right")
     values = PchipInterpolator(x, y, extrapolate=False)(np.clip(np.arange(256), x[0], x[-1]))
     clipped: Field = np.clip(values, 0, 255).astype(np.float32)
