@@ -25,6 +25,12 @@ STEEPEST = 3.4
 TINT = 10.0
 """How much farther apart a shadow's channels may lie than those of the ground."""
 
+CONTACT_TINT = 30.0
+"""The same beside a neutral shadow, where the product's own colour falls on the ground."""
+
+CONTACT_PX = 12
+"""Half the width of the notches in a shadow that a tint fills, and how far it reaches from there."""
+
 DARKEST = 0.45
 """Least lightness of a shadow relative to the ground's."""
 
@@ -63,8 +69,8 @@ def _on_ground(rgb: Pixels, ground: Mask) -> Mask:
     smooth: Field = ndimage.gaussian_filter(rgb.astype(np.float32), (1, 1, 0))
     lightness, tint = smooth.mean(axis=2), smooth.max(axis=2) - smooth.min(axis=2)
     slope = np.hypot(ndimage.sobel(lightness, 0), ndimage.sobel(lightness, 1)) / 8
-    even = (slope < STEEPEST) & (tint < np.median(tint[ground]) + TINT)
-    even &= lightness > DARKEST * np.median(lightness[ground])
+    calm = (slope < STEEPEST) & (lightness > DARKEST * np.median(lightness[ground]))
+    even = calm & (tint < np.median(tint[ground]) + TINT)
     areas, count = ndimage.label(even | ground)
     reached = np.zeros(count + 1, np.bool_)
     reached[areas[ground]] = True
@@ -72,8 +78,14 @@ def _on_ground(rgb: Pixels, ground: Mask) -> Mask:
     even = reached[areas] & ~ground
     # Without threads and specks; what is chosen gets its rim back.
     chosen = _open(ndimage.binary_opening(even, iterations=2), ground)
-    whole: Mask = ndimage.binary_dilation(chosen, iterations=4, mask=even) if chosen.any() else chosen
-    return whole
+    if not chosen.any():
+        return chosen
+    whole = ndimage.binary_dilation(chosen, iterations=4, mask=even)
+    # What is tinted counts in notches between the shadow and the ground, and not as far as a product's edge.
+    tinted = calm & (tint < np.median(tint[ground]) + CONTACT_TINT) & ~ground
+    notches = ndimage.binary_closing(whole | ground, iterations=CONTACT_PX) & tinted
+    contact: Mask = ndimage.binary_dilation(whole, iterations=CONTACT_PX, mask=notches | whole)
+    return contact
 
 
 def _open(found: Mask, ground: Mask) -> Mask:
