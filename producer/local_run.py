@@ -18,6 +18,7 @@ from shared.context import Session
 from shared.database import transaction
 from shared.errors import AtelierError, DatabaseUnavailable, InvalidInput, ManifestError
 from shared.presets import EXTENSIONS
+from shared.proofs.proofs import ProofState, proof_of
 from shared.queue import batches
 from shared.queue.batches import Batch, BatchState
 from shared.queue.fleet import is_any_alive
@@ -116,7 +117,11 @@ def wait_for_batch(
 def _why_stalled(session: Session, batch: Batch) -> str:
     """Return why a batch is stalled, if it is known."""
     if batch.paused:
-        return f"the batch is paused: `atelier resume {batch.id}` resumes it, unless its sample needs your approval"
+        with transaction(session.engine, merchant=batch.merchant_id) as connection:
+            proof = proof_of(connection, batch.id)
+        if proof is not None and proof.state == ProofState.WAITING:
+            return f"the batch waits until you approve its sample: `atelier proofs show {proof.id}`"
+        return f"the batch is paused: `atelier resume {batch.id}` resumes it"
     with transaction(session.engine) as connection:
         if not is_any_alive(connection):
             return "no worker is running: start one with `atelier worker`"

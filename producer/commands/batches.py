@@ -144,6 +144,8 @@ def download(
     if as_json:
         print_json(batch_json(found) | {"out": str(out), "gallery": str(gallery)})
     else:
+        if found.succeeded < found.total:
+            note(f"{found.succeeded} of {found.total} images are styled; results.csv says what became of the others")
         print_line(f"gallery: {gallery.resolve()}")
     raise typer.Exit(exit_status(found))
 
