@@ -20,8 +20,8 @@ from shared.merchants.merchants import allowed_sources, require_allowed
 from shared.merchants.scope import scope
 from shared.models.styles import require_styles, style_rows
 from shared.models.versions import champion
-from shared.proofs.rules import find_rules
 from shared.proofs.sample import PROOF_IMAGES
+from shared.proofs.upload_rules import find_rules
 from shared.queue.estimate import estimate, measure_rate
 from shared.terminal import note, print_json, print_line
 

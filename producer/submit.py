@@ -33,8 +33,8 @@ from shared.models.promotion.canaries import choose_pin, default_pin
 from shared.models.styles import require_styles
 from shared.presets import DEFAULT_PRESETS, require_presets
 from shared.proofs.proofs import Circumstances, Proof, decide, proof_of, remember_looks, wait_for_input
-from shared.proofs.rules import find_rules
 from shared.proofs.sample import PROOF_IMAGES
+from shared.proofs.upload_rules import find_rules
 from shared.queue import batches, submissions
 from shared.queue.batches import Batch, BatchState, IntakeState, NewBatch
 from shared.queue.chunks import add_chunks, cut_chunks

@@ -17,7 +17,7 @@ from shared.errors import NotFound
 from shared.limits import MOST_IMAGES, MOST_MINUTES
 from shared.proofs import actions, proofs
 from shared.proofs.proofs import Proof
-from shared.proofs.rules import ProofRules, find_rules
+from shared.proofs.upload_rules import ProofRules, find_rules
 from shared.queue import batches
 from shared.queue.estimate import Estimate, measure_rate
 

@@ -15,7 +15,7 @@ from shared.merchants.actors import operator
 from shared.merchants.merchants import LOCAL_MERCHANT
 from shared.merchants.scope import scope
 from shared.proofs import actions, proofs
-from shared.proofs.rules import ProofRules
+from shared.proofs.upload_rules import ProofRules
 from shared.queue import batches
 from shared.queue.estimate import measure_rate
 from shared.terminal import JsonOption, group, note, print_json, print_line

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, Engine
 from shared.broker import Broker
 from shared.merchants import audit
 from shared.merchants.actors import Actor, confined, unconfined
-from shared.proofs import proofs, rules
+from shared.proofs import proofs, upload_rules
 from shared.proofs.proofs import Proof
-from shared.proofs.rules import ProofRules
+from shared.proofs.upload_rules import ProofRules
 from shared.queue.dispatch import dispatch_or_warn
 
 
@@ -57,6 +57,6 @@ def remove_proof_rules(engine: Engine, actor: Actor) -> None:
 
 
 def _change(connection: Connection, actor: Actor, merchant: int, new: ProofRules | None) -> None:
-    rules.set_rules(connection, merchant, new)
+    upload_rules.set_rules(connection, merchant, new)
     details = {"rules": None if new is None else asdict(new)}
     audit.record(connection, actor.name, "proofs off" if new is None else "proofs set", merchant, details)

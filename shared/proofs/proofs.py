@@ -17,8 +17,8 @@ from shared.database import transaction
 from shared.errors import Conflict, NotFound
 from shared.look import Look
 from shared.merchants import audit
-from shared.proofs.rules import ProofRules
 from shared.proofs.sample import PROOF_IMAGES, add_sample
+from shared.proofs.upload_rules import ProofRules
 from shared.queue import batches, chunks
 from shared.queue.batches import Batch, BatchState
 from shared.queue.estimate import Estimate, Rate, estimate

@@ -35,7 +35,7 @@ from workers.commands.models import verdict_table
 from workers.model.checkpoint import BadCheckpoint, Checkpoint, row_to_bytes, trunk_to_bytes
 from workers.model.config import StyleSource
 from workers.model.generator import Architecture, Generator, neutral_row
-from workers.runtime.device_lanes import Canvas, Lanes
+from workers.runtime.minibatch_lanes import Canvas, Lanes
 from workers.styling.context import WorkerContext, open_worker_context
 from workers.styling.stylize_chunk import stylize_chunk
 from workers.tools.checkpoint_import import import_checkpoint

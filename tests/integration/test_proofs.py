@@ -20,8 +20,8 @@ from shared.database import transaction
 from shared.errors import Conflict, UsageError
 from shared.look import Look
 from shared.proofs.proofs import Proof, approve, proof_of, reject
-from shared.proofs.rules import ProofRules, set_rules
 from shared.proofs.sample import PROOF_IMAGES
+from shared.proofs.upload_rules import ProofRules, set_rules
 from shared.queue import batches, chunks
 from shared.queue.batches import Batch
 from shared.queue.renditions import PIPELINE_VERSION

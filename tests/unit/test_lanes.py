@@ -11,7 +11,7 @@ from torch import Tensor
 from tests.waiting import LIMIT_SECONDS, wait_until
 from workers.model.checkpoint import Checkpoint, row_from_bytes
 from workers.model.generator import Generator
-from workers.runtime.device_lanes import Canvas, Lanes
+from workers.runtime.minibatch_lanes import Canvas, Lanes
 from workers.runtime.painter import Painter
 
 CHECKPOINT = Checkpoint.load(Path(__file__).parents[2] / "shared" / "checkpoint")

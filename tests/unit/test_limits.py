@@ -13,7 +13,7 @@ from shared.catalog.schedules import NightRules
 from shared.errors import UsageError
 from shared.look import Look, parse_mix
 from shared.presets import require_presets
-from shared.proofs.rules import ProofRules
+from shared.proofs.upload_rules import ProofRules
 from shared.quality.gate import Gate
 
 ODD = (-1, 10**23, 1e300, float("inf"), float("nan"))

@@ -14,7 +14,7 @@ def batch(**figures: Any) -> Batch:
     fields: dict[str, Any] = {
         "id": uuid4(), "merchant_id": 1, "name": "spring", "queue": "bulk", "look": Look(parse_mix("udnie")),
         "presets": ("jpeg",), "model_version_id": 1, "style_rows": {}, "intake": "sealed", "state": "running",
-        "paused": False, "input_columns": (),
+        "paused": False, "notice": None, "input_columns": (),
         "gate": None, "rows_read": 100, "total": 100, "succeeded": 0, "failed": 0,
         "cancelled": 0, "reused": 0, "created_at": start, "finished_at": start + timedelta(seconds=10),
     }  # fmt: skip

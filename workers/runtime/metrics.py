@@ -16,7 +16,7 @@ from shared.queue.jobs import Failed, PutBack
 from shared.queue.outcomes import Outcome, Succeeded
 from shared.queue.reconciler import Repaired
 from shared.queue.sweep import Swept
-from workers.runtime.device_lanes import Paint
+from workers.runtime.minibatch_lanes import Paint
 
 STAGES = ("fetch", "look_up", "decode", "prepare", "wait", "paint", "compose", "measure", "encode", "put", "finish")
 """Stages of an image; ``wait`` is for a lane, ``paint`` is of a minibatch, ``look_up`` and ``finish`` are of a page."""

@@ -32,8 +32,8 @@ from workers.images.limits import Limits
 from workers.images.procedural.definition import Effect, effect_from_bytes
 from workers.model.checkpoint import row_from_bytes
 from workers.runtime.breaker import Breaker
-from workers.runtime.device_lanes import Lanes
 from workers.runtime.metrics import Metrics
+from workers.runtime.minibatch_lanes import Lanes
 from workers.runtime.painter import Painter, choose_device
 from workers.runtime.watchdog import Watchdog
 

@@ -12,7 +12,7 @@ from shared.queue.chunks import Claim
 from shared.queue.jobs import Job
 from shared.tables import QUEUES
 from workers.images.compose import Pixels
-from workers.runtime.device_lanes import Canvas
+from workers.runtime.minibatch_lanes import Canvas
 from workers.styling.context import WorkerContext
 from workers.styling.lease import Lease
 

@@ -2,7 +2,7 @@
 
 Celery's own slots may all be busy with chunks of several seconds, and as many more are already fetched for
 them. A preview needs a slot that nothing else can fill; its pictures then enter the next minibatch
-(``workers.runtime.device_lanes``).
+(``workers.runtime.minibatch_lanes``).
 """
 
 from __future__ import annotations
