@@ -58,7 +58,7 @@ def export_feed(
     if out.exists():
         raise UsageError(f"--out {out} exists already: choose another file, or remove it", code="overwrites_files")
     feed = find_feed(session.store, batch)
-    links = PictureLinks(base_url, names)
+    links = PictureLinks(base_url, names, platform_named(feed.platform) if feed.platform else None)
     links.add(job_results(session, batch))
     if images is not None:
         _write_images(session, links, images)

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from producer.jobs_from_rows import folder_of
 from producer.manifest.columns import Columns, first_filled
 from producer.manifest.outputs import OutputNames
+from producer.manifest.platforms import Platform
 from shared.presets import EXTENSIONS
 from shared.queue.jobs import JobResult
 
@@ -30,9 +31,13 @@ class NamedRendition(NamedTuple):
 
 
 class PictureLinks:
-    """Maps the pictures of a feed to the addresses of their renditions: those in the first look and format."""
+    """Maps the pictures of a feed to the addresses of their renditions: those in the first look and format.
 
-    def __init__(self, base_url: str, names: str = BY_SKU) -> None:
+    ``platform`` is the one that the merchant named, which says what the columns of the feed mean.
+    """
+
+    def __init__(self, base_url: str, names: str = BY_SKU, platform: Platform | None = None) -> None:
+        self._platform = platform
         self._base = base_url if base_url.endswith(("/", "=")) else f"{base_url}/"
         self._by_sku = names == BY_SKU
         self._outputs = OutputNames()
@@ -79,7 +84,7 @@ class PictureLinks:
         if keys not in self._columns:
             if len(self._columns) > 1000:
                 self._columns.clear()
-            self._columns[keys] = Columns.among(keys)
+            self._columns[keys] = Columns.among(keys, self._platform)
         columns = self._columns[keys]
         return first_filled(values, (*columns.images, *columns.further))
 
