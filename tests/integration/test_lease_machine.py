@@ -24,6 +24,7 @@ from shared.database import transaction
 from shared.embedded import Services
 from shared.errors import Conflict, LeaseLost
 from shared.operations.prune import prune
+from shared.proofs.proofs import wait_for_input
 from shared.queue import batches, chunks, fleet
 from shared.queue.chunks import Claim
 from shared.queue.dispatch import WINDOW_PER_SLOT, dispatch
@@ -165,22 +166,23 @@ class Leases(RuleBasedStateMachine):
         self.rows(damage, **{"chunk": data.draw(st.sampled_from(open_chunks)), "batch": batch})
         self.sweep()
 
-    @rule(merchant=st.sampled_from(["large", "small"]), paused=st.booleans())
-    def submit_and_vanish(self, merchant: str, paused: bool) -> None:
+    @rule(merchant=st.sampled_from(["large", "small"]), undecided=st.booleans())
+    def submit_and_vanish(self, merchant: str, undecided: bool) -> None:
         """Break a submission off, for longer than a submitter may be silent."""
         with self.transaction() as connection:
             batch = add_waiting(connection, merchant, JOBS, chunk_jobs=CHUNK_JOBS)
+            if undecided:  # a sample of it may need approval once its last row is there
+                wait_for_input(connection, batch, asked=True)
         self.batches.append(batch.id)
         self.rows(
-            """UPDATE batches SET intake = 'receiving', paused = :paused, received_at = received_at - interval '2 hours'
+            """UPDATE batches SET intake = 'receiving', received_at = received_at - interval '2 hours'
                WHERE id = :id RETURNING id""",
             id=batch.id,
-            paused=paused,
         )
         self.sweep()
         with self.transaction() as connection:
             found = batches.get_batch(connection, batch.id)
-        assert (found.intake, found.state) == ("sealed", "cancelled" if paused else "running")
+        assert (found.intake, found.state) == ("sealed", "cancelled" if undecided else "running")
         assert found.notice
 
     @precondition(lambda self: self.batches)
