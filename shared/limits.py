@@ -10,8 +10,6 @@ from shared.errors import UsageError
 MOST_IMAGES = 10**9
 MOST_MINUTES = 10**6
 MOST_DAYS = 36_500
-MOST_NUMBER = 2**31 - 1
-"""Of an image in its batch, or another whole number that the tables hold."""
 
 SHOWN = 40
 """Characters of a refused number that a message repeats."""

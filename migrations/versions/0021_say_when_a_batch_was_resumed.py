@@ -1,7 +1,7 @@
 """Say on a batch when somebody resumed or retried it: the watch of canaries read that from the audit log.
 
 Revision ID: 0021
-Revises: 0019
+Revises: 0020
 """
 
 import sqlalchemy as sa

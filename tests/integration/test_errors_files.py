@@ -1,4 +1,4 @@
-"""errors.csv of every kind of manifest: no formula comes out, and what comes out can be mended and submitted again."""
+"""errors.csv of every kind of manifest: no formula comes out, and what comes out can be fixed and submitted again."""
 
 from __future__ import annotations
 

@@ -10,9 +10,7 @@ from sqlalchemy import Connection, Row, text
 
 from shared.crontab import Crontab
 from shared.errors import NotFound, UsageError
-from shared.models.training.requests import Depth, RunSpec, Trigger
-
-TRIGGERS = (Trigger.SCHEDULE, Trigger.DRIFT)
+from shared.models.training.requests import Depth, RunSpec
 
 
 @dataclass(frozen=True)
