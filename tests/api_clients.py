@@ -26,6 +26,8 @@ PLACES: dict[str, Any] = {
     "trigger": "drift",
     "merchant": "other",
     "proof": 1,
+    "webhook": 1,
+    "delivery": 1,
 }
 """Something for each place in a route's path."""
 

@@ -17,6 +17,8 @@ class Host:
     port: int = 0
     answers: dict[str, bytes | Callable[[BaseHTTPRequestHandler], object]] = field(default_factory=dict)
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    """Of requests that post something."""
     ports: list[int] = field(default_factory=list)
     """Of the clients: which connection each request came over."""
     closing: threading.Event = field(default_factory=threading.Event)
@@ -49,6 +51,10 @@ def serving(context: ssl.SSLContext | None = None, *, keep_alive: bool = False) 
                 said(self)
             else:
                 self.wfile.write(said)
+
+        def do_POST(self) -> None:
+            host.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.do_GET()
 
         def log_message(self, *_: object) -> None:
             pass

@@ -5,11 +5,28 @@ from __future__ import annotations
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from producer.api import batches, catalog, gates, health, problems, proofs, renditions, reviews, schedules, styles
+from producer.api import (
+    batches,
+    catalog,
+    events,
+    gates,
+    health,
+    problems,
+    proofs,
+    renditions,
+    reviews,
+    schedules,
+    styles,
+    webhooks,
+)
 from producer.api.admin import fleet, models, nights, page, runs
 from producer.api.limits import Limits
 from producer.api.requests import Requests
+from producer.api.watch import BatchWatch
 from shared.context import Session
+
+STREAMS_AT_ONCE = 500
+"""Streams of events that one merchant may have open in a process: each costs a connection and little else."""
 
 ABOUT = (
     "Restyles product photographs at catalogue scale. Errors are problem documents (RFC 9457) with a stable code. "
@@ -30,10 +47,13 @@ def make_app(session: Session, registry: CollectorRegistry | None = None) -> Fas
     )
     app.state.session = session
     app.state.limits = Limits(session.settings.api_requests_per_second, session.settings.api_requests_at_once)
+    app.state.streams = Limits(session.settings.api_requests_per_second, STREAMS_AT_ONCE)
+    app.state.watch = BatchWatch(session)
     problems.install(app)
     app.include_router(health.router)
     for one in (
         batches,
+        events,
         renditions,
         styles,
         catalog,
@@ -41,6 +61,7 @@ def make_app(session: Session, registry: CollectorRegistry | None = None) -> Fas
         reviews,
         gates,
         proofs,
+        webhooks,
         models,
         runs,
         nights,

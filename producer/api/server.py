@@ -23,8 +23,9 @@ def serve(session: Session, host: str, port: int) -> None:
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     monitor = Monitor(registry, lambda: None, lambda: health.check(session))
+    app = make_app(session, registry)
     config = uvicorn.Config(
-        make_app(session, registry),
+        app,
         log_config=None,  # our own log has requests with ids and without addresses
         access_log=False,
         server_header=False,
@@ -35,7 +36,9 @@ def serve(session: Session, host: str, port: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again after stopping, as if it had failed
         signal.signal(number, lambda *_: None)
     with listening(host, port) as listener, monitored(session.settings.monitor_address, monitor):
-        uvicorn.Server(config).run(sockets=[listener])
+        server = uvicorn.Server(config)
+        app.state.watch.stopping = lambda: server.should_exit
+        server.run(sockets=[listener])
 
 
 def listening(host: str, port: int) -> socket.socket:

@@ -42,6 +42,9 @@ COMMANDS = (
         "producer.commands.merchants",
     ),
     CommandEntry("keys", "Create, list and revoke keys of the HTTP API.", Panel.ADMINISTRATION, _API),
+    CommandEntry(
+        "webhooks", "Tell other programs when batches end.", Panel.ADMINISTRATION, "producer.commands.webhooks"
+    ),
     CommandEntry("audit", "List who did what, newest first.", Panel.ADMINISTRATION, "producer.commands.audit"),
     CommandEntry(
         "dead-letters",

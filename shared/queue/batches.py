@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
@@ -161,6 +161,12 @@ def get_batch(connection: Connection, batch_id: UUID) -> Batch:
     if row is None:
         raise NotFound(f"no batch {batch_id}: `atelier status` lists the batches")
     return Batch.from_row(row)
+
+
+def get_batches(connection: Connection, ids: Collection[UUID]) -> list[Batch]:
+    """Return those of some batches that still exist."""
+    rows = connection.execute(text(f"SELECT {COLUMNS} FROM batches WHERE id = ANY(:ids)"), {"ids": list(ids)})
+    return [Batch.from_row(row) for row in rows]
 
 
 def is_cancelled(connection: Connection, batch_id: UUID) -> bool:

@@ -5,6 +5,7 @@ from shared.tables.merchants import api_keys, audit, merchants, source_copies
 from shared.tables.models import canaries, model_versions, promotions, style_rows, styles, verdicts
 from shared.tables.schema import QUEUES, metadata
 from shared.tables.training import training_photos, training_runs, training_schedules
+from shared.tables.webhooks import webhook_deliveries, webhook_secrets, webhooks
 from shared.tables.work import (
     batches,
     chunks,
@@ -52,5 +53,8 @@ __all__ = [
     "training_runs",
     "training_schedules",
     "verdicts",
+    "webhook_deliveries",
+    "webhook_secrets",
+    "webhooks",
     "workers",
 ]

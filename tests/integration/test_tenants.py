@@ -29,6 +29,8 @@ from shared.models.versions import champion
 from shared.queue import batches, jobs
 from shared.source_copies import SourceCopy, keep_copy
 from shared.tables import metadata
+from shared.webhooks.deliveries import add_test
+from shared.webhooks.webhooks import Event, add_webhook
 from tests.atelier_command import Command, command_over
 from tests.builders import add_catalog, add_finished, add_waiting
 from tests.query_plans import rows_touched
@@ -69,6 +71,8 @@ def tenants(session: Session) -> Tenants:
             add_style_row(connection, style, "trunk", StyleRow("tahiti", "sha", "styles/sha.safetensors"))
             keep_copy(connection, ids[name], "https://shop.example/mug.jpg", SourceCopy("tag", None, "sha"))
             create_key(connection, ids[name], "webshop")
+            webhook, _ = add_webhook(connection, ids[name], "https://shop.example/hook", [Event.BATCH_FINISHED])
+            add_test(connection, ids[name], webhook.id)
             connection.execute(
                 text("INSERT INTO reviews (batch_id, ordinal, merchant_id) VALUES (:batch, 0, :id)"),
                 {"batch": finished.id, "id": ids[name]},

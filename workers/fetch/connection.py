@@ -88,16 +88,19 @@ class PinnedConnection(http.client.HTTPConnection):
     def __del__(self) -> None:
         self.close()
 
-    def ask(self, target: str, headers: Mapping[str, str], deadline: Deadline) -> http.client.HTTPResponse:
+    def ask(
+        self, target: str, headers: Mapping[str, str], deadline: Deadline, *, posted: bytes | None = None
+    ) -> http.client.HTTPResponse:
         """Send a request and return the head of its answer, all of which is to be read by the deadline.
 
+        It is a GET or, where something is ``posted``, a POST of that.
         Raises OSError, HTTPException, or ClosedMeanwhile.
         """
         self._deadline = deadline
         if isinstance(self.sock, _Line):
             self.sock.deadline = deadline
         try:
-            self.request("GET", target, headers=headers)
+            self.request("GET" if posted is None else "POST", target, body=posted, headers=headers)
             return self.getresponse()
         except (OSError, http.client.HTTPException) as error:
             if self.idle_since and self._deadline.left:

@@ -1,4 +1,4 @@
-"""Run beat, which sends regular ticks to the workers. One is enough; two do no harm."""
+"""Run beat, which sends regular ticks to the workers, and events to webhooks. One is enough; two do no harm."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from shared.database import transaction
 from shared.monitor import Monitor, monitored
 from shared.operations import health
 from shared.operations.backlog import Backlog
+from workers.fetch.address_guard import Reach
+from workers.webhooks.post import Poster
+from workers.webhooks.sender import sending_webhooks
 
 
 def run_beat(session: Session) -> None:
@@ -36,7 +39,10 @@ def run_beat(session: Session) -> None:
             "options": {"queue": CONTROL_QUEUE, "expires": TICK_SECONDS},
         },
     }
-    with monitored(settings.monitor_address, _monitor(session)):
+    with (
+        monitored(settings.monitor_address, _monitor(session)),
+        sending_webhooks(session.engine, Poster(Reach(networks=settings.source_networks))),
+    ):
         # This scheduler keeps its state in memory; the persistent one unpickles a file.
         app.Beat(scheduler="celery.beat:Scheduler", loglevel=settings.log_level.upper(), quiet=True).run()
 

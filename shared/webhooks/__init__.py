@@ -1,0 +1,1 @@
+"""Webhooks: addresses of merchants that are told of events, after the Standard Webhooks specification."""
