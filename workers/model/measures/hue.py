@@ -33,4 +33,5 @@ def hue_kept(image: Tensor, photo: Tensor) -> Tensor:
     kept = (cosine >= torch.cos(torch.deg2rad(cosine.new_tensor(KEPT_DEGREES)))) & (chroma_after >= GREY)
     coloured = chroma_before >= COLOURED
     count = coloured.sum((1, 2)).float()
-    return (kept & coloured).sum((1, 2)) / count.where(count > 0, torch.nan)
+    share: Tensor = (kept & coloured).sum((1, 2)) / count.where(count > 0, torch.nan)
+    return share
