@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, text
 from shared.quality.gate import Quality
 from shared.recordset import recordset
 
-PIPELINE_VERSION = 5
+PIPELINE_VERSION = 6
 """Increase it when the same key would give other pixels: earlier renditions are then made again."""
 
 

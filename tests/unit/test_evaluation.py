@@ -103,6 +103,11 @@ def test_the_command_measures_checkpoints_and_writes_figures_and_sheets(files: E
     assert waves["white_kept"] > 0.5  # an untrained network leaves none; the mask gives way near the product
     assert found["recognition"]["accuracy"] == 1
     assert 0 <= waves["agreement"] <= 1
+    assert waves["lpips"] is None
+    assert "LPIPS is left out" in done.stderr
+    assert waves["lattice"] >= 0
+    assert "ringing" in waves
+    assert 0 <= waves["hue_kept"] <= 1
     assert len(first["renditions"]["waves"]) == len(found["panel"]["photos"])
     for name in ("sheet.jpg", "sheet-2.jpg"):
         with Image.open(files.out / name) as sheet:

@@ -17,8 +17,11 @@ from workers.model.generator import (
     Painting,
     Upsampling,
     instance_moments,
+    mirrored,
     neutral_row,
+    within,
 )
+from workers.model.measures.colour_difference import to_lab
 
 TINY = Architecture(width=4, blocks=1)
 SAMPLES = Path(__file__).parents[2] / "samples" / "photos"
@@ -137,3 +140,44 @@ def test_painting_is_a_convolution_over_the_reflected_picture(size: tuple[int, i
 def test_half_precision_paints_nearly_the_same(generator: Generator) -> None:
     photo, rows = torch.rand(1, 3, 40, 40), random_rows(1)
     assert (generator(photo, rows) - generator(photo.bfloat16(), rows)).abs().mean() < 0.01
+
+
+def test_statistics_are_taken_within_the_picture_and_not_over_its_mirrored_margin(generator: Generator) -> None:
+    photo, row, sizes = torch.rand(1, 3, 40, 48), random_rows(1), []
+
+    def measure(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        sizes.append(tuple(x.shape[2:]))
+        return instance_moments(x)
+
+    generator(photo, row, measure)
+    assert sizes == [(40, 48), (20, 24), (10, 12), (10, 12), (10, 12), (20, 24), (40, 48)]
+
+
+def test_the_border_of_a_photo_is_painted_as_strongly_as_its_inside() -> None:
+    """Paint at a border has nearly the chroma that it has where the photo goes on."""
+    checkpoint = Checkpoint.load(BUILT_IN)
+    trunk, row = trunk_from_bytes(checkpoint.trunk), row_from_bytes(checkpoint.rows["starry-night"])[None]
+    with Image.open(SAMPLES / "sofa.jpg") as image:
+        pixels = np.array(image.convert("RGB").resize((320, 240)))
+    photo, recorder = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255, MomentsRecorder()
+    with torch.inference_mode():
+        whole = trunk(photo, row, recorder)[..., 64:-64, 64:-64]
+        cut = trunk(photo[..., 64:-64, 64:-64], row, recorder.replay())
+    assert border_chroma(cut) > 0.9 * border_chroma(whole)
+
+
+def border_chroma(picture: torch.Tensor) -> float:
+    """Mean CIELAB chroma of the outer 8 pixels of (1, 3, H, W)."""
+    chroma = to_lab(picture)[0, 1:].norm(dim=0)
+    border = torch.ones_like(chroma, dtype=torch.bool)
+    border[8:-8, 8:-8] = False
+    return float(chroma[border].mean())
+
+
+def test_mirrored_features_repeat_the_edge_and_keep_the_inside() -> None:
+    x = torch.arange(12.0).view(1, 1, 3, 4)
+    around = mirrored(x, 2)
+    assert around.shape == (1, 1, 7, 8)
+    assert torch.equal(within(around, 2), x)
+    assert around[0, 0, 2].tolist() == [1, 0, 0, 1, 2, 3, 3, 2]
+    assert around[0, 0, :, 2].tolist() == [4, 0, 0, 4, 8, 8, 4]

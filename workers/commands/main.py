@@ -112,6 +112,7 @@ def evaluate_command(
     checkpoint: Annotated[list[Path], typer.Option(help="Checkpoint to evaluate; repeat to compare several.")],
     vgg: Features = None,
     style: Annotated[list[str] | None, typer.Option(help="Evaluate only this style; repeat for several.")] = None,
+    lpips: Annotated[Path | None, typer.Option(help="LPIPS weights (AlexNet); without them LPIPS is left out.")] = None,
     px: Annotated[int, typer.Option(min=64, help="Long side of the photos.")] = 384,
     as_json: JsonOption = False,
 ) -> None:
@@ -120,7 +121,7 @@ def evaluate_command(
 
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
-    files = EvaluationFiles(photos, styles, vgg, checkpoint, out, style or [])
+    files = EvaluationFiles(photos, styles, vgg, checkpoint, out, style or [], lpips)
     findings = evaluate_from_files(files, settings, px, note)
     if as_json:
         print_json(findings)

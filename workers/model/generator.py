@@ -7,6 +7,9 @@ nearest-neighbour upsampling keep frames and checkerboards out (Odena et al. 201
 
     photo (N, 3, H, W) in [0, 1]
       → 9×9 conv → two stride-2 convs → residual blocks → two ×2 upsamplings → 9×9 conv → sigmoid
+
+The residual blocks work on a picture that its own mirror image continues by ``MARGIN`` positions on each side.
+Padded layer by layer instead, they tell a border from the inside, and paint is paler along it.
 """
 
 from __future__ import annotations
@@ -27,6 +30,13 @@ STD = (0.229, 0.224, 0.225)
 EPSILON = 1e-5
 SMALLEST_PX = 32
 """Reflection padding and two stride-2 layers need at least this many pixels on each side."""
+
+MARGIN = 3
+"""Positions, of 4 pixels each, by which features are mirrored around the picture for the residual blocks.
+
+Against paint that knows what lies beyond the border, the outer 8 px lose 1.0 of chroma instead of 5.9 (mean over 8
+photos in 17 styles), for about 3 % of the time at 768 × 512 px in bfloat16. Mirroring the photo gains little more.
+"""
 
 
 @dataclass(frozen=True)
@@ -121,18 +131,33 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int = 1) ->
     return F.conv2d(x, weight.to(x.dtype), None if bias is None else bias.to(x.dtype), stride)
 
 
-class Convolution(nn.Module):
-    """Reflection padding, then a convolution."""
+def mirrored(x: Tensor, margin: int) -> Tensor:
+    """Continue (N, C, H, W) by its mirror image, the edge repeated: (N, C, H + 2 · margin, W + 2 · margin)."""
+    for dim in (2, 3):
+        before, after = x.narrow(dim, 0, margin), x.narrow(dim, x.shape[dim] - margin, margin)
+        x = torch.cat((before.flip(dim), x, after.flip(dim)), dim)
+    return x
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
+
+def within(x: Tensor, margin: int) -> Tensor:
+    """Return the inside of (N, C, H, W), without ``margin`` positions on each side."""
+    return x[:, :, margin : x.shape[2] - margin, margin : x.shape[3] - margin] if margin else x
+
+
+class Convolution(nn.Module):
+    """Padding by the reflected or the repeated edge, then a convolution."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, *, padding: str = "reflect") -> None:
         super().__init__()
         self.padding = (kernel // 2,) * 4
+        self.padding_mode = padding
         self.stride = stride
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) → (N, outputs, ⌈H/stride⌉, ⌈W/stride⌉)."""
-        return convolve(F.pad(x, self.padding, mode="reflect"), self.conv.weight, self.conv.bias, self.stride)
+        padded = F.pad(x, self.padding, mode=self.padding_mode)
+        return convolve(padded, self.conv.weight, self.conv.bias, self.stride)
 
 
 class Upsampling(nn.Module):
@@ -200,7 +225,7 @@ class Generator(nn.Module):
             [Convolution(3, w, 9), Convolution(w, 2 * w, 3, 2), Convolution(2 * w, 4 * w, 3, 2)]
         )
         self.residual = nn.ModuleList(
-            nn.ModuleList([Convolution(4 * w, 4 * w, 3), Convolution(4 * w, 4 * w, 3)])
+            nn.ModuleList([Convolution(4 * w, 4 * w, 3, padding="replicate") for _ in range(2)])
             for _ in range(self.architecture.blocks)
         )
         self.decode = nn.ModuleList([Upsampling(4 * w, 2 * w), Upsampling(2 * w, w)])
@@ -225,17 +250,19 @@ class Generator(nn.Module):
         """
         affine = self._affine(rows)
 
-        def norm(x: Tensor) -> Tensor:
+        def norm(x: Tensor, margin: int = 0) -> Tensor:
             scale, shift = next(affine)
-            return normalise(x, scale, shift, measure(x))
+            return normalise(x, scale, shift, measure(within(x, margin)))
 
         x = (photo - self.mean.to(photo.dtype)) / self.std.to(photo.dtype)
         for layer in self.encode:
             x = norm(layer(x)).relu_()
+        x = mirrored(x, MARGIN)
         for block in self.residual:
             first, second = cast(nn.ModuleList, block)
-            inner = self.dropout(norm(first(x)).relu_())
-            x = norm(second(inner)).add_(x)
+            inner = self.dropout(norm(first(x), MARGIN).relu_())
+            x = norm(second(inner), MARGIN).add_(x)
+        x = within(x, MARGIN)
         for layer in self.decode:
             x = norm(layer(x)).relu_()
         height, width = photo.shape[2:]

@@ -13,6 +13,10 @@ TILE_PX = 1024
 
 THUMBNAIL_PX = 512
 
+SMALL_PX, ENLARGED_PX = 64, 512
+"""Shorter side below which a picture is enlarged to be painted, since a stroke would cover all of it, and the longer
+side that this stops at."""
+
 
 def halo_px(architecture: Architecture) -> int:
     """Overlap around a tile that is painted and thrown away, so that its edges see their surroundings.
@@ -31,8 +35,23 @@ def paint(
     Pictures larger than one tile are painted in tiles whose normalisation statistics come once from
     a thumbnail of the whole (URST, arXiv:2103.11784): no seams, and memory for one tile only.
     ``area`` (N, 1, H, W) in [0, 1] says where the statistics are taken; everywhere if None.
-    ``tile_px``, the side of a tile, is a multiple of 4.
+    ``tile_px``, the side of a tile, is a multiple of 4. Tiny pictures are painted enlarged.
     """
+    height, width = photo.shape[2:]
+    if (times := _enlargement(height, width)) > 1:
+        large = F.interpolate(photo.float(), scale_factor=times, mode="bicubic").clamp(0, 1).to(photo.dtype)
+        large_area = None if area is None else F.interpolate(area, scale_factor=times, mode="nearest")
+        return F.avg_pool2d(_paint(generator, large, rows, large_area, tile_px), times)
+    return _paint(generator, photo, rows, area, tile_px)
+
+
+def _enlargement(height: int, width: int) -> int:
+    """How many times a picture is enlarged to be painted: 1 for all but tiny ones."""
+    return max(1, min(-(-SMALL_PX // min(height, width)), ENLARGED_PX // max(height, width)))
+
+
+def _paint(generator: Generator, photo: Tensor, rows: Tensor, area: Tensor | None, tile_px: int) -> Tensor:
+    """Paint photos at the size they have, whole or in tiles."""
     height, width = photo.shape[2:]
     photo = _at_least(photo, SMALLEST_PX)
     area = None if area is None else _at_least(area, SMALLEST_PX)

@@ -15,6 +15,7 @@ from shared.settings import Settings
 from workers.drawing.contact_sheet import contact_sheet, side_by_side
 from workers.model.dataset import PhotoSet
 from workers.model.measures.evaluation import GOAL, STYLE_PX
+from workers.model.measures.lpips import Lpips
 from workers.model.measures.panel import PANEL_PHOTOS, Panel, folder_of, split, stratified
 from workers.model.measures.recognition import Recogniser, label_of, labelled, pooled
 from workers.model.vgg import Vgg
@@ -44,6 +45,9 @@ def evaluate_from_files(
     few = partial(PhotoSet.load, files.photos, px, most=MOST_PHOTOS)
     vgg = load_vgg(files.vgg, settings, few, tell).to(device)
     vgg.to(memory_format=torch.channels_last)
+    lpips = None if files.lpips is None else Lpips.load(files.lpips).to(device)
+    if lpips is None:
+        tell("no --lpips: LPIPS is left out")
     candidates = [Candidate.load(folder, files, vgg, device) for folder in files.checkpoints]
     tell("choosing the panel")
     test, others = split(files.photos)
@@ -57,7 +61,7 @@ def evaluate_from_files(
         tell(f"photo {number} of {len(panel.photos)}: {path.name}")
         panel_photo = PanelPhoto.of(path.stem, panel.load(path).to(device), vgg)
         for candidate in candidates:
-            candidate.evaluate(panel_photo, vgg)
+            candidate.evaluate(panel_photo, vgg, lpips=lpips)
     for number, path in enumerate(shaken.photos, 1):
         tell(f"testing the robustness on photo {number} of {len(shaken.photos)}: {path.name}")
         photo = shaken.load(path).to(device)

@@ -19,6 +19,10 @@ COLUMNS = {
     "grid": ("grid dB", ".1f"),
     "frame": ("frame", ".1f"),
     "blobs": ("blobs ‰", ".2f"),
+    "lattice": ("lattice ↓", ".2f"),
+    "ringing": ("ringing ↓", ".1f"),
+    "hue_kept": ("hue ↑", ".2f"),
+    "lpips": ("LPIPS ↓", ".3f"),
     "agreement": ("agree ↑", ".2f"),
     "combined": ("combined ↓", ".2f"),
 }
@@ -64,7 +68,7 @@ def comparison_table(checkpoints: Sequence[dict[str, Any]]) -> list[str]:
     for other in checkpoints[1:]:
         overall = other["overall"]
         change = {
-            name: None if first[name] is None or overall[name] is None else overall[name] - first[name]
+            name: None if first.get(name) is None or overall.get(name) is None else overall[name] - first[name]
             for name in COLUMNS
         }
         lines.append([f"{other['checkpoint']} − first", *_values(change, "+")])
@@ -72,7 +76,12 @@ def comparison_table(checkpoints: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _values(figures: dict[str, Any], sign: str, columns: Columns = COLUMNS) -> list[str]:
-    return ["–" if figures[name] is None else format(figures[name], sign + spec) for name, (_, spec) in columns.items()]
+    """Format the figures; a dash stands for one that does not apply, or that an older evaluation did not have."""
+    return [_value(figures.get(name), sign + spec) for name, (_, spec) in columns.items()]
+
+
+def _value(figure: float | None, spec: str) -> str:
+    return "–" if figure is None else format(figure, spec)
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> list[str]:

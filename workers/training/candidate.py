@@ -21,6 +21,7 @@ from workers.model.checkpoint import Checkpoint, row_from_bytes, trunk_from_byte
 from workers.model.dataset import load_image
 from workers.model.learning.style_set import style_files
 from workers.model.measures.evaluation import STYLE_PX, Figures, StyleTargets, measure, meets_goal, summary
+from workers.model.measures.lpips import Lpips
 from workers.model.measures.metrics import white_kept
 from workers.model.measures.recognition import Recogniser, pooled
 from workers.model.measures.robustness import robustness
@@ -108,14 +109,21 @@ class Candidate:
             self.agreement[style.name].append(float(predicted == before))
 
     @torch.inference_mode()
-    def evaluate(self, photo: PanelPhoto, vgg: Vgg, progress: Callable[[], None] = lambda: None) -> None:
+    def evaluate(
+        self,
+        photo: PanelPhoto,
+        vgg: Vgg,
+        progress: Callable[[], None] = lambda: None,
+        *,
+        lpips: Lpips | None = None,
+    ) -> None:
         """Paint a photo in every style and measure the renditions; ``progress`` is called for each minibatch."""
         cells: list[Cell | None] = [Cell(thumbnail(to_picture(photo.pixels[0])), photo.name)]
         for start in range(0, len(self.styles), MINIBATCH):
             part = slice(start, start + MINIBATCH)
             progress()
             painted = self.paint(photo.pixels, part)
-            results = measure(painted, photo.pixels, photo.features, self.targets[part], vgg)
+            results = measure(painted, photo.pixels, photo.features, self.targets[part], vgg, lpips)
             for style, figures, picture in zip(self.styles[part], results, painted, strict=True):
                 self.figures[style.name].append(figures | {"white_kept": shipped_white(picture, photo.pixels[0])})
                 cells.append(

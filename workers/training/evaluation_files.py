@@ -11,6 +11,7 @@ class EvaluationFiles:
     """Files that an evaluation reads, and the folder that it writes to.
 
     ``vgg`` is a file or a URL; None uses the default place. ``only`` names the styles to measure; empty means all.
+    ``lpips`` is the file of LPIPS weights; None leaves LPIPS out.
     """
 
     photos: list[Path]
@@ -19,3 +20,4 @@ class EvaluationFiles:
     checkpoints: list[Path]
     out: Path
     only: list[str] = field(default_factory=list)
+    lpips: Path | None = None

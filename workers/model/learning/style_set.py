@@ -18,7 +18,7 @@ from workers.model.vgg import Vgg
 
 SMALLEST_PX = 64
 LEAST_DEVIATION = 4.0
-"""Standard deviation of the grey values, of 255, below which an image has no texture to learn."""
+"""Standard deviation of the most varied channel, of 255, below which an image has no texture to learn."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,6 @@ def checked_style(image: Tensor, name: str) -> Tensor:
     """Return a style image, uint8 (3, H, W). Raises UsageError where no style can be learnt from it."""
     if min(image.shape[1:]) < SMALLEST_PX:
         raise UsageError(f"style image {name} is too small: its shorter side needs at least {SMALLEST_PX} pixels")
-    if float(image.float().mean(0).std()) < LEAST_DEVIATION:
+    if float(image.float().std((1, 2)).max()) < LEAST_DEVIATION:
         raise UsageError(f"style image {name} is nearly uniform: there is no style to learn from it")
     return image

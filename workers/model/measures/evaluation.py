@@ -13,6 +13,10 @@ from torch import Tensor
 from workers.model.losses import grams, style_error, style_errors
 from workers.model.measures import artefacts, metrics
 from workers.model.measures.colour_difference import colour_drift
+from workers.model.measures.hue import hue_kept
+from workers.model.measures.lattice import lattice
+from workers.model.measures.lpips import Lpips
+from workers.model.measures.ringing import ringing
 from workers.model.ssim import Similarity
 from workers.model.vgg import STYLE_TAPS, Vgg
 
@@ -67,7 +71,12 @@ class StyleTargets:
 
 @torch.inference_mode()
 def measure(
-    painted: Tensor, photo: Tensor, features: Mapping[str, Tensor], targets: StyleTargets, vgg: Vgg
+    painted: Tensor,
+    photo: Tensor,
+    features: Mapping[str, Tensor],
+    targets: StyleTargets,
+    vgg: Vgg,
+    lpips: Lpips | None = None,
 ) -> list[Figures]:
     """Measure one photo's renditions in S styles.
 
@@ -77,6 +86,7 @@ def measure(
         features: what VGG-19 sees in the photo, by layer.
         targets: the S styles.
         vgg: the eyes.
+        lpips: eyes that no training has used; without them that figure is None.
     """
     found = vgg(painted)
     found_grams = grams(found)
@@ -99,6 +109,10 @@ def measure(
         "grid": artefacts.grid(painted, photo),
         "frame": artefacts.frame(painted, photo),
         "blobs": artefacts.blobs(painted, photo),
+        "lattice": lattice(painted, photo, similar),
+        "ringing": ringing(painted, photo, similar),
+        "hue_kept": hue_kept(painted, photo),
+        "lpips": pdist.new_full((len(painted),), math.nan) if lpips is None else lpips(painted, photo),
     }
     rows = torch.stack(list(measured.values()), 1).tolist()
     return [
