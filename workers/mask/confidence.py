@@ -15,7 +15,7 @@ Pixels = npt.NDArray[np.uint8]
 SMALLEST, LARGEST = 0.004, 0.97
 """Shares of the picture below and above which a mask is no product's, but a speck or the whole scene."""
 
-MODEL = (-6.0, 1.0, 1.0, 6.0, 2.0, 1.0, -1.0, 0.0)
+MODEL: tuple[float, ...] = (-6.0, 1.0, 1.0, 6.0, 2.0, 1.0, -1.0, 0.0)
 """Logistic regression: offset, then a factor for each field of Evidence, in order."""
 
 
@@ -80,4 +80,4 @@ def confidence(evidence: Evidence) -> float:
 def score(evidence: Evidence) -> float:
     """Return the log-odds of a mask that the network had a part in."""
     offset, *factors = MODEL
-    return offset + sum(factor * value for factor, value in zip(factors, astuple(evidence), strict=True))
+    return offset + float(np.dot(factors, astuple(evidence)))

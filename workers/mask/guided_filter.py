@@ -77,7 +77,7 @@ def _solve(terms: dict[tuple[int, int], Field], right: list[Field]) -> list[Fiel
     a, b, c, d, e, f = (terms[key] for key in ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)))
     aa, bb, cc = d * f - e * e, c * e - b * f, b * e - c * d
     dd, ee, ff = a * f - c * c, b * c - a * e, a * d - b * b
-    inverse = 1 / (a * aa + b * bb + c * cc)
+    inverse: Field = np.float32(1) / (a * aa + b * bb + c * cc)
     x, y, z = right
     return [
         (aa * x + bb * y + cc * z) * inverse,

@@ -141,7 +141,7 @@ def _shadow(pixels: Field, ground: Field, product: Field) -> Field:
         return np.zeros_like(product)
     white = np.clip(np.rint(pixels * (240 / ground)), 0, 255).astype(np.uint8)
     weight = np.rint(255 * product).astype(np.uint8)
-    return shadow(white, weight).astype(np.float32) / 255
+    return shadow(white, weight).astype(np.float32) / np.float32(255)
 
 
 def _shade(pixels: Field, ground: Field) -> Mask:

@@ -33,6 +33,9 @@ SEED = 17
 RIGHT_IOU = 0.9
 """IoU from which a mask counts as right, for the confidence."""
 
+BARE_SHARE = 0.02
+"""Share of a scene up to which the network may see a product in it if it counts as bare."""
+
 WITHOUT_PRODUCT = 8
 """One picture in so many shows a texture alone, whose mask never counts as right."""
 
@@ -85,7 +88,7 @@ def evaluate_masks(files: MaskEvaluationFiles, pictures: int, tell: Callable[[st
     tell(f"{len(cutouts)} products, {len(scenes)} scenes")
     segmenter = Segmenter(files.network or BUILT_IN)
     rows = []
-    for group, example in examples(cutouts, scenes, files.held_out, pictures):
+    for group, example in examples(cutouts, scenes, files.held_out, pictures, segmenter):
         rows.append(measure(group, example, segmenter))
         if len(rows) % 10 == 0:
             tell(f"{len(rows)} pictures")
@@ -96,9 +99,17 @@ def evaluate_masks(files: MaskEvaluationFiles, pictures: int, tell: Callable[[st
 
 
 def examples(
-    cutouts: Sequence[Cutout], scenes: Sequence[Image.Image], held_out: Sequence[str], pictures: int
+    cutouts: Sequence[Cutout],
+    scenes: Sequence[Image.Image],
+    held_out: Sequence[str],
+    pictures: int,
+    segmenter: Segmenter,
 ) -> list[tuple[str, Example]]:
-    """Compose the pictures, always the same: (group, picture). A product comes as often over scenes as any other."""
+    """Compose the pictures, always the same: (group, picture). A product comes as often over scenes as any other.
+
+    A scene that shows a product of its own has no single truth, so such pictures are a group apart: those where the
+    network finds something in the scene alone.
+    """
     rng = np.random.default_rng(SEED)
     made = []
     for number in range(pictures):
@@ -109,7 +120,9 @@ def examples(
         cutout = cutouts[number % len(cutouts)]
         rgb, mask = lay(scene, Image.new("L", (PX, PX)), cutout, rng)
         rendered = cutout.name.startswith(tuple(held_out)) if held_out else False
-        made.append(("rendered" if rendered else "packshots", Example(np.array(rgb), np.asarray(mask))))
+        busy = float((segmenter.segment(np.asarray(scene)).chance > 0.5).mean()) > BARE_SHARE
+        group = ("rendered" if rendered else "packshots") + (", busy scene" if busy else "")
+        made.append((group, Example(np.array(rgb), np.asarray(mask))))
     for cutout in cutouts:
         if cutout.own:
             rgb, mask = as_it_is(cutout, PX, rng)
@@ -146,12 +159,13 @@ def figures(rows: Sequence[Measured]) -> dict[str, Any]:
             "right": float(np.mean([row.is_right for row in of_group])),
             "confidence": float(np.mean([row.mask.confidence for row in of_group])),
         }
-    bins = reliability([row.mask.confidence for row in rows], [row.is_right for row in rows])
+    known = [row for row in rows if "busy" not in row.group]
+    bins = reliability([row.mask.confidence for row in known], [row.is_right for row in known])
     return {
         "groups": groups,
         "reliability": [asdict(row) for row in bins],
         "calibration_error": calibration_error(bins),
-        "fitted_confidence": fit_confidence([row.evidence for row in rows], [row.is_right for row in rows]),
+        "fitted_confidence": fit_confidence([row.evidence for row in known], [row.is_right for row in known]),
         "core_seconds": float(np.median([row.seconds for row in rows])),
     }
 
