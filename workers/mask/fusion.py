@@ -27,8 +27,8 @@ EDGE_SHARE = 0.008
 SHADE_IS_GROUND = 0.3
 """Chance up to which what has the ground's hue and is darker is a shadow."""
 
-MOST_REMOVED = 0.25
-"""Largest share of the product that the network may take away as a shadow."""
+MOST_REMOVED, MOST_SHADE = 0.15, 0.4
+"""Largest share of the product that the network may take away, and that it may take away as a shadow."""
 
 
 def join(ground: PlainGround, chance: Field) -> Pixels:
@@ -42,11 +42,12 @@ def join(ground: PlainGround, chance: Field) -> Pixels:
     reach = max(1, round(EDGE_SHARE * max(height, width)))
     product = plain > 127
     added = _broad(~product & (likely > SURE_PRODUCT), reach)
-    removed = _broad(product & (likely < SURE_GROUND), reach)
-    removed |= ndimage.binary_opening(product & ground.shade & (likely < SHADE_IS_GROUND))
-    removed |= _unlikely_parts(product, likely)
-    if removed.sum() > MOST_REMOVED * product.sum():
-        removed[:] = False
+    removed = _broad(product & (likely < SURE_GROUND), reach) | _unlikely_parts(product, likely)
+    shade = ndimage.binary_opening(product & ground.shade & (likely < SHADE_IS_GROUND))
+    for area, most in ((removed, MOST_REMOVED), (shade, MOST_SHADE)):
+        if area.sum() > most * product.sum():
+            area[:] = False
+    removed |= shade
     joined = plain.copy()
     joined[added] = 255
     joined[removed] = 0
