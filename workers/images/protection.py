@@ -25,12 +25,19 @@ Pixels = npt.NDArray[np.uint8]
 
 STRIP_ROWS = 32
 
-PULL = 0.75
-"""How far the slow lightness of a product is pulled to the photo's. At half it is paler or darker by 13 ΔE2000 in
-strong styles; at 1 nothing of the style's light and shade is left."""
+PULL, PULL_AT_ENDS = 0.75, 0.95
+"""How far the slow lightness of a product is pulled to the photo's, and how far that of a black or white one. At half,
+products are paler or darker by 13 ΔE2000 in strong styles; at 1, nothing of the style's light and shade is left."""
+
+ROOM, LEAST_GAIN = 30.0, 0.35
+"""Distance in L from black and white within which strokes lose contrast, and what of it they keep at the ends. A black
+product stays black between the strokes only if these do not brighten it."""
 
 SLOW_PX, SLOW_SIGMA = 160, 160 / 48
 """Longer side at which slow lightness is measured, and the Gaussian that makes it slow."""
+
+TOWARDS_PHOTO = 0.67
+"""How far a lightness at which sRGB does not have the product's colour is moved towards the photo's."""
 
 OVER = 0.004
 """Linear light beyond 0 or 1 that rounding hides."""
@@ -71,31 +78,34 @@ def keep_colour(photo: Pixels, rendition: Pixels, mask: Pixels) -> Pixels:
     """Return a rendition whose product has the photo's hue and chroma, and slow lightness close to the photo's.
 
     The style's strokes are left as differences of lightness. A colour that sRGB does not have at such a lightness is
-    moved to the photo's lightness half-way, then to grey as far as needed; so its hue stays.
+    moved towards the photo's lightness, then to grey as far as needed; so its hue stays.
     """
-    shift = PULL * _slow_difference(photo, rendition, mask)
+    slow_before, slow_after = _slow_lightness(photo, mask), _slow_lightness(rendition, mask)
+    pull = PULL_AT_ENDS + (PULL - PULL_AT_ENDS) * _room(slow_before)
+    target = slow_after + pull * (slow_before - slow_after)
+    gain = LEAST_GAIN + (1 - LEAST_GAIN) * _room(target)
 
-    def toned(before: Planes, after: Planes, shift: Field) -> Pixels:
+    def toned(before: Planes, after: Planes, gain: Field, offset: Field) -> Pixels:
         lightness, a, b = lab_of(before)
-        wanted = np.clip(lightness_of(after) + shift, 0, 100)
+        wanted = np.clip(gain * lightness_of(after) + offset, 0, 100)
         return srgb_of(_in_gamut(lightness, (wanted, a, b)))
 
-    return _in_strips(photo, rendition, mask, shift, toned)
+    return _in_strips(photo, rendition, mask, (gain, target - gain * slow_after), toned)
 
 
 def keep_shadows(photo: Pixels, rendition: Pixels, mask: Pixels) -> Pixels:
     """Return a rendition whose scene is as light and dark around the product as the photo's, relative to the rest."""
-    slow = _slow_difference(photo, rendition, 255 - mask)
+    slow = _slow_lightness(photo, 255 - mask) - _slow_lightness(rendition, 255 - mask)
     product = _shrunk(mask, (slow.shape[1], slow.shape[0]))
     ground = 1 - product
     slow -= np.float32((slow * ground).sum() / max(float(ground.sum()), 1.0))
     near = np.clip(2 * ndimage.gaussian_filter(product, NEAR_SIGMA), 0, 1)
 
-    def toned(_: Planes, after: Planes, shift: Field) -> Pixels:
+    def toned(_: Planes, after: Planes, gain: Field, offset: Field) -> Pixels:
         lightness, a, b = lab_of(after)
-        return srgb_of(_in_gamut(lightness, (np.clip(lightness + shift, 0, 100), a, b)))
+        return srgb_of(_in_gamut(lightness, (np.clip(gain * lightness + offset, 0, 100), a, b)))
 
-    return _in_strips(photo, rendition, 255 - mask, slow * near, toned)
+    return _in_strips(photo, rendition, 255 - mask, (np.ones_like(slow), slow * near), toned)
 
 
 def give_back(photo: Pixels, rendition: Pixels, share: Pixels) -> Pixels:
@@ -106,17 +116,23 @@ def give_back(photo: Pixels, rendition: Pixels, share: Pixels) -> Pixels:
     return result
 
 
-Toning = Callable[[Planes, Planes, Field], Pixels]
-"""From linear light of photo and rendition, and the shift of lightness, to the pixels of a strip."""
+Toning = Callable[[Planes, Planes, Field, Field], Pixels]
+"""From linear light of photo and rendition, and factor and summand for lightness, to the pixels of a strip."""
 
 
-def _in_strips(photo: Pixels, rendition: Pixels, share: Pixels, shift: Field, tone: Toning) -> Pixels:
-    """Return the rendition, toned strip by strip where ``share``, uint8 (H, W), is above 0, and as far as it says."""
+def _in_strips(photo: Pixels, rendition: Pixels, share: Pixels, change: tuple[Field, Field], tone: Toning) -> Pixels:
+    """Return the rendition, toned strip by strip where ``share``, uint8 (H, W), is above 0, and as far as it says.
+
+    ``change`` is factor and summand for lightness, slowly varying, of any size.
+    """
     size = (photo.shape[1], photo.shape[0])
-    shifts = np.asarray(Image.fromarray(shift).resize(size, Image.Resampling.BILINEAR))
+    gain, offset = (
+        np.asarray(Image.fromarray(field.astype(np.float32)).resize(size, Image.Resampling.BILINEAR))
+        for field in change
+    )
     result = rendition.copy()
     for part in _strips(share):
-        toned = tone(linear_of(photo[part]), linear_of(rendition[part]), shifts[part])
+        toned = tone(linear_of(photo[part]), linear_of(rendition[part]), gain[part], offset[part])
         result[part] = _mixed(rendition[part], toned, share[part])
     return result
 
@@ -132,16 +148,21 @@ def _strips(share: Pixels) -> Iterator[tuple[slice, slice]]:
         yield slice(top, min(top + STRIP_ROWS, int(rows[-1]) + 1)), across
 
 
-def _slow_difference(photo: Pixels, rendition: Pixels, mask: Pixels) -> Field:
-    """How much lighter the photo is than the rendition, slowly varying and from within the mask: float (h, w)."""
-    height, width = photo.shape[:2]
+def _slow_lightness(rgb: Pixels, mask: Pixels) -> Field:
+    """Return the slowly varying lightness, from within the mask: L, 0 to 100, float (h, w)."""
+    height, width = mask.shape
     factor = min(1.0, SLOW_PX / max(height, width))
     size = max(1, round(width * factor)), max(1, round(height * factor))
-    before, after = (lightness_of(linear_of(resize(pixels, size, "bicubic"))) for pixels in (photo, rendition))
     weight = _shrunk(mask, size)
-    within = ndimage.gaussian_filter(weight, SLOW_SIGMA)
-    slow: Field = ndimage.gaussian_filter((before - after) * weight, SLOW_SIGMA) / np.maximum(within, np.float32(1e-3))
+    slow: Field = ndimage.gaussian_filter(lightness_of(linear_of(resize(rgb, size, "bicubic"))) * weight, SLOW_SIGMA)
+    slow /= np.maximum(ndimage.gaussian_filter(weight, SLOW_SIGMA), np.float32(1e-3))
     return slow
+
+
+def _room(lightness: Field) -> Field:
+    """Return how far lightness is from black and white, 0 to 1."""
+    room: Field = np.clip(np.minimum(lightness, 100 - lightness) / np.float32(ROOM), 0, 1)
+    return room
 
 
 def _shrunk(mask: Pixels, size: tuple[int, int]) -> Field:
@@ -158,8 +179,8 @@ def _in_gamut(lightness: Field, wanted: Planes) -> Planes:
     )
     if not beyond.any():
         return linear
-    halfway = (lightness[beyond] + wanted[0][beyond]) / 2
-    nearer = linear_of_lab((halfway, wanted[1][beyond], wanted[2][beyond]))
+    between = wanted[0][beyond] + np.float32(TOWARDS_PHOTO) * (lightness[beyond] - wanted[0][beyond])
+    nearer = linear_of_lab((between, wanted[1][beyond], wanted[2][beyond]))
     for plane, fitted in zip(linear, _desaturated(nearer), strict=True):
         plane[beyond] = fitted
     return linear
