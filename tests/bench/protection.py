@@ -43,6 +43,7 @@ from workers.images.limits import Limits
 from workers.images.resize import resize
 from workers.images.working import at_working_size
 from workers.mask.product_mask import product_mask
+from workers.mask.segmenter import Segmenter
 from workers.model.checkpoint import Checkpoint, row_from_bytes
 from workers.model.measures.colour_difference import ciede2000, to_lab
 from workers.runtime.painter import Painter
@@ -120,6 +121,7 @@ class Rendered:
         return "black" if light < DARK else "white" if light > LIGHT else "grey"
 
 
+SEGMENTER = Segmenter()
 VERSIONS = ("unprotected", "protected")
 
 
@@ -143,7 +145,7 @@ def render(path: Path, styles: Sequence[str], paint: Paint, working_px: int, cos
     size = working_size(photo.width, photo.height, working_px=working_px, texture_scale=1)
     small, weight = at_working_size(photo, size, white="keep")
     with costs.stage("mask"):
-        found = product_mask(photo, size)
+        found = product_mask(photo, size, SEGMENTER)
         weight = painted_area(weight, found)
     look = Look(parse_mix(styles[0]), protect=Protect.COLOUR, lettering=True)
     with costs.stage("edges of the mask, and lettering"):

@@ -70,7 +70,7 @@ def prepare(context: WorkerContext, claim: Claim, fetched: Fetched, known: Colle
     product = None
     if job.look.needs_mask and not job.look.is_photo:
         with context.metrics.stage("mask"):
-            product = product_mask(photo, size)
+            product = product_mask(photo, size, context.segmenter)
             weight = painted_area(weight, product) if job.look.white == "keep" else weight
     effects = context.rows.effects(job.look, claim.batch.style_rows)
     painted = None if job.look.is_photo else submit(context, claim, job, small, weight)
