@@ -16,9 +16,11 @@ from workers.images.decode import decode
 from workers.images.effects import Effects
 from workers.images.photo import Photo
 from workers.images.working import at_working_size
+from workers.mask.product_mask import ProductMask, product_mask
 from workers.styling.context import WorkerContext
 from workers.styling.fetch import Fetched
 from workers.styling.paint import submit
+from workers.styling.product import painted_area
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Prepared:
     ``small``    the photo at the generator's working size, uint8 (h, w, 3).
     ``weight``   how much of each pixel is painted, uint8 (h, w): 0 is kept as it is.
     ``effects``  procedural styles of the look; ``painted`` is None if it has no others.
+    ``product``  where the product is; None if the look does not need to know.
     """
 
     job: Job
@@ -38,6 +41,7 @@ class Prepared:
     weight: Pixels
     painted: Future[Tensor] | None
     effects: Effects
+    product: ProductMask | None = None
 
     @property
     def pixels(self) -> int:
@@ -63,7 +67,12 @@ def prepare(context: WorkerContext, claim: Claim, fetched: Fetched, known: Colle
     )
     with context.metrics.stage("prepare"):
         small, weight = at_working_size(photo, size, white=job.look.white)
+    product = None
+    if job.look.needs_mask and not job.look.is_photo:
+        with context.metrics.stage("mask"):
+            product = product_mask(photo, size, context.segmenter)
+            weight = painted_area(weight, product) if job.look.white == "keep" else weight
     effects = context.rows.effects(job.look, claim.batch.style_rows)
-    painted = submit(context, claim, job, small, weight) if job.look.strength > 0 else None
+    painted = None if job.look.is_photo else submit(context, claim, job, small, weight)
     missing = [key for key in fetched.keys if key not in known]
-    return Prepared(job, fetched.keys, missing, photo, small, weight, painted, effects)
+    return Prepared(job, fetched.keys, missing, photo, small, weight, painted, effects, product)
