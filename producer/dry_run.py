@@ -62,7 +62,7 @@ def survey(manifest: Manifest, looks: RowLooks, allowed: Sequence[str]) -> Surve
             if row.error is not None:
                 raise row.error
             require_allowed(row.source, allowed)
-            for look, _ in looks(row.style, row.strength):
+            for look, _ in looks(row.look):
                 seen.pictures.add((row.source, look.json))
             seen.products.add(row.sku)
         except InvalidInput as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -13,8 +13,9 @@ from typing import NamedTuple
 from producer.manifest import ManifestRow
 from producer.source_intake import Intake, Taken
 from shared.errors import InvalidInput, ManifestError
-from shared.look import Look, parse_mix
-from shared.models.styles import require_styles
+from shared.look import Look, LookChanges
+from shared.models.default_protection import settle_protection
+from shared.models.styles import StyleRow, require_styles
 from shared.queue.jobs import NewJob
 
 PAGE_JOBS = 10_000
@@ -26,8 +27,8 @@ ROWS_AHEAD = 64
 
 LOOKS_KEPT = 1024
 
-RowLooks = Callable[[str | None, float | None], Sequence[tuple[Look, str]]]
-"""Maps a row's own style and strength to its looks, each with the folder of its renditions (empty, or ``folder/``)."""
+RowLooks = Callable[[LookChanges], Sequence[tuple[Look, str]]]
+"""Maps what a row says of its look to its looks, each with the folder of its renditions (empty, or ``folder/``)."""
 
 
 class Arrival(NamedTuple):
@@ -68,7 +69,7 @@ class RowPage:
         if isinstance(taken, InvalidInput):
             code, message, taken = taken.code, str(taken), Taken("", 0)
         source, pixels = taken
-        for number, (look, folder) in enumerate(own_looks or looks(None, None), ordinal):
+        for number, (look, folder) in enumerate(own_looks or looks(LookChanges()), ordinal):
             output = folder + row.output
             self.jobs.append(
                 NewJob(number, row.line, row.sku, row.image, source, output, look, row.columns, code, message, pixels)
@@ -123,7 +124,7 @@ def _begun(row: ManifestRow, looks: RowLooks, intake: Intake) -> Arrival:
     if row.error is not None:
         return Arrival(row, own_looks, row.error)
     try:
-        own_looks = looks(row.style, row.strength)
+        own_looks = looks(row.look)
         return Arrival(row, own_looks, intake.begin(row.source))
     except InvalidInput as refused:
         return Arrival(row, own_looks, refused)
@@ -138,35 +139,30 @@ def read_ahead(pages: Iterator[RowPage]) -> Generator[RowPage]:
             yield page
 
 
-def row_looks(looks: Sequence[Look], known_styles: Collection[str]) -> RowLooks:
+def row_looks(looks: Sequence[Look], known_styles: Mapping[str, StyleRow]) -> RowLooks:
     """Return the function that finds the looks of a row: those of the batch, or one for a row with its own style.
 
     It raises InvalidInput if the row's style is not valid. Results are cached, since most rows are alike.
     """
 
     @lru_cache(maxsize=LOOKS_KEPT)
-    def find(style: str | None, strength: float | None) -> Sequence[tuple[Look, str]]:
-        own_looks = looks_of_row(style, strength, looks)
+    def find(changes: LookChanges) -> Sequence[tuple[Look, str]]:
+        own_looks = looks_of_row(changes, looks)
         require_styles((name for look in own_looks for name in look.styles), known_styles)
-        return [(look, "" if len(looks) == 1 else f"{folder_of(look)}/") for look in own_looks]
+        return [
+            (settle_protection(look, known_styles), "" if len(looks) == 1 else f"{folder_of(look)}/")
+            for look in own_looks
+        ]
 
     return find
 
 
-def looks_of_row(style: str | None, strength: float | None, looks: Sequence[Look]) -> list[Look]:
+def looks_of_row(changes: LookChanges, looks: Sequence[Look]) -> list[Look]:
     """Return the looks of a row: those of the batch, changed by the row's own values.
 
     A row with its own style has one look, whatever the number of the batch's.
     """
-    return [
-        Look(
-            mix=parse_mix(style) if style else look.mix,
-            strength=look.strength if strength is None else strength,
-            texture_scale=look.texture_scale,
-            white=look.white,
-        )
-        for look in (looks[:1] if style else looks)
-    ]
+    return [changes.applied(look) for look in (looks[:1] if changes.style else looks)]
 
 
 def folder_of(look: Look) -> str:

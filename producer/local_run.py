@@ -69,7 +69,7 @@ def _targets_of_row(order: Order, row: ManifestRow) -> Iterator[Target]:
     if row.error is not None:
         return
     try:
-        looks = looks_of_row(row.style, row.strength, order.looks)
+        looks = looks_of_row(row.look, order.looks)
     except InvalidInput:
         return
     source = local_path(row.source)

@@ -29,6 +29,7 @@ from shared.look import Look
 from shared.merchants import audit
 from shared.merchants.merchants import allowed_sources, require_kept
 from shared.merchants.scope import scope
+from shared.models.default_protection import settle_protection
 from shared.models.promotion.canaries import choose_pin, default_pin
 from shared.models.styles import require_styles
 from shared.presets import DEFAULT_PRESETS, require_presets
@@ -213,7 +214,7 @@ def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
             merchant_id=merchant,
             name=order.manifest.name,
             queue=order.queue,
-            look=order.looks[0],
+            look=settle_protection(order.looks[0], pin.style_rows),
             presets=order.presets,
             model_version_id=pin.version.id,
             style_rows=pin.style_rows,

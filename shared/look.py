@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from shared.errors import UsageError
+from shared.protection import Protect, parse_protection, protection_text
+from shared.strength import Strength
 
 WHITE_CHOICES = ("keep", "paint")
 
@@ -24,12 +26,18 @@ class Look:
     ``texture_scale``  0.25 to 4; size of the strokes relative to the picture, whatever its resolution: 1 is as
                        painted at ``working_px`` (768), 1.5 as on a picture of 512 px.
     ``white``          ``keep`` leaves the white background of a product shot white, ``paint`` styles it.
+    ``protect``        what of the product is kept, see ``Protect``. Looks stored before protection existed have none.
+    ``lettering``      whether text on the product is kept readable.
+    ``product_strength``  strength on the product, 0 to 1; None if it is ``strength``, too, or ``protect`` decides.
     """
 
     mix: tuple[tuple[str, float], ...]
     strength: float = 1.0
     texture_scale: float = 1.0
     white: str = "keep"
+    protect: str = Protect.NONE
+    lettering: bool = False
+    product_strength: float | None = None
 
     def __post_init__(self) -> None:
         if not self.mix:
@@ -46,6 +54,15 @@ class Look:
             raise UsageError(f"texture scale {self.texture_scale} must be from 0.25 to 4")
         if self.white not in WHITE_CHOICES:
             raise UsageError(f"white {self.white!r} is unknown: choose keep or paint")
+        if self.protect not in list(Protect):
+            raise UsageError(f"protection {self.protect!r} is unknown: choose {', '.join(Protect)}")
+        if self.product_strength is not None and not 0 <= self.product_strength <= 1:
+            raise UsageError(f"strength {self.product_strength} of the product must be from 0 to 1")
+        if self.product_strength is not None and self.protect == Protect.PRODUCT:
+            raise UsageError(
+                f"--protect product leaves the product as it is, so it has no strength {self.product_strength:g}:"
+                " leave out one of them"
+            )
 
     @property
     def styles(self) -> tuple[str, ...]:
@@ -59,25 +76,51 @@ class Look:
             return self.mix[0][0]
         return ",".join(f"{name}:{weight:g}" for name, weight in self.mix)
 
+    @property
+    def strengths(self) -> Strength:
+        """Return the strengths of scene and product, as the user wrote them."""
+        return Strength(self.strength, self.product_strength)
+
+    @property
+    def protection(self) -> str:
+        """Return what is protected as merchants write it: ``none`` or ``colour+lettering``."""
+        return protection_text(self.protect, self.lettering)
+
+    @property
+    def needs_mask(self) -> bool:
+        """Return whether the pixels depend on where the product is."""
+        return self.protect != Protect.NONE or self.lettering or self.product_strength is not None
+
+    @property
+    def is_photo(self) -> bool:
+        """Return whether the rendition is the photo itself, whatever the style."""
+        return self.strength == 0 and not self.product_strength
+
     @cached_property
     def json(self) -> str:
         """Return the look as JSON text. It is cached, since a million jobs may contain it."""
         return json.dumps(self.to_json())
 
     def to_json(self) -> dict[str, Any]:
-        """Return the look as plain data, as stored in Postgres."""
+        """Return the look as plain data, as stored in Postgres.
+
+        A field that came later is left out where it has its default, so that digests of older looks stay valid.
+        """
+        later = {name: getattr(self, name) for name in LATER if getattr(self, name) != LATER[name]}
         return {
             "mix": dict(self.mix),
             "strength": self.strength,
             "texture_scale": self.texture_scale,
             "white": self.white,
+            **later,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Build from the plain data that ``to_json`` returned."""
         mix = tuple(sorted((str(k), float(v)) for k, v in data["mix"].items()))
-        return cls(mix, float(data["strength"]), float(data["texture_scale"]), str(data["white"]))
+        later = {name: data.get(name, default) for name, default in LATER.items()}
+        return cls(mix, float(data["strength"]), float(data["texture_scale"]), str(data["white"]), **later)
 
     def digest(self, style_rows: Mapping[str, str], making: Mapping[str, object]) -> str:
         """Return the sha256 (hex) of the look together with the hashes of its style vectors.
@@ -89,6 +132,45 @@ class Look:
         """
         parts = self.to_json() | {"rows": {name: style_rows[name] for name in self.styles}, "making": dict(making)}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+class LookChanges(NamedTuple):
+    """What a row of a manifest says of its look; what is None is left to the batch's look."""
+
+    style: str | None = None
+    strength: Strength | None = None
+    protect: str | None = None
+
+    def applied(self, look: Look) -> Look:
+        """Return the look of a row in a batch with this look. Raises UsageError."""
+        changes: dict[str, Any] = {}
+        if self.style is not None:
+            changes["mix"] = parse_mix(self.style)
+        if self.strength is not None:
+            changes["strength"], changes["product_strength"] = self.strength
+        if self.protect is not None:
+            changes["protect"], changes["lettering"] = parse_protection(self.protect)
+        return replace(look, **changes)
+
+
+LATER: Mapping[str, Any] = {
+    field.name: field.default
+    for field in fields(Look)
+    if field.name not in ("mix", "strength", "texture_scale", "white")
+}
+"""Fields that came after looks were first stored, with the defaults that mean "as before"."""
+
+
+def parse_looks(
+    styles: Iterable[str], strength: str, texture_scale: float, white: str, protect: str
+) -> tuple[Look, ...]:
+    """Return the looks of a request, one for each style or mix, without repetitions. Raises UsageError."""
+    strengths, (kept, lettering) = Strength.parse(strength), parse_protection(protect)
+    looks = (
+        Look(parse_mix(style), strengths.scene, texture_scale, white, kept, lettering, strengths.product)
+        for style in styles
+    )
+    return tuple(dict.fromkeys(looks))
 
 
 def parse_mix(text: str) -> tuple[tuple[str, float], ...]:

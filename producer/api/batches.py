@@ -73,7 +73,10 @@ class BatchPage(BaseModel):
 
 
 class JobOut(BaseModel):
-    """Image of a batch, and its result; ``renditions`` are paths of this API by format."""
+    """Image of a batch, and its result.
+
+    ``renditions`` are paths of this API by format, and ``quality`` the figures of the first.
+    """
 
     ordinal: int
     line: int
@@ -81,6 +84,8 @@ class JobOut(BaseModel):
     image: str
     style: str
     strength: float
+    product_strength: float | None
+    protect: str
     state: str
     reused: bool
     code: str | None
@@ -88,6 +93,7 @@ class JobOut(BaseModel):
     retryable: bool
     width: int | None
     height: int | None
+    quality: dict[str, float] | None
     renditions: dict[str, str]
 
 
@@ -211,6 +217,8 @@ def _job(batch: Batch, found: jobs.JobResult) -> JobOut:
         image=found.image,
         style=found.look.style,
         strength=found.look.strength,
+        product_strength=found.look.product_strength,
+        protect=found.look.protection,
         state=found.state,
         reused=found.reused,
         code=found.code,
@@ -218,5 +226,6 @@ def _job(batch: Batch, found: jobs.JobResult) -> JobOut:
         retryable=found.retryable,
         width=found.width,
         height=found.height,
+        quality=found.quality,
         renditions={},
     )

@@ -27,6 +27,24 @@ class Limits(BaseModel):
     white: float | None = Field(
         None, ge=0, le=1, description="Lower limit of the share of a white background that stays white."
     )
+    delta_e_p95: float | None = Field(
+        None, ge=0, le=100, description="Upper limit of the 95th percentile of CIEDE2000 on the product."
+    )
+    edges: float | None = Field(
+        None, ge=0, le=1, description="Lower limit of the agreement of the product's edges with the photo's."
+    )
+    lettering: float | None = Field(
+        None, ge=0, le=1, description="Lower limit of the agreement of lettering with the photo's."
+    )
+    silhouette: float | None = Field(
+        None, ge=0, le=1, description="Upper limit of the share of the product's outline that is lost."
+    )
+    halo: float | None = Field(
+        None, ge=0, le=100, description="Upper limit of the colour difference of a rim around the product."
+    )
+    mask: float | None = Field(
+        None, ge=0, le=1, description="Lower limit of the confidence in the product mask, with the rule hold."
+    )
     rule: GateRule = Field(GateRule.HOLD, description="Reduce the strength (blend), or hold for review (hold).")
 
 

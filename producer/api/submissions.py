@@ -18,7 +18,8 @@ from producer.manifest import open_manifest
 from producer.manifest.extensions import is_image_name
 from producer.submit import Order
 from shared.errors import ManifestError
-from shared.look import Look, parse_mix
+from shared.look import Look, parse_looks
+from shared.protection import Protect
 from shared.queue.queues import QueueName
 
 ROWS = 10_000
@@ -33,9 +34,18 @@ class BatchOptions(BaseModel):
     styles: list[str] = Field(
         min_length=1, max_length=64, description="Styles, or mixes such as great-wave:0.3,udnie:0.7."
     )
-    strength: float = Field(1.0, description="Strength of the style, from 0 (the photo) to 1.")
+    strength: float | str = Field(
+        1.0,
+        description="Strength of the style, from 0 (the photo) to 1; product and scene apart as in 0.4/1.0.",
+    )
     texture_scale: float = Field(1.0, description="Size of the strokes relative to the picture.")
     white: str = Field("keep", description="White backgrounds of product shots: keep or paint.")
+    protect: str = Field(
+        Protect.AUTO,
+        max_length=64,
+        description="What of the product is kept: colour, product, soft or none, and +lettering with each. auto: "
+        "paintings keep colour+lettering, other styles nothing.",
+    )
     format: Literal["jpeg", "png", "webp"] = "jpeg"
     preview: bool = Field(False, description="Style a few images ahead of all other work.")
     proof: bool = Field(False, description="Style a sample of 24 skus first, and wait for approval.")
@@ -43,8 +53,7 @@ class BatchOptions(BaseModel):
     @property
     def looks(self) -> tuple[Look, ...]:
         """Return the looks. Raises InvalidInput."""
-        found = (Look(parse_mix(one), self.strength, self.texture_scale, self.white) for one in self.styles)
-        return tuple(dict.fromkeys(found))
+        return parse_looks(self.styles, str(self.strength), self.texture_scale, self.white, self.protect)
 
 
 class Image(BaseModel):
@@ -55,7 +64,8 @@ class Image(BaseModel):
     sku: str = Field(max_length=1000)
     image: str = Field(max_length=4096, description="An https:// URL, or an s3:// URL that the merchant may name.")
     style: str | None = Field(None, max_length=1000, description="Style of this image, instead of the batch's.")
-    strength: float | None = None
+    strength: float | str | None = Field(None, description="Of this image, instead of the batch's.")
+    protect: str | None = Field(None, max_length=64, description="Of this image, instead of the batch's.")
 
 
 class NewBatch(BatchOptions):

@@ -10,7 +10,7 @@ import typer
 from producer.bucket_listing import list_s3
 from producer.catalog_import import import_catalog
 from producer.commands.batches import Merchant, configured
-from producer.commands.styling import PlatformOption
+from producer.commands.styling import PlatformOption, Protection, Strength
 from producer.manifest import ManifestRow, open_manifest
 from shared.catalog import actions, looks, publishing
 from shared.catalog.actions import LookScope, RevertTarget
@@ -19,10 +19,11 @@ from shared.catalog.source_checks import find_round
 from shared.context import open_session
 from shared.database import database_time
 from shared.errors import InvalidInput
-from shared.look import Look, parse_mix
+from shared.look import parse_looks
 from shared.merchants.actors import operator
 from shared.merchants.merchants import LOCAL_MERCHANT
 from shared.merchants.scope import scope
+from shared.protection import Protect
 from shared.terminal import JsonOption, group, note, print_json, print_line
 
 BAD_ROWS_SHOWN = 100
@@ -166,9 +167,10 @@ def catalog_revert(
 def look_set(
     of: Of,
     style: Annotated[str, typer.Option("--style", "-s", help="Style, or a mix such as great-wave:0.3,udnie:0.7.")],
-    strength: Annotated[float, typer.Option(help="Strength of the style, from 0 (the photo) to 1.")] = 1.0,
+    strength: Strength = "1",
     texture_scale: Annotated[float, typer.Option(help="Size of the strokes relative to the picture.")] = 1.0,
     white: Annotated[str, typer.Option(help="White backgrounds of product shots: keep or paint.")] = "keep",
+    protect: Protection = Protect.AUTO,
     follow: Annotated[
         bool, typer.Option("--follow-model", help="Restyle when a model version or style is renewed.")
     ] = False,
@@ -176,13 +178,13 @@ def look_set(
     as_json: JsonOption = False,
 ) -> None:
     """Assign a look to images. A sample of a new look needs approval before it is used throughout the catalogue."""
-    look = Look(parse_mix(style), strength, texture_scale, white)
+    (look,) = parse_looks([style], strength, texture_scale, white, protect)
     with open_session(configured(), lasting=False) as session:
         found = actions.set_look(session.engine, operator(merchant), LookScope.parse(of), look, follows_model=follow)
     if as_json:
-        print_json(asdict(found) | {"look": look.to_json()})
+        print_json(asdict(found) | {"look": found.look.to_json()})
     else:
-        print_line(f"{found.name}: {look.style} ({found.state})")
+        print_line(f"{found.name}: {found.look.style}, protect {found.look.protection} ({found.state})")
 
 
 def look_list(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
@@ -194,7 +196,8 @@ def look_list(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) 
         return
     for one in found:
         follows = ", follows the model" if one.follows_model else ""
-        print_line(f"{one.name}: {one.look.style} at {one.look.strength:g} ({one.state}{follows})")
+        look = f"{one.look.style} at {one.look.strengths}, protect {one.look.protection}"
+        print_line(f"{one.name}: {look} ({one.state}{follows})")
 
 
 def look_remove(of: Of, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:

@@ -44,13 +44,31 @@ def gate_set(
     white: Annotated[
         float | None, typer.Option(help="Lower limit of the share of a white background that stays white.")
     ] = None,
+    delta_e_p95: Annotated[
+        float | None, typer.Option(help="Upper limit of the 95th percentile of CIEDE2000 on the product.")
+    ] = None,
+    edges: Annotated[
+        float | None, typer.Option(help="Lower limit of the agreement of the product's edges with the photo's.")
+    ] = None,
+    lettering: Annotated[
+        float | None, typer.Option(help="Lower limit of the agreement of lettering with the photo's.")
+    ] = None,
+    silhouette: Annotated[
+        float | None, typer.Option(help="Upper limit of the share of the product's outline that is lost.")
+    ] = None,
+    halo: Annotated[
+        float | None, typer.Option(help="Upper limit of the colour difference of a rim around the product.")
+    ] = None,
+    mask: Annotated[
+        float | None, typer.Option(help="Lower limit of the confidence in the product mask, with --rule hold.")
+    ] = None,
     rule: Annotated[
         GateRule, typer.Option(help="Reduce the strength (blend), or hold for review (hold).")
     ] = GateRule.HOLD,
     as_json: JsonOption = False,
 ) -> None:
     """Set the limits for batches that begin from now on."""
-    gate = Gate(content, delta_e, white, rule)
+    gate = Gate(content, delta_e, white, rule, delta_e_p95, edges, lettering, silhouette, halo, mask)
     with open_session(configured(), lasting=False) as session:
         actions.set_gate(session.engine, operator(merchant), gate)
     _show(gate, as_json)
@@ -122,5 +140,5 @@ def _show(gate: Gate | None, as_json: bool) -> None:
     elif gate is None:
         print_line("no gate")
     else:
-        limits = [f"{name} {value:g}" for name, value in asdict(gate).items() if isinstance(value, float | int)]
+        limits = [f"{name} {value:g}" for name, value in gate.limits.items()]
         print_line(f"{', '.join(limits)}: {gate.rule}")

@@ -24,11 +24,12 @@ from producer.output.summary import as_json as batch_json
 from producer.output.summary import as_line, exit_status
 from producer.submit import Order, Submission, submit_batch
 from shared.context import open_session
-from shared.look import Look, parse_mix
+from shared.look import Look, parse_looks
 from shared.merchants.merchants import LOCAL_MERCHANT
 from shared.presets import require_presets
 from shared.proofs.proofs import ProofState
 from shared.proofs.sample import PROOF_IMAGES
+from shared.protection import Protect
 from shared.queue.queues import QueueName
 from shared.settings import Settings
 from shared.terminal import EXIT_INTERRUPTED, JsonOption, note, print_json, print_line
@@ -37,7 +38,17 @@ Styles = Annotated[
     list[str],
     typer.Option("--style", "-s", help="Style, or a mix such as great-wave:0.3,udnie:0.7; repeat for several."),
 ]
-Strength = Annotated[float, typer.Option(help="Strength of the style, from 0 (the photo) to 1.")]
+Strength = Annotated[
+    str,
+    typer.Option(help="Strength of the style, from 0 (the photo) to 1; product and scene apart as in 0.4/1.0."),
+]
+Protection = Annotated[
+    str,
+    typer.Option(
+        help="What of the product is kept: colour, product, soft or none, and +lettering with each. By default"
+        " (auto) paintings keep colour+lettering, other styles nothing."
+    ),
+]
 TextureScale = Annotated[float, typer.Option(help="Size of the strokes; 2 is twice as large.")]
 White = Annotated[str, typer.Option(help="White backgrounds of product shots: keep or paint.")]
 Format = Annotated[str, typer.Option("--format", help="Format of the renditions: jpeg, png or webp.")]
@@ -62,9 +73,10 @@ def run(
     style: Styles,
     out: Out = Path("atelier-out"),
     merchant: Merchant = LOCAL_MERCHANT,
-    strength: Strength = 1.0,
+    strength: Strength = "1",
     texture_scale: TextureScale = 1.0,
     white: White = "keep",
+    protect: Protection = Protect.AUTO,
     format: Format = "jpeg",
     platform: PlatformOption = None,
     as_json: JsonOption = False,
@@ -72,7 +84,9 @@ def run(
     """Style images on this machine, into a folder with a gallery."""
     settings = configured()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    order = _order(settings, inputs, merchant, _looks(style, strength, texture_scale, white), format, platform)
+    order = _order(
+        settings, inputs, merchant, parse_looks(style, strength, texture_scale, white, protect), format, platform
+    )
     prepare_folder(out, inputs)
     with open_session(settings, lasting=False) as session:
         try:
@@ -95,9 +109,10 @@ def submit(
     inputs: Inputs,
     style: Styles,
     merchant: Merchant = LOCAL_MERCHANT,
-    strength: Strength = 1.0,
+    strength: Strength = "1",
     texture_scale: TextureScale = 1.0,
     white: White = "keep",
+    protect: Protection = Protect.AUTO,
     format: Format = "jpeg",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the manifest and queue nothing.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the batch has finished; Ctrl-C detaches.")] = False,
@@ -110,7 +125,9 @@ def submit(
 ) -> None:
     """Queue images for styling by workers, and print the batch's id."""
     settings = configured()
-    order = _order(settings, inputs, merchant, _looks(style, strength, texture_scale, white), format, platform)
+    order = _order(
+        settings, inputs, merchant, parse_looks(style, strength, texture_scale, white, protect), format, platform
+    )
     order = replace(order, queue=QueueName.PREVIEW if preview else order.queue, proof=proof)
     with open_session(settings, lasting=not dry_run) as session:
         if dry_run:
@@ -131,11 +148,6 @@ def submit(
     elif wait:
         note(as_line(batch))
     raise typer.Exit(exit_status(batch) if wait else 0)
-
-
-def _looks(styles: list[str], strength: float, texture_scale: float, white: str) -> tuple[Look, ...]:
-    looks = tuple(Look(parse_mix(style), strength, texture_scale, white) for style in styles)
-    return tuple(dict.fromkeys(looks))
 
 
 def _order(

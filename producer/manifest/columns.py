@@ -56,6 +56,7 @@ class Columns:
     inherited: tuple[str, ...]
     style: str | None
     strength: str | None
+    protect: str | None
 
     @property
     def image(self) -> str | None:
@@ -80,7 +81,9 @@ class Columns:
         skus, categories = named_columns(names, platform.skus), named_columns(names, platform.categories)
         product = named_columns(names, platform.product)
         inherited = (*skus[:1], *categories, *named_columns(names, TITLE_COLUMNS), *product) if product else ()
-        style, strength = (next(iter(named_columns(names, (name,))), None) for name in ("style", "strength"))
+        style, strength, protect = (
+            next(iter(named_columns(names, (name,))), None) for name in ("style", "strength", "protect")
+        )
         return cls(
             platform,
             tuple(images),
@@ -92,6 +95,7 @@ class Columns:
             tuple(inherited),
             style,
             strength,
+            protect,
         )
 
 

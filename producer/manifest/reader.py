@@ -14,6 +14,8 @@ from producer.manifest.source import Sources
 from shared.errors import InvalidInput, UsageError
 from shared.look import Look, parse_mix
 from shared.plain_text import storable
+from shared.protection import parse_protection
+from shared.strength import Strength
 
 # Postgres allows 2,704 bytes in an index row.
 _SKU_LIMIT = 512
@@ -119,11 +121,12 @@ class RowReader:
         if columns.product:
             given = self._sku or given
         suggestion = self._sources.suggested_output(address) if address and problem is None else given or f"row-{line}"
-        source, style, strength, error = "", None, None, problem
+        source, style, strength, protect, error = "", None, None, None, problem
         if problem is None:
             try:
                 style = _style(_value(values, columns.style))
                 strength = _strength(_value(values, columns.strength))
+                protect = _protect(_value(values, columns.protect))
                 _check_sku(given)
                 source = self._sources.resolve(_required(address, given))
                 self._note(address, given)
@@ -142,6 +145,7 @@ class RowReader:
             error,
             first_filled(values, columns.positions) if alone else "",
             first_filled(values, columns.categories),
+            protect,
         )
 
     def _note(self, address: str, sku: str) -> None:
@@ -214,13 +218,23 @@ def _style(text: str) -> str | None:
     return text
 
 
-def _strength(text: str) -> float | None:
+def _strength(text: str) -> Strength | None:
     if not text:
         return None
     try:
-        strength = float(text.replace(",", "."))  # many European spreadsheets write 0,5
-    except ValueError:
-        strength = -1.0
-    if not 0 <= strength <= 1:
-        raise InvalidInput(f"strength {shortened(text)!r} is not a number from 0 to 1", code="bad_strength")
-    return strength
+        return Strength.parse(text)
+    except UsageError:
+        raise InvalidInput(
+            f"strength {shortened(text)!r} is not a number from 0 to 1, nor two of them as in 0.4/1.0",
+            code="bad_strength",
+        ) from None
+
+
+def _protect(text: str) -> str | None:
+    if not text:
+        return None
+    try:
+        parse_protection(text)
+    except UsageError as error:
+        raise InvalidInput(shortened(str(error)), code="bad_protect") from None
+    return text

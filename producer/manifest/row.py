@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from shared.errors import InvalidInput
+from shared.look import LookChanges
+from shared.strength import Strength
 
 
 class ManifestRow(NamedTuple):
@@ -19,11 +21,12 @@ class ManifestRow(NamedTuple):
                   original text if it is no URL.
     ``output``    relative POSIX path without extension, safe to create and unique in the manifest.
     ``style``     mix as the merchant wrote it, with valid syntax; None for the batch's own.
-    ``strength``  0 to 1, None for the batch's own.
+    ``strength``  of product and scene, None for the batch's own.
     ``columns``   original row, always storable, for errors.csv.
     ``error``     problem of the row, with its code; None for a good row.
     ``position``  position among its product's pictures as the file says it; empty if it says none.
     ``category``  category of its product; empty if the file says none.
+    ``protect``   what of the product is kept, with valid syntax; None for the batch's own.
     """
 
     line: int
@@ -32,11 +35,17 @@ class ManifestRow(NamedTuple):
     image: str
     output: str
     style: str | None
-    strength: float | None
+    strength: Strength | None
     columns: dict[str, str]
     error: InvalidInput | None
     position: str = ""
     category: str = ""
+    protect: str | None = None
+
+    @property
+    def look(self) -> LookChanges:
+        """Return what the row says of its look."""
+        return LookChanges(self.style, self.strength, self.protect)
 
 
 def shortened(text: str) -> str:

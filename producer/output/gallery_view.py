@@ -12,8 +12,20 @@ from urllib.parse import quote, unquote, urlsplit
 from producer.output.results import Result
 from producer.output.summary import Summary
 from producer.thumbnail import Thumbnail, make_thumbnail
+from shared.strength import Strength
 
 _SENTENCES = {"cancelled": "Cancelled before it was styled.", "queued": "Not styled yet."}
+_KEPT = {
+    "colour+lettering": "the product's colour and lettering",
+    "colour": "the product's colour",
+    "product": "the product as it was",
+    "product+lettering": "the product as it was",
+    "soft": "the product softly painted",
+    "soft+lettering": "the product softly painted, and its lettering",
+    "none+lettering": "the product's lettering",
+}
+"""What a protection keeps, in words; nothing for ``none``."""
+
 _STATES = ("succeeded", "reused", "failed", "cancelled", "queued")
 
 
@@ -148,7 +160,8 @@ def _tile(job: Result, out: Path) -> Tile:
     if job.output is None:
         return Tile(job)
     facts = [f"{job.width} × {job.height}"] if job.width and job.height else []
-    facts += [f"strength {job.strength:g}"] if job.strength != 1 else []
+    facts += [f"strength {job.strength}"] if job.strength != Strength(1) else []
+    facts += [f"keeps {kept}" for kept in [_KEPT.get(job.protect)] if kept]
     facts += ["reused"] if job.reused else []
     return Tile(job, _link(job.output), make_thumbnail(out / job.output), facts)
 

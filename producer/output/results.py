@@ -14,7 +14,9 @@ from producer.manifest.columns import Columns
 from producer.manifest.formats.archive import member_of
 from producer.output.names import ERRORS_CSV, RESULTS_CSV
 from shared.errors import UsageError
+from shared.quality.gate import FIGURES
 from shared.queue.jobs import JobState
+from shared.strength import Strength
 
 _RESULT_COLUMNS = (
     "sku",
@@ -22,13 +24,15 @@ _RESULT_COLUMNS = (
     "output",
     "style",
     "strength",
+    "protect",
     "state",
     "width",
     "height",
     "reused",
+    *FIGURES,
 )
 _ERROR_COLUMNS = ("code", "message", "retryable")
-_LISTING_COLUMNS = ("sku", "image", "style", "strength")
+_LISTING_COLUMNS = ("sku", "image", "style", "strength", "protect")
 """Columns for a listing of files, which has none: a retry of an error must use exactly the failed look."""
 
 
@@ -38,6 +42,7 @@ class Result:
 
     ``state``        ``succeeded``, ``failed``, ``cancelled`` or ``queued``.
     ``output``       path of the rendition relative to the out folder, POSIX; None if there is none.
+    ``quality``      figures of the rendition by name, see ``shared.quality.gate.Quality``; empty if there are none.
     ``columns``      original row; empty for a listing of files.
     ``source_path``  local file of the source, for the gallery's thumbnail; None if there is none.
     """
@@ -47,11 +52,13 @@ class Result:
     sku: str
     source: str
     style: str
-    strength: float
+    strength: Strength
+    protect: str
     state: str
     output: str | None
     width: int | None
     height: int | None
+    quality: Mapping[str, float]
     reused: bool
     code: str | None
     message: str | None
@@ -91,18 +98,20 @@ def _result_row(result: Result) -> dict[str, object]:
         "source": result.source,
         "output": result.output,
         "style": result.style,
-        "strength": f"{result.strength:g}",
+        "strength": str(result.strength),
+        "protect": result.protect,
         "state": result.state,
         "width": result.width,
         "height": result.height,
         "reused": _yes_no(result.reused),
+        **{name: result.quality.get(name) for name in FIGURES},
     }
 
 
 def _error_row(result: Result) -> dict[str, object]:
     row = dict(result.columns)
     if not row:
-        values = (result.sku, result.source, result.style, f"{result.strength:g}")
+        values = (result.sku, result.source, result.style, str(result.strength), result.protect)
         row = dict(zip(_LISTING_COLUMNS, values, strict=True))
     column = Columns.among(row).image
     if column and (result.source_path is not None or member_of(result.source)):

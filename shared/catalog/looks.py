@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, text
 
 from shared.errors import NotFound, UsageError
 from shared.look import Look
+from shared.models.default_protection import settle_protection
 from shared.models.styles import require_styles, style_rows
 from shared.models.versions import champion
 
@@ -65,7 +66,9 @@ def set_look(
     Only a different look counts as new; whether it follows the model makes no difference.
     """
     _check_scope(scope, value)
-    require_styles(look.styles, style_rows(connection, merchant, champion(connection).trunk_sha256))
+    known = style_rows(connection, merchant, champion(connection).trunk_sha256)
+    require_styles(look.styles, known)
+    look = settle_protection(look, known)
     row = connection.execute(
         text(f"""
         INSERT INTO catalog_looks AS l (merchant_id, scope, value, look, follows_model)

@@ -20,22 +20,30 @@ NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 
 @dataclass(frozen=True)
 class Style:
-    """Named artistic style as a merchant sees it."""
+    """Named artistic style as a merchant sees it.
+
+    ``is_monochrome``  whether it is of one colour by intention, such as an ink drawing.
+    """
 
     name: str
     title: str
     artist: str
     year: str
     licence: str
+    is_monochrome: bool = False
 
 
 @dataclass(frozen=True)
 class StyleRow:
-    """Location and hash of a style's parameters for one trunk: a style vector, or a procedural definition."""
+    """Location and hash of a style's parameters for one trunk: a style vector, or a procedural definition.
+
+    ``is_monochrome``  as that of the style.
+    """
 
     style: str
     sha256: str
     object_key: str
+    is_monochrome: bool = False
 
     @property
     def is_procedural(self) -> bool:
@@ -45,7 +53,8 @@ class StyleRow:
 
 # Styles that a merchant may use with a trunk: public ones and own ones, own ones first.
 VISIBLE = """
-SELECT DISTINCT ON (s.name) s.name, s.title, s.artist, s.year, s.licence, r.sha256, r.object_key
+SELECT DISTINCT ON (s.name) s.name, s.title, s.artist, s.year, s.licence, r.sha256, r.object_key,
+       s.is_monochrome
 FROM styles s JOIN style_rows r ON r.style_id = s.id
 WHERE r.trunk_sha256 = :trunk AND (s.merchant_id IS NULL OR s.merchant_id = :merchant)
 ORDER BY s.name, s.merchant_id NULLS LAST, r.id DESC
@@ -55,13 +64,13 @@ ORDER BY s.name, s.merchant_id NULLS LAST, r.id DESC
 def list_styles(connection: Connection, merchant: int | None, trunk_sha256: str) -> list[Style]:
     """Return the styles visible to a merchant, by name."""
     rows = connection.execute(text(VISIBLE), {"trunk": trunk_sha256, "merchant": merchant})
-    return [Style(r.name, r.title, r.artist, r.year, r.licence) for r in rows]
+    return [Style(r.name, r.title, r.artist, r.year, r.licence, r.is_monochrome) for r in rows]
 
 
 def style_rows(connection: Connection, merchant: int | None, trunk_sha256: str) -> dict[str, StyleRow]:
     """Return the current vector of every style visible to a merchant, by the style's name."""
     rows = connection.execute(text(VISIBLE), {"trunk": trunk_sha256, "merchant": merchant})
-    return {r.name: StyleRow(r.name, r.sha256, r.object_key) for r in rows}
+    return {r.name: StyleRow(r.name, r.sha256, r.object_key, r.is_monochrome) for r in rows}
 
 
 def learnt_rows(connection: Connection, merchant: int | None, trunk_sha256: str) -> dict[str, StyleRow]:
@@ -110,13 +119,14 @@ def add_style(connection: Connection, style: Style, *, merchant: int | None = No
     """Create or update a style; return its id. Empty fields do not change."""
     style_id = connection.execute(
         text("""
-        INSERT INTO styles (merchant_id, name, title, artist, year, licence)
-        VALUES (:merchant, :name, :title, :artist, :year, :licence)
+        INSERT INTO styles (merchant_id, name, title, artist, year, licence, is_monochrome)
+        VALUES (:merchant, :name, :title, :artist, :year, :licence, :is_monochrome)
         ON CONFLICT ON CONSTRAINT uq_styles_name DO UPDATE
         SET title = coalesce(nullif(excluded.title, ''), styles.title),
             artist = coalesce(nullif(excluded.artist, ''), styles.artist),
             year = coalesce(nullif(excluded.year, ''), styles.year),
-            licence = coalesce(nullif(excluded.licence, ''), styles.licence)
+            licence = coalesce(nullif(excluded.licence, ''), styles.licence),
+            is_monochrome = excluded.is_monochrome OR styles.is_monochrome
         RETURNING id
         """),
         {"merchant": merchant} | style.__dict__,

@@ -124,7 +124,8 @@ def install_built_in(engine: Engine, store: ObjectStore, folder: Path = BUILT_IN
     rows = []
     for entry in document["styles"]:
         data = (folder / "styles" / f"{entry['name']}.safetensors").read_bytes()
-        style = Style(*(entry[name] for name in ("name", "title", "artist", "year", "licence")))
+        texts = (entry[name] for name in ("name", "title", "artist", "year", "licence"))
+        style = Style(*texts, is_monochrome=entry.get("monochrome", False))
         rows.append((style, put_row(store, style.name, data)))
     defined = [(style, put_row(store, style.name, data, DEFINITION_SUFFIX)) for style, data in definitions]
     with transaction(engine) as connection:

@@ -12,8 +12,14 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from shared.errors import Conflict, NotFound
-from shared.quality.gate import Gate
+from shared.quality.gate import LIMITS, Gate
 from shared.recordset import int_array
+
+# Whether the rendition ``r`` is beyond a limit. A limit that is not set, or a figure that is missing, gives NULL.
+BEYOND = " OR ".join(
+    f"(r.quality ->> '{limit.figure}')::float {'>' if limit.is_upper else '<'} CAST(:{name} AS float)"
+    for name, limit in LIMITS.items()
+)
 
 
 class ReviewState(StrEnum):
@@ -50,23 +56,19 @@ def hold_back(connection: Connection, batch_id: UUID, merchant: int, gate: Gate,
     It examines the stored figures, so that a reused rendition is held back as well.
     """
     inserted = connection.execute(
-        text("""
+        text(f"""
         INSERT INTO reviews (batch_id, ordinal, merchant_id)
         SELECT DISTINCT l.batch_id, l.ordinal, CAST(:merchant AS bigint)
         FROM job_renditions l JOIN renditions r ON r.id = l.rendition_id
         WHERE l.batch_id = :batch AND l.ordinal = ANY(CAST(:ordinals AS int[]))
-          AND ((r.quality ->> 'content_distance')::float > CAST(:content AS float)
-            OR (r.quality ->> 'product_delta_e')::float > CAST(:delta_e AS float)
-            OR (r.quality ->> 'white_kept')::float < CAST(:white AS float))
+          AND ({BEYOND})
         ON CONFLICT (batch_id, ordinal) DO NOTHING
         """),
         {
             "batch": batch_id,
             "merchant": merchant,
             "ordinals": int_array(ordinals),
-            "content": gate.content,
-            "delta_e": gate.delta_e,
-            "white": gate.white,
+            **{name: getattr(gate, name) for name in LIMITS},
         },
     )
     return inserted.rowcount

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Double,
@@ -95,6 +96,8 @@ styles = Table(
     Column("artist", Text, nullable=False),
     Column("year", Text, nullable=False),
     Column("licence", Text, nullable=False),
+    # Of one colour by intention: looks do not keep the product's colour by default.
+    Column("is_monochrome", Boolean, nullable=False, server_default=text("false")),
     # Hashes of the stored pictures that the style is learnt from.
     Column("pictures", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     moment("created_at", default=True, nullable=False),

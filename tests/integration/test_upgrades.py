@@ -82,7 +82,7 @@ def contents(connection: Connection) -> dict[str, Any]:
     digest = "SELECT count(*), md5(string_agg(to_jsonb(t)::text, '' ORDER BY to_jsonb(t)::text)) FROM"
     left_out = {
         "merchants": " - 'allowed_sources' - 'erasing_at' - 'consents_to_training' - 'gate' - 'proof_rules'",
-        "styles": " - 'pictures'",
+        "styles": " - 'pictures' - 'is_monochrome'",
         "batches": " - 'gate' - 'idempotency_key' - 'resumed_at' - 'received_at' - 'notice' - 'merchant_paused'",
         "renditions": " - 'quality'",
         "jobs": " - 'pixels'",

@@ -22,6 +22,7 @@ class StyleSource:
     """A style to learn. ``file``, relative to the folder of style images, is an image or a folder of several.
 
     ``facets``: whether the style is one of large facets, which are learnt at a coarser scale, too.
+    ``monochrome``: whether the style is of one colour by intention, so that looks do not keep the product's by default.
     """
 
     name: str
@@ -31,6 +32,7 @@ class StyleSource:
     year: str = ""
     licence: str = ""
     facets: bool = False
+    monochrome: bool = False
 
     def __post_init__(self) -> None:
         # A name becomes a file's name.

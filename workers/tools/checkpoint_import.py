@@ -46,7 +46,9 @@ def import_checkpoint(engine: Engine, store: ObjectStore, folder: Path, reason: 
         is_new = find_version(connection, trunk) is None
         number = add_candidate(connection, trunk, key, checkpoint.provenance)
         for source in checkpoint.styles:
-            style = Style(source.name, source.title or source.name, source.artist, source.year, source.licence)
+            style = Style(
+                source.name, source.title or source.name, source.artist, source.year, source.licence, source.monochrome
+            )
             add_style_row(connection, add_style(connection, style), trunk, rows[source.name])
         details = {"version": number, "trunk_sha256": trunk, "reason": reason}
         audit.record(connection, actor, "models import", None, details)
