@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -27,12 +27,13 @@ from shared.database import database_time, transaction
 from shared.errors import Conflict, ManifestError, UsageError
 from shared.look import Look
 from shared.merchants import audit
+from shared.merchants.backgrounds import background_names, settle_background
 from shared.merchants.merchants import allowed_sources, require_kept
 from shared.merchants.scope import scope
 from shared.models.default_protection import settle_protection
 from shared.models.promotion.canaries import choose_pin, default_pin
 from shared.models.styles import require_styles
-from shared.presets import DEFAULT_PRESETS, require_presets
+from shared.presets import DEFAULT_PRESETS, require_alpha, require_presets
 from shared.proofs.proofs import Circumstances, Proof, decide, proof_of, remember_looks, wait_for_input
 from shared.proofs.sample import PROOF_IMAGES
 from shared.proofs.upload_rules import find_rules
@@ -74,6 +75,7 @@ class Order:
 
     def __post_init__(self) -> None:
         require_presets(self.presets)
+        require_alpha((look.background for look in self.looks), self.presets)
 
     @property
     def fingerprint(self) -> str:
@@ -114,9 +116,10 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
     warnings: list[str] = []
     with transaction(session.engine, merchant=batch.merchant_id) as connection:
         allowed = allowed_sources(connection, batch.merchant_id)
+        pictures = background_names(connection, batch.merchant_id)
     seen: dict[int, Look] = {}  # by identity, since they are few objects, and quicker so than by value
     try:
-        for page in _pages(session, order, batch, allowed):
+        for page in _pages(session, order, batch, allowed, pictures):
             batch = _commit(session, batch, page)
             seen |= {id(job.look): job.look for job in page.jobs}
             accepted(batch)
@@ -144,9 +147,11 @@ def _known(session: Session, batch: Batch, *, resumed: bool) -> Submission:
         return Submission(batch, resumed, proof=proof_of(connection, batch.id))
 
 
-def _pages(session: Session, order: Order, batch: Batch, allowed: Sequence[str]) -> Iterator[RowPage]:
+def _pages(
+    session: Session, order: Order, batch: Batch, allowed: Sequence[str], pictures: Mapping[str, str]
+) -> Iterator[RowPage]:
     """Yield the pages of an order that come after those its batch has."""
-    rows, looks = order.manifest.rows(skip=batch.rows_read), row_looks(order.looks, batch.style_rows)
+    rows, looks = order.manifest.rows(skip=batch.rows_read), row_looks(order.looks, batch.style_rows, pictures)
     with (
         Intake(session.store, batch.merchant_id, session.settings.max_image_mib * 2**20, allowed) as intake,
         closing(read_ahead(read_pages(rows, looks, intake, first=batch.total))) as pages,
@@ -204,6 +209,8 @@ def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
         pin = default_pin(connection, merchant)
         styles = {name for look in order.looks for name in look.styles}
         require_styles(sorted(styles), pin.style_rows)
+        pictures = background_names(connection, merchant)
+        looks = [settle_background(look, pictures) for look in order.looks]
         if known := _known_batch(connection, merchant, order):
             submissions.resume_receiving(connection, known.id)
             return known, True
@@ -214,7 +221,7 @@ def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
             merchant_id=merchant,
             name=order.manifest.name,
             queue=order.queue,
-            look=settle_protection(order.looks[0], pin.style_rows),
+            look=settle_protection(looks[0], pin.style_rows),
             presets=order.presets,
             model_version_id=pin.version.id,
             style_rows=pin.style_rows,

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from shared.errors import UsageError
 
-CHOICES = "white, transparent, #rrggbb, gradient:#rrggbb,#rrggbb, or picture:NAME"
+CHOICES = "keep, white, transparent, #rrggbb, gradient:#rrggbb,#rrggbb, or picture:NAME"
 
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 _PICTURE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
@@ -45,11 +45,11 @@ class Background:
 
 
 def normal_form(text: str) -> str:
-    """Return a background as looks store it: in lower case, without blanks. Raises UsageError."""
+    """Return a background as looks store it: in lower case, without blanks; ``keep`` is empty. Raises UsageError."""
     text = "".join(text.split()).lower()
-    if text:
+    if text not in ("", "keep"):
         parse_background(text)
-    return text
+    return "" if text == "keep" else text
 
 
 def parse_background(text: str) -> Background:

@@ -77,6 +77,7 @@ def _result(found: JobResult) -> Result:
         style=found.look.style,
         strength=found.look.strengths,
         protect=found.look.protection,
+        background=_background(found),
         state=found.state,
         output=found.output + suffix if found.object_key else None,
         width=found.width,
@@ -114,3 +115,8 @@ def read_rendition(store: ObjectStore, key: str) -> bytes:
     if hashlib.sha256(data).hexdigest() not in key:
         raise Unavailable(f"the stored rendition {key} is damaged: bring it back from a copy of the store")
     return data
+
+
+def _background(found: JobResult) -> str:
+    """Return the background of a rendition: the look's, or ``keep`` where the product could not be told from its own."""
+    return found.look.background or "keep" if (found.quality or {}).get("background") != 0 else "keep"

@@ -36,6 +36,7 @@ from workers.runtime.metrics import Metrics
 from workers.runtime.minibatch_lanes import Lanes
 from workers.runtime.painter import Painter, choose_device
 from workers.runtime.watchdog import Watchdog
+from workers.styling.background_cache import BackgroundCache
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class WorkerContext:
     breaker: Breaker
     watchdog: Watchdog
     rows: RowCache
+    backgrounds: BackgroundCache
     metrics: Metrics
     worker_id: UUID
     draining: threading.Event = field(default_factory=threading.Event)
@@ -181,6 +183,7 @@ def open_worker_context(
         breaker=breaker,
         watchdog=Watchdog(settings.lease_seconds),
         rows=RowCache(store),
+        backgrounds=BackgroundCache(store, limits),
         metrics=metrics,
         worker_id=uuid4(),
     )

@@ -18,12 +18,14 @@ from shared.queue.chunks import Claim
 from shared.queue.jobs import Job, PutBack
 from shared.queue.outcomes import Outcome, Succeeded, outcome_of_error
 from shared.queue.renditions import RenditionKey, find_renditions
+from workers.mask.product_mask import MASK_VERSION
 from workers.styling.complete import complete
 from workers.styling.context import WorkerContext
 from workers.styling.fetch import Fetched, fetch
 from workers.styling.lease import Lease
 from workers.styling.pages import pages
 from workers.styling.prepare import Prepared, prepare
+from workers.styling.scene import SCENE_VERSION
 
 LOOKUP_SECONDS = 0.1
 """How long fetched sources wait for others to be looked up with them."""
@@ -115,7 +117,8 @@ def _enough_bytes(page: Sequence[Fetched | Outcome]) -> bool:
 def _digest(context: WorkerContext, claim: Claim, look: Look) -> str:
     rows = {name: claim.batch.style_rows[name].sha256 for name in look.styles}
     gate = claim.batch.gate
-    return look.digest(rows, {**context.settings.making, **(gate.making if gate else {})})
+    scene = {"scene": SCENE_VERSION, "mask": MASK_VERSION} if look.background else {}
+    return look.digest(rows, {**context.settings.making, **(gate.making if gate else {}), **scene})
 
 
 def _completed(context: WorkerContext, lease: Lease, prepared: Prepared) -> Outcome:

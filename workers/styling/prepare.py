@@ -19,6 +19,7 @@ from workers.images.working import at_working_size
 from workers.styling.context import WorkerContext
 from workers.styling.fetch import Fetched
 from workers.styling.paint import submit
+from workers.styling.scene import Scene, set_scene
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Prepared:
     ``small``    the photo at the generator's working size, uint8 (h, w, 3).
     ``weight``   how much of each pixel is painted, uint8 (h, w): 0 is kept as it is.
     ``effects``  procedural styles of the look; ``painted`` is None if it has no others.
+    ``scene``    the photo's scene if the look has a background; ``photo`` is then the scene's.
     """
 
     job: Job
@@ -38,6 +40,7 @@ class Prepared:
     weight: Pixels
     painted: Future[Tensor] | None
     effects: Effects
+    scene: Scene | None = None
 
     @property
     def pixels(self) -> int:
@@ -55,6 +58,11 @@ def prepare(context: WorkerContext, claim: Claim, fetched: Fetched, known: Colle
     job = fetched.job
     with context.metrics.stage("decode"):
         photo = decode(fetched.data, context.limits)
+    scene = None
+    if job.look.background:
+        with context.metrics.stage("scene"):
+            scene = set_scene(photo, job.look, claim.batch.merchant_id, context.backgrounds)
+        photo = scene.photo
     size = working_size(
         photo.width,
         photo.height,
@@ -63,7 +71,9 @@ def prepare(context: WorkerContext, claim: Claim, fetched: Fetched, known: Colle
     )
     with context.metrics.stage("prepare"):
         small, weight = at_working_size(photo, size, white=job.look.white)
+        if scene is not None:
+            weight = scene.weight(size, weight, job.look)
     effects = context.rows.effects(job.look, claim.batch.style_rows)
     painted = submit(context, claim, job, small, weight) if job.look.strength > 0 else None
     missing = [key for key in fetched.keys if key not in known]
-    return Prepared(job, fetched.keys, missing, photo, small, weight, painted, effects)
+    return Prepared(job, fetched.keys, missing, photo, small, weight, painted, effects, scene)

@@ -70,4 +70,3 @@ def local_means(rgb: Field, share: Field) -> Pixels:
 
 def _weighted(rgb: Field, share: Field) -> list[Field]:
     return [rgb[..., channel] * share for channel in range(3)]
-

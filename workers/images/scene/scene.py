@@ -118,4 +118,3 @@ def _three(field: Pixels) -> Pixels:
 def _enlarged(light: Field, shape: tuple[int, ...]) -> Pixels:
     levels = np.rint(255 * np.clip(light, 0, 1)).astype(np.uint8)
     return resize(_three(levels), (shape[1], shape[0]), "bicubic")[..., 0]
-
