@@ -67,9 +67,6 @@ class Look:
                 " leave out one of them"
             )
 
-        if self.background != normal_form(self.background):
-            raise UsageError(f"background {self.background!r} must be in its normal form")
-
     @property
     def styles(self) -> tuple[str, ...]:
         """Names of the styles in the mix, sorted."""

@@ -118,5 +118,6 @@ def read_rendition(store: ObjectStore, key: str) -> bytes:
 
 
 def _background(found: JobResult) -> str:
-    """Return the background of a rendition: the look's, or ``keep`` where the product could not be told from its own."""
-    return found.look.background or "keep" if (found.quality or {}).get("background") != 0 else "keep"
+    """Return the background of a result: the look's, or ``keep`` where no product was found and the photo's stayed."""
+    stayed = (found.quality or {}).get("background") == 0
+    return "keep" if stayed else found.look.background or "keep"

@@ -89,5 +89,6 @@ def _ground(background: Background, picture: Pixels | None, cut: Cut) -> Pixels:
     if picture is not None:
         return filling(picture, height, width)
     if background.ground == Ground.GRADIENT:
-        return gradient(*background.colours, height, width)
+        top, bottom = background.colours
+        return gradient(top, bottom, height, width)
     return flat(background.colours[0], height, width)

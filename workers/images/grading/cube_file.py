@@ -12,6 +12,7 @@ from workers.images.grading.lut import LARGEST, SMALLEST, ColourTable, identity
 from workers.images.procedural.tones import BadStyle
 
 Field = npt.NDArray[np.float32]
+Numbers = tuple[float, float, float]
 
 MAX_CUBE_BYTES = 8 << 20
 """A table of 65 entries a side, with six decimals, has about 7.5 MB."""
@@ -48,31 +49,31 @@ def table_from_cube(data: bytes) -> ColourTable:
 
 def _header(lines: list[str]) -> tuple[int, Field, Field, int]:
     """Return the size, least and greatest input, and the index of the first line of colours."""
-    size, low, high = 0, np.zeros(3, np.float32), np.ones(3, np.float32)
+    size, domain = 0, {"DOMAIN_MIN": (0.0, 0.0, 0.0), "DOMAIN_MAX": (1.0, 1.0, 1.0)}
     for index, line in enumerate(lines):
         if len(line) > LONGEST_LINE:
             raise BadStyle(f"line {index + 1} of the .cube file has more than {LONGEST_LINE} characters")
         word, rest = (*line.split(maxsplit=1), "", "")[:2]
-        match word:
-            case "" | "TITLE":
-                continue
-            case "LUT_3D_SIZE":
-                size = _size(rest, index + 1)
-            case "DOMAIN_MIN":
-                low = np.array(_numbers(rest, index + 1), np.float32)
-            case "DOMAIN_MAX":
-                high = np.array(_numbers(rest, index + 1), np.float32)
-            case "LUT_1D_SIZE":
-                raise BadStyle("the .cube file has a one-dimensional table; a three-dimensional one is needed")
-            case _ if word.startswith("#"):
-                continue
-            case _ if size and word[0] in "+-.0123456789":
-                if not bool((high > low).all()):
-                    raise BadStyle("DOMAIN_MAX of the .cube file must be above DOMAIN_MIN")
-                return size, low, high, index
-            case _:
-                raise BadStyle(f"line {index + 1} of the .cube file is not understood: {line[:40]!r}")
+        if word in ("", "TITLE") or word.startswith("#"):
+            continue
+        if word == "LUT_1D_SIZE":
+            raise BadStyle("the .cube file has a one-dimensional table; a three-dimensional one is needed")
+        if word == "LUT_3D_SIZE":
+            size = _size(rest, index + 1)
+        elif word in domain:
+            domain[word] = _numbers(rest, index + 1)
+        elif size and word[0] in "+-.0123456789":
+            return size, *_domain(*domain.values()), index
+        else:
+            raise BadStyle(f"line {index + 1} of the .cube file is not understood: {line[:40]!r}")
     raise BadStyle("the .cube file has no LUT_3D_SIZE with colours after it")
+
+
+def _domain(least: Numbers, greatest: Numbers) -> tuple[Field, Field]:
+    low, high = np.array(least, np.float32), np.array(greatest, np.float32)
+    if not bool((high > low).all()):
+        raise BadStyle("DOMAIN_MAX of the .cube file must be above DOMAIN_MIN")
+    return low, high
 
 
 def _size(text: str, line: int) -> int:
@@ -81,14 +82,14 @@ def _size(text: str, line: int) -> int:
     raise BadStyle(f"LUT_3D_SIZE in line {line} of the .cube file must be from {SMALLEST} to {LARGEST_READ}")
 
 
-def _numbers(text: str, line: int) -> tuple[float, ...]:
+def _numbers(text: str, line: int) -> Numbers:
     try:
-        values = tuple(float(word) for word in text.split())
+        red, green, blue = (float(word) for word in text.split(maxsplit=3))
     except ValueError:
-        values = ()
-    if len(text) > LONGEST_LINE or len(values) != 3 or not all(abs(value) <= FARTHEST for value in values):
+        red = green = blue = float("inf")
+    if len(text) > LONGEST_LINE or not all(abs(value) <= FARTHEST for value in (red, green, blue)):
         raise BadStyle(f"line {line} of the .cube file is not three numbers from -{FARTHEST:g} to {FARTHEST:g}")
-    return values
+    return red, green, blue
 
 
 def _on_grid(table: Field, low: Field, high: Field) -> Field:

@@ -63,7 +63,8 @@ def without_contact_rim(rgb: Pixels, alpha: Pixels) -> Pixels:
     rim |= _crumbs(product & ~rim, rim)
     soft = ndimage.gaussian_filter(ndimage.binary_dilation(rim, mask=~product | rim).astype(np.float32), 0.7)
     share = Image.fromarray(np.clip(1 - 1.3 * soft, 0, 1).astype(np.float32)).resize((width, height))
-    return np.rint(alpha * np.asarray(share)).astype(np.uint8)
+    kept: Pixels = np.rint(alpha * np.asarray(share)).astype(np.uint8)
+    return kept
 
 
 def _crumbs(rest: Mask, rim: Mask) -> Mask:

@@ -37,7 +37,7 @@ def own_colours(rgb: Pixels, alpha: Pixels) -> Pixels:
     factor = min(1.0, WORKING_PX / max(height, width))
     size = max(1, round(width * factor)), max(1, round(height * factor))
     small = resize(rgb, size, "bicubic").astype(np.float32)
-    share = np.asarray(Image.fromarray(alpha).resize(size, Image.Resampling.BOX), np.float32) / 255
+    share = np.asarray(Image.fromarray(alpha).resize(size, Image.Resampling.BOX), np.float32) / np.float32(255)
     product, ground = (
         resize(local_means(small, part), (width, height), "bicubic") for part in (share**2, (1 - share) ** 2)
     )
@@ -65,7 +65,8 @@ def local_means(rgb: Field, share: Field) -> Pixels:
     whole = np.stack([field / np.maximum(far[0], 1e-4) for field in far[1:]], axis=-1)
     known = np.clip(near[0] / 0.02, 0, 1)[..., np.newaxis]
     local = np.stack([field / np.maximum(near[0], 1e-4) for field in near[1:]], axis=-1)
-    return np.clip(np.rint(known * local + (1 - known) * whole), 0, 255).astype(np.uint8)
+    means: Pixels = np.clip(np.rint(known * local + (1 - known) * whole), 0, 255).astype(np.uint8)
+    return means
 
 
 def _weighted(rgb: Field, share: Field) -> list[Field]:

@@ -25,12 +25,13 @@ def gradient(top: Colour, bottom: Colour, height: int, width: int) -> Pixels:
     Even steps in OKLab, eased at both ends. Each pixel is rounded up or down by chance, the same every time, since
     plain rounding would show as bands.
     """
-    ends = to_oklab(np.array([top, bottom], np.float32) / 255)
+    ends = to_oklab(np.array([top, bottom], np.float32) / np.float32(255))
     at = np.linspace(0, 1, height, dtype=np.float32)[:, np.newaxis]
     eased = at * at * (3 - 2 * at)
     column = 255 * from_oklab(ends[0] + eased * (ends[1] - ends[0]))
     chance = np.random.default_rng(DITHER_SEED).random((height, width), np.float32)
-    return (column[:, np.newaxis, :] + chance[..., np.newaxis]).clip(0, 255).astype(np.uint8)
+    rounded: Pixels = (column[:, np.newaxis, :] + chance[..., np.newaxis]).clip(0, 255).astype(np.uint8)
+    return rounded
 
 
 def filling(picture: Pixels, height: int, width: int) -> Pixels:

@@ -71,7 +71,8 @@ def cut_out(rgb: Pixels, mask: Pixels, *, plain: bool, on_floor: bool) -> Cut:
 def firm(mask: Pixels) -> Pixels:
     """Return a mask, uint8 (H, W), without haze on the ground and without doubt inside the product."""
     levels = np.clip((np.arange(256) - FAINT) * (255 / (FIRM - FAINT)), 0, 255)
-    return np.rint(levels).astype(np.uint8)[mask]
+    firmer: Pixels = np.rint(levels).astype(np.uint8)[mask]
+    return firmer
 
 
 def over(cut: Cut, ground: Pixels) -> Pixels:

@@ -97,7 +97,7 @@ def _small(rgb: Pixels, alpha: Pixels) -> tuple[Pixels, Field]:
     height, width = alpha.shape
     factor = min(1.0, WORKING_PX / max(height, width))
     size = max(1, round(width * factor)), max(1, round(height * factor))
-    cover = np.asarray(Image.fromarray(alpha).resize(size, Image.Resampling.BOX), np.float32) / 255
+    cover: Field = np.asarray(Image.fromarray(alpha).resize(size, Image.Resampling.BOX), np.float32) / np.float32(255)
     return resize(rgb, size, "bicubic"), cover
 
 
