@@ -20,8 +20,8 @@ from workers.images.procedural.tones import Pixels, curve, require
 
 Field = npt.NDArray[np.float32]
 
-TABLE_SIZE = 17
-"""Colours along each side of the compiled table; 33 differ from it by less than a level of 255 on average."""
+TABLE_SIZE = 25
+"""Colours along each side of the compiled table: within .16 of a level of 255 of a table of 65, on average."""
 
 MOST_TINT = 0.08
 """How far a tint may lie from grey in OKLab: a pale pink or blue paper lies at about 0.03."""
