@@ -27,6 +27,9 @@ APART_FROM, APART_TO = 24.0, 60.0
 CLEAR_TO, SOLID_FROM = 0.12, 0.8
 """Share of the product's colour up to which a pixel is the ground, and from which it is the product."""
 
+SPECK = 0.002
+"""Share of a product up to which a part beside it is noise of the photo."""
+
 STRIP_ROWS = 64
 
 
@@ -40,7 +43,7 @@ def tightened(rgb: Pixels, alpha: Pixels) -> Pixels:
     inner = ndimage.binary_erosion(cover > 0.9, iterations=BAND_PX, border_value=1)
     ground = cover < 0.02
     # Thin parts have no inside and keep their edges.
-    near = ndimage.binary_dilation(inner, iterations=2 * BAND_PX) & ~inner
+    near = ndimage.binary_dilation(inner, iterations=3 * BAND_PX) & ~inner
     if not near.any() or not ground.any():
         return alpha
     enlarged = width, height
@@ -64,3 +67,12 @@ def tightened(rgb: Pixels, alpha: Pixels) -> Pixels:
             share = np.maximum(share, np.clip((far - CLEAR_TO) / (SOLID_FROM - CLEAR_TO), 0, 1))
             result[rows][chosen] = np.rint(alpha[rows][chosen] * (1 - trust * (1 - share))).astype(np.uint8)
     return result
+
+
+def without_specks(alpha: Pixels) -> Pixels:
+    """Return alpha, uint8 (H, W), without what hangs together with nothing and is smaller than ``SPECK``."""
+    areas, count = ndimage.label(alpha > 0, np.ones((3, 3)))
+    weights = np.bincount(areas.ravel(), weights=alpha.ravel(), minlength=count + 1)
+    weights[0] = 0
+    specks = weights < SPECK * weights.sum()
+    return np.where(specks[areas], 0, alpha).astype(np.uint8)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from workers.images.resize import resize
 from workers.images.scene.contact import without_contact_rim
-from workers.images.scene.edges import tightened
+from workers.images.scene.edges import tightened, without_specks
 from workers.images.scene.foreground import own_colours
 from workers.images.scene.placement import Placement, moved, place
 from workers.images.scene.shade import drawn_shade, own_shade
@@ -54,7 +54,7 @@ def cut_out(rgb: Pixels, mask: Pixels, *, plain: bool, on_floor: bool) -> Cut:
     """
     alpha = firm(mask)
     if plain:
-        alpha = tightened(rgb, without_contact_rim(rgb, alpha))
+        alpha = without_specks(tightened(rgb, without_contact_rim(rgb, alpha)))
     own = own_colours(rgb, alpha)
     shade = own_shade(rgb, alpha) if plain else None
     if plain:
