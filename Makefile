@@ -50,6 +50,7 @@ bench: install ## measure the worker, its queue and its rivals side by side, hal
 	$(BIN)/python -m tests.bench.generator_speed
 	$(BIN)/python -m tests.bench.preview_latency --waiting 1000
 	$(BIN)/python -m tests.bench.memory
+	$(BIN)/python -m tests.bench.protection
 
 docs: install ## write the tables of settings and error codes in docs/ anew
 	$(BIN)/python -m docs.generate

@@ -33,6 +33,20 @@ class Strength(NamedTuple):
             )
         return cls(values[-1], values[0] if len(values) == 2 else None)
 
+    @property
+    def on_product(self) -> float:
+        """Return the strength on the product."""
+        return self.scene if self.product is None else self.product
+
+    @property
+    def most(self) -> float:
+        """Return the greater of the strengths."""
+        return max(self.scene, self.on_product)
+
+    def scaled(self, share: Strength) -> Strength:
+        """Return a share of each of the strengths."""
+        return Strength(share.scene * self.scene, share.on_product * self.on_product)
+
     def __str__(self) -> str:
         """Return the text that ``parse`` reads."""
         return f"{self.scene:g}" if self.product is None else f"{self.product:g}/{self.scene:g}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
@@ -125,7 +125,7 @@ def install_built_in(engine: Engine, store: ObjectStore, folder: Path = BUILT_IN
     for entry in document["styles"]:
         data = (folder / "styles" / f"{entry['name']}.safetensors").read_bytes()
         texts = (entry[name] for name in ("name", "title", "artist", "year", "licence"))
-        style = Style(*texts, is_monochrome=entry.get("monochrome", False))
+        style = replace(Style(*texts), is_monochrome=entry.get("monochrome", False))
         rows.append((style, put_row(store, style.name, data)))
     defined = [(style, put_row(store, style.name, data, DEFINITION_SUFFIX)) for style, data in definitions]
     with transaction(engine) as connection:

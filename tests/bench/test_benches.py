@@ -21,11 +21,13 @@ from tests.bench import (
     pipeline,
     planner,
     preview_latency,
+    protection,
     queues,
     side_by_side,
     soak,
     submission,
 )
+from tests.bench.installation import ROOT
 from tests.bench.real_worker import warm_worker
 from tests.builders import FAILED_IN
 from tests.sessions import fresh_session
@@ -139,3 +141,15 @@ def test_generator_share() -> None:
 def test_generator_speed() -> None:
     figures = generator_speed.measure(torch.device("cpu"), [32], 1)
     assert len(figures["by_px"]["32"]) == 4 + 2
+
+
+def test_protection() -> None:
+    photos = [ROOT / "samples" / "photos" / f"{name}.jpg" for name in ("handbag", "water-bottle")]
+    figures = protection.run(photos, photos, ["udnie"], TINY_PX)
+    assert figures["photos"] == 2
+    by_version = figures["figures"]
+    assert isinstance(by_version, dict)
+    assert (
+        by_version["protected"]["median_delta_e"]["coloured"] < by_version["unprotected"]["median_delta_e"]["coloured"]
+    )
+    assert by_version["protected"]["nearest_to_own_photo"] == 1.0

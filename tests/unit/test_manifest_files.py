@@ -14,6 +14,7 @@ from producer.manifest import Manifest, ManifestRow, open_manifest
 from producer.manifest.formats.csvrecords import csv_records
 from producer.manifest.formats.textlines import Line
 from shared.errors import ManifestError
+from shared.strength import Strength
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_csv_row_carries_all_its_columns(folder: Path) -> None:
     manifest = opened(folder, "SKU,Image Link,style,strength,price\r\nA1,red.jpg,udnie,0.5,9\r\n")
     (row,) = manifest.rows()
     assert manifest.columns == ("SKU", "Image Link", "style", "strength", "price")
-    assert (row.line, row.sku, row.output, row.style, row.strength) == (2, "A1", "red", "udnie", 0.5)
+    assert (row.line, row.sku, row.output, row.style, row.strength) == (2, "A1", "red", "udnie", Strength(0.5))
     assert row.source == (folder / "red.jpg").as_uri()
     assert row.columns == {
         "SKU": "A1",
@@ -221,7 +222,7 @@ def test_jsonl_rows_are_read_and_bad_lines_are_bad_rows(folder: Path) -> None:
     bad = "bad_json"
     assert codes(rows) == [None, bad, bad, bad, "undecodable_row", bad, "missing_image", None]
     assert [row.line for row in rows] == [1, 2, 3, 5, 6, 7, 8, 9]
-    assert (rows[0].sku, rows[0].strength, rows[0].columns["tags"]) == ("7", 0.25, '["a"]')
+    assert (rows[0].sku, rows[0].strength, rows[0].columns["tags"]) == ("7", Strength(0.25), '["a"]')
     assert rows[0].columns["gone"] == ""
     assert manifest.columns == ("sku", "image", "strength", "tags", "gone", "pic", "url")
 

@@ -30,6 +30,7 @@ def job(ordinal: int, sku: str, address: str, *, failed: bool = False, line: int
         object_key=None if failed else f"renditions/1/{ordinal}.webp",
         width=10,
         height=10,
+        quality=None,
     )
 
 

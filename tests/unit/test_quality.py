@@ -9,6 +9,7 @@ import pytest
 
 from shared.errors import UsageError
 from shared.quality.gate import Gate, GateRule, Quality
+from shared.strength import Strength
 from workers.images.compose import compose
 from workers.styling.measure import MEASURED_PX, Pixels, measure
 
@@ -28,20 +29,22 @@ def product() -> tuple[Pixels, Pixels]:
 
 def test_the_photo_itself_is_at_no_distance() -> None:
     photo, weight = product()
-    quality = measure(photo, photo, weight, 0.0)
+    quality = measure(photo, photo, weight, Strength(0.0))
     figures = quality.json
     assert 30 < figures.pop("lightness") < 70
-    assert figures == {"content_distance": 0, "product_delta_e": 0, "white_kept": 1, "strength": 0}
+    kept = {"white_kept": 1, "edges": 1}
+    lost = dict.fromkeys(("content_distance", "product_delta_e", "delta_e_p95", "silhouette", "halo", "strength"), 0)
+    assert figures == kept | lost
 
 
 def test_how_light_a_product_is_does_not_depend_on_its_background() -> None:
     photo, weight = product()
     darker = np.where(weight[..., np.newaxis] == 255, photo // 3, photo)
-    light, dark = (measure(one, one, weight, 1.0).lightness for one in (photo, darker))
+    light, dark = (measure(one, one, weight, Strength(1.0)).lightness for one in (photo, darker))
     assert light is not None
     assert dark is not None
     assert light - dark > 15
-    assert measure(photo, photo, np.zeros_like(weight), 1.0).lightness is None
+    assert measure(photo, photo, np.zeros_like(weight), Strength(1.0)).lightness is None
 
 
 def test_each_figure_tells_of_what_it_is_for() -> None:
@@ -49,12 +52,12 @@ def test_each_figure_tells_of_what_it_is_for() -> None:
     inverted, grey, dimmed = 255 - photo, photo.copy(), photo.copy()
     grey[weight == 255] = grey[weight == 255].mean(1, keepdims=True).astype(np.uint8)
     dimmed[weight == 0] -= 20
-    assert measure(photo, inverted, weight, 1.0).content_distance > 0.8
-    bare = measure(photo, grey, weight, 1.0)
+    assert measure(photo, inverted, weight, Strength(1.0)).content_distance > 0.8
+    bare = measure(photo, grey, weight, Strength(1.0))
     assert bare.product_delta_e > 10
     assert bare.white_kept > 0.97  # but for the edge, where both are mixed
     assert bare.content_distance < 0.3
-    lost = measure(photo, dimmed, weight, 1.0)
+    lost = measure(photo, dimmed, weight, Strength(1.0))
     assert lost.white_kept < 0.05
     assert lost.product_delta_e < 1
 
@@ -63,7 +66,7 @@ def test_less_strength_is_nearer_in_every_figure() -> None:
     photo, weight = product()
     paint = np.flip(photo, 0).copy()
     figures = [
-        measure(photo, compose(photo, photo, paint, weight, strength=share), weight, share)
+        measure(photo, compose(photo, photo, paint, weight, strength=share), weight, Strength(share))
         for share in (1.0, 0.75, 0.5, 0.25)
     ]
     for more, less in pairwise(figures):
@@ -74,7 +77,7 @@ def test_less_strength_is_nearer_in_every_figure() -> None:
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 900), (900, 3), (12, 12)])
 def test_pictures_of_any_shape_are_measured(height: int, width: int) -> None:
     photo = np.full((height, width, 3), 200, np.uint8)
-    quality = measure(photo, 255 - photo, np.full((height, width), 255, np.uint8), 1.0)
+    quality = measure(photo, 255 - photo, np.full((height, width), 255, np.uint8), Strength(1.0))
     assert all(np.isfinite(value) for value in quality.json.values())
 
 

@@ -49,8 +49,13 @@ def srgb_of(linear: Planes) -> Pixels:
 
 def lightness_of(linear: Planes) -> Field:
     """Return CIELAB's L, 0 to 100, of linear light."""
-    field: Field = np.float32(116) * _f(_row(_TO_WHITE[1], linear)) - np.float32(16)
+    field: Field = np.float32(116) * _f(luminance_of(linear)) - np.float32(16)
     return field
+
+
+def luminance_of(linear: Planes) -> Field:
+    """Return the luminance of linear light, 0 to 1."""
+    return _row(_TO_WHITE[1], linear)
 
 
 def lab_of(linear: Planes) -> Planes:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from shared.quality.gate import Gate, GateRule, Quality
 from shared.queue.outcomes import Succeeded
 from shared.queue.renditions import NewRendition, rendition_object_key
+from shared.strength import Strength
 from workers.images.compose import Pixels, compose
 from workers.images.effects import with_effects
 from workers.images.encode import encode
@@ -16,16 +17,21 @@ from workers.styling.lease import Lease
 from workers.styling.measure import measure
 from workers.styling.paint import await_paint
 from workers.styling.prepare import Prepared
+from workers.styling.product import find_details, protected, strengths_of
 
 BLENDS = (1.0, 0.75, 0.5, 0.25, 0.0)
 """Shares of the look's strength that are tried in turn where a gate blends."""
+
+EVERYWHERE = tuple(Strength(share, share) for share in BLENDS)
+PRODUCT_FIRST = tuple(Strength(1.0, share) for share in BLENDS) + tuple(Strength(share, 0.0) for share in BLENDS[1:])
+"""The same for scene and product: on the product first, where it is known, then on the scene."""
 
 
 def complete(context: WorkerContext, lease: Lease, prepared: Prepared) -> Succeeded:
     """Wait for the paint, compose, encode and put what is missing."""
     photo, merchant = prepared.photo, lease.claim.batch.merchant_id
     rgb, quality = photo.rgb, Quality(0.0, 0.0, 1.0, 0.0)
-    if prepared.job.look.strength > 0:
+    if not prepared.job.look.is_photo:
         painted = None
         if prepared.painted is not None:
             with context.metrics.stage("wait"):
@@ -33,7 +39,7 @@ def complete(context: WorkerContext, lease: Lease, prepared: Prepared) -> Succee
         rgb, quality = _blend(context, lease.claim.batch.gate, prepared, painted)
     if prepared.scene is not None:
         scene = prepared.scene
-        quality = replace(quality, mask=scene.confidence, background=float(scene.is_set))
+        quality = replace(quality, mask=scene.found.confidence, background=float(scene.is_set))
     new = []
     for key in prepared.missing:
         with context.metrics.stage("encode"):
@@ -55,13 +61,21 @@ def _blend(
         with context.metrics.stage("compose"):
             painted = with_effects(photo, small, painted, prepared.effects, scale=look.texture_scale)
         small = photo  # it has the photo's detail already
-    strength = look.strength
-    shares = BLENDS if gate is not None and gate.rule == GateRule.BLEND else BLENDS[:1]
-    for share in shares:
+    product = None
+    if prepared.product is not None:
+        with context.metrics.stage("protect"):
+            product = find_details(photo, prepared.product, look)
+    full = strengths_of(look, product)
+    shares = PRODUCT_FIRST if product is not None and product.is_found else EVERYWHERE
+    for share in shares if gate is not None and gate.rule == GateRule.BLEND else shares[:1]:
+        strengths = full.scaled(share)
         with context.metrics.stage("compose"):
-            rgb = compose(photo, small, painted, prepared.weight, strength=share * strength)
+            rgb = compose(photo, small, painted, prepared.weight, strength=strengths.most)
+        if product is not None and strengths.most > 0:
+            with context.metrics.stage("protect"):
+                rgb = protected(photo, rgb, look, product, strengths)
         with context.metrics.stage("measure"):
-            quality = measure(photo, rgb, prepared.weight, share * strength)
+            quality = measure(photo, rgb, prepared.weight, strengths, product)
         if gate is None or gate.passes(quality):
             break
     return rgb, quality

@@ -25,6 +25,7 @@ from workers.styling.fetch import Fetched, fetch
 from workers.styling.lease import Lease
 from workers.styling.pages import pages
 from workers.styling.prepare import Prepared, prepare
+from workers.styling.product import PROTECTION_VERSION
 from workers.styling.scene import SCENE_VERSION
 
 LOOKUP_SECONDS = 0.1
@@ -117,8 +118,9 @@ def _enough_bytes(page: Sequence[Fetched | Outcome]) -> bool:
 def _digest(context: WorkerContext, claim: Claim, look: Look) -> str:
     rows = {name: claim.batch.style_rows[name].sha256 for name in look.styles}
     gate = claim.batch.gate
-    scene = {"scene": SCENE_VERSION, "mask": MASK_VERSION} if look.background else {}
-    return look.digest(rows, {**context.settings.making, **(gate.making if gate else {}), **scene})
+    protection = {"mask": MASK_VERSION, "protection": PROTECTION_VERSION} if look.needs_mask else {}
+    scene = {"scene": SCENE_VERSION} if look.background else {}
+    return look.digest(rows, {**context.settings.making, **(gate.making if gate else {}), **protection, **scene})
 
 
 def _completed(context: WorkerContext, lease: Lease, prepared: Prepared) -> Outcome:

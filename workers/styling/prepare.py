@@ -16,9 +16,11 @@ from workers.images.decode import decode
 from workers.images.effects import Effects
 from workers.images.photo import Photo
 from workers.images.working import at_working_size
+from workers.mask.product_mask import ProductMask, product_mask
 from workers.styling.context import WorkerContext
 from workers.styling.fetch import Fetched
 from workers.styling.paint import submit
+from workers.styling.product import painted_area
 from workers.styling.scene import Scene, set_scene
 
 
@@ -30,6 +32,7 @@ class Prepared:
     ``weight``   how much of each pixel is painted, uint8 (h, w): 0 is kept as it is.
     ``effects``  procedural styles of the look; ``painted`` is None if it has no others.
     ``scene``    the photo's scene if the look has a background; ``photo`` is then the scene's.
+    ``product``  where the product is; None if the look does not need to know.
     """
 
     job: Job
@@ -40,6 +43,7 @@ class Prepared:
     weight: Pixels
     painted: Future[Tensor] | None
     effects: Effects
+    product: ProductMask | None = None
     scene: Scene | None = None
 
     @property
@@ -71,9 +75,14 @@ def prepare(context: WorkerContext, claim: Claim, fetched: Fetched, known: Colle
     )
     with context.metrics.stage("prepare"):
         small, weight = at_working_size(photo, size, white=job.look.white)
-        if scene is not None:
-            weight = scene.weight(size, weight, job.look)
+    product = None
+    if scene is not None:
+        product, weight = scene.product(size), scene.weight(size, weight, job.look)
+    elif job.look.needs_mask and not job.look.is_photo:
+        with context.metrics.stage("mask"):
+            product = product_mask(photo, size)
+            weight = painted_area(weight, product) if job.look.white == "keep" else weight
     effects = context.rows.effects(job.look, claim.batch.style_rows)
-    painted = submit(context, claim, job, small, weight) if job.look.strength > 0 else None
+    painted = None if job.look.is_photo else submit(context, claim, job, small, weight)
     missing = [key for key in fetched.keys if key not in known]
-    return Prepared(job, fetched.keys, missing, photo, small, weight, painted, effects, scene)
+    return Prepared(job, fetched.keys, missing, photo, small, weight, painted, effects, product, scene)

@@ -15,14 +15,12 @@ from workers.images.scene.ground import filling, flat, gradient
 from workers.images.scene.scene import Cut, cut_out, over
 from workers.mask.product_mask import MaskOrigin, ProductMask, product_mask, refine
 from workers.styling.background_cache import BackgroundCache
+from workers.styling.product import CONFIDENT
 
 Pixels = npt.NDArray[np.uint8]
 
 SCENE_VERSION = 1
 """Increase it when scenes get other pixels: renditions of looks with a background are then made again."""
-
-LEAST_CONFIDENCE = 0.5
-"""Confidence in the product mask below which the photo's own background stays."""
 
 MASKED_PX = 768
 """Longer side at which the product is looked for."""
@@ -32,22 +30,32 @@ MASKED_PX = 768
 class Scene:
     """A photo with its look's background.
 
-    ``photo``       as it is painted; the source itself if ``is_set`` is False.
+    ``photo``       as it is painted; the source itself if the scene is not set.
     ``alpha``       uint8 (H, W), where the product is in it.
-    ``confidence``  in the product mask.
-    ``is_set``      whether the product could be told from its ground.
+    ``found``       the product mask of the source.
     """
 
     photo: Photo
     alpha: Pixels
-    confidence: float
-    is_set: bool
+    found: ProductMask
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the product could be told from its ground, and stands on another now."""
+        return self.found.confidence >= CONFIDENT
+
+    def product(self, size: tuple[int, int]) -> ProductMask:
+        """Return where the product is in the scene, at ``size`` = (width, height)."""
+        return replace(self.found, weight=self._at(size))
+
+    def _at(self, size: tuple[int, int]) -> Pixels:
+        return np.asarray(Image.fromarray(self.alpha).resize(size, Image.Resampling.BOX))
 
     def weight(self, size: tuple[int, int], weight: Pixels, look: Look) -> Pixels:
         """Return how much of each pixel is painted, uint8 (h, w), at ``size``: the ground only if the look says so."""
         if not self.is_set or look.white == "paint":
             return weight
-        product = np.asarray(Image.fromarray(self.alpha).resize(size, Image.Resampling.BOX))
+        product = self._at(size)
         return np.minimum(weight, product) if self.photo.alpha is not None else product
 
 
@@ -61,8 +69,8 @@ def set_scene(photo: Photo, look: Look, merchant: int, pictures: BackgroundCache
     # First, so that a picture that is gone is reported for every image alike.
     picture = pictures.picture(merchant, background.picture) if background.ground == Ground.PICTURE else None
     mask = _masked(photo)
-    if mask.confidence < LEAST_CONFIDENCE:
-        return Scene(photo, np.full(photo.rgb.shape[:2], 255, np.uint8), mask.confidence, is_set=False)
+    if mask.confidence < CONFIDENT:
+        return Scene(photo, np.full(photo.rgb.shape[:2], 255, np.uint8), mask)
     refined = refined_alpha(photo, mask)
     cut = cut_out(photo.rgb, refined, plain=mask.origin == MaskOrigin.PLAIN, on_floor=picture is not None)
     if background.ground == Ground.TRANSPARENT:
@@ -70,7 +78,7 @@ def set_scene(photo: Photo, look: Look, merchant: int, pictures: BackgroundCache
         made = replace(photo, rgb=np.where(clear, np.uint8(255), cut.rgb), alpha=cut.alpha)
     else:
         made = replace(photo, rgb=over(cut, _ground(background, picture, cut)), alpha=None)
-    return Scene(made, cut.alpha, mask.confidence, is_set=True)
+    return Scene(made, cut.alpha, mask)
 
 
 def refined_alpha(photo: Photo, mask: ProductMask) -> Pixels:

@@ -7,7 +7,6 @@ A learnt style is a vector file, a procedural one JSON as in ``shared/checkpoint
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 from shared.context import Session
@@ -42,10 +41,10 @@ def export_style(session: Session, name: str, merchant: str | None, out: Path) -
         (style,) = (listed for listed in list_styles(connection, merchant_id, trunk) if listed.name == name)
     stored = verified_object(session.store, known[name].object_key, known[name].sha256)
     if known[name].is_procedural:
-        label = RowLabel(**asdict(style), trunk_sha256="")
-        data = json.dumps(asdict(style) | {"definition": json.loads(stored)}, indent=1, ensure_ascii=False).encode()
+        label = _label(style, "")
+        data = json.dumps(_texts(style) | {"definition": json.loads(stored)}, indent=1, ensure_ascii=False).encode()
     else:
-        label = RowLabel(**asdict(style), trunk_sha256=trunk)
+        label = _label(style, trunk)
         data = row_file(row_from_bytes(stored), label)
     try:
         with out.open("xb") as file:
@@ -81,7 +80,7 @@ def import_style(session: Session, file: Path, merchant: str | None, name: str |
         raise BadCheckpoint(f"{file} contains {len(row)} numbers instead of {trunk.architecture.row_size}")
     new = NewStyle(style, version.trunk_sha256, row_to_bytes(row), mine)
     install_style(session.engine, session.store, new, what="styles import")
-    return RowLabel(**asdict(style), trunk_sha256=version.trunk_sha256), version.state == VersionState.CHAMPION
+    return _label(style, version.trunk_sha256), version.state == VersionState.CHAMPION
 
 
 def _import_definition(session: Session, data: bytes, merchant: str | None, name: str | None) -> RowLabel:
@@ -92,12 +91,22 @@ def _import_definition(session: Session, data: bytes, merchant: str | None, name
     except (ValueError, KeyError, AttributeError, RecursionError) as error:
         raise BadStyle(f"this is not a procedural style as `styles export` writes it: {error!r}") from error
     effect_from_bytes(definition)
-    style = Style(**labels | {"name": name or labels["name"]})
+    texts = (labels[field] for field in ("title", "artist", "year", "licence"))
+    style = Style(name or labels["name"], *texts)
     check_style_name(style.name)
     with styles_scope(session.engine, merchant) as (connection, mine):
         require_free(connection, style.name, mine)
     install_definition(session.engine, session.store, style, definition, merchant=mine)
-    return RowLabel(**asdict(style), trunk_sha256="")
+    return _label(style, "")
+
+
+def _texts(style: Style) -> dict[str, str]:
+    """Return what a style file says of its style."""
+    return {field: getattr(style, field) for field in ("name", "title", "artist", "year", "licence")}
+
+
+def _label(style: Style, trunk_sha256: str) -> RowLabel:
+    return RowLabel(**_texts(style), trunk_sha256=trunk_sha256)
 
 
 def _read(file: Path) -> bytes:

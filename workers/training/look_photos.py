@@ -17,6 +17,7 @@ from workers.drawing.contact_sheet import Cell, thumbnail
 from workers.images.compose import Pixels, compose, working_size
 from workers.images.photo import Photo
 from workers.images.working import at_working_size
+from workers.mask.product_mask import product_mask
 from workers.model.checkpoint import Checkpoint, row_from_bytes
 from workers.model.dataset import to_pixels
 from workers.model.losses import grams, style_error
@@ -24,6 +25,7 @@ from workers.model.measures.evaluation import StyleTargets
 from workers.model.vgg import Vgg
 from workers.runtime.painter import Painter
 from workers.styling.measure import measure
+from workers.styling.product import find_details, painted_area, protected, strengths_of
 
 STYLE_ERROR_PX = 384
 """Long side at which VGG-19 sees a rendition, as for the panel."""
@@ -52,14 +54,21 @@ class LookPainter:
         height, width = photo.shape[:2]
         size = working_size(width, height, working_px=self._working_px, texture_scale=look.texture_scale)
         small, weight = at_working_size(Photo(photo, None, "png"), size, white=look.white)
-        rendition = photo
-        if look.strength > 0:
+        rendition, product, strengths = photo, None, look.strengths
+        if look.needs_mask:
+            found = product_mask(Photo(photo, None, "png"), size)
+            weight = painted_area(weight, found) if look.white == "keep" else weight
+            product = find_details(photo, found, look)
+            strengths = strengths_of(look, product)
+        if strengths.most > 0:
             area = torch.from_numpy(weight)[None, None]
             row = sum(share * row_from_bytes(self._checkpoint.rows[name]) for name, share in look.mix)
             assert isinstance(row, Tensor)
             painted = self._painter.paint(self._checkpoint.trunk_sha256, _tensor(small), area, row[None])
-            rendition = compose(photo, small, painted[0].permute(1, 2, 0).numpy(), weight, strength=look.strength)
-        return rendition, measure(photo, rendition, weight, look.strength).figures
+            rendition = compose(photo, small, painted[0].permute(1, 2, 0).numpy(), weight, strength=strengths.most)
+            if product is not None:
+                rendition = protected(photo, rendition, look, product, strengths)
+        return rendition, measure(photo, rendition, weight, strengths, product).figures
 
 
 @dataclass(frozen=True)
