@@ -233,14 +233,7 @@ def styles_add(
     if grade:
         if queue or photos or vgg or search or relearn or len(images) != 1:
             raise UsageError("--grade takes one picture, and none of --photos, --vgg, --search, --relearn, --queue")
-        with open_session(settings, lasting=False) as session:
-            from workers.tools.grade_files import add_grade  # imported here, since torch loads slowly
-
-            row = add_grade(session, style, images[0], merchant)
-        if as_json:
-            print_json({"name": name, "merchant": merchant, "sha256": row.sha256, "kind": "grade"})
-        else:
-            print_line(f"{name}: a colour grade, ready to use")
+        _add_grade(settings, style, images[0], merchant, as_json=as_json)
         return
     if queue:
         if photos or vgg or search or relearn:
@@ -349,3 +342,14 @@ def _import_cube(settings: Settings, file: Path, name: str, merchant: str | None
         print_json({"name": name, "merchant": merchant, "sha256": row.sha256, "kind": "colour-table"})
     else:
         print_line(f"{name}: a table of colours, ready to use")
+
+
+def _add_grade(settings: Settings, style: Style, picture: Path, merchant: str | None, *, as_json: bool) -> None:
+    with open_session(settings, lasting=False) as session:
+        from workers.tools.grade_files import add_grade  # imported here, since torch loads slowly
+
+        row = add_grade(session, style, picture, merchant)
+    if as_json:
+        print_json({"name": style.name, "merchant": merchant, "sha256": row.sha256, "kind": "grade"})
+    else:
+        print_line(f"{style.name}: a colour grade, ready to use")
