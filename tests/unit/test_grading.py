@@ -43,7 +43,8 @@ def tensor(pixels: Pixels) -> torch.Tensor:
 
 
 def cube(size: int, rows: list[str], header: str = "") -> bytes:
-    return f'TITLE "brand"\n# made by hand\nLUT_3D_SIZE {size}\n{header}{"\n".join(rows)}\n'.encode()
+    body = "\n".join(rows)
+    return f'TITLE "brand"\n# made by hand\nLUT_3D_SIZE {size}\n{header}{body}\n'.encode()
 
 
 def lines(size: int) -> list[str]:

@@ -35,7 +35,7 @@ FARTHEST = (0.3, 0.7)
 CONTACT_HEIGHT = 0.22
 """How far above its lowest point a product may still stand on the ground, of its height: hind legs do."""
 
-TIGHT, WIDE, AROUND = (0.007, 0.014, 0.5), (0.022, 0.06, 0.32), (0.018, 0.018, 0.16)
+TIGHT, WIDE, AROUND = (0.008, 0.014, 0.6), (0.022, 0.06, 0.4), (0.018, 0.018, 0.16)
 """Height and width of the shadow's parts, of the product's size, and how dark they are: at contact, near, around."""
 
 
@@ -54,12 +54,16 @@ def own_shade(rgb: Pixels, alpha: Pixels) -> Field | None:
     lit = _lit_surface(lightness, clear)
     if float(np.median(lit[clear])) < LEAST_LIT:
         return None
-    light = ndimage.gaussian_filter(np.clip(lightness / lit, 0, 1), 1.0)
+    # Not beside the product, whose own edge is no shadow.
+    ground = ndimage.binary_erosion(ground, iterations=2, border_value=1)
+    share = ndimage.gaussian_filter(ground.astype(np.float32), 1.0)
+    seen = ndimage.gaussian_filter(np.where(ground, np.clip(lightness / lit, 0, 1), 0).astype(np.float32), 1.0)
+    light = np.where(ground, seen / np.maximum(share, 1e-3), 1).astype(np.float32)
     light = 1 - (1 - light) * np.asarray(ramp(1 - light, 1 - SHADED_FROM, 1 - SHADED_TO), np.float32)
     shaded = ground & (light < SHADED_FROM)
     areas, _ = ndimage.label(shaded)
     product = cover > 0.5
-    touching = np.unique(areas[ndimage.binary_dilation(product, iterations=5) & shaded])
+    touching = np.unique(areas[ndimage.binary_dilation(product, iterations=7) & shaded])
     shaded &= np.isin(areas, touching[touching > 0])
     if shaded.sum() < LEAST_SHARE * product.sum():
         return None
