@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from shared.look import parse_looks
 from shared.merchants.backgrounds import background_key
 from shared.models.styles import read_definitions
 from shared.store import open_store
+from workers.images.compose import shrink
 from workers.images.decode import decode
 from workers.images.limits import Limits
 from workers.images.photo import Photo
@@ -27,13 +29,16 @@ PRODUCTS = ("teapot", "handbag", "table-lamp")
 GROUNDS = ("white", "#27323f", "gradient:#f6f1ea,#d3c4b2", "transparent")
 GRADED = "handbag"
 LIMITS = Limits(2**26, 25_000_000)
-CHECK_PX = 24
+CHECK_PX = 16
+SAMPLE_PX = 600
 
 
 def sample(product: str) -> Photo:
-    """Return a sample product."""
+    """Return a sample product, twice as large as it is shown."""
     (path,) = (ROOT / "samples" / "photos").glob(f"{product}.[jp][pn]g")
-    return decode(path.read_bytes(), LIMITS)
+    photo = decode(path.read_bytes(), LIMITS)
+    factor = SAMPLE_PX / max(photo.width, photo.height)
+    return replace(photo, rgb=shrink(photo.rgb, (round(photo.width * factor), round(photo.height * factor))))
 
 
 def table_by_a_wall(side: int = 1200) -> bytes:

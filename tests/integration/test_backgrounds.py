@@ -16,7 +16,7 @@ from producer.output.results import Result
 from producer.submit import Order, submit_batch
 from shared.context import Session
 from shared.database import transaction
-from shared.errors import ImageTooLarge, NotFound, UnreadableImage, UsageError
+from shared.errors import ImageTooLarge, InvalidInput, NotFound, UnreadableImage, UsageError
 from shared.look import Look, LookChanges, parse_mix
 from shared.merchants.backgrounds import background_key
 from shared.operations.belongings import own_objects
@@ -127,7 +127,7 @@ def test_a_picture_is_its_merchant_s_alone(session: Session, folder: Path, monke
     ],
 )
 def test_a_picture_that_cannot_be_used_is_refused_when_it_is_added(
-    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, error: type, code: str
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, error: type[InvalidInput], code: str
 ) -> None:
     file = tmp_path / "picture.png"
     file.write_bytes(data)

@@ -55,7 +55,7 @@ def test_oklab_of_known_colours_and_back() -> None:
     white, red = to_oklab(np.array([[1, 1, 1], [1, 0, 0]], np.float32))
     assert white == pytest.approx([1, 0, 0], abs=1e-3)
     assert red == pytest.approx([0.628, 0.225, 0.126], abs=1e-3)  # as Ottosson gives it
-    every = colours().astype(np.float32) / 255
+    every = colours().astype(np.float32) / np.float32(255)
     assert from_oklab(to_oklab(every)) == pytest.approx(every, abs=2e-3)
 
 
@@ -69,7 +69,7 @@ def test_a_built_in_grade_keeps_structure_order_of_tones_and_black_and_white(nam
     assert float(ssim(tensor(grade.apply(photo(), 1.0)), tensor(photo()))) >= 0.85
     steps = np.repeat(np.arange(256, dtype=np.uint8)[:, np.newaxis, np.newaxis], 3, axis=2)
     greys = grade.apply(steps, 1.0).astype(int)
-    lightness = to_oklab(greys.astype(np.float32) / 255)[..., 0]
+    lightness = to_oklab(greys.astype(np.float32) / np.float32(255))[..., 0]
     assert (np.diff(lightness[:, 0]) > -0.002).all(), "what was lighter stays lighter"
     assert greys[0].max() <= 40
     assert greys[255].min() >= 215

@@ -58,7 +58,7 @@ class ColourTable:
     @cached_property
     def _filter(self) -> ImageFilter.Color3DLUT:
         levels = np.frombuffer(base64.b64decode(self.values), "<u2")
-        return table_filter((levels.astype(np.float32) / LEVELS).reshape(*[self.size] * 3, 3))
+        return table_filter((levels.astype(np.float32) * np.float32(1 / LEVELS)).reshape(*[self.size] * 3, 3))
 
 
 def identity(size: int) -> Field:

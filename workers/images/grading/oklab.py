@@ -62,7 +62,7 @@ def from_oklab(lab: Field) -> Field:
     low, high = np.zeros(lab.shape[:-1], np.float32), np.ones(lab.shape[:-1], np.float32)
     fits = _in_gamut(lab)
     for _ in range(12):
-        middle = (low + high) / 2
+        middle = (low + high) * np.float32(0.5)
         inside = _in_gamut(_with_chroma(lab, middle))
         low, high = np.where(inside, middle, low), np.where(inside, high, middle)
     return from_linear(to_linear_rgb(_with_chroma(lab, np.where(fits, np.float32(1), low))))
@@ -75,5 +75,5 @@ def _with_chroma(lab: Field, share: Field) -> Field:
 
 def _in_gamut(lab: Field) -> npt.NDArray[np.bool_]:
     linear = to_linear_rgb(lab)
-    inside: npt.NDArray[np.bool_] = ((linear > -1e-4) & (linear < 1 + 1e-4)).all(axis=-1)
+    inside: npt.NDArray[np.bool_] = np.all((linear > -1e-4) & (linear < 1 + 1e-4), axis=-1)
     return inside

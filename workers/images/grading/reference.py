@@ -44,7 +44,7 @@ def grade_from_picture(rgb: Pixels) -> Grade:
     """
     require(min(rgb.shape[:2]) >= LEAST_PX, f"the reference must be at least {LEAST_PX} pixels a side")
     small = Image.fromarray(rgb).resize(shrunk_size(rgb, MEASURED_PX), Image.Resampling.BOX)
-    lab = to_oklab(np.asarray(small, np.float32) / 255).reshape(-1, 3)
+    lab = to_oklab(np.asarray(small, np.float32) / np.float32(255)).reshape(-1, 3)
     chroma = float(np.hypot(lab[:, 1], lab[:, 2]).mean())
     saturation = float(np.clip((chroma / USUAL_CHROMA) ** CHROMA_SHARE, 0.7, 1.25))
     return Grade(_tone(lab), _tint(lab), round(saturation, 3))
