@@ -22,6 +22,7 @@ from workers.images.decode import decode
 from workers.images.limits import Limits
 from workers.images.photo import Photo
 from workers.images.procedural.definition import effect_from_bytes
+from workers.mask.segmenter import Segmenter
 from workers.styling.background_cache import BackgroundCache
 from workers.styling.scene import set_scene
 
@@ -73,14 +74,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(Path(folder).as_uri())
         store.put(background_key(1, sha256), picture)
-        pictures = BackgroundCache(store, LIMITS)
+        pictures, segmenter = BackgroundCache(store, LIMITS), Segmenter()
         for product in PRODUCTS:
             photo = sample(product)
             rows.append((shown(photo), "the photo"))
             for ground in (*GROUNDS, f"picture:{sha256}"):
                 (look,) = parse_looks(["udnie"], "0", 1.0, "keep", "none", ground)
                 label = "picture:oak" if ground.startswith("picture") else ground
-                rows.append((shown(set_scene(photo, look, 1, pictures).photo), label))
+                rows.append((shown(set_scene(photo, look, 1, pictures, segmenter).photo), label))
     tiles(rows, len(GROUNDS) + 2).save(ROOT / "docs" / "scenes.jpg", quality=85)
     photo = sample(GRADED)
     graded = [(shown(photo), "the photo")]

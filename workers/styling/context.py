@@ -30,6 +30,7 @@ from workers.fetch.sources import Sources
 from workers.images.effects import Effects
 from workers.images.limits import Limits
 from workers.images.procedural.definition import Effect, effect_from_bytes
+from workers.mask.segmenter import Segmenter
 from workers.model.checkpoint import row_from_bytes
 from workers.runtime.breaker import Breaker
 from workers.runtime.metrics import Metrics
@@ -55,6 +56,7 @@ class WorkerContext:
     watchdog: Watchdog
     rows: RowCache
     backgrounds: BackgroundCache
+    segmenter: Segmenter
     metrics: Metrics
     worker_id: UUID
     draining: threading.Event = field(default_factory=threading.Event)
@@ -184,6 +186,7 @@ def open_worker_context(
         watchdog=Watchdog(settings.lease_seconds),
         rows=RowCache(store),
         backgrounds=BackgroundCache(store, limits),
+        segmenter=Segmenter(),
         metrics=metrics,
         worker_id=uuid4(),
     )

@@ -18,7 +18,7 @@ from shared.queue.chunks import Claim
 from shared.queue.jobs import Job, PutBack
 from shared.queue.outcomes import Outcome, Succeeded, outcome_of_error
 from shared.queue.renditions import RenditionKey, find_renditions
-from workers.mask.product_mask import MASK_VERSION
+from workers.mask.product_mask import mask_version
 from workers.styling.complete import complete
 from workers.styling.context import WorkerContext
 from workers.styling.fetch import Fetched, fetch
@@ -118,7 +118,7 @@ def _enough_bytes(page: Sequence[Fetched | Outcome]) -> bool:
 def _digest(context: WorkerContext, claim: Claim, look: Look) -> str:
     rows = {name: claim.batch.style_rows[name].sha256 for name in look.styles}
     gate = claim.batch.gate
-    protection = {"mask": MASK_VERSION, "protection": PROTECTION_VERSION} if look.needs_mask else {}
+    protection = {"mask": mask_version(), "protection": PROTECTION_VERSION} if look.needs_mask else {}
     scene = {"scene": SCENE_VERSION} if look.background else {}
     return look.digest(rows, {**context.settings.making, **(gate.making if gate else {}), **protection, **scene})
 

@@ -65,7 +65,7 @@ def prepare(context: WorkerContext, claim: Claim, fetched: Fetched, known: Colle
     scene = None
     if job.look.background:
         with context.metrics.stage("scene"):
-            scene = set_scene(photo, job.look, claim.batch.merchant_id, context.backgrounds)
+            scene = set_scene(photo, job.look, claim.batch.merchant_id, context.backgrounds, context.segmenter)
         photo = scene.photo
     size = working_size(
         photo.width,
@@ -80,7 +80,7 @@ def prepare(context: WorkerContext, claim: Claim, fetched: Fetched, known: Colle
         product, weight = scene.product(size), scene.weight(size, weight, job.look)
     elif job.look.needs_mask and not job.look.is_photo:
         with context.metrics.stage("mask"):
-            product = product_mask(photo, size)
+            product = product_mask(photo, size, context.segmenter)
             weight = painted_area(weight, product) if job.look.white == "keep" else weight
     effects = context.rows.effects(job.look, claim.batch.style_rows)
     painted = None if job.look.is_photo else submit(context, claim, job, small, weight)

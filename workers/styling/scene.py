@@ -14,6 +14,7 @@ from workers.images.photo import Photo
 from workers.images.scene.ground import filling, flat, gradient
 from workers.images.scene.scene import Cut, cut_out, over
 from workers.mask.product_mask import MaskOrigin, ProductMask, product_mask, refine
+from workers.mask.segmenter import Segmenter
 from workers.styling.background_cache import BackgroundCache
 from workers.styling.product import CONFIDENT
 
@@ -59,7 +60,9 @@ class Scene:
         return np.minimum(weight, product) if self.photo.alpha is not None else product
 
 
-def set_scene(photo: Photo, look: Look, merchant: int, pictures: BackgroundCache) -> Scene:
+def set_scene(
+    photo: Photo, look: Look, merchant: int, pictures: BackgroundCache, segmenter: Segmenter | None = None
+) -> Scene:
     """Return a photo with the background of its look.
 
     Where no product can be told from its ground with enough confidence, the photo stays as it is. Raises ImageError
@@ -68,7 +71,7 @@ def set_scene(photo: Photo, look: Look, merchant: int, pictures: BackgroundCache
     background = parse_background(look.background)
     # First, so that a picture that is gone is reported for every image alike.
     picture = pictures.picture(merchant, background.picture) if background.ground == Ground.PICTURE else None
-    mask = _masked(photo)
+    mask = _masked(photo, segmenter)
     if mask.confidence < CONFIDENT:
         return Scene(photo, np.full(photo.rgb.shape[:2], 255, np.uint8), mask)
     refined = refined_alpha(photo, mask)
@@ -87,9 +90,10 @@ def refined_alpha(photo: Photo, mask: ProductMask) -> Pixels:
     return refined if photo.alpha is None else np.minimum(refined, photo.alpha)
 
 
-def _masked(photo: Photo) -> ProductMask:
+def _masked(photo: Photo, segmenter: Segmenter | None) -> ProductMask:
     factor = min(1.0, MASKED_PX / max(photo.width, photo.height))
-    return product_mask(photo, (max(1, round(photo.width * factor)), max(1, round(photo.height * factor))))
+    size = max(1, round(photo.width * factor)), max(1, round(photo.height * factor))
+    return product_mask(photo, size, segmenter)
 
 
 def _ground(background: Background, picture: Pixels | None, cut: Cut) -> Pixels:
