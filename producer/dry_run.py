@@ -16,6 +16,7 @@ from producer.submit import Order
 from shared.context import Session
 from shared.database import transaction
 from shared.errors import InvalidInput, ManifestError, exit_code
+from shared.merchants.backgrounds import background_names
 from shared.merchants.merchants import allowed_sources, require_allowed
 from shared.merchants.scope import scope
 from shared.models.styles import require_styles, style_rows
@@ -83,9 +84,10 @@ def rehearse(session: Session, order: Order, *, as_json: bool) -> NoReturn:
         known = style_rows(connection, merchant_id, champion(connection).trunk_sha256)
         allowed = allowed_sources(connection, merchant_id)
         rules = find_rules(connection, merchant_id)
+        pictures = background_names(connection, merchant_id)
     require_styles((name for look in order.looks for name in look.styles), known)
     manifest = order.manifest
-    seen = survey(manifest, row_looks(order.looks, known), allowed)
+    seen = survey(manifest, row_looks(order.looks, known, pictures), allowed)
     images = seen.pictures.count
     price = estimate(images, rate, session.settings)
     if as_json:

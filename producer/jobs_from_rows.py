@@ -14,6 +14,7 @@ from producer.manifest import ManifestRow
 from producer.source_intake import Intake, Taken
 from shared.errors import InvalidInput, ManifestError
 from shared.look import Look, LookChanges
+from shared.merchants.backgrounds import settle_background
 from shared.models.default_protection import settle_protection
 from shared.models.styles import StyleRow, require_styles
 from shared.queue.jobs import NewJob
@@ -139,10 +140,11 @@ def read_ahead(pages: Iterator[RowPage]) -> Generator[RowPage]:
             yield page
 
 
-def row_looks(looks: Sequence[Look], known_styles: Mapping[str, StyleRow]) -> RowLooks:
+def row_looks(looks: Sequence[Look], known_styles: Mapping[str, StyleRow], pictures: Mapping[str, str]) -> RowLooks:
     """Return the function that finds the looks of a row: those of the batch, or one for a row with its own style.
 
-    It raises InvalidInput if the row's style is not valid. Results are cached, since most rows are alike.
+    ``pictures`` are the merchant's backgrounds, by name. It raises InvalidInput if the row's style is not valid, or its
+    background is unknown. Results are cached, since most rows are alike.
     """
 
     @lru_cache(maxsize=LOOKS_KEPT)
@@ -150,7 +152,10 @@ def row_looks(looks: Sequence[Look], known_styles: Mapping[str, StyleRow]) -> Ro
         own_looks = looks_of_row(changes, looks)
         require_styles((name for look in own_looks for name in look.styles), known_styles)
         return [
-            (settle_protection(look, known_styles), "" if len(looks) == 1 else f"{folder_of(look)}/")
+            (
+                settle_background(settle_protection(look, known_styles), pictures),
+                "" if len(looks) == 1 else f"{folder_of(look)}/",
+            )
             for look in own_looks
         ]
 

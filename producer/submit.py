@@ -17,7 +17,7 @@ from itertools import islice
 
 from sqlalchemy import Connection
 
-from producer.jobs_from_rows import RowPage, read_ahead, read_pages, row_looks
+from producer.jobs_from_rows import RowLooks, RowPage, read_ahead, read_pages, row_looks
 from producer.kept_feeds import keep_feed
 from producer.manifest import Manifest
 from producer.manifest.columns import Columns
@@ -27,12 +27,13 @@ from shared.database import database_time, transaction
 from shared.errors import Conflict, ManifestError, UsageError
 from shared.look import Look
 from shared.merchants import audit
+from shared.merchants.backgrounds import background_names, settle_background
 from shared.merchants.merchants import allowed_sources, require_kept
 from shared.merchants.scope import scope
 from shared.models.default_protection import settle_protection
 from shared.models.promotion.canaries import choose_pin, default_pin
 from shared.models.styles import StyleRow, require_styles, with_kinds
-from shared.presets import DEFAULT_PRESETS, require_presets
+from shared.presets import DEFAULT_PRESETS, require_alpha, require_presets
 from shared.proofs.proofs import Circumstances, Proof, decide, proof_of, remember_looks, wait_for_input
 from shared.proofs.sample import PROOF_IMAGES
 from shared.proofs.upload_rules import find_rules
@@ -74,6 +75,7 @@ class Order:
 
     def __post_init__(self) -> None:
         require_presets(self.presets)
+        require_alpha((look.background for look in self.looks), self.presets)
 
     @property
     def fingerprint(self) -> str:
@@ -115,9 +117,10 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
     with transaction(session.engine, merchant=batch.merchant_id) as connection:
         allowed = allowed_sources(connection, batch.merchant_id)
         styles = with_kinds(connection, batch.merchant_id, batch.style_rows)
+        pictures = background_names(connection, batch.merchant_id)
     seen: dict[int, Look] = {}  # by identity, since they are few objects, and quicker so than by value
     try:
-        for page in _pages(session, order, batch, allowed, styles):
+        for page in _pages(session, order, batch, allowed, row_looks(order.looks, styles, pictures)):
             batch = _commit(session, batch, page)
             seen |= {id(job.look): job.look for job in page.jobs}
             accepted(batch)
@@ -145,11 +148,9 @@ def _known(session: Session, batch: Batch, *, resumed: bool) -> Submission:
         return Submission(batch, resumed, proof=proof_of(connection, batch.id))
 
 
-def _pages(
-    session: Session, order: Order, batch: Batch, allowed: Sequence[str], styles: Mapping[str, StyleRow]
-) -> Iterator[RowPage]:
+def _pages(session: Session, order: Order, batch: Batch, allowed: Sequence[str], looks: RowLooks) -> Iterator[RowPage]:
     """Yield the pages of an order that come after those its batch has."""
-    rows, looks = order.manifest.rows(skip=batch.rows_read), row_looks(order.looks, styles)
+    rows = order.manifest.rows(skip=batch.rows_read)
     with (
         Intake(session.store, batch.merchant_id, session.settings.max_image_mib * 2**20, allowed) as intake,
         closing(read_ahead(read_pages(rows, looks, intake, first=batch.total))) as pages,
@@ -207,6 +208,8 @@ def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
         pin = default_pin(connection, merchant)
         styles = {name for look in order.looks for name in look.styles}
         require_styles(sorted(styles), pin.style_rows)
+        pictures = background_names(connection, merchant)
+        looks = [settle_background(look, pictures) for look in order.looks]
         if known := _known_batch(connection, merchant, order):
             submissions.resume_receiving(connection, known.id)
             return known, True
@@ -217,7 +220,7 @@ def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
             merchant_id=merchant,
             name=order.manifest.name,
             queue=order.queue,
-            look=settle_protection(order.looks[0], pin.style_rows),
+            look=settle_protection(looks[0], pin.style_rows),
             presets=order.presets,
             model_version_id=pin.version.id,
             style_rows=pin.style_rows,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, NamedTuple, Self
 
+from shared.background import normal_form
 from shared.errors import UsageError
 from shared.protection import Protect, parse_protection, protection_text
 from shared.strength import Strength
@@ -28,6 +29,7 @@ class Look:
     ``white``          ``keep`` leaves the white background of a product shot white, ``paint`` styles it.
     ``protect``        what of the product is kept, see ``Protect``. Looks stored before protection existed have none.
     ``lettering``      whether text on the product is kept readable.
+    ``background``     what stands behind the product, see ``shared.background``; empty is the photo's own.
     ``product_strength``  strength on the product, 0 to 1; None if it is ``strength``, too, or ``protect`` decides.
     """
 
@@ -38,6 +40,7 @@ class Look:
     protect: str = Protect.NONE
     lettering: bool = False
     product_strength: float | None = None
+    background: str = ""
 
     def __post_init__(self) -> None:
         if not self.mix:
@@ -89,7 +92,9 @@ class Look:
     @property
     def needs_mask(self) -> bool:
         """Return whether the pixels depend on where the product is."""
-        return self.protect != Protect.NONE or self.lettering or self.product_strength is not None
+        return (
+            self.protect != Protect.NONE or self.lettering or self.product_strength is not None or self.background != ""
+        )
 
     @property
     def is_photo(self) -> bool:
@@ -140,6 +145,7 @@ class LookChanges(NamedTuple):
     style: str | None = None
     strength: Strength | None = None
     protect: str | None = None
+    background: str | None = None
 
     def applied(self, look: Look) -> Look:
         """Return the look of a row in a batch with this look. Raises UsageError."""
@@ -150,6 +156,8 @@ class LookChanges(NamedTuple):
             changes["strength"], changes["product_strength"] = self.strength
         if self.protect is not None:
             changes["protect"], changes["lettering"] = parse_protection(self.protect)
+        if self.background is not None:
+            changes["background"] = normal_form(self.background)
         return replace(look, **changes)
 
 
@@ -162,12 +170,13 @@ LATER: Mapping[str, Any] = {
 
 
 def parse_looks(
-    styles: Iterable[str], strength: str, texture_scale: float, white: str, protect: str
+    styles: Iterable[str], strength: str, texture_scale: float, white: str, protect: str, background: str = ""
 ) -> tuple[Look, ...]:
     """Return the looks of a request, one for each style or mix, without repetitions. Raises UsageError."""
     strengths, (kept, lettering) = Strength.parse(strength), parse_protection(protect)
+    ground = normal_form(background)
     looks = (
-        Look(parse_mix(style), strengths.scene, texture_scale, white, kept, lettering, strengths.product)
+        Look(parse_mix(style), strengths.scene, texture_scale, white, kept, lettering, strengths.product, ground)
         for style in styles
     )
     return tuple(dict.fromkeys(looks))

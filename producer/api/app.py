@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from producer.api import (
+    backgrounds,
     batches,
     catalog,
     events,
@@ -56,6 +57,7 @@ def make_app(session: Session, registry: CollectorRegistry | None = None) -> Fas
         events,
         renditions,
         styles,
+        backgrounds,
         catalog,
         schedules,
         reviews,

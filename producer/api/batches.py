@@ -86,6 +86,7 @@ class JobOut(BaseModel):
     strength: float
     product_strength: float | None
     protect: str
+    background: str
     state: str
     reused: bool
     code: str | None
@@ -219,6 +220,7 @@ def _job(batch: Batch, found: jobs.JobResult) -> JobOut:
         strength=found.look.strength,
         product_strength=found.look.product_strength,
         protect=found.look.protection,
+        background=found.look.background,
         state=found.state,
         reused=found.reused,
         code=found.code,

@@ -17,6 +17,7 @@ from producer.api.access import Caller
 from producer.manifest import open_manifest
 from producer.manifest.extensions import is_image_name
 from producer.submit import Order
+from shared.background import CHOICES
 from shared.errors import ManifestError
 from shared.look import Look, parse_looks
 from shared.protection import Protect
@@ -46,6 +47,7 @@ class BatchOptions(BaseModel):
         description="What of the product is kept: colour, product, soft or none, and +lettering with each. auto: "
         "paintings keep colour+lettering, other styles nothing.",
     )
+    background: str = Field("keep", max_length=128, description=f"What stands behind the product: {CHOICES}.")
     format: Literal["jpeg", "png", "webp"] = "jpeg"
     preview: bool = Field(False, description="Style a few images ahead of all other work.")
     proof: bool = Field(False, description="Style a sample of 24 skus first, and wait for approval.")
@@ -53,7 +55,9 @@ class BatchOptions(BaseModel):
     @property
     def looks(self) -> tuple[Look, ...]:
         """Return the looks. Raises InvalidInput."""
-        return parse_looks(self.styles, str(self.strength), self.texture_scale, self.white, self.protect)
+        return parse_looks(
+            self.styles, str(self.strength), self.texture_scale, self.white, self.protect, self.background
+        )
 
 
 class Image(BaseModel):
@@ -66,6 +70,7 @@ class Image(BaseModel):
     style: str | None = Field(None, max_length=1000, description="Style of this image, instead of the batch's.")
     strength: float | str | None = Field(None, description="Of this image, instead of the batch's.")
     protect: str | None = Field(None, max_length=64, description="Of this image, instead of the batch's.")
+    background: str | None = Field(None, max_length=128, description="Of this image, instead of the batch's.")
 
 
 class NewBatch(BatchOptions):

@@ -10,7 +10,7 @@ import typer
 from producer.bucket_listing import list_s3
 from producer.catalog_import import import_catalog
 from producer.commands.batches import Merchant, configured
-from producer.commands.styling import PlatformOption, Protection, Strength
+from producer.commands.styling import BackgroundOption, PlatformOption, Protection, Strength
 from producer.manifest import ManifestRow, open_manifest
 from shared.catalog import actions, looks, publishing
 from shared.catalog.actions import LookScope, RevertTarget
@@ -171,6 +171,7 @@ def look_set(
     texture_scale: Annotated[float, typer.Option(help="Size of the strokes relative to the picture.")] = 1.0,
     white: Annotated[str, typer.Option(help="White backgrounds of product shots: keep or paint.")] = "keep",
     protect: Protection = Protect.AUTO,
+    background: BackgroundOption = "keep",
     follow: Annotated[
         bool, typer.Option("--follow-model", help="Restyle when a model version or style is renewed.")
     ] = False,
@@ -178,7 +179,7 @@ def look_set(
     as_json: JsonOption = False,
 ) -> None:
     """Assign a look to images. A sample of a new look needs approval before it is used throughout the catalogue."""
-    (look,) = parse_looks([style], strength, texture_scale, white, protect)
+    (look,) = parse_looks([style], strength, texture_scale, white, protect, background)
     with open_session(configured(), lasting=False) as session:
         found = actions.set_look(session.engine, operator(merchant), LookScope.parse(of), look, follows_model=follow)
     if as_json:

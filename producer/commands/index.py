@@ -26,6 +26,9 @@ COMMANDS = (
     CommandEntry("proofs", "Approve or reject a sample before its batch runs.", Panel.WORK, "producer.commands.proofs"),
     CommandEntry("styles", "List the styles; add, preview and share your own.", Panel.WORK, "producer.commands.styles"),
     CommandEntry(
+        "backgrounds", "Add pictures that stand behind products.", Panel.WORK, "producer.commands.backgrounds"
+    ),
+    CommandEntry(
         "catalog", "Import a shop's images, choose looks, publish.", Panel.CATALOGUE, "producer.commands.catalog"
     ),
     CommandEntry("nightly", "Restyle the catalogue images that are out of date.", Panel.CATALOGUE, _NIGHTS),

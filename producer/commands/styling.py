@@ -23,6 +23,7 @@ from producer.output.progress import show_progress
 from producer.output.summary import as_json as batch_json
 from producer.output.summary import as_line, exit_status
 from producer.submit import Order, Submission, submit_batch
+from shared.background import CHOICES
 from shared.context import open_session
 from shared.look import Look, parse_looks
 from shared.merchants.merchants import LOCAL_MERCHANT
@@ -48,6 +49,10 @@ Protection = Annotated[
         help="What of the product is kept: colour, product, soft or none, and +lettering with each. By default"
         " (auto) paintings keep colour+lettering, other styles nothing."
     ),
+]
+BackgroundOption = Annotated[
+    str,
+    typer.Option("--background", help=f"What stands behind the product: {CHOICES}."),
 ]
 TextureScale = Annotated[float, typer.Option(help="Size of the strokes; 2 is twice as large.")]
 White = Annotated[str, typer.Option(help="White backgrounds of product shots: keep or paint.")]
@@ -77,6 +82,7 @@ def run(
     texture_scale: TextureScale = 1.0,
     white: White = "keep",
     protect: Protection = Protect.AUTO,
+    background: BackgroundOption = "keep",
     format: Format = "jpeg",
     platform: PlatformOption = None,
     as_json: JsonOption = False,
@@ -85,7 +91,12 @@ def run(
     settings = configured()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     order = _order(
-        settings, inputs, merchant, parse_looks(style, strength, texture_scale, white, protect), format, platform
+        settings,
+        inputs,
+        merchant,
+        parse_looks(style, strength, texture_scale, white, protect, background),
+        format,
+        platform,
     )
     prepare_folder(out, inputs)
     with open_session(settings, lasting=False) as session:
@@ -113,6 +124,7 @@ def submit(
     texture_scale: TextureScale = 1.0,
     white: White = "keep",
     protect: Protection = Protect.AUTO,
+    background: BackgroundOption = "keep",
     format: Format = "jpeg",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the manifest and queue nothing.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the batch has finished; Ctrl-C detaches.")] = False,
@@ -126,7 +138,12 @@ def submit(
     """Queue images for styling by workers, and print the batch's id."""
     settings = configured()
     order = _order(
-        settings, inputs, merchant, parse_looks(style, strength, texture_scale, white, protect), format, platform
+        settings,
+        inputs,
+        merchant,
+        parse_looks(style, strength, texture_scale, white, protect, background),
+        format,
+        platform,
     )
     order = replace(order, queue=QueueName.PREVIEW if preview else order.queue, proof=proof)
     with open_session(settings, lasting=not dry_run) as session:

@@ -57,6 +57,7 @@ class Columns:
     style: str | None
     strength: str | None
     protect: str | None
+    background: str | None
 
     @property
     def image(self) -> str | None:
@@ -81,8 +82,8 @@ class Columns:
         skus, categories = named_columns(names, platform.skus), named_columns(names, platform.categories)
         product = named_columns(names, platform.product)
         inherited = (*skus[:1], *categories, *named_columns(names, TITLE_COLUMNS), *product) if product else ()
-        style, strength, protect = (
-            next(iter(named_columns(names, (name,))), None) for name in ("style", "strength", "protect")
+        style, strength, protect, background = (
+            next(iter(named_columns(names, (name,))), None) for name in ("style", "strength", "protect", "background")
         )
         return cls(
             platform,
@@ -96,6 +97,7 @@ class Columns:
             style,
             strength,
             protect,
+            background,
         )
 
 

@@ -11,6 +11,7 @@ from producer.manifest.findings import Findings
 from producer.manifest.pictures import split_pictures
 from producer.manifest.row import ManifestRow, shortened
 from producer.manifest.source import Sources
+from shared.background import normal_form
 from shared.errors import InvalidInput, UsageError
 from shared.look import Look, parse_mix
 from shared.plain_text import storable
@@ -121,12 +122,13 @@ class RowReader:
         if columns.product:
             given = self._sku or given
         suggestion = self._sources.suggested_output(address) if address and problem is None else given or f"row-{line}"
-        source, style, strength, protect, error = "", None, None, None, problem
+        source, style, strength, protect, background, error = "", None, None, None, None, problem
         if problem is None:
             try:
                 style = _style(_value(values, columns.style))
                 strength = _strength(_value(values, columns.strength))
                 protect = _protect(_value(values, columns.protect))
+                background = _background(_value(values, columns.background))
                 _check_sku(given)
                 source = self._sources.resolve(_required(address, given))
                 self._note(address, given)
@@ -146,6 +148,7 @@ class RowReader:
             first_filled(values, columns.positions) if alone else "",
             first_filled(values, columns.categories),
             protect,
+            background,
         )
 
     def _note(self, address: str, sku: str) -> None:
@@ -228,6 +231,16 @@ def _strength(text: str) -> Strength | None:
             f"strength {shortened(text)!r} is not a number from 0 to 1, nor two of them as in 0.4/1.0",
             code="bad_strength",
         ) from None
+
+
+def _background(text: str) -> str | None:
+    if not text:
+        return None
+    try:
+        normal_form(text)
+    except UsageError as error:
+        raise InvalidInput(shortened(str(error)), code=error.code) from None
+    return text
 
 
 def _protect(text: str) -> str | None:

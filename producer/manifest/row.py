@@ -26,6 +26,7 @@ class ManifestRow(NamedTuple):
     ``error``     problem of the row, with its code; None for a good row.
     ``position``  position among its product's pictures as the file says it; empty if it says none.
     ``category``  category of its product; empty if the file says none.
+    ``background``  what stands behind the product, with valid syntax; None for the batch's own.
     ``protect``   what of the product is kept, with valid syntax; None for the batch's own.
     """
 
@@ -41,11 +42,12 @@ class ManifestRow(NamedTuple):
     position: str = ""
     category: str = ""
     protect: str | None = None
+    background: str | None = None
 
     @property
     def look(self) -> LookChanges:
         """Return what the row says of its look."""
-        return LookChanges(self.style, self.strength, self.protect)
+        return LookChanges(self.style, self.strength, self.protect, self.background)
 
 
 def shortened(text: str) -> str:

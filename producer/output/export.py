@@ -77,6 +77,7 @@ def _result(found: JobResult) -> Result:
         style=found.look.style,
         strength=found.look.strengths,
         protect=found.look.protection,
+        background=_background(found),
         state=found.state,
         output=found.output + suffix if found.object_key else None,
         width=found.width,
@@ -114,3 +115,9 @@ def read_rendition(store: ObjectStore, key: str) -> bytes:
     if hashlib.sha256(data).hexdigest() not in key:
         raise Unavailable(f"the stored rendition {key} is damaged: bring it back from a copy of the store")
     return data
+
+
+def _background(found: JobResult) -> str:
+    """Return the background of a result: the look's, or ``keep`` where no product was found and the photo's stayed."""
+    stayed = (found.quality or {}).get("background") == 0
+    return "keep" if stayed else found.look.background or "keep"

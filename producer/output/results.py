@@ -25,6 +25,7 @@ _RESULT_COLUMNS = (
     "style",
     "strength",
     "protect",
+    "background",
     "state",
     "width",
     "height",
@@ -32,7 +33,7 @@ _RESULT_COLUMNS = (
     *FIGURES,
 )
 _ERROR_COLUMNS = ("code", "message", "retryable")
-_LISTING_COLUMNS = ("sku", "image", "style", "strength", "protect")
+_LISTING_COLUMNS = ("sku", "image", "style", "strength", "protect", "background")
 """Columns for a listing of files, which has none: a retry of an error must use exactly the failed look."""
 
 
@@ -42,6 +43,7 @@ class Result:
 
     ``state``        ``succeeded``, ``failed``, ``cancelled`` or ``queued``.
     ``output``       path of the rendition relative to the out folder, POSIX; None if there is none.
+    ``background``   of the rendition: ``keep`` where the photo's own stayed.
     ``quality``      figures of the rendition by name, see ``shared.quality.gate.Quality``; empty if there are none.
     ``columns``      original row; empty for a listing of files.
     ``source_path``  local file of the source, for the gallery's thumbnail; None if there is none.
@@ -54,6 +56,7 @@ class Result:
     style: str
     strength: Strength
     protect: str
+    background: str
     state: str
     output: str | None
     width: int | None
@@ -100,6 +103,7 @@ def _result_row(result: Result) -> dict[str, object]:
         "style": result.style,
         "strength": str(result.strength),
         "protect": result.protect,
+        "background": result.background,
         "state": result.state,
         "width": result.width,
         "height": result.height,
@@ -111,7 +115,7 @@ def _result_row(result: Result) -> dict[str, object]:
 def _error_row(result: Result) -> dict[str, object]:
     row = dict(result.columns)
     if not row:
-        values = (result.sku, result.source, result.style, str(result.strength), result.protect)
+        values = (result.sku, result.source, result.style, str(result.strength), result.protect, result.background)
         row = dict(zip(_LISTING_COLUMNS, values, strict=True))
     column = Columns.among(row).image
     if column and (result.source_path is not None or member_of(result.source)):

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, text
 
 from shared.errors import NotFound, UsageError
 from shared.look import Look
+from shared.merchants.backgrounds import background_names, settle_background
 from shared.models.default_protection import settle_protection
 from shared.models.styles import require_styles, style_rows
 from shared.models.versions import champion
@@ -68,7 +69,7 @@ def set_look(
     _check_scope(scope, value)
     known = style_rows(connection, merchant, champion(connection).trunk_sha256)
     require_styles(look.styles, known)
-    look = settle_protection(look, known)
+    look = settle_background(settle_protection(look, known), background_names(connection, merchant))
     row = connection.execute(
         text(f"""
         INSERT INTO catalog_looks AS l (merchant_id, scope, value, look, follows_model)

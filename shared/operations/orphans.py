@@ -34,6 +34,9 @@ UNNAMED = {
             SELECT FROM source_copies c
             WHERE 'sources/' || c.merchant_id || '/' || left(c.sha256, 2) || '/' || c.sha256 = key)
         """,
+    "backgrounds/": """
+        NOT EXISTS (SELECT FROM backgrounds b WHERE 'backgrounds/' || b.merchant_id || '/' || b.sha256 = key)
+        """,
     "feeds/": "NOT EXISTS (SELECT FROM batches b WHERE CAST(b.id AS text) = split_part(key, '/', 3))",
     "training/": """
         NOT EXISTS (SELECT FROM training_runs r

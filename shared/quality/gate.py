@@ -40,6 +40,7 @@ class Quality:
     ``halo``              how far a rim around the product is from the scene, in CIEDE2000 beyond the photo's.
     ``mask``              confidence in the product mask, 0 to 1; None if the look needs none.
     ``product_strength``  of the blend on the product, if it differs.
+    ``background``        1 if it has the look's background, 0 if the photo's own stayed since no product was found.
     """
 
     content_distance: float
@@ -54,6 +55,7 @@ class Quality:
     halo: float | None = None
     mask: float | None = None
     product_strength: float | None = None
+    background: float | None = None
 
     @property
     def figures(self) -> dict[str, float]:

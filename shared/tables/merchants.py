@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Identity, Index, Table, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from shared.tables.schema import metadata, moment
@@ -52,6 +64,18 @@ source_copies = Table(
     Column("last_modified", Text),
     Column("sha256", Text, nullable=False),
     moment("fetched_at", default=True, nullable=False),
+)
+
+# Pictures that looks may have as their background; the objects are stored under the merchant's backgrounds/.
+backgrounds = Table(
+    "backgrounds",
+    metadata,
+    Column("merchant_id", ForeignKey("merchants.id"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("sha256", Text, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    moment("added_at", default=True, nullable=False),
 )
 
 # Append-only, enforced by a trigger. No foreign key, since an entry outlives its merchant.

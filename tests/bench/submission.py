@@ -155,7 +155,7 @@ def profile(session: Session, path: Path, rows: int) -> dict[str, tuple[float, f
     reset(session)
     manifest = open_manifest([str(path)])
     batch, _ = open_batch(session, Order("local", manifest, (Look(((STYLE, 1.0),)),)))
-    looks, intake = row_looks((batch.look,), batch.style_rows), Intake(session.store, batch.merchant_id, 2**26)
+    looks, intake = row_looks((batch.look,), batch.style_rows, {}), Intake(session.store, batch.merchant_id, 2**26)
     steps = Steps(server_pids(session)["postgres"])
     steps.read("read lines", islice(open_text(DiskFile(path)).lines(), rows))
     steps.read("split into records", islice(csv_records("", open_text(DiskFile(path)).lines(), ","), rows))

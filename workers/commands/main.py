@@ -14,7 +14,7 @@ from shared.logs import configure_logs
 from shared.models.styles import Style
 from shared.models.training.new_style import queue_style
 from shared.models.versions import BUILT_IN
-from shared.settings import load_settings
+from shared.settings import Settings, load_settings
 from shared.terminal import EXIT_INTERRUPTED, STYLES_HELP, JsonOption, group, note, print_json, print_line
 from workers.tools.evaluation_table import comparison_table, evaluation_table, robustness_table
 from workers.tools.explanation_table import explanation_table
@@ -215,6 +215,10 @@ def styles_add(
         int, typer.Option(min=0, max=1000, help="Number of settings to try, each in a full training; the best is kept.")
     ] = 0,
     relearn: Annotated[bool, typer.Option("--relearn", help="Learn an existing style again.")] = False,
+    grade: Annotated[
+        bool,
+        typer.Option("--grade", help="Take only tone and colours of one picture, in seconds and without training."),
+    ] = False,
     queue: Annotated[
         bool,
         typer.Option(
@@ -227,6 +231,11 @@ def styles_add(
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     style = Style(name, title, artist, year, licence)
+    if grade:
+        if queue or photos or vgg or search or relearn or len(images) != 1:
+            raise UsageError("--grade takes one picture, and none of --photos, --vgg, --search, --relearn, --queue")
+        _add_grade(settings, style, images[0], merchant, as_json=as_json)
+        return
     if queue:
         if photos or vgg or search or relearn:
             raise UsageError(
@@ -301,15 +310,18 @@ def styles_export(
 
 def styles_import(
     file: Annotated[
-        Path, typer.Argument(help="File from `atelier styles export`, or NAME.json with a procedural definition.")
+        Path, typer.Argument(help="File from `atelier styles export`, NAME.json with a definition, or a .cube table.")
     ],
     name: Annotated[str | None, typer.Option(help="Import the style under this name.")] = None,
     merchant: Owner = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import a style from a verified file: a vector of an installed trunk, or a procedural definition."""
+    """Import a style from a verified file: a vector of an installed trunk, a definition, or a table of colours."""
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
+    if file.suffix.lower() == ".cube":
+        _import_cube(settings, file, name or file.stem, merchant, as_json=as_json)
+        return
     with open_session(settings, lasting=False) as session:
         from workers.tools.style_files import import_style  # imported here, since torch loads slowly
 
@@ -320,3 +332,25 @@ def styles_import(
         print_json(label.__dict__ | {"merchant": merchant, "champion": current})
     else:
         print_line(f"{label.name}: {label.title}, {label.artist}, {label.year}")
+
+
+def _import_cube(settings: Settings, file: Path, name: str, merchant: str | None, *, as_json: bool) -> None:
+    with open_session(settings, lasting=False) as session:
+        from workers.tools.grade_files import import_cube  # imported here, since torch loads slowly
+
+        row = import_cube(session, file, Style(name, name, "", "", ""), merchant)
+    if as_json:
+        print_json({"name": name, "merchant": merchant, "sha256": row.sha256, "kind": "colour-table"})
+    else:
+        print_line(f"{name}: a table of colours, ready to use")
+
+
+def _add_grade(settings: Settings, style: Style, picture: Path, merchant: str | None, *, as_json: bool) -> None:
+    with open_session(settings, lasting=False) as session:
+        from workers.tools.grade_files import add_grade  # imported here, since torch loads slowly
+
+        row = add_grade(session, style, picture, merchant)
+    if as_json:
+        print_json({"name": style.name, "merchant": merchant, "sha256": row.sha256, "kind": "grade"})
+    else:
+        print_line(f"{style.name}: a colour grade, ready to use")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 from shared.quality.gate import Gate, GateRule, Quality
 from shared.queue.outcomes import Succeeded
@@ -36,6 +37,9 @@ def complete(context: WorkerContext, lease: Lease, prepared: Prepared) -> Succee
             with context.metrics.stage("wait"):
                 painted = await_paint(lease, prepared.painted)
         rgb, quality = _blend(context, lease.claim.batch.gate, prepared, painted)
+    if prepared.scene is not None:
+        scene = prepared.scene
+        quality = replace(quality, mask=scene.found.confidence, background=float(scene.is_set))
     new = []
     for key in prepared.missing:
         with context.metrics.stage("encode"):

@@ -37,6 +37,7 @@ from workers.runtime.metrics import Metrics
 from workers.runtime.minibatch_lanes import Lanes
 from workers.runtime.painter import Painter, choose_device
 from workers.runtime.watchdog import Watchdog
+from workers.styling.background_cache import BackgroundCache
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class WorkerContext:
     breaker: Breaker
     watchdog: Watchdog
     rows: RowCache
+    backgrounds: BackgroundCache
+    segmenter: Segmenter
     metrics: Metrics
     worker_id: UUID
     draining: threading.Event = field(default_factory=threading.Event)
@@ -183,6 +186,8 @@ def open_worker_context(
         breaker=breaker,
         watchdog=Watchdog(settings.lease_seconds),
         rows=RowCache(store),
+        backgrounds=BackgroundCache(store, limits),
+        segmenter=Segmenter(),
         metrics=metrics,
         worker_id=uuid4(),
     )

@@ -26,6 +26,7 @@ from workers.styling.lease import Lease
 from workers.styling.pages import pages
 from workers.styling.prepare import Prepared, prepare
 from workers.styling.product import PROTECTION_VERSION
+from workers.styling.scene import SCENE_VERSION
 
 LOOKUP_SECONDS = 0.1
 """How long fetched sources wait for others to be looked up with them."""
@@ -118,7 +119,8 @@ def _digest(context: WorkerContext, claim: Claim, look: Look) -> str:
     rows = {name: claim.batch.style_rows[name].sha256 for name in look.styles}
     gate = claim.batch.gate
     protection = {"mask": mask_version(), "protection": PROTECTION_VERSION} if look.needs_mask else {}
-    return look.digest(rows, {**context.settings.making, **(gate.making if gate else {}), **protection})
+    scene = {"scene": SCENE_VERSION} if look.background else {}
+    return look.digest(rows, {**context.settings.making, **(gate.making if gate else {}), **protection, **scene})
 
 
 def _completed(context: WorkerContext, lease: Lease, prepared: Prepared) -> Outcome:

@@ -21,6 +21,7 @@ from workers.styling.context import WorkerContext
 from workers.styling.fetch import Fetched
 from workers.styling.paint import submit
 from workers.styling.product import painted_area
+from workers.styling.scene import Scene, set_scene
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Prepared:
     ``small``    the photo at the generator's working size, uint8 (h, w, 3).
     ``weight``   how much of each pixel is painted, uint8 (h, w): 0 is kept as it is.
     ``effects``  procedural styles of the look; ``painted`` is None if it has no others.
+    ``scene``    the photo's scene if the look has a background; ``photo`` is then the scene's.
     ``product``  where the product is; None if the look does not need to know.
     """
 
@@ -42,6 +44,7 @@ class Prepared:
     painted: Future[Tensor] | None
     effects: Effects
     product: ProductMask | None = None
+    scene: Scene | None = None
 
     @property
     def pixels(self) -> int:
@@ -59,6 +62,11 @@ def prepare(context: WorkerContext, claim: Claim, fetched: Fetched, known: Colle
     job = fetched.job
     with context.metrics.stage("decode"):
         photo = decode(fetched.data, context.limits)
+    scene = None
+    if job.look.background:
+        with context.metrics.stage("scene"):
+            scene = set_scene(photo, job.look, claim.batch.merchant_id, context.backgrounds, context.segmenter)
+        photo = scene.photo
     size = working_size(
         photo.width,
         photo.height,
@@ -68,11 +76,13 @@ def prepare(context: WorkerContext, claim: Claim, fetched: Fetched, known: Colle
     with context.metrics.stage("prepare"):
         small, weight = at_working_size(photo, size, white=job.look.white)
     product = None
-    if job.look.needs_mask and not job.look.is_photo:
+    if scene is not None:
+        product, weight = scene.product(size), scene.weight(size, weight, job.look)
+    elif job.look.needs_mask and not job.look.is_photo:
         with context.metrics.stage("mask"):
             product = product_mask(photo, size, context.segmenter)
             weight = painted_area(weight, product) if job.look.white == "keep" else weight
     effects = context.rows.effects(job.look, claim.batch.style_rows)
     painted = None if job.look.is_photo else submit(context, claim, job, small, weight)
     missing = [key for key in fetched.keys if key not in known]
-    return Prepared(job, fetched.keys, missing, photo, small, weight, painted, effects, product)
+    return Prepared(job, fetched.keys, missing, photo, small, weight, painted, effects, product, scene)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, Protocol
 
+from workers.images.grading.grade import Grade
+from workers.images.grading.lut import ColourTable
 from workers.images.procedural.drawing import LineDrawing
 from workers.images.procedural.film import Film
 from workers.images.procedural.gradient import Gradient
@@ -12,7 +14,17 @@ from workers.images.procedural.poster import Poster
 from workers.images.procedural.screen import Halftone, Ink
 from workers.images.procedural.tones import BadStyle, Pixels
 
-KINDS = {"halftone": Halftone, "film": Film, "gradient": Gradient, "poster": Poster, "line-drawing": LineDrawing}
+GRADES = {"grade": Grade, "colour-table": ColourTable}
+"""Kinds that change tone and colour alone."""
+
+KINDS = {
+    "halftone": Halftone,
+    "film": Film,
+    "gradient": Gradient,
+    "poster": Poster,
+    "line-drawing": LineDrawing,
+    **GRADES,
+}
 
 
 class Effect(Protocol):

@@ -1,0 +1,1 @@
+"""Colour grades: styles that change tone and colour and add no texture."""
