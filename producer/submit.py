@@ -28,6 +28,7 @@ from shared.errors import Conflict, ManifestError, UsageError
 from shared.look import Look
 from shared.merchants import audit
 from shared.merchants.merchants import allowed_sources, require_kept
+from shared.merchants.presets import pin_presets, resolve_presets
 from shared.merchants.scope import scope
 from shared.models.promotion.canaries import choose_pin, default_pin
 from shared.models.styles import require_styles
@@ -53,7 +54,7 @@ TWIN_POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Order:
-    """What a merchant asks for: a manifest in one or several looks, written in some formats.
+    """What a merchant asks for: a manifest in one or several looks, written by some presets.
 
     ``who`` asks, for the audit log: by default whoever runs this process. ``identity`` stands for the manifest where
     its own fingerprint, of which its path is a part, says too much: a file sent again lies elsewhere. Under the same
@@ -73,6 +74,11 @@ class Order:
 
     def __post_init__(self) -> None:
         require_presets(self.presets)
+
+    @property
+    def is_styled(self) -> bool:
+        """Return whether a look of the order changes its photos."""
+        return any(look.strength > 0 for look in self.looks)
 
     @property
     def fingerprint(self) -> str:
@@ -203,18 +209,21 @@ def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
         pin = default_pin(connection, merchant)
         styles = {name for look in order.looks for name in look.styles}
         require_styles(sorted(styles), pin.style_rows)
+        resolve_presets(connection, merchant, order.presets)
         if known := _known_batch(connection, merchant, order):
             submissions.resume_receiving(connection, known.id)
             return known, True
         if order.queue != QueueName.PREVIEW:
             pin = choose_pin(connection, merchant, styles, pin)
+        presets, rules = pin_presets(connection, merchant, order.presets, styled=order.is_styled)
         new = NewBatch(
             id=pin.batch_id,
             merchant_id=merchant,
             name=order.manifest.name,
             queue=order.queue,
             look=order.looks[0],
-            presets=order.presets,
+            presets=presets,
+            preset_rules=rules,
             model_version_id=pin.version.id,
             style_rows=pin.style_rows,
             fingerprint=order.fingerprint,

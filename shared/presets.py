@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cache, cached_property
 from pathlib import Path
@@ -70,7 +71,8 @@ class Size:
 class Preset:
     """A channel's preset. What decides the files comes first, then the rules that a finished file is checked by.
 
-    ``sizes``             each ``2048x2048``, a canvas (at most so large where ``fit`` is ``whole``), or ``960w``.
+    ``sizes``             each ``2048x2048``, a canvas (at most so large where ``fit`` is ``whole``), or ``960w``, at
+                          most that wide in the photo's shape.
     ``formats``           ``jpeg``, ``png``, ``webp``, ``avif``: each size is written in each of them.
     ``fit``               ``whole``: the whole photo; ``pad``: the product on a canvas; ``crop``: the canvas filled,
                           around the product.
@@ -110,7 +112,8 @@ class Preset:
 
     def __post_init__(self) -> None:
         check_preset_name(self.name)
-        for problem in _problems(self):
+        problem = next(_problems(self), None)
+        if problem is not None:
             raise UsageError(f"preset {self.name!r}: {problem}", code="bad_preset")
 
     @cached_property
@@ -178,6 +181,44 @@ def label_of(key: str) -> str:
     return key.partition("@")[0]
 
 
+def rendition_presets(presets: Collection[str], rules: Mapping[str, Preset]) -> tuple[str, ...]:
+    """Return what stands for each file of the named presets in the keys of renditions."""
+    keys: list[str] = []
+    for name in presets:
+        keys += [name] if name in EXTENSIONS else [file.key for file in rules[name].files]
+    return tuple(keys)
+
+
+def output_files(presets: Collection[str], rules: Mapping[str, Preset]) -> list[tuple[str, str]]:
+    """Return label and file extension of each file that a rendition becomes."""
+    files: list[tuple[str, str]] = []
+    for name in presets:
+        if name in rules:
+            files += [(file.label, FORMAT_EXTENSIONS[file.format]) for file in rules[name].files]
+        else:
+            files.append((name, EXTENSIONS[name]))
+    return files
+
+
+def feed_labels(presets: Collection[str], rules: Mapping[str, Preset], wanted: str | None = None) -> tuple[str, ...]:
+    """Return the labels of the files that a feed names, best first: those of one preset, by default the first.
+
+    Of several sizes the largest, of several formats JPEG. A picture that this preset does not take has the file of the
+    preset that its rules name instead. Raises UsageError if the batch does not have the wanted preset.
+    """
+    name = next(iter(presets)) if wanted is None else wanted
+    if name not in presets:
+        raise UsageError(f"the batch was not made for preset {name!r}: choose among {', '.join(presets)}")
+    labels = []
+    while name in presets:
+        if name not in rules:
+            return (*labels, name)
+        files = sorted(rules[name].files, key=lambda file: (file.format == "jpeg", file.size.width))
+        labels.append(files[-1].label)
+        name = rules[name].otherwise or ""
+    return tuple(labels)
+
+
 def output_name(output: str, label: str, extension: str, presets: Collection[str]) -> str:
     """Return the path of a rendition in a merchant's folder.
 
@@ -188,6 +229,16 @@ def output_name(output: str, label: str, extension: str, presets: Collection[str
         return output + extension
     name, *parts = label.split(".")
     return "/".join((name, *(part for part in parts if part not in FORMAT_EXTENSIONS), output + extension))
+
+
+def preset_row(preset: Preset | str) -> dict[str, Any]:
+    """Return a preset, or a plain format, as lists show it: everything that is not as by default."""
+    if isinstance(preset, str):
+        title = f"The rendition as it is, as {preset.upper() if preset != 'webp' else 'WebP'}"
+        return {"name": preset, "title": title, "sizes": ["photo"], "formats": [preset]}
+    order = ("name", "title", "source", "sizes", "formats")
+    row = {"title": preset.title, "formats": list(preset.formats)} | preset.to_json() | {"sha256": preset.sha256}
+    return {field: row[field] for field in order if field in row} | row
 
 
 def require_presets(presets: Collection[str]) -> None:
@@ -235,24 +286,30 @@ def _problems(preset: Preset) -> Iterator[str]:
     yield from _contradictions(preset, sizes)
 
 
+_KINDS: Mapping[str, tuple[str, Callable[[object], bool]]] = {
+    "tuple[str, ...]": (
+        "a list of texts",
+        lambda value: isinstance(value, tuple) and all(isinstance(item, str) for item in value),
+    ),
+    "str": (
+        "a short text",
+        lambda value: isinstance(value, str) and len(value) <= 500 and value.isprintable(),
+    ),
+    "bool": ("true or false", lambda value: isinstance(value, bool)),
+    "float": (
+        "a number",
+        lambda value: isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value),
+    ),
+    "int": ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
+}
+
+
 def _wrong_types(preset: Preset) -> Iterator[str]:
     for field in fields(preset):
         value = getattr(preset, field.name)
-        if value == field.default:
-            continue
-        if field.name in ("sizes", "formats"):
-            if not isinstance(value, tuple) or not all(isinstance(item, str) for item in value):
-                yield f"{field.name} must be a list of texts"
-        elif field.name in ("name", "title", "source", "otherwise", "fit", "background"):
-            if not isinstance(value, str) or len(value) > 500 or not value.isprintable():
-                yield f"{field.name} must be a short text"
-        elif isinstance(field.default, bool):
-            if not isinstance(value, bool):
-                yield f"{field.name} must be true or false"
-        elif isinstance(value, bool) or not isinstance(value, int | float) or value != value:
-            yield f"{field.name} must be a number"
-        elif "int" in str(field.type) and not isinstance(value, int):
-            yield f"{field.name} must be a whole number"
+        kind, is_valid = _KINDS[str(field.type).removesuffix(" | None")]
+        if value is not field.default and not is_valid(value):
+            yield f"{field.name} must be {kind}"
 
 
 _RANGES = {

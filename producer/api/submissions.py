@@ -19,6 +19,7 @@ from producer.manifest.extensions import is_image_name
 from producer.submit import Order
 from shared.errors import ManifestError
 from shared.look import Look, parse_mix
+from shared.presets import MOST_PRESETS
 from shared.queue.queues import QueueName
 
 ROWS = 10_000
@@ -37,6 +38,9 @@ class BatchOptions(BaseModel):
     texture_scale: float = Field(1.0, description="Size of the strokes relative to the picture.")
     white: str = Field("keep", description="White backgrounds of product shots: keep or paint.")
     format: Literal["jpeg", "png", "webp"] = "jpeg"
+    presets: list[str] = Field(
+        [], max_length=MOST_PRESETS, description="Presets, as GET /v1/presets lists them; without any, the format."
+    )
     preview: bool = Field(False, description="Style a few images ahead of all other work.")
     proof: bool = Field(False, description="Style a sample of 24 skus first, and wait for approval.")
 
@@ -101,7 +105,7 @@ def _order(caller: Caller, options: BatchOptions, path: Path, identity: str, key
         merchant=caller.merchant,
         manifest=open_manifest([str(path)], allow_local=False),
         looks=options.looks,
-        presets=(options.format,),
+        presets=tuple(options.presets) or (options.format,),
         queue=QueueName.PREVIEW if options.preview else QueueName.BULK,
         who=caller.who,
         identity=identity,

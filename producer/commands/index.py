@@ -25,6 +25,7 @@ COMMANDS = (
     CommandEntry("feed", "Give a feed back with the new addresses.", Panel.WORK, "producer.commands.feed"),
     CommandEntry("proofs", "Approve or reject a sample before its batch runs.", Panel.WORK, "producer.commands.proofs"),
     CommandEntry("styles", "List the styles; add, preview and share your own.", Panel.WORK, "producer.commands.styles"),
+    CommandEntry("presets", "List what each channel takes; add your own.", Panel.WORK, "producer.commands.presets"),
     CommandEntry(
         "catalog", "Import a shop's images, choose looks, publish.", Panel.CATALOGUE, "producer.commands.catalog"
     ),

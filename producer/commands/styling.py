@@ -26,7 +26,7 @@ from producer.submit import Order, Submission, submit_batch
 from shared.context import open_session
 from shared.look import Look, parse_mix
 from shared.merchants.merchants import LOCAL_MERCHANT
-from shared.presets import require_presets
+from shared.presets import DEFAULT_PRESETS, require_presets
 from shared.proofs.proofs import ProofState
 from shared.proofs.sample import PROOF_IMAGES
 from shared.queue.queues import QueueName
@@ -40,7 +40,15 @@ Styles = Annotated[
 Strength = Annotated[float, typer.Option(help="Strength of the style, from 0 (the photo) to 1.")]
 TextureScale = Annotated[float, typer.Option(help="Size of the strokes; 2 is twice as large.")]
 White = Annotated[str, typer.Option(help="White backgrounds of product shots: keep or paint.")]
-Format = Annotated[str, typer.Option("--format", help="Format of the renditions: jpeg, png or webp.")]
+Format = Annotated[
+    str | None, typer.Option("--format", help="Format of the renditions: jpeg, png or webp. By default jpeg.")
+]
+Presets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--preset", help="Channel to make files for, as shopify: see `atelier presets list`. Repeat for several."
+    ),
+]
 Inputs = Annotated[
     list[str],
     typer.Argument(help="Folders, images, patterns, ZIP archives, CSV, JSON or XML manifests, s3:// prefixes."),
@@ -65,14 +73,15 @@ def run(
     strength: Strength = 1.0,
     texture_scale: TextureScale = 1.0,
     white: White = "keep",
-    format: Format = "jpeg",
+    format: Format = None,
+    preset: Presets = None,
     platform: PlatformOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Style images on this machine, into a folder with a gallery."""
-    settings = configured()
+    settings, presets = configured(), _presets(preset, format)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    order = _order(settings, inputs, merchant, _looks(style, strength, texture_scale, white), format, platform)
+    order = _order(settings, inputs, merchant, _looks(style, strength, texture_scale, white), presets, platform)
     prepare_folder(out, inputs)
     with open_session(settings, lasting=False) as session:
         try:
@@ -98,7 +107,8 @@ def submit(
     strength: Strength = 1.0,
     texture_scale: TextureScale = 1.0,
     white: White = "keep",
-    format: Format = "jpeg",
+    format: Format = None,
+    preset: Presets = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the manifest and queue nothing.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the batch has finished; Ctrl-C detaches.")] = False,
     preview: Annotated[bool, typer.Option("--preview", help="Style a few images ahead of all other work.")] = False,
@@ -109,8 +119,8 @@ def submit(
     as_json: JsonOption = False,
 ) -> None:
     """Queue images for styling by workers, and print the batch's id."""
-    settings = configured()
-    order = _order(settings, inputs, merchant, _looks(style, strength, texture_scale, white), format, platform)
+    settings, presets = configured(), _presets(preset, format)
+    order = _order(settings, inputs, merchant, _looks(style, strength, texture_scale, white), presets, platform)
     order = replace(order, queue=QueueName.PREVIEW if preview else order.queue, proof=proof)
     with open_session(settings, lasting=not dry_run) as session:
         if dry_run:
@@ -138,14 +148,25 @@ def _looks(styles: list[str], strength: float, texture_scale: float, white: str)
     return tuple(dict.fromkeys(looks))
 
 
+def _presets(presets: list[str] | None, format: str | None) -> tuple[str, ...]:
+    """Return the presets, after a plain format if one is named; without either, JPEG files."""
+    named = (*(() if format is None else (format,)), *(presets or ()))
+    return named or DEFAULT_PRESETS
+
+
 def _order(
-    settings: Settings, inputs: list[str], merchant: str, looks: tuple[Look, ...], format: str, platform: str | None
+    settings: Settings,
+    inputs: list[str],
+    merchant: str,
+    looks: tuple[Look, ...],
+    presets: tuple[str, ...],
+    platform: str | None,
 ) -> Order:
-    require_presets((format,))
+    require_presets(presets)
     manifest = open_manifest(inputs, list_prefix=list_s3(settings), platform=platform)
     for sentence in manifest.layouts:
         note(sentence)
-    return Order(merchant, manifest, looks, (format,))
+    return Order(merchant, manifest, looks, presets)
 
 
 def _announce(submission: Submission, *, asked: bool, as_json: bool) -> None:

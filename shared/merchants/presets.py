@@ -42,6 +42,24 @@ def resolve_presets(connection: Connection, merchant: int, names: Collection[str
     return {name: known[name] for name in wanted}
 
 
+def pin_presets(
+    connection: Connection, merchant: int, names: Collection[str], *, styled: bool = True
+) -> tuple[tuple[str, ...], Mapping[str, Preset]]:
+    """Return the presets that a new batch has, and their rules.
+
+    Where the batch is ``styled``, those that take only photographs bring the preset with them that takes the others.
+    Raises UsageError for an unknown name.
+    """
+    rules = dict(resolve_presets(connection, merchant, names))
+    pinned = list(names)
+    for name in names:
+        other = rules[name].otherwise if name in rules else None
+        if styled and other is not None and other not in pinned:
+            pinned.append(other)
+            rules |= resolve_presets(connection, merchant, [other])
+    return tuple(pinned), rules
+
+
 def add_preset(connection: Connection, merchant: int, preset: Preset) -> bool:
     """Make a preset the merchant's current one of its name; return whether its rules are new.
 
@@ -55,7 +73,9 @@ def add_preset(connection: Connection, merchant: int, preset: Preset) -> bool:
     values = {"merchant": merchant, "name": preset.name, "sha256": preset.sha256, "rules": json.dumps(preset.to_json())}
     count = connection.execute(text("SELECT count(*) FROM presets WHERE merchant_id = :merchant"), values).scalar_one()
     if count >= MOST_OWN:
-        raise Conflict(f"the merchant has {count} versions of presets, and may have {MOST_OWN}", code="too_many_presets")
+        raise Conflict(
+            f"the merchant has {count} versions of presets, and may have {MOST_OWN}", code="too_many_presets"
+        )
     return bool(
         connection.execute(
             text("""

@@ -9,8 +9,9 @@ from shared.queue.outcomes import Succeeded
 from shared.queue.renditions import NewRendition, rendition_object_key
 from workers.images.compose import Pixels, compose
 from workers.images.effects import with_effects
-from workers.images.encode import encode
+from workers.images.label import source_type
 from workers.styling.context import WorkerContext
+from workers.styling.files import Files
 from workers.styling.lease import Lease
 from workers.styling.measure import measure
 from workers.styling.paint import await_paint
@@ -22,23 +23,35 @@ BLENDS = (1.0, 0.75, 0.5, 0.25, 0.0)
 
 def complete(context: WorkerContext, lease: Lease, prepared: Prepared) -> Succeeded:
     """Wait for the paint, compose, encode and put what is missing."""
-    photo, merchant = prepared.photo, lease.claim.batch.merchant_id
+    photo, batch = prepared.photo, lease.claim.batch
     rgb, quality = photo.rgb, Quality(0.0, 0.0, 1.0, 0.0)
     if prepared.job.look.strength > 0:
         painted = None
         if prepared.painted is not None:
             with context.metrics.stage("wait"):
                 painted = await_paint(lease, prepared.painted)
-        rgb, quality = _blend(context, lease.claim.batch.gate, prepared, painted)
+        rgb, quality = _blend(context, batch.gate, prepared, painted)
+    files = Files(
+        context,
+        prepared,
+        rgb,
+        source_type(
+            photo.credits.digital_source_type,
+            painted=prepared.painted is not None and quality.strength > 0,
+            altered=quality.strength > 0,
+        ),
+    )
+    wanted = {file.key: file for preset in batch.preset_rules.values() for file in preset.files}
     new = []
     for key in prepared.missing:
         with context.metrics.stage("encode"):
-            encoded = encode(rgb, photo.alpha, key.preset, quality=context.settings.jpeg_quality, credits=photo.credits)
+            encoded, report = files.plain(key.preset) if key.preset not in wanted else files.of(wanted[key.preset])
         sha256 = hashlib.sha256(encoded.data).hexdigest()
-        object_key = rendition_object_key(merchant, sha256, encoded.extension)
+        object_key = rendition_object_key(batch.merchant_id, sha256, encoded.extension)
         with context.metrics.stage("put"):
             context.store.put(object_key, encoded.data, content_type=encoded.content_type)
-        new.append(NewRendition(key, object_key, sha256, len(encoded.data), encoded.width, encoded.height, quality))
+        size = len(encoded.data), encoded.width, encoded.height
+        new.append(NewRendition(key, object_key, sha256, *size, quality, report))
     return Succeeded(prepared.job.ordinal, prepared.keys, new)
 
 
