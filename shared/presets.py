@@ -147,7 +147,10 @@ class Preset:
             raise UsageError(f"a preset has no field {unknown[0]!r}: choose among {known}", code="bad_preset")
         if not isinstance(data.get("name"), str) or "sizes" not in data:
             raise UsageError('a preset needs its sizes, as in "sizes": ["1200x1200"]', code="bad_preset")
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()})
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
+        }
+        return cls(**values)
 
 
 @dataclass(frozen=True)
@@ -209,7 +212,7 @@ def feed_labels(presets: Collection[str], rules: Mapping[str, Preset], wanted: s
     name = next(iter(presets)) if wanted is None else wanted
     if name not in presets:
         raise UsageError(f"the batch was not made for preset {name!r}: choose among {', '.join(presets)}")
-    labels = []
+    labels: list[str] = []
     while name in presets:
         if name not in rules:
             return (*labels, name)

@@ -126,8 +126,8 @@ class Batch:
 HEX = re.compile("[0-9a-fA-F]{1,32}")
 
 COLUMNS = """id, merchant_id, name, queue, look, presets, preset_rules, model_version_id, style_rows, intake, state,
-    paused, notice, input_columns, gate, rows_read, total, succeeded, failed, cancelled, reused, unpublished, created_at,
-    finished_at"""
+    paused, notice, input_columns, gate, rows_read, total, succeeded, failed, cancelled, reused, unpublished,
+    created_at, finished_at"""
 
 UNDER_WAY = "the same batch is being submitted elsewhere: repeat the request"
 

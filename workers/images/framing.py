@@ -106,11 +106,11 @@ def frame(width: int, height: int, preset: Preset, size: Size, product: Box | No
     else:
         window = _inside(photo, aspect, product)
     scale = _scale(size.width / window.width, preset, window.width, window.height)
-    out = max(1, round(window.width * scale))
-    out = min(out, size.width), min(max(1, round(out / aspect)), size.height)
+    across = min(max(1, round(window.width * scale)), size.width)
+    down = min(max(1, round(across / aspect)), size.height)
     if scale == 1:  # whole pixels, so that they stay as they are
-        window = Box(window.left, window.top, window.left + out[0], window.top + out[1])
-    return Frame(window, *out)
+        window = Box(window.left, window.top, window.left + across, window.top + down)
+    return Frame(window, across, down)
 
 
 def _scale(fits: float, preset: Preset, width: float, height: float) -> float:

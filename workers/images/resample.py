@@ -122,7 +122,8 @@ def _resized(rgb: Pixels, alpha: Pixels | None, inside: Box, size: tuple[int, in
     last = min(width, int(inside.right + reach) + 1), min(height, int(inside.bottom + reach) + 1)
     near = np.s_[first[1] : last[1], first[0] : last[0]]
     box = (inside.left - first[0], inside.top - first[1], inside.right - first[0], inside.bottom - first[1])
-    if size == (box[2] - box[0], box[3] - box[1]) and box[0].is_integer() and box[1].is_integer():
+    is_exact = box[2] - box[0] == size[0] and box[3] - box[1] == size[1]
+    if is_exact and box[0].is_integer() and box[1].is_integer():
         exact = np.s_[int(box[1]) : int(box[3]), int(box[0]) : int(box[2])]
         return rgb[near][exact], None if alpha is None else alpha[near][exact]
 
@@ -138,7 +139,7 @@ def _resized(rgb: Pixels, alpha: Pixels | None, inside: Box, size: tuple[int, in
     small_cover = np.clip(channel(cover), 0, 1)
     for index in range(3):
         weighted = channel(_to_light()[rgb[near][..., index]] * cover)
-        result[..., index] = _levels(weighted / np.maximum(small_cover, np.float32(1 / 255)))
+        result[..., index] = _levels(np.divide(weighted, np.maximum(small_cover, 1 / 255), dtype=np.float32))
     result[small_cover < 0.5 / 255] = 255
     return result, np.rint(small_cover * 255).astype(np.uint8)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -41,6 +42,7 @@ class Files:
         self._working_size = prepared.small.shape[1], prepared.small.shape[0]
         self._styled = rgb is not prepared.photo.rgb
         self._source_type = source_type
+        self._signer, self._original = context.signer, prepared.original
         self._drawn: dict[object, tuple[Pixels, Pixels | None]] = {}
 
     def plain(self, format: str) -> tuple[Encoded, None]:
@@ -102,7 +104,11 @@ class Files:
 
     def _encode(self, rgb: Pixels, alpha: Pixels | None, format: str, quality: int) -> Encoded:
         credits = self._photo.credits
-        return encode(rgb, alpha, format, quality=quality, credits=credits, digital_source_type=self._source_type)
+        encoded = encode(rgb, alpha, format, quality=quality, credits=credits, digital_source_type=self._source_type)
+        if self._signer is None or self._original is None:
+            return encoded
+        signed = self._signer.sign(encoded.data, encoded.content_type, self._original, self._source_type)
+        return replace(encoded, data=signed)
 
     def _within(self, most: int | None, rgb: Pixels, alpha: Pixels | None, format: str) -> Encoded:
         """Encode at the highest quality whose file has at most so many bytes; at the least one if there is none."""

@@ -115,7 +115,7 @@ def _enough_bytes(page: Sequence[Fetched | Outcome]) -> bool:
 def _digest(context: WorkerContext, claim: Claim, look: Look) -> str:
     rows = {name: claim.batch.style_rows[name].sha256 for name in look.styles}
     gate = claim.batch.gate
-    return look.digest(rows, {**context.settings.making, **(gate.making if gate else {})})
+    return look.digest(rows, {**context.making, **(gate.making if gate else {})})
 
 
 def _completed(context: WorkerContext, lease: Lease, prepared: Prepared) -> Outcome:

@@ -16,6 +16,7 @@ from workers.images.decode import decode
 from workers.images.effects import Effects
 from workers.images.photo import Photo
 from workers.images.working import at_working_size
+from workers.styling.content_credentials import Original
 from workers.styling.context import WorkerContext
 from workers.styling.fetch import Fetched
 from workers.styling.paint import submit
@@ -27,6 +28,7 @@ class Prepared:
 
     ``small``    the photo at the generator's working size, uint8 (h, w, 3).
     ``weight``   how much of each pixel is painted, uint8 (h, w): 0 is kept as it is.
+    ``original`` the source file, where renditions are signed.
     ``effects``  procedural styles of the look; ``painted`` is None if it has no others.
     """
 
@@ -38,6 +40,7 @@ class Prepared:
     weight: Pixels
     painted: Future[Tensor] | None
     effects: Effects
+    original: Original | None = None
 
     @property
     def pixels(self) -> int:
@@ -65,5 +68,6 @@ def prepare(context: WorkerContext, claim: Claim, fetched: Fetched, known: Colle
         small, weight = at_working_size(photo, size, white=job.look.white)
     effects = context.rows.effects(job.look, claim.batch.style_rows)
     painted = submit(context, claim, job, small, weight) if job.look.strength > 0 else None
+    original = None if context.signer is None else Original(fetched.data, photo.source_format)
     missing = [key for key in fetched.keys if key not in known]
-    return Prepared(job, fetched.keys, missing, photo, small, weight, painted, effects)
+    return Prepared(job, fetched.keys, missing, photo, small, weight, painted, effects, original)
