@@ -24,8 +24,12 @@ Field = npt.NDArray[np.float32]
 LOBES = 3
 """Reach of the kernel, in pixels of the smaller picture."""
 
-SMOOTHING, EVEN = 12, 4.0
+SMOOTHING, EVEN = 12, 2.0
 """Part of a line's length over which its light is smoothed, and the levels by which ground may differ from ground."""
+
+LEAST_DEPTH, FADING = 8, 0.15
+"""Depth in pixels from which a band of ground is mirrored; and the distance over which a shadow at the edge fades, as
+a share of the edge's length."""
 
 _STEPS = 2**16 - 1
 
@@ -89,13 +93,21 @@ def _span(start: float, end: float, scale: float, most: int) -> tuple[int, int]:
 
 
 def _continued(part: Pixels, axis: int, by: tuple[int, int], bands: tuple[float, float]) -> Pixels:
-    """Continue a picture along an axis by mirroring the ``bands`` of ground at its two ends, as often as it takes."""
+    """Continue a picture along an axis by mirroring the ``bands`` of ground at its two ends, as often as it takes.
+
+    Where a shadow reaches the edge, so that there is no such band, the edge goes on and the shadow fades out of it.
+    """
     if by == (0, 0):
         return part
     size = part.shape[axis]
     ends = []
     for at_end, (count, band) in enumerate(zip(by, bands, strict=True)):
-        depth = _even_depth(np.moveaxis(part, axis, 0)[:: -1 if at_end else 1][: max(int(band), 1)])
+        lines = np.moveaxis(part, axis, 0)[:: -1 if at_end else 1][: max(int(band), 1)]
+        depth = _even_depth(lines)
+        if depth < LEAST_DEPTH and count:
+            faded = _faded(lines[:depth], count)
+            ends.append(np.moveaxis(faded if at_end else faded[::-1], 0, axis))
+            continue
         # …2 1 0 | 0 1 2…: the distance from the edge goes up and down between 0 and the band's depth.
         steps = np.arange(count) % (2 * depth)
         distance = np.where(steps < depth, steps, 2 * depth - 1 - steps)
@@ -112,6 +124,18 @@ def _even_depth(band: Pixels) -> int:
     smooth = ndimage.uniform_filter1d(band.mean(axis=2, dtype=np.float32), max(1, band.shape[1] // SMOOTHING), axis=1)
     uneven = np.abs(smooth - smooth[0]).max(axis=1) > EVEN
     return int(np.argmax(uneven)) if uneven.any() else len(band)
+
+
+def _faded(edge: Pixels, count: int) -> Pixels:
+    """Continue the lines at an edge, uint8 (lines, length, 3), by ``count`` in which what is darker fades out."""
+    length = edge.shape[1]
+    line = ndimage.uniform_filter1d(edge.mean(axis=0, dtype=np.float32), max(1, length // 40), axis=0, mode="nearest")
+    wide = max(1, length // 2)
+    ground = ndimage.percentile_filter(line, 80, size=(wide, 1), mode="nearest")
+    ground = ndimage.uniform_filter1d(ground, max(1, wide // 2), axis=0, mode="nearest")
+    gone = np.clip((np.arange(count, dtype=np.float32) + 1) / (FADING * length), 0, 1)[:, np.newaxis, np.newaxis]
+    gone = gone * gone * (3 - 2 * gone)
+    return np.rint(line + gone * (ground - line)).astype(np.uint8)
 
 
 def _resized(rgb: Pixels, alpha: Pixels | None, inside: Box, size: tuple[int, int]) -> tuple[Pixels, Pixels | None]:
