@@ -41,7 +41,7 @@ NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 FITS = ("whole", "pad", "crop")
 BACKGROUNDS = ("keep", "white")
 
-_SIZE = re.compile(r"(\d{1,9})(?:x(\d{1,9})|w)")
+_SIZE = re.compile(r"(\d{1,12})(?:x(\d{1,12})|w)")
 _MOST_SIDE, _MOST_PIXELS, _MOST_FILES = 16_000, 25_000_000, 24
 
 

@@ -67,6 +67,9 @@ def test_every_job_has_a_row_in_results(tmp_path: Path) -> None:
             "width": "640",
             "height": "480",
             "reused": "true",
+            "preset": "",
+            "published": "true",
+            "reason": "",
         },
         {
             "sku": "SKU-2",

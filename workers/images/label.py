@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from xml.sax.saxutils import escape
 
-from workers.images.metadata.credits import VOCABULARY, Credits
+from workers.images.metadata.credits import Credits
+from workers.images.metadata.source_type import VOCABULARY
 
 COMPOSITE = f"{VOCABULARY}compositeWithTrainedAlgorithmicMedia"
 """A real capture that a generative model has altered: a painted photo."""
@@ -50,7 +51,7 @@ def xmp_packet(credits: Credits, digital_source_type: str = DIGITAL_SOURCE_TYPE)
         '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
         '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
         '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
-        f"{_NAMESPACES if credits.creators or credits.rights or credits.credit else ''}>"
+        f"{_NAMESPACES if credits != Credits() else ''}>"
         f"{label if digital_source_type else ''}"
         f"{_properties(credits)}"
         "</rdf:Description></rdf:RDF></x:xmpmeta>"

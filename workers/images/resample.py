@@ -160,12 +160,12 @@ def _resized(rgb: Pixels, alpha: Pixels | None, inside: Box, size: tuple[int, in
             result[..., index] = _levels(channel(_to_light()[rgb[near][..., index]]))
         return result, None
     cover = np.divide(alpha[near], 255, dtype=np.float32)
-    small_cover = np.clip(channel(cover), 0, 1)
+    small_cover = channel(cover)  # beyond 0 and 1 where the kernel overshoots, as the weighted colours are
     for index in range(3):
         weighted = channel(_to_light()[rgb[near][..., index]] * cover)
         result[..., index] = _levels(np.divide(weighted, np.maximum(small_cover, 1 / 255), dtype=np.float32))
     result[small_cover < 0.5 / 255] = 255
-    return result, np.rint(small_cover * 255).astype(np.uint8)
+    return result, np.rint(np.clip(small_cover, 0, 1) * 255).astype(np.uint8)
 
 
 def _levels(light: Field) -> Pixels:

@@ -36,7 +36,7 @@ def complete(context: WorkerContext, lease: Lease, prepared: Prepared) -> Succee
         prepared,
         rgb,
         source_type(
-            photo.credits.digital_source_type,
+            photo.digital_source_type,
             painted=prepared.painted is not None and quality.strength > 0,
             altered=quality.strength > 0,
         ),

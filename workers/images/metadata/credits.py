@@ -1,8 +1,7 @@
-"""Who made a photo, whose it is and how it came about, which a rendition goes on saying."""
+"""Who made a photo and whose it is, which a rendition goes on saying."""
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,9 +13,6 @@ from workers.images.metadata.iptc import read_fields
 from workers.images.metadata.xmp import DUBLIN_CORE, PHOTOSHOP, read_properties
 
 _CREATOR, _RIGHTS, _CREDIT = f"{DUBLIN_CORE}creator", f"{DUBLIN_CORE}rights", f"{PHOTOSHOP}Credit"
-_SOURCE_TYPE = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType"
-VOCABULARY = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-_TERM = re.compile(rf"(?:{VOCABULARY.replace('http', 'https?')})([a-zA-Z]{{1,60}})")
 _IPTC_RECORD, _BY_LINE, _IPTC_CREDIT, _COPYRIGHT_NOTICE = 2, 80, 110, 116
 _PHOTOSHOP_IPTC, _TIFF_IPTC = 0x0404, 33_723
 _MAX_CREATORS = 10
@@ -25,20 +21,16 @@ _MAX_CHARACTERS = 500
 
 @dataclass(frozen=True)
 class Credits:
-    """Creators, copyright notice and credit line of a photo, clean and of bounded length; empty where not given.
-
-    ``digital_source_type`` is the IPTC's term for how it came about, as the address that the vocabulary gives it.
-    """
+    """Creators, copyright notice and credit line of a photo, clean and of bounded length; empty where not given."""
 
     creators: tuple[str, ...] = ()
     rights: str = ""
     credit: str = ""
-    digital_source_type: str = ""
 
 
 def read_credits(image: Image.Image, exif: Exif) -> Credits:
     """Read them from XMP, else IPTC, else EXIF, else the texts of a PNG: the newest way of writing them first."""
-    xmp = read_properties(_bytes(image.info.get("xmp")), (_CREATOR, _RIGHTS, _CREDIT, _SOURCE_TYPE))
+    xmp = read_properties(_bytes(image.info.get("xmp")), (_CREATOR, _RIGHTS, _CREDIT))
     iptc = read_fields(_iptc_block(image), _IPTC_RECORD, (_BY_LINE, _IPTC_CREDIT, _COPYRIGHT_NOTICE))
     creators = (xmp.get(_CREATOR), iptc.get(_BY_LINE), [exif.artist], [_png_text(image, "Author")])
     rights = (
@@ -52,14 +44,7 @@ def read_credits(image: Image.Image, exif: Exif) -> Credits:
         tuple(_first_given(creators)[:_MAX_CREATORS]),
         "; ".join(_first_given(rights))[:_MAX_CHARACTERS],
         "; ".join(_first_given(credit))[:_MAX_CHARACTERS],
-        _term(xmp.get(_SOURCE_TYPE, [""])[0]),
     )
-
-
-def _term(address: str) -> str:
-    """Return a term of the IPTC's vocabulary by its own address; empty for anything else."""
-    match = _TERM.fullmatch(address.strip())
-    return f"{VOCABULARY}{match[1]}" if match else ""
 
 
 def clean(text: str) -> str:
