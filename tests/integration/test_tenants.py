@@ -24,8 +24,10 @@ from shared.errors import NotFound, UnknownStyle
 from shared.merchants import audit
 from shared.merchants.keys import create_key
 from shared.merchants.merchants import merchant_id
+from shared.merchants.presets import add_preset
 from shared.models.styles import Style, StyleRow, add_style, add_style_row
 from shared.models.versions import champion
+from shared.presets import Preset
 from shared.queue import batches, jobs
 from shared.source_copies import SourceCopy, keep_copy
 from shared.tables import metadata
@@ -69,6 +71,7 @@ def tenants(session: Session) -> Tenants:
             add_style_row(connection, style, "trunk", StyleRow("tahiti", "sha", "styles/sha.safetensors"))
             keep_copy(connection, ids[name], "https://shop.example/mug.jpg", SourceCopy("tag", None, "sha"))
             create_key(connection, ids[name], "webshop")
+            add_preset(connection, ids[name], Preset("own", ("90x90",)))
             connection.execute(
                 text("INSERT INTO reviews (batch_id, ordinal, merchant_id) VALUES (:batch, 0, :id)"),
                 {"batch": finished.id, "id": ids[name]},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from producer.preset_file import read_preset
 from shared.errors import UsageError
 from shared.presets import Preset, channel_presets, feed_labels, label_of, output_name, preset_row
 
-SMALL = {"name": "shop", "sizes": ("1200x1200",)}
+SMALL = Preset("shop", ("1200x1200",))
 
 
 @pytest.mark.parametrize("preset", channel_presets().values(), ids=lambda preset: preset.name)
@@ -26,9 +27,9 @@ def test_each_channel_names_its_page_and_comes_back_from_json(preset: Preset) ->
 
 
 def test_a_changed_rule_changes_the_key_and_a_title_does_not() -> None:
-    (key,) = (file.key for file in Preset(**SMALL).files)
-    assert [file.key for file in Preset(**SMALL, title="Our shop").files] == [key]
-    assert [file.key for file in Preset(**SMALL, max_bytes=50_000).files] != [key]
+    (key,) = (file.key for file in SMALL.files)
+    assert [file.key for file in replace(SMALL, title="Our shop").files] == [key]
+    assert [file.key for file in replace(SMALL, max_bytes=50_000).files] != [key]
     assert label_of(key) == "shop"
 
 

@@ -135,7 +135,8 @@ def _faded(edge: Pixels, count: int) -> Pixels:
     ground = ndimage.uniform_filter1d(ground, max(1, wide // 2), axis=0, mode="nearest")
     gone = np.clip((np.arange(count, dtype=np.float32) + 1) / (FADING * length), 0, 1)[:, np.newaxis, np.newaxis]
     gone = gone * gone * (3 - 2 * gone)
-    return np.rint(line + gone * (ground - line)).astype(np.uint8)
+    lines: Pixels = np.rint(line + gone * (ground - line)).astype(np.uint8)
+    return lines
 
 
 def _resized(rgb: Pixels, alpha: Pixels | None, inside: Box, size: tuple[int, int]) -> tuple[Pixels, Pixels | None]:
