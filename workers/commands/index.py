@@ -15,6 +15,9 @@ _COMMANDS = (
     CommandEntry("evaluate", "Measure models on folders of images.", Panel.MODELS, _WORKERS),
     CommandEntry("explain", "Show what restyling changed on one photo.", Panel.MODELS, _WORKERS),
     CommandEntry("export", "Write the model as an ONNX file.", Panel.MODELS, _WORKERS),
+    CommandEntry("mask", "Find what of a photo is the product.", Panel.WORK, "workers.commands.masks"),
+    CommandEntry("train-mask", "Train the network that finds products.", Panel.MODELS, "workers.commands.masks"),
+    CommandEntry("evaluate-mask", "Measure product masks.", Panel.MODELS, "workers.commands.masks"),
     CommandEntry("worker", "Run a worker: it restyles queued images, or trains.", Panel.RUNNING, _WORKERS),
     CommandEntry("beat", "Run the timer that starts nights and retries.", Panel.RUNNING, _WORKERS),
 )

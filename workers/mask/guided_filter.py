@@ -16,6 +16,9 @@ from workers.images.resize import resize
 Pixels = npt.NDArray[np.uint8]
 Field = npt.NDArray[np.float32]
 
+COARSE_PX = 512
+"""Longer side at most at which the coefficients are found."""
+
 STRIP_ROWS = 64
 """Rows that are computed at a time, so that what lies in between stays in the processor's cache."""
 
@@ -24,11 +27,14 @@ def guided_filter(weight: Pixels, rgb: Pixels, *, radius: int, epsilon: float) -
     """Filter ``weight``, uint8 (h, w), by the edges of ``rgb``, uint8 (H, W, 3): uint8 (H, W).
 
     Around each pixel the result is a linear function of the photo's three channels. ``radius`` is half the side
-    of the windows, in pixels of the smaller picture; ``epsilon``, on a scale where white is 1, is the variance up to
-    which the photo counts as flat.
+    of the windows, in pixels of the mask, which is taken ``COARSE_PX`` long at most; ``epsilon``, on a scale where
+    white is 1, is the variance up to which the photo counts as flat.
     """
     height, width = rgb.shape[:2]
-    slopes, offset = _coefficients(weight, resize(rgb, (weight.shape[1], weight.shape[0]), "bicubic"), radius, epsilon)
+    factor = min(1.0, COARSE_PX / max(weight.shape))
+    size = max(1, round(weight.shape[1] * factor)), max(1, round(weight.shape[0] * factor))
+    coarse = np.asarray(Image.fromarray(weight).resize(size, Image.Resampling.BOX))
+    slopes, offset = _coefficients(coarse, resize(rgb, size, "bicubic"), radius, epsilon)
     enlarged = [
         np.asarray(Image.fromarray(field).resize((width, height), Image.Resampling.BILINEAR))
         for field in (*slopes, offset)
@@ -71,7 +77,7 @@ def _solve(terms: dict[tuple[int, int], Field], right: list[Field]) -> list[Fiel
     a, b, c, d, e, f = (terms[key] for key in ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)))
     aa, bb, cc = d * f - e * e, c * e - b * f, b * e - c * d
     dd, ee, ff = a * f - c * c, b * c - a * e, a * d - b * b
-    inverse = 1 / (a * aa + b * bb + c * cc)
+    inverse: Field = np.float32(1) / (a * aa + b * bb + c * cc)
     x, y, z = right
     return [
         (aa * x + bb * y + cc * z) * inverse,

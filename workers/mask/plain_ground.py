@@ -37,6 +37,9 @@ PLAIN_FROM, PLAIN_TO = 0.45, 0.75
 DARKEST_LIT = 48.0
 """Brightness of the ground below which no shadow is seen on it."""
 
+SHADE_TINT, SHADE_DEPTH = 0.08, (0.25, 0.985)
+"""How far apart the channels of what may be a shadow lie, and how light it is, relative to the ground."""
+
 POWERS = ((0, 0), (0, 1), (1, 0), (0, 2), (1, 1), (2, 0))
 """Powers of y and x in the terms of a quadratic surface."""
 
@@ -49,11 +52,13 @@ class PlainGround:
     """What was found on a plain ground.
 
     ``product``     uint8 (h, w), 0 on the ground and its shadows, at the working size of this module.
+    ``shade``       bool (h, w): where the picture has the ground's hue and is darker, as a shadow is, or a product.
     ``plainness``   0 to 1: how plain the border is; 0 for a scene.
     ``contrast``    how far the product's outline stands out from the ground, in deviations of the ground.
     """
 
     product: Pixels
+    shade: Mask
     plainness: float
     contrast: float
 
@@ -68,14 +73,14 @@ def plain_ground(rgb: Pixels) -> PlainGround:
     plainness = float(ramp(share, PLAIN_FROM, PLAIN_TO))
     distance = _distance(pixels, ground) / noise
     if plainness == 0:
-        return PlainGround(np.full(distance.shape, 255, np.uint8), 0.0, 0.0)
+        return PlainGround(np.full(distance.shape, 255, np.uint8), np.zeros(distance.shape, np.bool_), 0.0, 0.0)
     clear = _ground_area(distance)
     product = np.where(clear, np.asarray(ramp(distance, NEAR, FAR)), np.float32(1))
     product *= 1 - _shadow(pixels, ground, product)
     solid = product > 0.5
     rim = solid & ~ndimage.binary_erosion(solid, iterations=2)
     contrast = float(np.median(distance[rim])) if rim.any() else 0.0
-    return PlainGround(np.rint(255 * product).astype(np.uint8), plainness, contrast)
+    return PlainGround(np.rint(255 * product).astype(np.uint8), _shade(pixels, ground), plainness, contrast)
 
 
 def _surface(pixels: Field) -> tuple[Field, float, float]:
@@ -136,7 +141,19 @@ def _shadow(pixels: Field, ground: Field, product: Field) -> Field:
         return np.zeros_like(product)
     white = np.clip(np.rint(pixels * (240 / ground)), 0, 255).astype(np.uint8)
     weight = np.rint(255 * product).astype(np.uint8)
-    return shadow(white, weight).astype(np.float32) / 255
+    return shadow(white, weight).astype(np.float32) / np.float32(255)
+
+
+def _shade(pixels: Field, ground: Field) -> Mask:
+    """Which pixels have the ground's hue and are darker; on a dark ground none: bool (h, w)."""
+    if float(np.median(ground)) < DARKEST_LIT:
+        return np.zeros(pixels.shape[:2], np.bool_)
+    relative = ndimage.uniform_filter(pixels, (3, 3, 0)) / ground
+    red, green, blue = (relative[..., channel] for channel in range(3))
+    light = (red + green + blue) / 3
+    apart = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+    shade: Mask = (apart < SHADE_TINT) & (light > SHADE_DEPTH[0]) & (light < SHADE_DEPTH[1])
+    return shade
 
 
 def _at_border(areas: npt.NDArray[np.int32], count: int) -> Mask:

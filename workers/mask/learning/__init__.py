@@ -1,0 +1,1 @@
+"""Training of the segmentation network on pictures composed of cut-out products and scenes."""
