@@ -29,7 +29,7 @@ FORMAT_EXTENSIONS = {**EXTENSIONS, "avif": ".avif"}
 DEFAULT_PRESETS = ("jpeg",)
 
 MAKING = 1
-"""Increase it when the same rules would give other files: they are then made again."""
+"""Increase it when the same rules would give other files, other product masks included: they are then made again."""
 
 MOST_PRESETS = 16
 """Presets that one batch may name."""

@@ -30,6 +30,7 @@ from workers.fetch.sources import Sources
 from workers.images.effects import Effects
 from workers.images.limits import Limits
 from workers.images.procedural.definition import Effect, effect_from_bytes
+from workers.mask.segmenter import Segmenter
 from workers.model.checkpoint import row_from_bytes
 from workers.runtime.breaker import Breaker
 from workers.runtime.metrics import Metrics
@@ -54,6 +55,7 @@ class WorkerContext:
     breaker: Breaker
     watchdog: Watchdog
     rows: RowCache
+    segmenter: Segmenter
     metrics: Metrics
     worker_id: UUID
     signer: Signer | None = None
@@ -191,6 +193,7 @@ def open_worker_context(
         breaker=breaker,
         watchdog=Watchdog(settings.lease_seconds),
         rows=RowCache(store),
+        segmenter=Segmenter(),
         metrics=metrics,
         worker_id=uuid4(),
         signer=make_signer(settings),

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from shared.presets import PresetFile
 from shared.quality.rule_report import RuleReport
+from workers.images.background import ramp
 from workers.images.channel_rules import Facts, check
 from workers.images.encode import Encoded, encode
 from workers.images.framing import Box, Frame, frame, product_box
@@ -22,6 +23,9 @@ Pixels = npt.NDArray[np.uint8]
 
 CONFIDENT = 0.5
 """Confidence from which a product mask decides a frame, or what becomes white."""
+
+LIGHT = 160.0, 225.0
+"""Least channel value from which a ground begins to be, and is fully, made pure white."""
 
 AT_EDGE = 0.004
 """Distance from the photo's edge, as a share of the side, up to which a product counts as cut by it."""
@@ -42,7 +46,7 @@ class Files:
         self._working_size = prepared.small.shape[1], prepared.small.shape[0]
         self._styled = rgb is not prepared.photo.rgb
         self._source_type = source_type
-        self._signer, self._original = context.signer, prepared.original
+        self._signer, self._original, self._segmenter = context.signer, prepared.original, context.segmenter
         self._drawn: dict[object, tuple[Pixels, Pixels | None]] = {}
 
     def plain(self, format: str) -> tuple[Encoded, None]:
@@ -74,7 +78,7 @@ class Files:
 
     @cached_property
     def _mask(self) -> ProductMask:
-        return product_mask(self._photo, self._working_size)
+        return product_mask(self._photo, self._working_size, self._segmenter)
 
     @cached_property
     def _product(self) -> Box | None:
@@ -128,6 +132,11 @@ class Files:
 
 
 def _on_pure_white(rgb: Pixels, weight: Pixels) -> Pixels:
-    """Lighten uint8 (H, W, 3) to white as far as a pixel is no product, by its weight (h, w)."""
-    share = weight[..., np.newaxis].astype(np.uint16)
-    return (255 - ((255 - rgb.astype(np.uint16)) * share + 127) // 255).astype(np.uint8)
+    """Lighten uint8 (H, W, 3) to white as far as a pixel is light ground: no product, by its weight (h, w).
+
+    What is not light is left, so that a mask which is wrong about a part of the product tears nothing out of it.
+    """
+    darkest = np.minimum(np.minimum(rgb[..., 0], rgb[..., 1]), rgb[..., 2]).astype(np.float32)
+    ground = np.asarray(ramp(darkest, *LIGHT)) * (255 - weight.astype(np.float32)) / 255
+    lightened: Pixels = np.rint(rgb + ground[..., np.newaxis] * (255 - rgb.astype(np.float32))).astype(np.uint8)
+    return lightened
