@@ -12,6 +12,7 @@ from typing import Any
 from producer.api.problems import status_of
 from shared import errors
 from shared.errors import AtelierError, exit_code
+from shared.presets import channel_presets
 from shared.settings import Settings
 
 DOCS = Path(__file__).resolve().parent
@@ -61,6 +62,29 @@ def errors_table() -> str:
     return "\n".join(lines)
 
 
+def presets_table() -> str:
+    """Return one line per preset of a channel."""
+    lines = ["| preset | sizes | formats | fit | rules | source |", "|---|---|---|---|---|---|"]
+    for preset in channel_presets().values():
+        rules = [f"{name} {value:,}" for name in _LIMITS if (value := getattr(preset, name)) is not None]
+        rules += [name for name in _SWITCHES if getattr(preset, name)]
+        fit = preset.fit if preset.fit == "whole" else f"{preset.fit}, fill {preset.fill:g}"
+        cells = (
+            f"`{preset.name}`",
+            ", ".join(preset.sizes),
+            ", ".join(preset.formats),
+            fit,
+            ", ".join(rules),
+            f"[page]({preset.source})",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+_LIMITS = ("min_side", "min_long_side", "advised_side", "max_side", "max_megapixels", "max_bytes", "min_fill")
+_SWITCHES = ("white_background", "photograph", "no_border", "no_overlay")
+
+
 def _tree(error: type[AtelierError], depth: int = 0) -> Iterator[tuple[int, type[AtelierError]]]:
     yield depth, error
     for child in error.__subclasses__():
@@ -68,7 +92,11 @@ def _tree(error: type[AtelierError], depth: int = 0) -> Iterator[tuple[int, type
             yield from _tree(child, depth + 1)
 
 
-TABLES = {"settings.md": ("settings", settings_table), "errors.md": ("errors", errors_table)}
+TABLES = {
+    "settings.md": ("settings", settings_table),
+    "errors.md": ("errors", errors_table),
+    "presets.md": ("presets", presets_table),
+}
 """Name of each page's table, and the function that makes it."""
 
 

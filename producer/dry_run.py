@@ -18,6 +18,7 @@ from shared.database import transaction
 from shared.errors import InvalidInput, ManifestError, exit_code
 from shared.merchants.backgrounds import background_names
 from shared.merchants.merchants import allowed_sources, require_allowed
+from shared.merchants.presets import resolve_presets
 from shared.merchants.scope import scope
 from shared.models.styles import require_styles, style_rows
 from shared.models.versions import champion
@@ -85,6 +86,7 @@ def rehearse(session: Session, order: Order, *, as_json: bool) -> NoReturn:
         allowed = allowed_sources(connection, merchant_id)
         rules = find_rules(connection, merchant_id)
         pictures = background_names(connection, merchant_id)
+        resolve_presets(connection, merchant_id, order.presets)
     require_styles((name for look in order.looks for name in look.styles), known)
     manifest = order.manifest
     seen = survey(manifest, row_looks(order.looks, known, pictures), allowed)

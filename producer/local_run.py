@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from producer.jobs_from_rows import folder_of, looks_of_row
@@ -17,7 +17,9 @@ from producer.submit import Order, Submission, submit_batch
 from shared.context import Session
 from shared.database import transaction
 from shared.errors import AtelierError, DatabaseUnavailable, InvalidInput, ManifestError
-from shared.presets import EXTENSIONS
+from shared.merchants.presets import pin_presets
+from shared.merchants.scope import scope
+from shared.presets import Preset, output_files, output_name
 from shared.proofs.proofs import ProofState, proof_of
 from shared.queue import batches
 from shared.queue.batches import Batch, BatchState
@@ -42,7 +44,7 @@ def run_batch(
     prepare_folder(out)
     folder = OutFolder(out)
     if not folder.is_empty:
-        folder.require_free(expected_targets(order))
+        folder.require_free(expected_targets(order, _presets(session, order)))
     with local_worker(session.settings.home / "log" / "worker.log") as worker:
         submission = submit_batch(session, order, accepted=show)
         announce(submission)
@@ -55,16 +57,23 @@ def run_batch(
     return batch, export_batch(session, batch, out)
 
 
-def expected_targets(order: Order) -> Iterator[Target]:
+def _presets(session: Session, order: Order) -> tuple[Sequence[str], Mapping[str, Preset]]:
+    """Return the presets that the order's batch will have, and their rules. Raises UsageError for an unknown one."""
+    with scope(session.engine, order.merchant) as (connection, merchant):
+        return pin_presets(connection, merchant, order.presets, styled=order.is_styled)
+
+
+def expected_targets(order: Order, presets: tuple[Sequence[str], Mapping[str, Preset]]) -> Iterator[Target]:
     """Yield the renditions that an order will be written as, as far as its manifest can be read."""
+    files = output_files(*presets)
     try:
         for row in order.manifest.rows():
-            yield from _targets_of_row(order, row)
+            yield from _targets_of_row(order, row, files)
     except ManifestError:  # where it breaks off: the submission says so, and takes what came before
         return
 
 
-def _targets_of_row(order: Order, row: ManifestRow) -> Iterator[Target]:
+def _targets_of_row(order: Order, row: ManifestRow, files: Sequence[tuple[str, str]]) -> Iterator[Target]:
     """Yield the renditions of a row: none where it is bad."""
     if row.error is not None:
         return
@@ -75,8 +84,8 @@ def _targets_of_row(order: Order, row: ManifestRow) -> Iterator[Target]:
     source = local_path(row.source)
     for look in looks:
         folder = "" if len(order.looks) == 1 else f"{folder_of(look)}/"
-        for preset in order.presets:
-            yield Target(folder + row.output + EXTENSIONS[preset], source=source)
+        for label, extension in files:
+            yield Target(output_name(folder + row.output, label, extension, order.presets), source=source)
 
 
 def wait_for_batch(

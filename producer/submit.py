@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -29,10 +29,11 @@ from shared.look import Look
 from shared.merchants import audit
 from shared.merchants.backgrounds import background_names, settle_background
 from shared.merchants.merchants import allowed_sources, require_kept
+from shared.merchants.presets import pin_presets, resolve_presets
 from shared.merchants.scope import scope
 from shared.models.default_protection import settle_protection
 from shared.models.promotion.canaries import choose_pin, default_pin
-from shared.models.styles import StyleRow, require_styles, with_kinds
+from shared.models.styles import require_styles, with_kinds
 from shared.presets import DEFAULT_PRESETS, require_alpha, require_presets
 from shared.proofs.proofs import Circumstances, Proof, decide, proof_of, remember_looks, wait_for_input
 from shared.proofs.sample import PROOF_IMAGES
@@ -55,7 +56,7 @@ TWIN_POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Order:
-    """What a merchant asks for: a manifest in one or several looks, written in some formats.
+    """What a merchant asks for: a manifest in one or several looks, written by some presets.
 
     ``who`` asks, for the audit log: by default whoever runs this process. ``identity`` stands for the manifest where
     its own fingerprint, of which its path is a part, says too much: a file sent again lies elsewhere. Under the same
@@ -76,6 +77,11 @@ class Order:
     def __post_init__(self) -> None:
         require_presets(self.presets)
         require_alpha((look.background for look in self.looks), self.presets)
+
+    @property
+    def is_styled(self) -> bool:
+        """Return whether a look of the order changes its photos."""
+        return any(not look.is_photo for look in self.looks)
 
     @property
     def fingerprint(self) -> str:
@@ -210,18 +216,21 @@ def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
         require_styles(sorted(styles), pin.style_rows)
         pictures = background_names(connection, merchant)
         looks = [settle_background(look, pictures) for look in order.looks]
+        resolve_presets(connection, merchant, order.presets)
         if known := _known_batch(connection, merchant, order):
             submissions.resume_receiving(connection, known.id)
             return known, True
         if order.queue != QueueName.PREVIEW:
             pin = choose_pin(connection, merchant, styles, pin)
+        presets, rules = pin_presets(connection, merchant, order.presets, styled=order.is_styled)
         new = NewBatch(
             id=pin.batch_id,
             merchant_id=merchant,
             name=order.manifest.name,
             queue=order.queue,
             look=settle_protection(looks[0], pin.style_rows),
-            presets=order.presets,
+            presets=presets,
+            preset_rules=rules,
             model_version_id=pin.version.id,
             style_rows=pin.style_rows,
             fingerprint=order.fingerprint,

@@ -82,6 +82,13 @@ class Settings(BaseSettings):
         10.0, gt=0, le=ALIVE_SECONDS / 2, description="Seconds between sweeps for lost leases and messages."
     )
     jpeg_quality: int = Field(90, ge=1, le=100, description="Quality of JPEG and WebP renditions.")
+    c2pa_certificate: Path | None = Field(
+        None, description="PEM chain by which renditions are signed with a C2PA manifest; needs atelier[c2pa]."
+    )
+    c2pa_key: Path | None = Field(None, description="PEM private key of that certificate.")
+    c2pa_algorithm: Literal["es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519"] = Field(
+        "es256", description="Algorithm of that key, by its name in the C2PA specification."
+    )
     vgg: str | None = Field(None, description="VGG-19 features for training: a safetensors file, or its URL.")
     train_slice_minutes: float = Field(
         5.0, ge=0, le=1440, description="How long a trainer trains between two saved states."

@@ -40,7 +40,10 @@ Key = Annotated[
 
 
 class BatchOut(BaseModel):
-    """A batch in numbers. ``reused`` is counted inside ``succeeded``; ``notice``: why it ended early, if it did."""
+    """A batch in numbers. ``reused`` is counted inside ``succeeded``; ``notice``: why it ended early, if it did.
+
+    ``unpublished`` counts files of succeeded images that break a rule of their preset.
+    """
 
     batch: str
     name: str
@@ -55,6 +58,7 @@ class BatchOut(BaseModel):
     cancelled: int
     seconds: float
     images_per_second: float
+    unpublished: int
 
 
 class Accepted(BatchOut):
@@ -72,10 +76,27 @@ class BatchPage(BaseModel):
     before: str | None
 
 
+class Rule(BaseModel):
+    """Rule of a channel, and what was found. ``passed`` is null for what cannot be measured and for mere advice."""
+
+    rule: str
+    required: str
+    found: str
+    passed: bool | None
+
+
+class Report(BaseModel):
+    """How a rendition keeps the rules of its preset."""
+
+    passed: bool
+    rules: list[Rule]
+
+
 class JobOut(BaseModel):
     """Image of a batch, and its result.
 
-    ``renditions`` are paths of this API by format, and ``quality`` the figures of the first.
+    ``renditions`` are paths of this API by preset, and ``quality`` the figures of the first. ``reports`` say by preset
+    how a rendition keeps its channel's rules. One that breaks a rule has no path.
     """
 
     ordinal: int
@@ -96,6 +117,7 @@ class JobOut(BaseModel):
     height: int | None
     quality: dict[str, float] | None
     renditions: dict[str, str]
+    reports: dict[str, Report]
 
 
 class Jobs(BaseModel):
@@ -183,7 +205,9 @@ def images(
     page: dict[int, JobOut] = {}
     for one in results:
         job = page.setdefault(one.ordinal, _job(found, one))
-        if one.preset is not None:
+        if one.preset is not None and one.report is not None:
+            job.reports[one.preset] = Report.model_validate(one.report.to_json())
+        if one.preset is not None and one.is_published:
             job.renditions[one.preset] = f"/v1/batches/{found.id}/jobs/{one.ordinal}/renditions/{one.preset}"
     return Jobs(jobs=list(page.values()), after=following)
 
@@ -230,4 +254,5 @@ def _job(batch: Batch, found: jobs.JobResult) -> JobOut:
         height=found.height,
         quality=found.quality,
         renditions={},
+        reports={},
     )

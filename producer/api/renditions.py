@@ -14,7 +14,7 @@ from shared.queue import batches, jobs
 from shared.settings import Settings
 
 LINK_SECONDS = 300
-MEDIA_TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
+MEDIA_TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".avif": "image/avif"}
 """Not ``mimetypes``, which knows WebP only where the system does."""
 
 router = APIRouter(prefix="/v1", tags=["renditions"], route_class=ForCallers)

@@ -20,6 +20,7 @@ from producer.submit import Order
 from shared.background import CHOICES
 from shared.errors import ManifestError
 from shared.look import Look, parse_looks
+from shared.presets import MOST_PRESETS
 from shared.protection import Protect
 from shared.queue.queues import QueueName
 
@@ -49,6 +50,9 @@ class BatchOptions(BaseModel):
     )
     background: str = Field("keep", max_length=128, description=f"What stands behind the product: {CHOICES}.")
     format: Literal["jpeg", "png", "webp"] = "jpeg"
+    presets: list[str] = Field(
+        [], max_length=MOST_PRESETS, description="Presets, as GET /v1/presets lists them; without any, the format."
+    )
     preview: bool = Field(False, description="Style a few images ahead of all other work.")
     proof: bool = Field(False, description="Style a sample of 24 skus first, and wait for approval.")
 
@@ -116,7 +120,7 @@ def _order(caller: Caller, options: BatchOptions, path: Path, identity: str, key
         merchant=caller.merchant,
         manifest=open_manifest([str(path)], allow_local=False),
         looks=options.looks,
-        presets=(options.format,),
+        presets=tuple(options.presets) or (options.format,),
         queue=QueueName.PREVIEW if options.preview else QueueName.BULK,
         who=caller.who,
         identity=identity,

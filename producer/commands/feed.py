@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from producer.commands.batches import BatchId, Merchant, configured
-from producer.output.feed_export import export_feed
+from producer.output.feed_export import FeedNaming, export_feed
 from producer.output.out_folder import out_path
 from producer.output.picture_links import BY_SKU, NAMES
 from shared.context import open_session
@@ -37,6 +37,9 @@ def feed_export(
     names: Annotated[
         str, typer.Option(help="Names of the renditions: sku (SKU-POSITION-style.jpg) or source (as `download`).")
     ] = BY_SKU,
+    preset: Annotated[
+        str | None, typer.Option(help="Preset of the batch whose files the feed names; by default its first.")
+    ] = None,
     merchant: Merchant = LOCAL_MERCHANT,
     as_json: JsonOption = False,
 ) -> None:
@@ -46,7 +49,7 @@ def feed_export(
     with open_session(configured(), lasting=False) as session:
         with scope(session.engine, merchant) as (connection, mine):
             found = batches.find_batch(connection, mine, batch)
-        done = export_feed(session, found, base_url, out, images=images, names=names)
+        done = export_feed(session, found, base_url, out, images=images, naming=FeedNaming(names, preset))
     if as_json:
         print_json(asdict(done) | {"batch": found.id, "out": str(out)})
     else:

@@ -25,6 +25,7 @@ COMMANDS = (
     CommandEntry("feed", "Give a feed back with the new addresses.", Panel.WORK, "producer.commands.feed"),
     CommandEntry("proofs", "Approve or reject a sample before its batch runs.", Panel.WORK, "producer.commands.proofs"),
     CommandEntry("styles", "List the styles; add, preview and share your own.", Panel.WORK, "producer.commands.styles"),
+    CommandEntry("presets", "List what each channel takes; add your own.", Panel.WORK, "producer.commands.presets"),
     CommandEntry(
         "backgrounds", "Add pictures that stand behind products.", Panel.WORK, "producer.commands.backgrounds"
     ),

@@ -27,7 +27,7 @@ from shared.background import CHOICES
 from shared.context import open_session
 from shared.look import Look, parse_looks
 from shared.merchants.merchants import LOCAL_MERCHANT
-from shared.presets import require_presets
+from shared.presets import DEFAULT_PRESETS, require_presets
 from shared.proofs.proofs import ProofState
 from shared.proofs.sample import PROOF_IMAGES
 from shared.protection import Protect
@@ -56,7 +56,15 @@ BackgroundOption = Annotated[
 ]
 TextureScale = Annotated[float, typer.Option(help="Size of the strokes; 2 is twice as large.")]
 White = Annotated[str, typer.Option(help="White backgrounds of product shots: keep or paint.")]
-Format = Annotated[str, typer.Option("--format", help="Format of the renditions: jpeg, png or webp.")]
+Format = Annotated[
+    str | None, typer.Option("--format", help="Format of the renditions: jpeg, png or webp. By default jpeg.")
+]
+Presets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--preset", help="Channel to make files for, as shopify: see `atelier presets list`. Repeat for several."
+    ),
+]
 Inputs = Annotated[
     list[str],
     typer.Argument(help="Folders, images, patterns, ZIP archives, CSV, JSON or XML manifests, s3:// prefixes."),
@@ -83,19 +91,20 @@ def run(
     white: White = "keep",
     protect: Protection = Protect.AUTO,
     background: BackgroundOption = "keep",
-    format: Format = "jpeg",
+    format: Format = None,
+    preset: Presets = None,
     platform: PlatformOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Style images on this machine, into a folder with a gallery."""
-    settings = configured()
+    settings, presets = configured(), _presets(preset, format)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     order = _order(
         settings,
         inputs,
         merchant,
         parse_looks(style, strength, texture_scale, white, protect, background),
-        format,
+        presets,
         platform,
     )
     prepare_folder(out, inputs)
@@ -125,7 +134,8 @@ def submit(
     white: White = "keep",
     protect: Protection = Protect.AUTO,
     background: BackgroundOption = "keep",
-    format: Format = "jpeg",
+    format: Format = None,
+    preset: Presets = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the manifest and queue nothing.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the batch has finished; Ctrl-C detaches.")] = False,
     preview: Annotated[bool, typer.Option("--preview", help="Style a few images ahead of all other work.")] = False,
@@ -136,13 +146,13 @@ def submit(
     as_json: JsonOption = False,
 ) -> None:
     """Queue images for styling by workers, and print the batch's id."""
-    settings = configured()
+    settings, presets = configured(), _presets(preset, format)
     order = _order(
         settings,
         inputs,
         merchant,
         parse_looks(style, strength, texture_scale, white, protect, background),
-        format,
+        presets,
         platform,
     )
     order = replace(order, queue=QueueName.PREVIEW if preview else order.queue, proof=proof)
@@ -167,14 +177,25 @@ def submit(
     raise typer.Exit(exit_status(batch) if wait else 0)
 
 
+def _presets(presets: list[str] | None, format: str | None) -> tuple[str, ...]:
+    """Return the presets, after a plain format if one is named; without either, JPEG files."""
+    named = (*(() if format is None else (format,)), *(presets or ()))
+    return named or DEFAULT_PRESETS
+
+
 def _order(
-    settings: Settings, inputs: list[str], merchant: str, looks: tuple[Look, ...], format: str, platform: str | None
+    settings: Settings,
+    inputs: list[str],
+    merchant: str,
+    looks: tuple[Look, ...],
+    presets: tuple[str, ...],
+    platform: str | None,
 ) -> Order:
-    require_presets((format,))
+    require_presets(presets)
     manifest = open_manifest(inputs, list_prefix=list_s3(settings), platform=platform)
     for sentence in manifest.layouts:
         note(sentence)
-    return Order(merchant, manifest, looks, (format,))
+    return Order(merchant, manifest, looks, presets)
 
 
 def _announce(submission: Submission, *, asked: bool, as_json: bool) -> None:

@@ -11,7 +11,7 @@ from producer.manifest.extensions import is_image_name
 _PART_BYTES = 180  # file systems stop at 255; the rest is for -2, the preset and the extension
 _TOTAL_BYTES = 700  # object keys stop at 1,024
 _FORBIDDEN = frozenset('<>:"|?*\\')
-_REPORT = re.compile(r"(results\.csv|errors\.csv|gallery\.html)", re.IGNORECASE)
+_REPORT = re.compile(r"(results\.csv|errors\.csv|rules\.csv|gallery\.html)", re.IGNORECASE)
 """Names of files that stand beside the renditions: no folder of theirs may have one of them."""
 
 _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.[^/]*)?", re.IGNORECASE)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from producer.output.gallery import write_gallery
-from producer.output.names import ERRORS_CSV, GALLERY_HTML, RESULTS_CSV
+from producer.output.names import ERRORS_CSV, GALLERY_HTML, RESULTS_CSV, RULES_CSV
 from producer.output.out_folder import OutFolder, Target
 from producer.output.results import Result, write_results
 from producer.output.summary import summarise
@@ -15,6 +15,7 @@ from producer.source_intake import local_path
 from shared.context import Session
 from shared.database import transaction
 from shared.errors import MissingObject, Unavailable
+from shared.presets import UNPUBLISHED, output_name
 from shared.queue.batches import Batch
 from shared.queue.jobs import RESULTS_PAGE, JobResult, results_between
 from shared.store import ObjectStore
@@ -29,7 +30,7 @@ def export_batch(session: Session, batch: Batch, out: Path) -> Path:
     folder = OutFolder(out)
     if not folder.is_empty:
         folder.require_free(_targets(session, batch))
-    with folder.writing(RESULTS_CSV, ERRORS_CSV):
+    with folder.writing(RESULTS_CSV, ERRORS_CSV, RULES_CSV):
         write_results(out, _export_files(session, batch, folder), batch.input_columns)
     with folder.writing(GALLERY_HTML):
         return write_gallery(out, batch_results(session, batch), title=batch.name, summary=summarise(batch))
@@ -55,7 +56,7 @@ def batch_results(session: Session, batch: Batch) -> Iterator[Result]:
 
 def _pairs(session: Session, batch: Batch) -> Iterator[tuple[Result, JobResult]]:
     """Yield results beside the rows they come from."""
-    return ((_result(job), job) for job in job_results(session, batch))
+    return ((_result(job, batch.presets), job) for job in job_results(session, batch))
 
 
 def job_results(session: Session, batch: Batch) -> Iterator[JobResult]:
@@ -66,7 +67,7 @@ def job_results(session: Session, batch: Batch) -> Iterator[JobResult]:
         yield from page
 
 
-def _result(found: JobResult) -> Result:
+def _result(found: JobResult, presets: Sequence[str]) -> Result:
     suffix = Path(found.object_key).suffix if found.object_key else ""
     source = local_path(found.image)
     return Result(
@@ -79,7 +80,7 @@ def _result(found: JobResult) -> Result:
         protect=found.look.protection,
         background=_background(found),
         state=found.state,
-        output=found.output + suffix if found.object_key else None,
+        output=_output(found, suffix, presets) if found.object_key else None,
         width=found.width,
         height=found.height,
         quality=found.quality or {},
@@ -89,7 +90,15 @@ def _result(found: JobResult) -> Result:
         retryable=found.retryable,
         columns=found.input,
         source_path=source,
+        preset=found.preset,
+        report=found.report,
     )
+
+
+def _output(found: JobResult, suffix: str, presets: Sequence[str]) -> str:
+    """Return the path of a rendition in the out folder: apart from the others if it breaks a rule of its preset."""
+    path = output_name(found.output, found.preset or "", suffix, presets)
+    return path if found.is_published else f"{UNPUBLISHED}/{path}"
 
 
 def _shown(path: Path | None, url: str) -> str:

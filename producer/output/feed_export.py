@@ -27,9 +27,10 @@ from producer.manifest.rewrite.json_feed import rewrite_json_document, rewrite_j
 from producer.manifest.rewrite.xml_feed import rewrite_xml
 from producer.output.export import job_results, read_rendition
 from producer.output.out_folder import OutFolder, Target, prepare_folder
-from producer.output.picture_links import BY_SKU, PictureLinks
+from producer.output.picture_links import BY_SKU, FeedFiles, PictureLinks
 from shared.context import Session
 from shared.errors import ManifestError, UsageError
+from shared.presets import feed_labels
 from shared.queue.batches import Batch
 
 _HEAD_BYTES = 1 << 16
@@ -44,12 +45,27 @@ class FeedExport:
     replaced: int
 
 
+@dataclass(frozen=True)
+class FeedNaming:
+    """How a feed names pictures: ``names`` as in ``PictureLinks``; the ``preset``, by default the batch's first."""
+
+    names: str = BY_SKU
+    preset: str | None = None
+
+
 def export_feed(
-    session: Session, batch: Batch, base_url: str, out: Path, *, images: Path | None = None, names: str = BY_SKU
+    session: Session,
+    batch: Batch,
+    base_url: str,
+    out: Path,
+    *,
+    images: Path | None = None,
+    naming: FeedNaming | None = None,
 ) -> FeedExport:
     """Write the feed of a batch to ``out``, with the addresses of its succeeded pictures.
 
-    With ``images`` the renditions are written to that folder, under the names that the feed gives them.
+    A picture whose file breaks a rule of its channel keeps its old address. With ``images`` the renditions are written
+    to that folder, under the names that the feed gives them.
 
     Raises NotFound if the batch was no feed, and UsageError if the address is none or the file cannot be written.
     """
@@ -58,7 +74,9 @@ def export_feed(
     if out.exists():
         raise UsageError(f"--out {out} exists already: choose another file, or remove it", code="overwrites_files")
     feed = find_feed(session.store, batch)
-    links = PictureLinks(base_url, names, platform_named(feed.platform) if feed.platform else None)
+    naming = naming or FeedNaming()
+    files = FeedFiles(feed_labels(batch.presets, batch.preset_rules, naming.preset), batch.presets)
+    links = PictureLinks(base_url, naming.names, platform_named(feed.platform) if feed.platform else None, files)
     links.add(job_results(session, batch))
     if images is not None:
         _write_images(session, links, images)

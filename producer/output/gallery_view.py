@@ -159,10 +159,12 @@ def failure_of(job: Result) -> Failure:
 def _tile(job: Result, out: Path) -> Tile:
     if job.output is None:
         return Tile(job)
-    facts = [f"{job.width} × {job.height}"] if job.width and job.height else []
+    facts = [job.preset] if job.report is not None and job.preset else []
+    facts += [f"{job.width} × {job.height}"] if job.width and job.height else []
     facts += [f"strength {job.strength}"] if job.strength != Strength(1) else []
     facts += [f"keeps {kept}" for kept in [_KEPT.get(job.protect)] if kept]
     facts += ["reused"] if job.reused else []
+    facts += [f"not published: {job.reason}"] if job.reason else []
     return Tile(job, _link(job.output), make_thumbnail(out / job.output), facts)
 
 

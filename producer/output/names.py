@@ -3,3 +3,4 @@
 RESULTS_CSV = "results.csv"
 ERRORS_CSV = "errors.csv"
 GALLERY_HTML = "gallery.html"
+RULES_CSV = "rules.csv"

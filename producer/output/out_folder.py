@@ -11,11 +11,11 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from producer.output.names import ERRORS_CSV, GALLERY_HTML, RESULTS_CSV
+from producer.output.names import ERRORS_CSV, GALLERY_HTML, RESULTS_CSV, RULES_CSV
 from producer.written_files import Written, file_sha256
 from shared.errors import UsageError
 
-REPORTS = (RESULTS_CSV, ERRORS_CSV, GALLERY_HTML)
+REPORTS = (RESULTS_CSV, ERRORS_CSV, RULES_CSV, GALLERY_HTML)
 """Files that every export writes or removes, besides the renditions."""
 
 FILES_NAMED = 3

@@ -6,7 +6,10 @@ They lie in a temporary SQLite file, so that a million of them take no memory.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import PurePosixPath
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -14,7 +17,7 @@ from producer.jobs_from_rows import folder_of
 from producer.manifest.columns import Columns, first_filled
 from producer.manifest.outputs import OutputNames
 from producer.manifest.platforms import Platform
-from shared.presets import EXTENSIONS
+from shared.presets import DEFAULT_PRESETS, output_name
 from shared.queue.jobs import JobResult
 
 BY_SKU = "sku"
@@ -30,13 +33,34 @@ class NamedRendition(NamedTuple):
     object_key: str
 
 
-class PictureLinks:
-    """Maps the pictures of a feed to the addresses of their renditions: those in the first look and format.
+@dataclass(frozen=True)
+class FeedFiles:
+    """Which file of a picture a feed names: the first of the ``labels`` that is published, any if none is named.
 
-    ``platform`` is the one that the merchant named, which says what the columns of the feed mean.
+    ``presets`` are those of the batch, by which `download` names files.
     """
 
-    def __init__(self, base_url: str, names: str = BY_SKU, platform: Platform | None = None) -> None:
+    labels: Sequence[str] = ()
+    presets: Sequence[str] = DEFAULT_PRESETS
+
+    def choose(self, files: Sequence[JobResult]) -> JobResult | None:
+        """Return one of the files of a job, or None."""
+        published = {job.preset or "": job for job in files if job.is_published}
+        labels = self.labels or tuple(published)
+        return next((published[label] for label in labels if label in published), None)
+
+
+class PictureLinks:
+    """Maps the pictures of a feed to the addresses of their renditions in the first look.
+
+    ``platform`` is the one that the merchant named, which says what the columns of the feed mean. ``files`` says which
+    of a picture's files the feed names.
+    """
+
+    def __init__(
+        self, base_url: str, names: str = BY_SKU, platform: Platform | None = None, files: FeedFiles | None = None
+    ) -> None:
+        self._files = files or FeedFiles()
         self._platform = platform
         self._base = base_url if base_url.endswith(("/", "=")) else f"{base_url}/"
         self._by_sku = names == BY_SKU
@@ -55,14 +79,16 @@ class PictureLinks:
 
     def add(self, results: Iterable[JobResult]) -> None:
         """Add the jobs of a batch, in order. Positions count failed pictures too, so that names are stable."""
-        for job in results:
+        for _, group in groupby(results, key=lambda job: job.ordinal):
+            files = list(group)
+            job = self._files.choose(files) or files[0]
             address = self._address(job.input)
             place = (job.line, address, job.sku)
             is_further_look = place == self._place
             if not is_further_look:
                 self._place, self._position = place, self._next_position(job.sku)
             name = self._name(job)
-            if job.object_key is not None and not is_further_look:
+            if self._files.choose(files) is not None and not is_further_look:
                 values = (address, job.line, name, job.object_key)
                 self._database.execute("INSERT INTO links VALUES (?, ?, ?, ?)", values)
         self._database.execute("CREATE INDEX IF NOT EXISTS by_address ON links (address, line)")
@@ -97,8 +123,8 @@ class PictureLinks:
         return int(row[0])
 
     def _name(self, job: JobResult) -> str:
-        extension = EXTENSIONS.get(job.preset or "", ".jpg")
+        extension = PurePosixPath(job.object_key or ".jpg").suffix or ".jpg"
         if not self._by_sku:
-            return job.output + extension
+            return output_name(job.output, job.preset or "", extension, self._files.presets)
         sku = job.sku.replace("/", "-").replace("\\", "-").strip(" .") or "picture"
         return self._outputs.claim(f"{sku}-{self._position}-{folder_of(job.look)}") + extension

@@ -12,9 +12,10 @@ from typing import TextIO
 from producer.csv_out import write_csv
 from producer.manifest.columns import Columns
 from producer.manifest.formats.archive import member_of
-from producer.output.names import ERRORS_CSV, RESULTS_CSV
+from producer.output.names import ERRORS_CSV, RESULTS_CSV, RULES_CSV
 from shared.errors import UsageError
 from shared.quality.gate import FIGURES
+from shared.quality.rule_report import RuleReport
 from shared.queue.jobs import JobState
 from shared.strength import Strength
 
@@ -31,8 +32,12 @@ _RESULT_COLUMNS = (
     "height",
     "reused",
     *FIGURES,
+    "preset",
+    "published",
+    "reason",
 )
 _ERROR_COLUMNS = ("code", "message", "retryable")
+_RULE_COLUMNS = ("sku", "output", "style", "preset", "rule", "required", "found", "passed")
 _LISTING_COLUMNS = ("sku", "image", "style", "strength", "protect", "background")
 """Columns for a listing of files, which has none: a retry of an error must use exactly the failed look."""
 
@@ -46,6 +51,8 @@ class Result:
     ``background``   of the rendition: ``keep`` where the photo's own stayed.
     ``quality``      figures of the rendition by name, see ``shared.quality.gate.Quality``; empty if there are none.
     ``columns``      original row; empty for a listing of files.
+    ``preset``       what the rendition was made for, with size and format where there are several.
+    ``report``       how it keeps the preset's rules; None for a plain format.
     ``source_path``  local file of the source, for the gallery's thumbnail; None if there is none.
     """
 
@@ -68,31 +75,60 @@ class Result:
     retryable: bool
     columns: Mapping[str, str]
     source_path: Path | None
+    preset: str | None = None
+    report: RuleReport | None = None
+
+    @property
+    def reason(self) -> str:
+        """Return the broken rules of its channel, for which it is not published; empty if it may be."""
+        return "" if self.report is None else self.report.reason
 
 
 def write_results(out: Path, results: Iterable[Result], columns: Sequence[str]) -> None:
-    """Write results.csv with a row per job, and errors.csv with the failed ones.
+    """Write results.csv with a row per rendition, errors.csv with the failed jobs, rules.csv with the rule reports.
 
     errors.csv has the ``columns`` of the input, so that it can be fixed and submitted again. If nothing
-    failed, it is not written, and one of an earlier run is removed. ``results`` is read once, as a stream.
+    failed, it is not written, and one of an earlier run is removed; the same holds for rules.csv, where no preset has
+    rules. ``results`` is read once, as a stream.
     Raises UsageError if a file cannot be written.
     """
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as failures:
-        write_csv(out / RESULTS_CSV, _RESULT_COLUMNS, _result_rows(results, failures))
-        if failures.tell():
-            failures.seek(0)
-            names = (*(columns or _LISTING_COLUMNS), *_ERROR_COLUMNS)
-            write_csv(out / ERRORS_CSV, names, (json.loads(line) for line in failures))
-        else:
-            _remove(out / ERRORS_CSV)
+    error_columns = (*(columns or _LISTING_COLUMNS), *_ERROR_COLUMNS)
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as failures,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as rules,
+    ):
+        write_csv(out / RESULTS_CSV, _RESULT_COLUMNS, _result_rows(results, failures, rules))
+        for path, names, rows in ((out / ERRORS_CSV, error_columns, failures), (out / RULES_CSV, _RULE_COLUMNS, rules)):
+            if rows.tell():
+                rows.seek(0)
+                write_csv(path, names, (json.loads(line) for line in rows))
+            else:
+                _remove(path)
 
 
-def _result_rows(results: Iterable[Result], failures: TextIO) -> Iterator[Mapping[str, object]]:
-    # Results may be streamed from the database, so failures are set aside during the only pass.
+def _result_rows(results: Iterable[Result], failures: TextIO, rules: TextIO) -> Iterator[Mapping[str, object]]:
+    # Results may be streamed from the database, so failures and rules are set aside during the only pass.
     for result in results:
         if result.state == JobState.FAILED:
             failures.write(json.dumps(_error_row(result)) + "\n")
+        for row in _rule_rows(result):
+            rules.write(json.dumps(row) + "\n")
         yield _result_row(result)
+
+
+def _rule_rows(result: Result) -> Iterator[dict[str, object]]:
+    for one in () if result.report is None else result.report.results:
+        passed = "not measured or advice" if one.passed is None else _yes_no(one.passed)
+        yield {
+            "sku": result.sku,
+            "output": result.output,
+            "style": result.style,
+            "preset": result.preset,
+            "rule": one.rule,
+            "required": one.required,
+            "found": one.found,
+            "passed": passed,
+        }
 
 
 def _result_row(result: Result) -> dict[str, object]:
@@ -109,6 +145,9 @@ def _result_row(result: Result) -> dict[str, object]:
         "height": result.height,
         "reused": _yes_no(result.reused),
         **{name: result.quality.get(name) for name in FIGURES},
+        "preset": result.preset,
+        "published": _yes_no(result.output is not None and not result.reason),
+        "reason": result.reason,
     }
 
 

@@ -11,7 +11,10 @@ EXIT_FAILED_IMAGES = 4
 
 @dataclass(frozen=True)
 class Summary:
-    """A batch in numbers. ``reused`` is counted inside ``succeeded``."""
+    """A batch in numbers. ``reused`` is counted inside ``succeeded``.
+
+    ``unpublished`` counts files of succeeded images that break a rule of their preset.
+    """
 
     batch: str
     state: str
@@ -22,6 +25,7 @@ class Summary:
     cancelled: int
     seconds: float
     images_per_second: float
+    unpublished: int
 
 
 def summarise(batch: Batch) -> Summary:
@@ -37,6 +41,7 @@ def summarise(batch: Batch) -> Summary:
         cancelled=batch.cancelled,
         seconds=round(seconds, 2),
         images_per_second=round(batch.succeeded / seconds, 3) if seconds > 0 else 0.0,
+        unpublished=batch.unpublished,
     )
 
 
@@ -60,6 +65,9 @@ def as_line(batch: Batch) -> str:
         parts.append(f"{figures.failed} failed")
     if figures.cancelled:
         parts.append(f"{figures.cancelled} cancelled")
+    if figures.unpublished:
+        what = "file breaks" if figures.unpublished == 1 else "files break"
+        parts.append(f"{figures.unpublished} {what} a rule of the channel, see results.csv")
     parts.append(f"{figures.seconds:.1f} s, {figures.images_per_second:.2f} images/s")
     return ", ".join(parts)
 

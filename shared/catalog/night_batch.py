@@ -24,6 +24,7 @@ def add_night_batch(connection: Connection, night: Night, plan: NightPlan, setti
         queue=QueueName.NIGHTLY,
         look=plan.first_look(),
         presets=tuple(plan.painting.presets),
+        preset_rules=plan.painting.preset_rules,
         model_version_id=plan.painting.version.id,
         style_rows=plan.painting.style_rows,
         fingerprint=json.dumps(["night", night.id]),

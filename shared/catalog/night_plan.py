@@ -22,6 +22,7 @@ from shared.catalog.schedules import NightRules
 from shared.catalog.stale import PaintInputs, StaleImages, find_stale
 from shared.database import Lock, lock
 from shared.look import Look
+from shared.merchants.presets import pin_presets
 from shared.models.promotion.canaries import Pin, choose_pin, default_pin
 from shared.proofs.sample import PROOF_IMAGES
 from shared.queue.batches import Batch
@@ -60,7 +61,8 @@ class NightPlan:
         """
         lock(connection, Lock.CATALOG, window.merchant_id)
         pin = default_pin(connection, window.merchant_id)
-        painting = PaintInputs(pin.version, pin.style_rows, window.rules.presets)
+        presets, rules = pin_presets(connection, window.merchant_id, window.rules.presets)
+        painting = PaintInputs(pin.version, pin.style_rows, presets, preset_rules=rules)
         stale = find_stale(connection, window.merchant_id, painting)
         most, warnings = most_images(window.rules, rate, settings, seconds_between(window.now, window.ends_at))
         images = _take(connection, most)

@@ -66,7 +66,7 @@ def publish(connection: Connection, merchant: int, batch_id: UUID, who: str, *, 
     """Show what a night's batch has made; return how many images now show another rendition. Raises NotFound.
 
     With ``ordinal`` only that image, unless a newer rendition has been made of it. Held renditions are left out until
-    they are approved.
+    they are approved, and those that break a rule of their preset for good.
     """
     lock(connection, Lock.CATALOG, merchant)
     known = connection.execute(
@@ -83,8 +83,9 @@ def publish(connection: Connection, merchant: int, batch_id: UUID, who: str, *, 
             FROM {_JOBS} JOIN catalog_images i ON i.id = n.image_id
             LEFT JOIN publications p ON p.id = i.publication_id
             CROSS JOIN LATERAL (
-                SELECT min(l.rendition_id) AS id FROM job_renditions l
-                WHERE l.batch_id = n.batch_id AND l.ordinal = n.ordinal) r
+                SELECT min(l.rendition_id) AS id FROM job_renditions l JOIN renditions f ON f.id = l.rendition_id
+                WHERE l.batch_id = n.batch_id AND l.ordinal = n.ordinal
+                  AND f.report ->> 'passed' IS DISTINCT FROM 'false') r
             WHERE n.batch_id = :batch AND j.state = 'succeeded' AND r.id IS NOT NULL
               AND p.rendition_id IS DISTINCT FROM r.id
               AND (CAST(:ordinal AS int) IS NULL OR n.ordinal = :ordinal

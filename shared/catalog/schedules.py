@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, text
 from shared.crontab import Crontab, end_after
 from shared.errors import NotFound, UsageError
 from shared.limits import MOST_IMAGES, MOST_MINUTES, require_above_zero, require_between, within_limits
+from shared.merchants.presets import resolve_presets
 from shared.presets import DEFAULT_PRESETS, require_presets
 from shared.queue.batches import NIGHT_PAUSED
 
@@ -123,8 +124,10 @@ FROM schedules s JOIN merchants m ON m.id = s.merchant_id
 def set_schedule(connection: Connection, merchant: int, timing: Timing, rules: NightRules, now: datetime) -> Schedule:
     """Create or change a merchant's schedule. Slots before ``now`` are not made up for.
 
-    Raises UsageError if it never fires, or if the window of one of the next slots is too short for any work.
+    Raises UsageError if it never fires, if the window of one of the next slots is too short for any work, or if a
+    preset is unknown.
     """
+    resolve_presets(connection, merchant, rules.presets)
     for slot in timing.crontab.following(now, 24):
         end = timing.end_of(slot)
         if end is not None and end - slot < SHORTEST_WINDOW:

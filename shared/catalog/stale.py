@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -15,6 +15,7 @@ from shared.catalog.source_checks import gone_warnings
 from shared.models.promotion.canaries import Pin, canary_pin
 from shared.models.styles import StyleRow
 from shared.models.versions import ModelVersion
+from shared.presets import Preset, rendition_presets
 from shared.recordset import recordset
 
 REASONS = ("missing", "source_changed", "look_changed", "model_changed")
@@ -25,7 +26,8 @@ REFUSED_DAYS = 7
 
 @dataclass(frozen=True)
 class PaintInputs:
-    """What a night paints with: a model version, the vectors of the merchant's styles, and the formats.
+    """What a night paints with: a model version, the vectors of the merchant's styles, and the presets with
+    their rules.
 
     ``batch_id`` is the id that its batch must have; None allows any.
     """
@@ -34,6 +36,7 @@ class PaintInputs:
     style_rows: dict[str, StyleRow]
     presets: Sequence[str]
     batch_id: UUID | None = None
+    preset_rules: Mapping[str, Preset] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -121,10 +124,11 @@ def _load_looks(
         """)
     )
     columns = ("id", "scope", "value", "follows", "since", "usable", "look", "model", "canary")
+    presets = rendition_presets(painting.presets, painting.preset_rules)
     data = [
         (
             *(look.id, look.scope, look.value, look.follows_model, look.changed_at.isoformat(), look.id in usable),
-            look_digest(look.look, painting.presets),
+            look_digest(look.look, presets),
             model_digest(look.look, painting.version.trunk_sha256, painting.style_rows) if look.id in usable else None,
             _canary_digest(look, canary),
         )

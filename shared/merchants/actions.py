@@ -1,13 +1,14 @@
-"""Actions on merchants: keys of the HTTP API, and allowed sources."""
+"""Actions on merchants: keys of the HTTP API, allowed sources, and own presets."""
 
 from __future__ import annotations
 
 from sqlalchemy import Connection, Engine
 
-from shared.merchants import audit, keys, merchants
-from shared.merchants.actors import Actor, administering, unconfined
+from shared.merchants import audit, keys, merchants, presets
+from shared.merchants.actors import Actor, administering, confined, unconfined
 from shared.merchants.keys import ApiKey
 from shared.merchants.merchants import find_merchant, merchant_id, require_kept
+from shared.presets import Preset
 
 
 def create_key(engine: Engine, actor: Actor, name: str, *, days: int | None = None) -> tuple[ApiKey, str]:
@@ -41,6 +42,18 @@ def allow_source(engine: Engine, actor: Actor, prefix: str) -> tuple[str, ...]:
 def withdraw_source(engine: Engine, actor: Actor, prefix: str) -> tuple[str, ...]:
     """Undo ``allow_source``, for waiting images too; return the prefixes that are still allowed."""
     return _change_sources(engine, actor, prefix, allow=False)
+
+
+def add_preset(engine: Engine, actor: Actor, preset: Preset) -> bool:
+    """Add a preset of the merchant's own, for batches that begin from now on; return whether its rules are new.
+
+    Raises UsageError for an unknown ``otherwise``, and Conflict for a name of a channel or when there are too many.
+    """
+    with confined(engine, actor) as (connection, merchant):
+        is_new = presets.add_preset(connection, merchant, preset)
+        require_kept(connection, merchant)
+        audit.record(connection, actor.name, "presets add", merchant, {"preset": preset.name, "sha256": preset.sha256})
+        return is_new
 
 
 def _change_sources(engine: Engine, actor: Actor, prefix: str, *, allow: bool) -> tuple[str, ...]:

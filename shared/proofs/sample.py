@@ -29,6 +29,7 @@ def add_sample(connection: Connection, batch: Batch, settings: Settings, categor
         queue=QueueName.PREVIEW,
         look=batch.look,
         presets=batch.presets,
+        preset_rules=batch.preset_rules,
         model_version_id=batch.model_version_id,
         style_rows=batch.style_rows,
         fingerprint=json.dumps(["proof", str(batch.id)]),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -15,7 +15,9 @@ from sqlalchemy import Connection, Row, text
 
 from shared.errors import Conflict, NotFound
 from shared.look import Look
+from shared.merchants.presets import resolve_presets
 from shared.models.styles import StyleRow
+from shared.presets import Preset, rendition_presets
 from shared.quality.gate import Gate
 from shared.queue.queues import QueueName
 
@@ -42,7 +44,10 @@ class IntakeState(StrEnum):
 
 @dataclass(frozen=True)
 class NewBatch:
-    """Batch before its first row. ``id`` is given if the model version depends on it."""
+    """Batch before its first row. ``id`` is given if the model version depends on it.
+
+    ``preset_rules`` are those of its presets; None stands for the merchant's current ones.
+    """
 
     merchant_id: int
     name: str
@@ -55,6 +60,7 @@ class NewBatch:
     input_columns: tuple[str, ...]
     id: UUID | None = None
     idempotency_key: str | None = None
+    preset_rules: Mapping[str, Preset] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,13 @@ class Batch:
     reused: int
     created_at: datetime
     finished_at: datetime | None
+    preset_rules: Mapping[str, Preset] = field(default_factory=dict)
+    unpublished: int = 0
+
+    @property
+    def rendition_presets(self) -> tuple[str, ...]:
+        """Return what stands for each file of a job in the keys of renditions."""
+        return rendition_presets(self.presets, self.preset_rules)
 
     @property
     def done(self) -> int:
@@ -103,6 +116,7 @@ class Batch:
         values["state"] = BatchState(values["state"])
         values["look"] = Look.from_json(values["look"])
         values["presets"] = tuple(values["presets"])
+        values["preset_rules"] = {name: Preset.from_json(rules) for name, rules in values["preset_rules"].items()}
         values["input_columns"] = tuple(values["input_columns"])
         values["gate"] = None if values["gate"] is None else Gate.from_json(values["gate"])
         values["style_rows"] = {name: StyleRow(**data) for name, data in values["style_rows"].items()}
@@ -111,8 +125,9 @@ class Batch:
 
 HEX = re.compile("[0-9a-fA-F]{1,32}")
 
-COLUMNS = """id, merchant_id, name, queue, look, presets, model_version_id, style_rows, intake, state, paused, notice,
-    input_columns, gate, rows_read, total, succeeded, failed, cancelled, reused, created_at, finished_at"""
+COLUMNS = """id, merchant_id, name, queue, look, presets, preset_rules, model_version_id, style_rows, intake, state,
+    paused, notice, input_columns, gate, rows_read, total, succeeded, failed, cancelled, reused, unpublished,
+    created_at, finished_at"""
 
 UNDER_WAY = "the same batch is being submitted elsewhere: repeat the request"
 
@@ -125,12 +140,18 @@ COMPLETE = "intake = 'sealed' AND succeeded + failed + cancelled + :succeeded + 
 
 
 def create_batch(connection: Connection, new: NewBatch) -> Batch:
-    """Insert a batch in state receiving. Raises Conflict if its idempotency key was just taken."""
+    """Insert a batch in state receiving.
+
+    Raises Conflict if its idempotency key was just taken, and UsageError for an unknown preset.
+    """
+    rules = new.preset_rules
+    if rules is None:
+        rules = resolve_presets(connection, new.merchant_id, new.presets)
     row = connection.execute(
         text(f"""
-        INSERT INTO batches (id, merchant_id, name, queue, look, presets, model_version_id, style_rows, fingerprint,
-                             input_columns, idempotency_key, gate)
-        VALUES (coalesce(CAST(:id AS uuid), uuidv7()), :merchant_id, :name, :queue, :look, :presets,
+        INSERT INTO batches (id, merchant_id, name, queue, look, presets, preset_rules, model_version_id, style_rows,
+                             fingerprint, input_columns, idempotency_key, gate)
+        VALUES (coalesce(CAST(:id AS uuid), uuidv7()), :merchant_id, :name, :queue, :look, :presets, :preset_rules,
                 :model_version_id, :style_rows, :fingerprint, :input_columns, :idempotency_key,
                 (SELECT gate FROM merchants WHERE id = :merchant_id))
         ON CONFLICT ON CONSTRAINT uq_batches_idempotency_key DO NOTHING
@@ -143,6 +164,7 @@ def create_batch(connection: Connection, new: NewBatch) -> Batch:
             "queue": new.queue,
             "look": json.dumps(new.look.to_json()),
             "presets": list(new.presets),
+            "preset_rules": json.dumps({name: preset.to_json() for name, preset in rules.items()}),
             "model_version_id": new.model_version_id,
             "style_rows": json.dumps({name: row.pinned for name, row in new.style_rows.items()}),
             "fingerprint": new.fingerprint,
@@ -276,12 +298,16 @@ def seal(connection: Connection, batch_id: UUID) -> Batch:
 
 @dataclass(frozen=True)
 class Counts:
-    """Numbers of jobs that became terminal, by state; ``reused`` ones are among the succeeded."""
+    """Numbers of jobs that became terminal, by state; ``reused`` ones are among the succeeded.
+
+    ``unpublished`` counts renditions that break a rule of their preset.
+    """
 
     succeeded: int = 0
     failed: int = 0
     cancelled: int = 0
     reused: int = 0
+    unpublished: int = 0
 
 
 def add_counts(connection: Connection, batch_id: UUID, counts: Counts) -> None:
@@ -289,7 +315,7 @@ def add_counts(connection: Connection, batch_id: UUID, counts: Counts) -> None:
     connection.execute(
         text(f"""
         UPDATE batches SET succeeded = succeeded + :succeeded, failed = failed + :failed,
-            cancelled = cancelled + :cancelled, reused = reused + :reused,
+            cancelled = cancelled + :cancelled, reused = reused + :reused, unpublished = unpublished + :unpublished,
             state = CASE WHEN state = 'running' AND {COMPLETE} THEN 'finished' ELSE state END,
             finished_at = CASE WHEN finished_at IS NULL AND {COMPLETE} THEN clock_timestamp() ELSE finished_at END
         WHERE id = :id

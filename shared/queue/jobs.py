@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from shared.errors import Conflict
 from shared.look import Look
 from shared.plain_text import storable
+from shared.quality.rule_report import RuleReport
 from shared.recordset import int_array, recordset
 
 STORED = "store:"
@@ -109,6 +110,12 @@ class JobResult:
     width: int | None
     height: int | None
     quality: dict[str, float] | None
+    report: RuleReport | None = None
+
+    @property
+    def is_published(self) -> bool:
+        """Return whether there is a rendition that breaks no rule of its preset."""
+        return self.object_key is not None and (self.report is None or self.report.passed)
 
 
 _NEW = ", ".join(NewJob._fields)
@@ -347,9 +354,9 @@ def results(connection: Connection, batch_id: UUID, total: int) -> Iterator[JobR
 # OFFSET 0 makes the database look up renditions job by job; any other join may read those of the whole batch.
 _RESULTS = """
 SELECT j.ordinal, j.line, j.sku, j.image, j.output, j.look, j.input, j.state, j.reused, j.code,
-       j.message, j.retryable, r.preset, r.object_key, r.width, r.height, r.quality
+       j.message, j.retryable, r.preset, r.object_key, r.width, r.height, r.quality, r.report
 FROM jobs j LEFT JOIN LATERAL (
-    SELECT l.preset, r.object_key, r.width, r.height, r.quality
+    SELECT l.preset, r.object_key, r.width, r.height, r.quality, r.report
     FROM job_renditions l JOIN renditions r ON r.id = l.rendition_id
     WHERE l.batch_id = j.batch_id AND l.ordinal = j.ordinal OFFSET 0
 ) r ON true
@@ -377,5 +384,13 @@ def results_of(connection: Connection, batch_id: UUID, ordinals: Collection[int]
 def _results(connection: Connection, which: str, values: dict[str, object]) -> list[JobResult]:
     rows: Sequence[Any] = connection.execute(text(_RESULTS.format(which=which)), values).all()
     return [
-        JobResult(**row._asdict() | {"look": Look.from_json(row.look), "state": JobState(row.state)}) for row in rows
+        JobResult(
+            **row._asdict()
+            | {
+                "look": Look.from_json(row.look),
+                "state": JobState(row.state),
+                "report": None if row.report is None else RuleReport.from_json(row.report),
+            }
+        )
+        for row in rows
     ]

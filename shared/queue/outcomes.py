@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -70,14 +70,14 @@ def record(connection: Connection, batch: Batch, outcomes: Collection[Outcome]) 
 
     Only jobs that are not yet terminal change, and exactly those are counted.
     """
-    succeeded, reused = _succeed(connection, batch, [one for one in outcomes if isinstance(one, Succeeded)])
+    succeeded = _succeed(connection, batch, [one for one in outcomes if isinstance(one, Succeeded)])
     failed = jobs.fail_jobs(connection, batch.id, [one for one in outcomes if isinstance(one, Failed)])
     jobs.put_back_jobs(connection, batch.id, [one for one in outcomes if isinstance(one, PutBack)])
-    return Counts(succeeded=succeeded, failed=failed, reused=reused)
+    return replace(succeeded, failed=failed)
 
 
-def _succeed(connection: Connection, batch: Batch, done: Collection[Succeeded]) -> tuple[int, int]:
-    """Insert renditions, mark the jobs, link them; return how many succeeded and how many of them reused.
+def _succeed(connection: Connection, batch: Batch, done: Collection[Succeeded]) -> Counts:
+    """Insert renditions, mark the jobs, link them; return the counts.
 
     A rendition found earlier may have been pruned since: then its job stays queued.
     """
@@ -85,9 +85,12 @@ def _succeed(connection: Connection, batch: Batch, done: Collection[Succeeded]) 
     if others := {key for one in done for key in one.keys} - ids.keys():
         ids |= renditions.lock_renditions(connection, batch.merchant_id, others)
     whole = [one for one in done if all(key in ids for key in one.keys)]
-    counts = jobs.succeed_jobs(connection, batch.id, {one.ordinal: not one.new for one in whole})
-    links: Mapping[tuple[int, str], int] = {(one.ordinal, key.preset): ids[key] for one in whole for key in one.keys}
+    succeeded, reused = jobs.succeed_jobs(connection, batch.id, {one.ordinal: not one.new for one in whole})
+    links: Mapping[tuple[int, str], int] = {(one.ordinal, key.label): ids[key] for one in whole for key in one.keys}
     renditions.link_jobs(connection, batch.id, links)
     if batch.gate is not None and batch.gate.rule == GateRule.HOLD:
         reviews.hold_back(connection, batch.id, batch.merchant_id, batch.gate, [one.ordinal for one in whole])
-    return counts
+    unpublished = 0
+    if batch.preset_rules:
+        unpublished = renditions.count_unpublished(connection, batch.id, [one.ordinal for one in whole])
+    return Counts(succeeded=succeeded, reused=reused, unpublished=unpublished)

@@ -9,8 +9,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
+from shared.presets import label_of
 from shared.quality.gate import Quality
-from shared.recordset import recordset
+from shared.quality.rule_report import RuleReport
+from shared.recordset import int_array, recordset
 
 PIPELINE_VERSION = 6
 """Increase it when the same key would give other pixels: earlier renditions are then made again."""
@@ -18,12 +20,20 @@ PIPELINE_VERSION = 6
 
 @dataclass(frozen=True, order=True)
 class RenditionKey:
-    """Everything that determines the bytes of a rendition, within a merchant."""
+    """Everything that determines the bytes of a rendition, within a merchant.
+
+    ``preset`` is a plain format, or names a preset's file with the hash of the preset: see ``PresetFile.key``.
+    """
 
     source_sha256: str
     look_sha256: str
     trunk_sha256: str
     preset: str
+
+    @property
+    def label(self) -> str:
+        """Return the name of the file among those of a job."""
+        return label_of(self.preset)
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,7 @@ class NewRendition:
     width: int
     height: int
     quality: Quality | None = None
+    report: RuleReport | None = None
 
 
 def rendition_object_key(merchant: int, sha256: str, extension: str) -> str:
@@ -73,6 +84,10 @@ def _figures(new: NewRendition) -> dict[str, float] | None:
     return None if new.quality is None else new.quality.json
 
 
+def _report(new: NewRendition) -> dict[str, Any] | None:
+    return None if new.report is None else new.report.to_json()
+
+
 def _by_key(rows: Iterable[Row[Any]]) -> dict[RenditionKey, int]:
     return {_key(row): row.id for row in rows}
 
@@ -107,14 +122,15 @@ def add_renditions(connection: Connection, merchant: int, new: Collection[NewRen
     rows = connection.execute(
         text(f"""
         INSERT INTO renditions (merchant_id, pipeline_version, {KEY_COLUMNS}, object_key, sha256, bytes, width, height,
-                                quality)
+                                quality, report)
         SELECT :merchant, :version, new.*
         FROM json_to_recordset(CAST(:rows AS json))
-             AS new ({KEY_TYPES}, object_key text, sha256 text, bytes bigint, width int, height int, quality jsonb)
+             AS new ({KEY_TYPES}, object_key text, sha256 text, bytes bigint, width int, height int, quality jsonb,
+                     report jsonb)
         ORDER BY {KEY_COLUMNS}
         ON CONFLICT (merchant_id, {KEY_COLUMNS}, pipeline_version) DO UPDATE SET
             object_key = excluded.object_key, sha256 = excluded.sha256, bytes = excluded.bytes, width = excluded.width,
-            height = excluded.height, quality = excluded.quality
+            height = excluded.height, quality = excluded.quality, report = excluded.report
         WHERE renditions.object_key <> excluded.object_key
         RETURNING id, {KEY_COLUMNS}
         """),
@@ -122,9 +138,21 @@ def add_renditions(connection: Connection, merchant: int, new: Collection[NewRen
             "merchant": merchant,
             "version": PIPELINE_VERSION,
             "rows": recordset(  # each key once, since a page may contain the same image twice
-                (*RenditionKey.__dataclass_fields__, "object_key", "sha256", "bytes", "width", "height", "quality"),
                 (
-                    (*_values(one.key), one.object_key, one.sha256, one.bytes, one.width, one.height, _figures(one))
+                    *RenditionKey.__dataclass_fields__,
+                    "object_key",
+                    "sha256",
+                    "bytes",
+                    "width",
+                    "height",
+                    "quality",
+                    "report",
+                ),
+                (
+                    (
+                        *(*_values(one.key), one.object_key, one.sha256, one.bytes, one.width, one.height),
+                        *(_figures(one), _report(one)),
+                    )
                     for one in unique
                 ),
             ),
@@ -134,7 +162,7 @@ def add_renditions(connection: Connection, merchant: int, new: Collection[NewRen
 
 
 def link_jobs(connection: Connection, batch_id: UUID, links: Mapping[tuple[int, str], int]) -> None:
-    """Record the rendition that a job made or reused: (ordinal, preset) → rendition id."""
+    """Record the rendition that a job made or reused: (ordinal, label of its file) → rendition id."""
     if not links:
         return
     connection.execute(
@@ -148,3 +176,15 @@ def link_jobs(connection: Connection, batch_id: UUID, links: Mapping[tuple[int, 
             "links": recordset(("ordinal", "preset", "id"), ((*of, rendition) for of, rendition in links.items())),
         },
     )
+
+
+def count_unpublished(connection: Connection, batch_id: UUID, ordinals: Collection[int]) -> int:
+    """Return how many renditions of these jobs break a rule of their preset."""
+    count = connection.execute(
+        text("""
+        SELECT count(*) FROM job_renditions l JOIN renditions r ON r.id = l.rendition_id
+        WHERE l.batch_id = :batch AND l.ordinal = ANY(CAST(:ordinals AS int[])) AND r.report ->> 'passed' = 'false'
+        """),
+        {"batch": batch_id, "ordinals": int_array(ordinals)},
+    )
+    return int(count.scalar_one())

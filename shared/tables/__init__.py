@@ -1,7 +1,7 @@
 """Database tables, by subject. Migrations create them; a test proves that both agree."""
 
 from shared.tables.catalog import catalog_images, catalog_looks, night_images, nights, pauses, publications, schedules
-from shared.tables.merchants import api_keys, audit, backgrounds, merchants, source_copies
+from shared.tables.merchants import api_keys, audit, backgrounds, merchants, presets, source_copies
 from shared.tables.models import canaries, model_versions, promotions, style_rows, styles, verdicts
 from shared.tables.schema import QUEUES, metadata
 from shared.tables.training import training_photos, training_runs, training_schedules
@@ -40,6 +40,7 @@ __all__ = [
     "night_images",
     "nights",
     "pauses",
+    "presets",
     "promotions",
     "proofs",
     "publications",

@@ -78,6 +78,19 @@ backgrounds = Table(
     moment("added_at", default=True, nullable=False),
 )
 
+# Versions of a merchant's own presets; of each name that one counts which was chosen last. Rules: see Preset.
+presets = Table(
+    "presets",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("rules", JSONB, nullable=False),
+    moment("chosen_at", default=True, nullable=False),
+    UniqueConstraint("merchant_id", "name", "sha256", name="uq_presets_version"),
+)
+
 # Append-only, enforced by a trigger. No foreign key, since an entry outlives its merchant.
 audit = Table(
     "audit",

@@ -33,6 +33,8 @@ batches = Table(
     Column("queue", Text, nullable=False),
     Column("look", JSONB, nullable=False),
     Column("presets", ARRAY(Text), nullable=False),
+    # The rules of those that are no plain formats, as they were when the batch began: see Preset.
+    Column("preset_rules", JSONB, nullable=False, server_default=text("'{}'")),
     Column("model_version_id", ForeignKey("model_versions.id"), nullable=False),
     # Style vectors at the start of the batch, by name: a style relearnt later does not change it.
     Column("style_rows", JSONB, nullable=False),
@@ -54,6 +56,8 @@ batches = Table(
     count("failed"),
     count("cancelled"),
     count("reused"),
+    # Renditions that break a rule of their preset, of succeeded jobs.
+    count("unpublished"),
     moment("created_at", default=True, nullable=False),
     moment("finished_at"),
     # When somebody last resumed it, or tried its failed images again.
@@ -168,6 +172,8 @@ renditions = Table(
     Column("height", Integer, nullable=False),
     # Figures, see Quality.
     Column("quality", JSONB),
+    # How it keeps the rules of its preset, see RuleReport; NULL for a plain format.
+    Column("report", JSONB),
     moment("created_at", default=True, nullable=False),
     UniqueConstraint(
         "merchant_id", "source_sha256", "look_sha256", "trunk_sha256", "preset", "pipeline_version",

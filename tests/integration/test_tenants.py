@@ -24,8 +24,10 @@ from shared.errors import NotFound, UnknownStyle
 from shared.merchants import audit
 from shared.merchants.keys import create_key
 from shared.merchants.merchants import merchant_id
+from shared.merchants.presets import add_preset
 from shared.models.styles import Style, StyleRow, add_style, add_style_row
 from shared.models.versions import champion
+from shared.presets import Preset
 from shared.queue import batches, jobs
 from shared.source_copies import SourceCopy, keep_copy
 from shared.tables import metadata
@@ -73,6 +75,7 @@ def tenants(session: Session) -> Tenants:
             create_key(connection, ids[name], "webshop")
             webhook, _ = add_webhook(connection, ids[name], "https://shop.example/hook", [Event.BATCH_FINISHED])
             add_test(connection, ids[name], webhook.id)
+            add_preset(connection, ids[name], Preset("own", ("90x90",)))
             connection.execute(
                 text("INSERT INTO reviews (batch_id, ordinal, merchant_id) VALUES (:batch, 0, :id)"),
                 {"batch": finished.id, "id": ids[name]},

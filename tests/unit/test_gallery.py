@@ -18,7 +18,7 @@ from producer.thumbnail import make_thumbnail
 from shared.errors import UsageError
 from shared.strength import Strength
 
-SUMMARY = Summary("b1", "finished", 12, 11, 1, 0, 0, 41.3, 0.29)
+SUMMARY = Summary("b1", "finished", 12, 11, 1, 0, 0, 41.3, 0.29, 0)
 EVIL = "<script>alert(1)</script>"
 ORIENTATION = 0x0112
 

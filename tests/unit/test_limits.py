@@ -54,7 +54,9 @@ def test_a_weight_outside_its_limits_is_refused(weight: str) -> None:
         Look(parse_mix(f"udnie:{weight}"))
 
 
-@pytest.mark.parametrize("presets", [(), ("gif",), ("jpeg", "jpeg"), ("\ud800",), ("jpeg\0",)])
+@pytest.mark.parametrize(
+    "presets", [(), ("Gif!",), ("jpeg", "jpeg"), ("\ud800",), ("jpeg\0",), ("a.b",), tuple(map(str, range(17)))]
+)
 def test_presets_are_known_and_named_once(presets: tuple[str, ...]) -> None:
     for make in (
         require_presets,

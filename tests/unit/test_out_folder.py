@@ -136,7 +136,7 @@ def test_an_empty_name_is_not_the_current_folder() -> None:
 
 def targets(folder: Path, *inputs: Path, looks: tuple[Look, ...] = (LOOK,)) -> list[str]:
     order = Order("local", open_manifest([str(one) for one in inputs]), looks)
-    return [target.name for target in expected_targets(order)]
+    return [target.name for target in expected_targets(order, (order.presets, {}))]
 
 
 def test_an_order_knows_its_files_before_work_begins(tmp_path: Path) -> None:

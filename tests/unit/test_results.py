@@ -76,6 +76,9 @@ def test_every_job_has_a_row_in_results(tmp_path: Path) -> None:
             "height": "480",
             "reused": "true",
             **figures,
+            "preset": "",
+            "published": "true",
+            "reason": "",
         },
         {
             "sku": "SKU-2",

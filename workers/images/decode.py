@@ -20,6 +20,7 @@ from workers.images.metadata import png
 from workers.images.metadata.credits import read_credits
 from workers.images.metadata.exif import Exif, read_exif
 from workers.images.metadata.isobmff import read_main_picture
+from workers.images.metadata.source_type import read_source_type
 from workers.images.orientation import upright
 from workers.images.photo import Photo
 
@@ -52,13 +53,13 @@ def decode(data: bytes, limits: Limits) -> Photo:
             exif = _exif(image, data)
             colours, alpha = split(upright(image))
             rgb = np.array(to_srgb(colours, colour_tags(image, data, source_format, exif)))
-            credits = read_credits(image, exif)
+            credits, source_type = read_credits(image, exif), read_source_type(image)
     if alpha is not None and alpha.min() == 255:
         alpha = None
     if alpha is not None:
         # What was hidden under full transparency is anything: it must not bleed into the style.
         rgb[alpha == 0] = 255
-    return Photo(rgb, alpha, source_format, credits)
+    return Photo(rgb, alpha, source_format, credits, source_type)
 
 
 def _load(data: bytes, source_format: str, limits: Limits) -> Image.Image:

@@ -1,4 +1,4 @@
-"""From the generator's pixels to the bytes of a rendition, labelled as made with AI."""
+"""From the generator's pixels to the bytes of a rendition, labelled as what it is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image, PngImagePlugin
 
 from shared.errors import ImageTooLarge, UsageError
-from workers.images.label import xmp_packet
+from workers.images.label import DIGITAL_SOURCE_TYPE, xmp_packet
 from workers.images.metadata.credits import Credits
 
 _NO_CREDITS = Credits()
@@ -39,7 +39,11 @@ _FORMATS = {
     "jpeg": _Format(".jpg", keeps_alpha=False, max_side=65_500),
     "png": _Format(".png", keeps_alpha=True, max_side=2**31 - 1),
     "webp": _Format(".webp", keeps_alpha=True, max_side=16_383),
+    "avif": _Format(".avif", keeps_alpha=True, max_side=65_535),
 }
+
+AVIF_SHARE = 0.72
+"""AVIF quality that is about as good as a JPEG quality, as a share of that."""
 
 
 def encode(
@@ -49,12 +53,13 @@ def encode(
     *,
     quality: int = 90,
     credits: Credits = _NO_CREDITS,
+    digital_source_type: str = DIGITAL_SOURCE_TYPE,
 ) -> Encoded:
-    """Encode uint8 (height, width, 3) sRGB pixels as ``jpeg``, ``png`` or ``webp``.
+    """Encode uint8 (height, width, 3) sRGB pixels as ``jpeg``, ``png``, ``webp`` or ``avif``.
 
     JPEG has no alpha: the picture is laid on white. ``quality`` is 1 to 100, and PNG ignores it.
     The same input gives the same bytes. Of the source's metadata only the credits are carried over,
-    so no place, camera serial or orientation can be; beside them stands the label.
+    so no place, camera serial or orientation can be; beside them stands the label: see ``workers.images.label``.
     """
     chosen = _FORMATS.get(format)
     if chosen is None:
@@ -68,8 +73,8 @@ def encode(
     if alpha is not None and not chosen.keeps_alpha:
         rgb, alpha = on_white(rgb, alpha), None
     pixels = rgb if alpha is None else np.dstack((rgb, alpha))
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format, **_options(format, quality, xmp_packet(credits)))
+    buffer, xmp = io.BytesIO(), xmp_packet(credits, digital_source_type)
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format, **_options(format, quality, xmp))
     return Encoded(buffer.getvalue(), f"image/{format}", chosen.extension, width, height)
 
 
@@ -90,6 +95,8 @@ def _options(format: str, quality: int, xmp: bytes) -> dict[str, Any]:
         case "webp":
             # Method 2 takes 46 ms where the default 4 takes 101 ms, at the same size and quality.
             return {"quality": quality, "method": 2, "xmp": xmp}
+        case "avif":
+            return {"quality": max(1, round(AVIF_SHARE * quality)), "subsampling": "4:4:4", "speed": 8, "xmp": xmp}
     # Level 1 takes 74 ms where the default 6 takes 267 ms, for files 9 % larger.
     text = PngImagePlugin.PngInfo()
     text.add_itxt("XML:com.adobe.xmp", xmp.decode())

@@ -18,12 +18,14 @@ class Photo:
     ``alpha``          uint8 (height, width), or None where every pixel is opaque.
     ``source_format``  ``jpeg``, ``png``, ``webp``, ``tiff``, ``gif``, ``avif`` or ``heif``.
     ``credits``        who made it and whose it is, as the file says.
+    ``digital_source_type``  how it came about, as the file says by the IPTC's terms; empty if it does not.
     """
 
     rgb: npt.NDArray[np.uint8]
     alpha: npt.NDArray[np.uint8] | None
     source_format: str
     credits: Credits = field(default_factory=Credits)
+    digital_source_type: str = ""
 
     @property
     def width(self) -> int:

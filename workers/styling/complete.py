@@ -11,8 +11,9 @@ from shared.queue.renditions import NewRendition, rendition_object_key
 from shared.strength import Strength
 from workers.images.compose import Pixels, compose
 from workers.images.effects import with_effects
-from workers.images.encode import encode
+from workers.images.label import source_type
 from workers.styling.context import WorkerContext
+from workers.styling.files import Files
 from workers.styling.lease import Lease
 from workers.styling.measure import measure
 from workers.styling.paint import await_paint
@@ -29,27 +30,38 @@ PRODUCT_FIRST = tuple(Strength(1.0, share) for share in BLENDS) + tuple(Strength
 
 def complete(context: WorkerContext, lease: Lease, prepared: Prepared) -> Succeeded:
     """Wait for the paint, compose, encode and put what is missing."""
-    photo, merchant = prepared.photo, lease.claim.batch.merchant_id
+    photo, batch = prepared.photo, lease.claim.batch
     rgb, quality = photo.rgb, Quality(0.0, 0.0, 1.0, 0.0)
     if not prepared.job.look.is_photo:
         painted = None
         if prepared.painted is not None:
             with context.metrics.stage("wait"):
                 painted = await_paint(lease, prepared.painted)
-        rgb, quality = _blend(context, lease.claim.batch.gate, prepared, painted)
+        rgb, quality = _blend(context, batch.gate, prepared, painted)
     if prepared.scene is not None:
         scene = prepared.scene
         quality = replace(quality, mask=scene.found.confidence, background=float(scene.is_set))
+    files = Files(context, prepared, rgb, _source_type(prepared, quality))
+    wanted = {file.key: file for preset in batch.preset_rules.values() for file in preset.files}
     new = []
     for key in prepared.missing:
         with context.metrics.stage("encode"):
-            encoded = encode(rgb, photo.alpha, key.preset, quality=context.settings.jpeg_quality, credits=photo.credits)
+            encoded, report = files.plain(key.preset) if key.preset not in wanted else files.of(wanted[key.preset])
         sha256 = hashlib.sha256(encoded.data).hexdigest()
-        object_key = rendition_object_key(merchant, sha256, encoded.extension)
+        object_key = rendition_object_key(batch.merchant_id, sha256, encoded.extension)
         with context.metrics.stage("put"):
             context.store.put(object_key, encoded.data, content_type=encoded.content_type)
-        new.append(NewRendition(key, object_key, sha256, len(encoded.data), encoded.width, encoded.height, quality))
+        size = len(encoded.data), encoded.width, encoded.height
+        new.append(NewRendition(key, object_key, sha256, *size, quality, report))
     return Succeeded(prepared.job.ordinal, prepared.keys, new)
+
+
+def _source_type(prepared: Prepared, quality: Quality) -> str:
+    """Return the digital source type by what was done, another background included."""
+    styled = max(quality.strength, quality.product_strength or 0.0) > 0
+    is_set = prepared.scene is not None and prepared.scene.is_set
+    before = prepared.photo.digital_source_type
+    return source_type(before, painted=styled and prepared.painted is not None, altered=styled or is_set)
 
 
 def _blend(

@@ -38,6 +38,7 @@ from workers.runtime.minibatch_lanes import Lanes
 from workers.runtime.painter import Painter, choose_device
 from workers.runtime.watchdog import Watchdog
 from workers.styling.background_cache import BackgroundCache
+from workers.styling.content_credentials import Signer, make_signer
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,22 @@ class WorkerContext:
     segmenter: Segmenter
     metrics: Metrics
     worker_id: UUID
+    signer: Signer | None = None
+    """Signs renditions, where the settings name a certificate."""
+
     draining: threading.Event = field(default_factory=threading.Event)
-    segmenter: Segmenter = field(default_factory=Segmenter)
     pulse: Pulse = field(default_factory=lambda: Pulse())
     alone: threading.Lock = field(default_factory=threading.Lock)
     """Held by the one careful redo that has a job in hand."""
 
     device_lost: threading.Event = field(default_factory=threading.Event)
     """The process ends because of its device; its supervisor starts another."""
+
+    @property
+    def making(self) -> dict[str, object]:
+        """Return the settings that decide the bytes of a rendition."""
+        signed = {} if self.signer is None else {"signer": self.signer.fingerprint}
+        return {**self.settings.making, **signed}
 
     def lose_device(self) -> None:
         """Do nothing more on the device: the process is to end, and another to go on."""
@@ -190,6 +199,7 @@ def open_worker_context(
         segmenter=Segmenter(),
         metrics=metrics,
         worker_id=uuid4(),
+        signer=make_signer(settings),
     )
     with transaction(engine) as connection:
         fleet.register(connection, context.worker_id, str(device), settings.slots)

@@ -33,5 +33,7 @@ def fetch(context: WorkerContext, lease: Lease, job: Job, look_sha256: str) -> F
         return outcome_of_error(claim.batch, job, error)
     source_sha256 = hashlib.sha256(data).hexdigest()
     lease.progress()
-    keys = [RenditionKey(source_sha256, look_sha256, claim.trunk_sha256, preset) for preset in claim.batch.presets]
+    keys = [
+        RenditionKey(source_sha256, look_sha256, claim.trunk_sha256, preset) for preset in claim.batch.rendition_presets
+    ]
     return Fetched(job, data, keys)

@@ -120,7 +120,7 @@ def _digest(context: WorkerContext, claim: Claim, look: Look) -> str:
     gate = claim.batch.gate
     protection = {"mask": mask_version(), "protection": PROTECTION_VERSION} if look.needs_mask else {}
     scene = {"scene": SCENE_VERSION} if look.background else {}
-    return look.digest(rows, {**context.settings.making, **(gate.making if gate else {}), **protection, **scene})
+    return look.digest(rows, {**context.making, **(gate.making if gate else {}), **protection, **scene})
 
 
 def _completed(context: WorkerContext, lease: Lease, prepared: Prepared) -> Outcome:

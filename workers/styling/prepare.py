@@ -17,6 +17,7 @@ from workers.images.effects import Effects
 from workers.images.photo import Photo
 from workers.images.working import at_working_size
 from workers.mask.product_mask import ProductMask, product_mask
+from workers.styling.content_credentials import Original
 from workers.styling.context import WorkerContext
 from workers.styling.fetch import Fetched
 from workers.styling.paint import submit
@@ -30,6 +31,7 @@ class Prepared:
 
     ``small``    the photo at the generator's working size, uint8 (h, w, 3).
     ``weight``   how much of each pixel is painted, uint8 (h, w): 0 is kept as it is.
+    ``original`` the source file, where renditions are signed.
     ``effects``  procedural styles of the look; ``painted`` is None if it has no others.
     ``scene``    the photo's scene if the look has a background; ``photo`` is then the scene's.
     ``product``  where the product is; None if the look does not need to know.
@@ -45,6 +47,7 @@ class Prepared:
     effects: Effects
     product: ProductMask | None = None
     scene: Scene | None = None
+    original: Original | None = None
 
     @property
     def pixels(self) -> int:
@@ -84,5 +87,6 @@ def prepare(context: WorkerContext, claim: Claim, fetched: Fetched, known: Colle
             weight = painted_area(weight, product) if job.look.white == "keep" else weight
     effects = context.rows.effects(job.look, claim.batch.style_rows)
     painted = None if job.look.is_photo else submit(context, claim, job, small, weight)
+    original = None if context.signer is None else Original(fetched.data, photo.source_format)
     missing = [key for key in fetched.keys if key not in known]
-    return Prepared(job, fetched.keys, missing, photo, small, weight, painted, effects, product, scene)
+    return Prepared(job, fetched.keys, missing, photo, small, weight, painted, effects, product, scene, original)
