@@ -80,7 +80,6 @@ def _solve(terms: dict[tuple[int, int], Field], right: list[Field]) -> list[Fiel
     inverse: Field = np.float32(1) / (a * aa + b * bb + c * cc)
     x, y, z = right
     return [
-        (aa * x + bb * y + cc * z) * inverse,
-        (bb * x + dd * y + ee * z) * inverse,
-        (cc * x + ee * y + ff * z) * inverse,
+        np.asarray((one * x + two * y + three * z) * inverse, np.float32)
+        for one, two, three in ((aa, bb, cc), (bb, dd, ee), (cc, ee, ff))
     ]
