@@ -57,3 +57,4 @@ docs: install ## write the tables of settings and error codes in docs/ anew
 
 pictures: install ## make the README's pictures and the styles' thumbnails anew
 	$(BIN)/python -m docs.pictures
+	$(BIN)/python -m docs.mask_picture

@@ -15,8 +15,9 @@ Pixels = npt.NDArray[np.uint8]
 SMALLEST, LARGEST = 0.004, 0.97
 """Shares of the picture below and above which a mask is no product's, but a speck or the whole scene."""
 
-MODEL: tuple[float, ...] = (-6.0, 1.0, 1.0, 6.0, 2.0, 1.0, -1.0, 0.0)
-"""Logistic regression: offset, then a factor for each field of Evidence, in order."""
+MODEL: tuple[float, ...] = (-1.95, -0.52, 1.07, 2.93, 0.14, 0.58, 0.09, 0.27)
+"""Logistic regression: offset, then a factor for each field of Evidence, in order; fitted by ``atelier evaluate-mask``
+on the validation side (``workers.mask.learning.calibration``)."""
 
 
 @dataclass(frozen=True)

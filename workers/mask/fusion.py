@@ -24,8 +24,11 @@ SURE_PRODUCT, SURE_GROUND = 0.8, 0.2
 EDGE_SHARE = 0.008
 """Half the width, as a share of the longer side, of disagreement that is no more than an unsharp edge."""
 
-MOST_REMOVED = 0.4
-"""Largest share of the product that the network may take away as a shadow."""
+SHADE_IS_GROUND = 0.3
+"""Chance up to which what has the ground's hue and is darker is a shadow."""
+
+MOST_REMOVED, MOST_SHADE = 0.15, 0.4
+"""Largest share of the product that the network may take away, and that it may take away as a shadow."""
 
 
 def join(ground: PlainGround, chance: Field) -> Pixels:
@@ -39,14 +42,26 @@ def join(ground: PlainGround, chance: Field) -> Pixels:
     reach = max(1, round(EDGE_SHARE * max(height, width)))
     product = plain > 127
     added = _broad(~product & (likely > SURE_PRODUCT), reach)
-    removed = _broad(product & (likely < SURE_GROUND), reach)
-    removed |= ndimage.binary_opening(product & ground.shade & (likely < 0.5))
-    if removed.sum() > MOST_REMOVED * product.sum():
-        removed[:] = False
+    removed = _broad(product & (likely < SURE_GROUND), reach) | _unlikely_parts(product, likely)
+    shade = ndimage.binary_opening(product & ground.shade & (likely < SHADE_IS_GROUND))
+    for area, most in ((removed, MOST_REMOVED), (shade, MOST_SHADE)):
+        if area.sum() > most * product.sum():
+            area[:] = False
+    removed |= shade
     joined = plain.copy()
     joined[added] = 255
     joined[removed] = 0
     return joined
+
+
+def _unlikely_parts(product: Mask, likely: Field) -> Mask:
+    """Those parts of the product, apart from the others, that the network takes for ground: a floor's joints."""
+    parts, count = ndimage.label(product)
+    sizes = np.maximum(np.bincount(parts.ravel(), minlength=count + 1), 1)
+    unlikely = np.bincount(parts.ravel(), weights=likely.ravel(), minlength=count + 1) / sizes < 2 * SURE_GROUND
+    unlikely[0] = False
+    area: Mask = unlikely[parts]
+    return area
 
 
 def overlap(plain: Pixels, chance: Field) -> float:
