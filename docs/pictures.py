@@ -21,6 +21,7 @@ from workers.images.limits import Limits
 from workers.images.procedural.definition import effect_from_bytes
 from workers.images.working import at_working_size
 from workers.mask.product_mask import product_mask
+from workers.mask.segmenter import Segmenter
 from workers.model.checkpoint import Checkpoint, row_from_bytes
 from workers.runtime.painter import Painter
 from workers.styling.product import find_details, painted_area, protected, strengths_of
@@ -43,6 +44,7 @@ class Atelier:
         self.checkpoint = Checkpoint.load(CHECKPOINT)
         self.definitions = {style.name: data for style, data in read_definitions(CHECKPOINT / "procedural.json")}
         self.kinds = {s.name: StyleRow(s.name, "", "", s.monochrome) for s in self.checkpoint.styles}
+        self.segmenter = Segmenter()
         self.painter = Painter(torch.device("cpu"), lambda _: self.checkpoint.trunk)
 
     def style(self, product: str, style: str | None, protection: str = "auto") -> Image.Image:
@@ -58,7 +60,7 @@ class Atelier:
             return Image.fromarray(compose(photo.rgb, photo.rgb, styled, weight, strength=1))
         (look,) = parse_looks([style], "1", 1.0, "keep", protection)
         look = settle_protection(look, self.kinds)
-        found = product_mask(photo, size)
+        found = product_mask(photo, size, self.segmenter)
         weight = painted_area(weight, found) if look.needs_mask else weight
         pixels = torch.from_numpy(np.array(small)).permute(2, 0, 1)[None]
         row = row_from_bytes(self.checkpoint.rows[style])[None]

@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 
 from sqlalchemy import Connection
 
-from producer.jobs_from_rows import RowPage, read_ahead, read_pages, row_looks
+from producer.jobs_from_rows import RowLooks, RowPage, read_ahead, read_pages, row_looks
 from producer.kept_feeds import keep_feed
 from producer.manifest import Manifest
 from producer.manifest.columns import Columns
@@ -32,7 +32,7 @@ from shared.merchants.merchants import allowed_sources, require_kept
 from shared.merchants.scope import scope
 from shared.models.default_protection import settle_protection
 from shared.models.promotion.canaries import choose_pin, default_pin
-from shared.models.styles import require_styles
+from shared.models.styles import require_styles, with_kinds
 from shared.presets import DEFAULT_PRESETS, require_alpha, require_presets
 from shared.proofs.proofs import Circumstances, Proof, decide, proof_of, remember_looks, wait_for_input
 from shared.proofs.sample import PROOF_IMAGES
@@ -116,10 +116,11 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
     warnings: list[str] = []
     with transaction(session.engine, merchant=batch.merchant_id) as connection:
         allowed = allowed_sources(connection, batch.merchant_id)
+        styles = with_kinds(connection, batch.merchant_id, batch.style_rows)
         pictures = background_names(connection, batch.merchant_id)
     seen: dict[int, Look] = {}  # by identity, since they are few objects, and quicker so than by value
     try:
-        for page in _pages(session, order, batch, allowed, pictures):
+        for page in _pages(session, order, batch, allowed, row_looks(order.looks, styles, pictures)):
             batch = _commit(session, batch, page)
             seen |= {id(job.look): job.look for job in page.jobs}
             accepted(batch)
@@ -147,11 +148,9 @@ def _known(session: Session, batch: Batch, *, resumed: bool) -> Submission:
         return Submission(batch, resumed, proof=proof_of(connection, batch.id))
 
 
-def _pages(
-    session: Session, order: Order, batch: Batch, allowed: Sequence[str], pictures: Mapping[str, str]
-) -> Iterator[RowPage]:
+def _pages(session: Session, order: Order, batch: Batch, allowed: Sequence[str], looks: RowLooks) -> Iterator[RowPage]:
     """Yield the pages of an order that come after those its batch has."""
-    rows, looks = order.manifest.rows(skip=batch.rows_read), row_looks(order.looks, batch.style_rows, pictures)
+    rows = order.manifest.rows(skip=batch.rows_read)
     with (
         Intake(session.store, batch.merchant_id, session.settings.max_image_mib * 2**20, allowed) as intake,
         closing(read_ahead(read_pages(rows, looks, intake, first=batch.total))) as pages,

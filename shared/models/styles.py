@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import Connection, text
@@ -46,6 +46,11 @@ class StyleRow:
     is_monochrome: bool = False
 
     @property
+    def pinned(self) -> dict[str, str]:
+        """Return what a batch pins, as plain data. Kinds are left out: earlier releases, too, read what is pinned."""
+        return {"style": self.style, "sha256": self.sha256, "object_key": self.object_key}
+
+    @property
     def is_procedural(self) -> bool:
         """Whether the style is a rule with parameters, the same for every trunk, and needs no network."""
         return self.object_key.endswith(DEFINITION_SUFFIX)
@@ -71,6 +76,16 @@ def style_rows(connection: Connection, merchant: int | None, trunk_sha256: str) 
     """Return the current vector of every style visible to a merchant, by the style's name."""
     rows = connection.execute(text(VISIBLE), {"trunk": trunk_sha256, "merchant": merchant})
     return {r.name: StyleRow(r.name, r.sha256, r.object_key, r.is_monochrome) for r in rows}
+
+
+def with_kinds(connection: Connection, merchant: int, pinned: Mapping[str, StyleRow]) -> dict[str, StyleRow]:
+    """Return the rows that a merchant's batch pins with the kinds of their styles."""
+    names = connection.execute(
+        text("SELECT name FROM styles WHERE is_monochrome AND (merchant_id IS NULL OR merchant_id = :merchant)"),
+        {"merchant": merchant},
+    )
+    monochrome = set(names.scalars())
+    return {name: replace(row, is_monochrome=name in monochrome) for name, row in pinned.items()}
 
 
 def learnt_rows(connection: Connection, merchant: int | None, trunk_sha256: str) -> dict[str, StyleRow]:

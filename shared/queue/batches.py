@@ -144,7 +144,7 @@ def create_batch(connection: Connection, new: NewBatch) -> Batch:
             "look": json.dumps(new.look.to_json()),
             "presets": list(new.presets),
             "model_version_id": new.model_version_id,
-            "style_rows": json.dumps({name: asdict(row) for name, row in new.style_rows.items()}),
+            "style_rows": json.dumps({name: row.pinned for name, row in new.style_rows.items()}),
             "fingerprint": new.fingerprint,
             "input_columns": list(new.input_columns),
             "idempotency_key": new.idempotency_key,

@@ -40,8 +40,10 @@ from tests.bench.results import machine, write_results
 from workers.images.compose import Pixels, compose, working_size
 from workers.images.decode import decode
 from workers.images.limits import Limits
+from workers.images.resize import resize
 from workers.images.working import at_working_size
 from workers.mask.product_mask import product_mask
+from workers.mask.segmenter import Segmenter
 from workers.model.checkpoint import Checkpoint, row_from_bytes
 from workers.model.measures.colour_difference import ciede2000, to_lab
 from workers.runtime.painter import Painter
@@ -52,6 +54,9 @@ Lab = npt.NDArray[np.float32]
 
 BLURS = 48
 """The longer side divided by the sigma of the Gaussian that leaves colours and takes strokes away."""
+
+BLURRED_PX = 240
+"""Longer side at which colours are compared."""
 
 NEUTRAL, DARK, LIGHT, COLOURFUL = 8.0, 30.0, 75.0, 10.0
 """Mean chroma below which a product counts as neutral; L below and above which it is then black or white; and the
@@ -116,11 +121,15 @@ class Rendered:
         return "black" if light < DARK else "white" if light > LIGHT else "grey"
 
 
+SEGMENTER = Segmenter()
 VERSIONS = ("unprotected", "protected")
 
 
 def colours_of(rgb: Pixels, mask: Pixels) -> Colours:
     """Take the slow colours of a product: uint8 (H, W, 3) and (H, W)."""
+    factor = min(1.0, BLURRED_PX / max(mask.shape))
+    size = max(1, round(mask.shape[1] * factor)), max(1, round(mask.shape[0] * factor))
+    rgb, mask = resize(rgb, size, "bicubic"), resize(np.repeat(mask[..., np.newaxis], 3, 2), size, "bicubic")[..., 0]
     sigma = max(mask.shape) / BLURS
     weight = mask.astype(np.float32) / 255
     within = np.maximum(ndimage.gaussian_filter(weight, sigma), 1e-3)[..., np.newaxis]
@@ -136,7 +145,7 @@ def render(path: Path, styles: Sequence[str], paint: Paint, working_px: int, cos
     size = working_size(photo.width, photo.height, working_px=working_px, texture_scale=1)
     small, weight = at_working_size(photo, size, white="keep")
     with costs.stage("mask"):
-        found = product_mask(photo, size)
+        found = product_mask(photo, size, SEGMENTER)
         weight = painted_area(weight, found)
     look = Look(parse_mix(styles[0]), protect=Protect.COLOUR, lettering=True)
     with costs.stage("edges of the mask, and lettering"):

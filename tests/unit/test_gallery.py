@@ -16,6 +16,7 @@ from producer.output.results import Result
 from producer.output.summary import Summary
 from producer.thumbnail import make_thumbnail
 from shared.errors import UsageError
+from shared.strength import Strength
 
 SUMMARY = Summary("b1", "finished", 12, 11, 1, 0, 0, 41.3, 0.29)
 EVIL = "<script>alert(1)</script>"
@@ -59,12 +60,14 @@ def result(ordinal: int, **changes: Any) -> Result:
         "sku": f"SKU-{ordinal}",
         "source": f"https://shop.example/{ordinal}.jpg?signature=secret",
         "style": "udnie",
-        "strength": 1.0,
+        "strength": Strength(1.0),
+        "protect": "none",
         "state": "succeeded",
         "output": f"{ordinal}.png",
         "width": 600,
         "height": 800,
         "reused": False,
+        "quality": {},
         "code": None,
         "message": None,
         "retryable": False,
@@ -244,3 +247,11 @@ def test_huge_and_strange_files_have_no_thumbnail(tmp_path: Path) -> None:
     assert make_thumbnail(tmp_path) is None
     assert make_thumbnail(tmp_path / "missing.png") is None
     assert make_thumbnail(None) is None
+
+
+def test_a_rendition_says_what_it_keeps_of_its_product(tmp_path: Path) -> None:
+    picture(tmp_path / "1.png")
+    picture(tmp_path / "2.png")
+    write_gallery(tmp_path, iter([result(1, protect="colour+lettering"), result(2)]), title="Autumn", summary=SUMMARY)
+    text = (tmp_path / "gallery.html").read_text()
+    assert text.count("keeps the product&#39;s colour and lettering") == 1

@@ -28,7 +28,9 @@ def filled(colour: tuple[int, int, int], ground: tuple[int, int, int] = (250, 25
 def strokes() -> Pixels:
     """A painting with the same blue and yellow strokes everywhere."""
     pattern = (np.add.outer(np.arange(SIDE), np.arange(SIDE)) // 6) % 2
-    return np.where(pattern[..., np.newaxis], np.uint8((30, 60, 150)), np.uint8((220, 200, 80))).astype(np.uint8)
+    return np.where(
+        pattern[..., np.newaxis], np.array((30, 60, 150), np.uint8), np.array((220, 200, 80), np.uint8)
+    ).astype(np.uint8)
 
 
 def product_mask() -> Pixels:

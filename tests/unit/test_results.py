@@ -11,6 +11,8 @@ import pytest
 
 from producer.output.results import Result, write_results
 from shared.errors import UsageError
+from shared.quality.gate import FIGURES
+from shared.strength import Strength
 
 
 def result(ordinal: int, **changes: Any) -> Result:
@@ -20,12 +22,14 @@ def result(ordinal: int, **changes: Any) -> Result:
         "sku": f"SKU-{ordinal}",
         "source": f"s3://shop/{ordinal}.jpg",
         "style": "udnie",
-        "strength": 0.7,
+        "strength": Strength(0.7),
+        "protect": "none",
         "state": "succeeded",
         "output": f"{ordinal}.webp",
         "width": 640,
         "height": 480,
         "reused": False,
+        "quality": {},
         "code": None,
         "message": None,
         "retryable": False,
@@ -54,7 +58,10 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 def test_every_job_has_a_row_in_results(tmp_path: Path) -> None:
-    jobs = [result(1, reused=True), failed(2), result(3, state="cancelled", output=None, width=None, height=None)]
+    nothing = dict.fromkeys(FIGURES, "")
+    figures = nothing | {"product_delta_e": "4.25", "lettering": "0.98"}
+    first = result(1, reused=True, quality={"product_delta_e": 4.25, "lettering": 0.98, "strength": 0.7})
+    jobs = [first, failed(2), result(3, state="cancelled", output=None, width=None, height=None)]
     write_results(tmp_path, jobs, ())
     assert read(tmp_path / "results.csv") == [
         {
@@ -63,10 +70,12 @@ def test_every_job_has_a_row_in_results(tmp_path: Path) -> None:
             "output": "1.webp",
             "style": "udnie",
             "strength": "0.7",
+            "protect": "none",
             "state": "succeeded",
             "width": "640",
             "height": "480",
             "reused": "true",
+            **figures,
         },
         {
             "sku": "SKU-2",
@@ -74,10 +83,12 @@ def test_every_job_has_a_row_in_results(tmp_path: Path) -> None:
             "output": "",
             "style": "udnie",
             "strength": "0.7",
+            "protect": "none",
             "state": "failed",
             "width": "",
             "height": "",
             "reused": "false",
+            **nothing,
         },
         {
             "sku": "SKU-3",
@@ -85,10 +96,12 @@ def test_every_job_has_a_row_in_results(tmp_path: Path) -> None:
             "output": "",
             "style": "udnie",
             "strength": "0.7",
+            "protect": "none",
             "state": "cancelled",
             "width": "",
             "height": "",
             "reused": "false",
+            **nothing,
         },
     ]
 
@@ -114,7 +127,7 @@ def test_errors_name_local_images_by_their_whole_path(tmp_path: Path) -> None:
 def test_errors_of_a_listing_name_sku_image_and_look(tmp_path: Path) -> None:
     write_results(tmp_path, [failed(1, source="file:///shop/a%20b.jpg", retryable=False)], ())
     (row,) = read(tmp_path / "errors.csv")
-    assert list(row) == ["sku", "image", "style", "strength", "code", "message", "retryable"]
+    assert list(row) == ["sku", "image", "style", "strength", "protect", "code", "message", "retryable"]
     assert (row["sku"], row["image"], row["retryable"]) == ("SKU-1", "file:///shop/a%20b.jpg", "false")
 
 

@@ -154,9 +154,10 @@ def _slow_lightness(rgb: Pixels, mask: Pixels) -> Field:
     factor = min(1.0, SLOW_PX / max(height, width))
     size = max(1, round(width * factor)), max(1, round(height * factor))
     weight = _shrunk(mask, size)
-    slow: Field = ndimage.gaussian_filter(lightness_of(linear_of(resize(rgb, size, "bicubic"))) * weight, SLOW_SIGMA)
-    slow /= np.maximum(ndimage.gaussian_filter(weight, SLOW_SIGMA), np.float32(1e-3))
-    return slow
+    lightness = lightness_of(linear_of(resize(rgb, size, "bicubic")))
+    within: Field = np.maximum(ndimage.gaussian_filter(weight, SLOW_SIGMA), np.float32(1e-3))
+    slow: Field = ndimage.gaussian_filter(lightness * weight, SLOW_SIGMA)
+    return slow / within
 
 
 def _room(lightness: Field) -> Field:

@@ -56,10 +56,10 @@ class WorkerContext:
     watchdog: Watchdog
     rows: RowCache
     backgrounds: BackgroundCache
-    segmenter: Segmenter
     metrics: Metrics
     worker_id: UUID
     draining: threading.Event = field(default_factory=threading.Event)
+    segmenter: Segmenter = field(default_factory=Segmenter)
     pulse: Pulse = field(default_factory=lambda: Pulse())
     alone: threading.Lock = field(default_factory=threading.Lock)
     """Held by the one careful redo that has a job in hand."""
@@ -186,7 +186,6 @@ def open_worker_context(
         watchdog=Watchdog(settings.lease_seconds),
         rows=RowCache(store),
         backgrounds=BackgroundCache(store, limits),
-        segmenter=Segmenter(),
         metrics=metrics,
         worker_id=uuid4(),
     )

@@ -40,10 +40,9 @@ def silhouette_lost(before: Field, after: Field, product: Mask) -> float | None:
     outline = product & ~ndimage.binary_erosion(product, border_value=1)
     inside = product & ~ndimage.binary_erosion(product, iterations=SIDE_PX, border_value=1)
     outside = ~product & ndimage.binary_dilation(product, iterations=SIDE_PX)
-    seen, kept = (
-        np.linalg.norm(_local_mean(lab, inside, SIDE_PX) - _local_mean(lab, outside, SIDE_PX), axis=2)[outline]
-        for lab in (before, after)
-    )
+    both = np.concatenate((before, after), axis=2)
+    across = (_local_mean(both, inside, SIDE_PX) - _local_mean(both, outside, SIDE_PX))[outline]
+    seen, kept = np.linalg.norm(across[:, :3], axis=1), np.linalg.norm(across[:, 3:], axis=1)
     if not (seen >= VISIBLE).any():
         return None
     return float((kept < LOST)[seen >= VISIBLE].mean())
@@ -58,10 +57,9 @@ def halo(before: Field, after: Field, product: Mask) -> float | None:
     far = ndimage.binary_dilation(product, iterations=RIM_PX + FAR_PX) & ~product & ~near
     if not near.any() or not far.any():
         return None
-    was, is_now = (
-        np.linalg.norm(_local_mean(lab, near, RIM_PX / 2) - _local_mean(lab, far, FAR_PX / 2), axis=2)[near]
-        for lab in (before, after)
-    )
+    both = np.concatenate((before, after), axis=2)
+    away = (_local_mean(both, near, RIM_PX / 2) - _local_mean(both, far, FAR_PX / 2))[near]
+    was, is_now = np.linalg.norm(away[:, :3], axis=1), np.linalg.norm(away[:, 3:], axis=1)
     return float(np.maximum(is_now - was, 0).mean())
 
 
@@ -84,10 +82,10 @@ def lettering_agreement(photo: Pixels, rendition: Pixels, lettering: Pixels) -> 
 
 
 def _local_mean(values: Field, where: Mask, sigma: float) -> Field:
-    """Mean of the nearby values within ``where``: (h, w, 3) and (h, w) → (h, w, 3)."""
-    weight = where.astype(np.float32)
-    near = ndimage.gaussian_filter(weight, sigma)[..., np.newaxis]
-    mean: Field = ndimage.gaussian_filter(values * weight[..., np.newaxis], (sigma, sigma, 0)) / np.maximum(near, 1e-4)
+    """Mean of the nearby values within ``where``: (h, w, c) and (h, w) → (h, w, c)."""
+    weight = where.astype(np.float32)[..., np.newaxis]
+    sums = ndimage.gaussian_filter(np.concatenate((values * weight, weight), axis=2), (sigma, sigma, 0), truncate=2.0)
+    mean: Field = sums[..., :-1] / np.maximum(sums[..., -1:], np.float32(1e-4))
     return mean
 
 

@@ -19,6 +19,9 @@ PROTECTION_VERSION = 1
 CONFIDENT = 0.5
 """Confidence in a mask from which it is used. Below it, protection is for the whole picture, and a gentler one."""
 
+SURE = 0.75
+"""Confidence in a mask from which what it leaves out of a white ground's picture takes no paint."""
+
 SOFT = 0.5
 """Strength on the product under ``soft`` relative to that of the scene."""
 
@@ -65,7 +68,7 @@ def painted_area(weight: Pixels, found: ProductMask) -> Pixels:
 
     What the mask leaves out of a ground that stays white is its shadow.
     """
-    if found.confidence < CONFIDENT or found.origin == MaskOrigin.NETWORK or weight.min() > 0:
+    if found.confidence < SURE or found.origin == MaskOrigin.NETWORK or weight.min() > 0:
         return weight
     return np.minimum(weight, found.weight)
 

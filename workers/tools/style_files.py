@@ -91,8 +91,7 @@ def _import_definition(session: Session, data: bytes, merchant: str | None, name
     except (ValueError, KeyError, AttributeError, RecursionError) as error:
         raise BadStyle(f"this is not a procedural style as `styles export` writes it: {error!r}") from error
     effect_from_bytes(definition)
-    texts = (labels[field] for field in ("title", "artist", "year", "licence"))
-    style = Style(name or labels["name"], *texts)
+    style = Style(name or labels["name"], labels["title"], labels["artist"], labels["year"], labels["licence"])
     check_style_name(style.name)
     with styles_scope(session.engine, merchant) as (connection, mine):
         require_free(connection, style.name, mine)

@@ -18,6 +18,7 @@ from workers.images.compose import Pixels, compose, working_size
 from workers.images.photo import Photo
 from workers.images.working import at_working_size
 from workers.mask.product_mask import product_mask
+from workers.mask.segmenter import Segmenter
 from workers.model.checkpoint import Checkpoint, row_from_bytes
 from workers.model.dataset import to_pixels
 from workers.model.losses import grams, style_error
@@ -47,6 +48,7 @@ class LookPainter:
         self._checkpoint = checkpoint
         self._painter = painter
         self._working_px = working_px
+        self._segmenter = Segmenter()
 
     def paint(self, look_photo: LookPhoto) -> tuple[Pixels, dict[str, float]]:
         """Return the rendition of a photo, uint8 (H, W, 3), and its quality by name."""
@@ -56,7 +58,7 @@ class LookPainter:
         small, weight = at_working_size(Photo(photo, None, "png"), size, white=look.white)
         rendition, product, strengths = photo, None, look.strengths
         if look.needs_mask:
-            found = product_mask(Photo(photo, None, "png"), size)
+            found = product_mask(Photo(photo, None, "png"), size, self._segmenter)
             weight = painted_area(weight, found) if look.white == "keep" else weight
             product = find_details(photo, found, look)
             strengths = strengths_of(look, product)
