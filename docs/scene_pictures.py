@@ -26,7 +26,7 @@ from workers.mask.segmenter import Segmenter
 from workers.styling.background_cache import BackgroundCache
 from workers.styling.scene import set_scene
 
-PRODUCTS = ("teapot", "handbag", "table-lamp")
+PRODUCTS = ("teapot", "handbag")
 GROUNDS = ("white", "#27323f", "gradient:#f6f1ea,#d3c4b2", "transparent")
 GRADED = "handbag"
 LIMITS = Limits(2**26, 25_000_000)

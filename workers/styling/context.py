@@ -57,7 +57,6 @@ class WorkerContext:
     watchdog: Watchdog
     rows: RowCache
     backgrounds: BackgroundCache
-    segmenter: Segmenter
     metrics: Metrics
     worker_id: UUID
     signer: Signer | None = None
@@ -196,7 +195,6 @@ def open_worker_context(
         watchdog=Watchdog(settings.lease_seconds),
         rows=RowCache(store),
         backgrounds=BackgroundCache(store, limits),
-        segmenter=Segmenter(),
         metrics=metrics,
         worker_id=uuid4(),
         signer=make_signer(settings),

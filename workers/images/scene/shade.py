@@ -35,7 +35,7 @@ FARTHEST = (0.3, 0.7)
 CONTACT_HEIGHT = 0.22
 """How far above its lowest point a product may still stand on the ground, of its height: hind legs do."""
 
-TIGHT, WIDE, AROUND = (0.008, 0.014, 0.6), (0.022, 0.06, 0.4), (0.018, 0.018, 0.16)
+TIGHT, WIDE, AROUND = (0.008, 0.014, 0.55), (0.035, 0.08, 0.35), (0.03, 0.03, 0.16)
 """Height and width of the shadow's parts, of the product's size, and how dark they are: at contact, near, around."""
 
 
