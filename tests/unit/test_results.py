@@ -81,6 +81,9 @@ def test_every_job_has_a_row_in_results(tmp_path: Path) -> None:
             "width": "",
             "height": "",
             "reused": "false",
+            "preset": "",
+            "published": "false",
+            "reason": "",
         },
         {
             "sku": "SKU-3",
@@ -92,6 +95,9 @@ def test_every_job_has_a_row_in_results(tmp_path: Path) -> None:
             "width": "",
             "height": "",
             "reused": "false",
+            "preset": "",
+            "published": "false",
+            "reason": "",
         },
     ]
 
