@@ -30,7 +30,7 @@ from workers.styling.context import WorkerContext, open_worker_context
 from workers.styling.stylize_chunk import stylize_chunk
 
 HALFTONE = Look(parse_mix("halftone"))
-SHOP = Preset("my-shop", ("120x120",), fit="pad", min_side=100)
+SHOP = Preset("my-shop", ("120x120",), fit="pad", min_side=100, enlarge=2.0)
 
 
 @pytest.fixture

@@ -92,6 +92,9 @@ def test_every_job_has_a_row_in_results(tmp_path: Path) -> None:
             "height": "",
             "reused": "false",
             **nothing,
+            "preset": "",
+            "published": "false",
+            "reason": "",
         },
         {
             "sku": "SKU-3",
@@ -105,6 +108,9 @@ def test_every_job_has_a_row_in_results(tmp_path: Path) -> None:
             "height": "",
             "reused": "false",
             **nothing,
+            "preset": "",
+            "published": "false",
+            "reason": "",
         },
     ]
 
