@@ -61,17 +61,28 @@ def feed_rows(manifest: Manifest, intake: Intake, bad: BadRow) -> Iterator[FeedR
         if columns.keys() != meanings.columns:
             meanings = _Meanings.among(tuple(columns))
         source, pixels, content, position = "", 0, None, None
+        by_address = False
         try:
             position = _position(row.position)
             if isinstance(taken, InvalidInput):
                 raise taken
             source, pixels = taken.result() if isinstance(taken, Future) else taken
-            content = _content(columns, source, meanings)
+            content, by_address = _content(columns, source, meanings)
         except InvalidInput as error:
             bad(row, error)
         category, collection = _category(row.category), _first(columns, meanings.collection)
         yield FeedRow(
-            number, row.sku, position, row.image, source, row.output, category[:512], collection[:512], pixels, content
+            number,
+            row.sku,
+            position,
+            row.image,
+            source,
+            row.output,
+            category[:512],
+            collection[:512],
+            pixels,
+            content,
+            by_address,
         )
     intake.sync()
 
@@ -119,14 +130,14 @@ def _position(text: str) -> int | None:
     return int(text)
 
 
-def _content(values: Mapping[str, str], source: str, meanings: _Meanings) -> str:
-    """Return a digest of what is known of a source's content, by which a change is detected.
+def _content(values: Mapping[str, str], source: str, meanings: _Meanings) -> tuple[str, bool]:
+    """Return a digest of what is known of a source's content, by which a change is detected; True if by its address.
 
     A hash of the content, computed here or given by the feed, is the same wherever the image lies; ETags and dates
     belong to one URL.
     """
     if source.startswith(STORED):
-        return digest("sha256", source.rpartition("/")[2])
+        return digest("sha256", source.rpartition("/")[2]), False
     if stated := _first(values, meanings.hash):
-        return digest("sha256" if len(stated) == 64 else "hash", stated.lower())
-    return digest("url", source, _first(values, meanings.validator))
+        return digest("sha256" if len(stated) == 64 else "hash", stated.lower()), False
+    return digest("url", source, _first(values, meanings.validator)), True
