@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Self
 
 from producer.jobs_from_rows import arrivals
+from producer.kept_feeds import keep_catalog_feed
 from producer.manifest import Manifest, ManifestRow
 from producer.manifest.columns import named_columns
 from producer.source_intake import Intake
@@ -37,7 +38,8 @@ def import_catalog(
 ) -> Imported:
     """Replace a merchant's catalogue by a feed; ``bad`` is called with rows that are left out.
 
-    Local files are put into the store, since workers cannot read them. Raises ManifestError where the feed breaks
+    Local files are put into the store, since workers cannot read them, and the feed is kept there, so that it can be
+    given back. Raises ManifestError where the feed breaks
     off, and Conflict if it would remove more than half; then nothing changes.
     """
     with scope(session.engine, merchant) as (connection, merchant_id):
@@ -50,6 +52,7 @@ def import_catalog(
             connection, merchant_id, feed_rows(manifest, intake, bad), partial=partial, shrink=shrink
         )
         audit.record(connection, audit.operator(), "catalog import", merchant_id, asdict(imported))
+    keep_catalog_feed(session.store, merchant_id, manifest, partial=partial)
     return imported
 
 
@@ -118,6 +121,15 @@ def _category(text: str) -> str:
     except (ValueError, RecursionError):
         return text
     return str(first.get("name") or text) if isinstance(first, dict) else text
+
+
+def counted_position(text: str, counted: int) -> int:
+    """Return the position of a row of a feed: the one that it says, else the number of the row among its sku's."""
+    try:
+        said = _position(text)
+    except InvalidInput:
+        said = None
+    return counted if said is None else said
 
 
 def _position(text: str) -> int | None:

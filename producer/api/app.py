@@ -5,7 +5,19 @@ from __future__ import annotations
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from producer.api import batches, catalog, gates, health, problems, proofs, renditions, reviews, schedules, styles
+from producer.api import (
+    batches,
+    catalog,
+    feeds,
+    gates,
+    health,
+    problems,
+    proofs,
+    renditions,
+    reviews,
+    schedules,
+    styles,
+)
 from producer.api.admin import fleet, models, nights, page, runs
 from producer.api.limits import Limits
 from producer.api.requests import Requests
@@ -37,6 +49,7 @@ def make_app(session: Session, registry: CollectorRegistry | None = None) -> Fas
         renditions,
         styles,
         catalog,
+        feeds,
         schedules,
         reviews,
         gates,

@@ -26,6 +26,9 @@ _RESULT_COLUMNS = (
     "width",
     "height",
     "reused",
+    "position",
+    "address",
+    "bytes",
 )
 _ERROR_COLUMNS = ("code", "message", "retryable")
 _LISTING_COLUMNS = ("sku", "image", "style", "strength")
@@ -38,6 +41,9 @@ class Result:
 
     ``state``        ``succeeded``, ``failed``, ``cancelled`` or ``queued``.
     ``output``       path of the rendition relative to the out folder, POSIX; None if there is none.
+    ``position``     position among the pictures of its sku, from 1.
+    ``address``      address of the stored rendition; None if there is none.
+    ``bytes``        size of the rendition's file; None if there is none.
     ``columns``      original row; empty for a listing of files.
     ``source_path``  local file of the source, for the gallery's thumbnail; None if there is none.
     """
@@ -58,6 +64,9 @@ class Result:
     retryable: bool
     columns: Mapping[str, str]
     source_path: Path | None
+    position: int = 1
+    address: str | None = None
+    bytes: int | None = None
 
 
 def write_results(out: Path, results: Iterable[Result], columns: Sequence[str]) -> None:
@@ -96,6 +105,9 @@ def _result_row(result: Result) -> dict[str, object]:
         "width": result.width,
         "height": result.height,
         "reused": _yes_no(result.reused),
+        "position": result.position,
+        "address": result.address,
+        "bytes": result.bytes,
     }
 
 

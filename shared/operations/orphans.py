@@ -34,7 +34,11 @@ UNNAMED = {
             SELECT FROM source_copies c
             WHERE 'sources/' || c.merchant_id || '/' || left(c.sha256, 2) || '/' || c.sha256 = key)
         """,
-    "feeds/": "NOT EXISTS (SELECT FROM batches b WHERE CAST(b.id AS text) = split_part(key, '/', 3))",
+    # Feeds of batches; what belongs to a catalogue stays as long as its merchant.
+    "feeds/": """
+        split_part(key, '/', 3) NOT IN ('catalog', 'published')
+        AND NOT EXISTS (SELECT FROM batches b WHERE CAST(b.id AS text) = split_part(key, '/', 3))
+        """,
     "training/": """
         NOT EXISTS (SELECT FROM training_runs r
                     WHERE r.finished_at IS NULL AND CAST(r.id AS text) = split_part(key, '/', 2))

@@ -108,6 +108,7 @@ class JobResult:
     object_key: str | None
     width: int | None
     height: int | None
+    bytes: int | None = None
 
 
 _NEW = ", ".join(NewJob._fields)
@@ -346,9 +347,9 @@ def results(connection: Connection, batch_id: UUID, total: int) -> Iterator[JobR
 # OFFSET 0 makes the database look up renditions job by job; any other join may read those of the whole batch.
 _RESULTS = """
 SELECT j.ordinal, j.line, j.sku, j.image, j.output, j.look, j.input, j.state, j.reused, j.code,
-       j.message, j.retryable, r.preset, r.object_key, r.width, r.height
+       j.message, j.retryable, r.preset, r.object_key, r.width, r.height, r.bytes
 FROM jobs j LEFT JOIN LATERAL (
-    SELECT l.preset, r.object_key, r.width, r.height
+    SELECT l.preset, r.object_key, r.width, r.height, r.bytes
     FROM job_renditions l JOIN renditions r ON r.id = l.rendition_id
     WHERE l.batch_id = j.batch_id AND l.ordinal = j.ordinal OFFSET 0
 ) r ON true

@@ -41,9 +41,15 @@ class CampaignShop(Shop):
         return {(one.scope, one.value): (one.look.style, one.state) for one in found}
 
     def same_photos(self) -> None:
-        """Let all renditions be of one photo, as a host's bytes say."""
+        """Let the renditions of each sku be of one photo."""
         with transaction(self.session.engine) as connection:
-            connection.execute(text("UPDATE renditions SET source_sha256 = repeat('a', 64)"))
+            connection.execute(
+                text("""
+                UPDATE renditions r SET source_sha256 = rpad(md5(j.sku), 64, '0')
+                FROM job_renditions l JOIN jobs j ON j.batch_id = l.batch_id AND j.ordinal = l.ordinal
+                WHERE l.rendition_id = r.id
+                """)
+            )
 
 
 @pytest.fixture
