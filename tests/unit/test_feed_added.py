@@ -136,7 +136,7 @@ def replaced(path: Path, platform: str | None = None) -> str:
 def test_a_platform_that_was_named_replaces_in_json_and_xml_too(tmp_path: Path) -> None:
     (tmp_path / "m.json").write_text(f'[{{"sku": "X", "small_image": "{A}", "note": "{A}"}}]')
     assert replaced(tmp_path / "m.json", "magento") == f'[{{"sku": "X", "small_image": "{A2}", "note": "{A}"}}]'
-    (tmp_path / "m.xml").write_text(f"<r><p><sku>X</sku><small_image>{A}</small_image><note>{A}</note></p></r>")
+    (tmp_path / "m.xml").write_text(f"<r><item><sku>X</sku><small_image>{A}</small_image><note>{A}</note></item></r>")
     assert f"<small_image>{A2}</small_image><note>{A}</note>" in replaced(tmp_path / "m.xml", "magento")
 
 

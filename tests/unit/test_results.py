@@ -54,7 +54,12 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 def test_every_job_has_a_row_in_results(tmp_path: Path) -> None:
-    jobs = [result(1, reused=True), failed(2), result(3, state="cancelled", output=None, width=None, height=None)]
+    stored = {"position": 2, "address": "s3://store/x.webp", "bytes": 7}
+    jobs = [
+        result(1, reused=True, **stored),
+        failed(2),
+        result(3, state="cancelled", output=None, width=None, height=None),
+    ]
     write_results(tmp_path, jobs, ())
     assert read(tmp_path / "results.csv") == [
         {
@@ -67,6 +72,9 @@ def test_every_job_has_a_row_in_results(tmp_path: Path) -> None:
             "width": "640",
             "height": "480",
             "reused": "true",
+            "position": "2",
+            "address": "s3://store/x.webp",
+            "bytes": "7",
         },
         {
             "sku": "SKU-2",
@@ -78,6 +86,9 @@ def test_every_job_has_a_row_in_results(tmp_path: Path) -> None:
             "width": "",
             "height": "",
             "reused": "false",
+            "position": "1",
+            "address": "",
+            "bytes": "",
         },
         {
             "sku": "SKU-3",
@@ -89,6 +100,9 @@ def test_every_job_has_a_row_in_results(tmp_path: Path) -> None:
             "width": "",
             "height": "",
             "reused": "false",
+            "position": "1",
+            "address": "",
+            "bytes": "",
         },
     ]
 
