@@ -13,6 +13,7 @@ from producer.api.problems import status_of
 from shared import errors
 from shared.errors import AtelierError, exit_code
 from shared.settings import Settings
+from tests.feed_formats import formats_table
 
 DOCS = Path(__file__).resolve().parent
 
@@ -68,7 +69,11 @@ def _tree(error: type[AtelierError], depth: int = 0) -> Iterator[tuple[int, type
             yield from _tree(child, depth + 1)
 
 
-TABLES = {"settings.md": ("settings", settings_table), "errors.md": ("errors", errors_table)}
+TABLES = {
+    "settings.md": ("settings", settings_table),
+    "errors.md": ("errors", errors_table),
+    "feeds.md": ("formats", formats_table),
+}
 """Name of each page's table, and the function that makes it."""
 
 

@@ -44,5 +44,5 @@ def _copy_member(archive: Archive, name: str, target: IO[bytes]) -> None:
             shutil.copyfileobj(source, target, _CHUNK)
     except OSError as error:
         raise ManifestError(
-            f"the archive cannot be given back: {name} cannot be read: {error.strerror}", code="archive_damaged"
+            f"the archive cannot be given back: {name} cannot be read: {error.strerror}", code="bad_archive"
         ) from error

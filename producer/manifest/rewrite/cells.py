@@ -17,9 +17,12 @@ Write = Callable[[str], None]
 
 def relinked(cell: str, line: int, link: Link) -> str:
     """Return a cell with the new addresses of its pictures; separators and other text stay."""
-    new = {address: found for address in split_pictures(cell.strip()) if (found := link(line, address)) is not None}
+    text = cell.strip()
+    new = {address: found for address in split_pictures(text) if (found := link(line, address)) is not None}
     if not new:
         return cell
+    if text in new:  # nearly all; a pattern of its own for each would take most of the time
+        return cell.replace(text, new[text], 1)
     # The longest first, since an address may begin with another.
     pattern = "|".join(re.escape(address) for address in sorted(new, key=len, reverse=True))
     return re.sub(pattern, lambda match: new[match[0]], cell)
