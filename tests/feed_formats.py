@@ -59,6 +59,8 @@ SQUARESPACE = f"""Product ID,Title,SKU,Categories,Hosted Image URLs
 NUMBERED = f"sku,Image 1,Image 2,Image 3\nX,{A},{B},\nY,{C},,\n"
 PLAIN = f"sku,image\nX,{A}\nX,{B}\nY,{C}\n"
 LINES = f'{{"sku": "X", "images": ["{A}", "{B}"]}}\n{{"sku": "Y", "images": ["{C}"]}}\n'
+ONE = f'{{"sku": "X", "image": "{A}"}}\n{{"sku": "Y", "image": "{B}"}}\n'
+DOCUMENT = f'{{"items": [{{"sku": "X", "image": "{A}"}}, {{"sku": "Y", "image": "{B}"}}]}}'
 
 FORMATS = (
     FeedFormat("Shopify CSV, old header", "e.csv", SHOPIFY, "shopify-csv", 5, 4, 2, "cells, variants", "rows"),
@@ -80,7 +82,9 @@ FORMATS = (
     FeedFormat("WooCommerce REST API", "e.json", WOOCOMMERCE_REST, "woocommerce-json", 2, 2, 1, "values", "list"),
     FeedFormat("JSON Lines with lists", "e.jsonl", LINES, "jsonl", 3, 3, 2, "values", "list"),
     FeedFormat("CSV with `Image 1` to `Image 3`", "e.csv", NUMBERED, "csv", 3, 3, 2, "cells", "next free column"),
-    FeedFormat("CSV with one column `image`", "e.csv", PLAIN, "csv", 3, 3, 2, "cells", ""),
+    FeedFormat("CSV with one column `image`", "e.csv", PLAIN, "csv", 3, 3, 2, "cells", "copies of rows"),
+    FeedFormat("JSON Lines with one `image`", "e.jsonl", ONE, "jsonl", 2, 2, 2, "values", "copies of lines"),
+    FeedFormat("JSON document with one `image`", "e.json", DOCUMENT, "json", 2, 2, 2, "values", ""),
 )
 
 

@@ -92,7 +92,10 @@ class _Editor:
         weak = Columns.among(self.columns, platform, weak=False).image is None
         names = image_names(platform, weak=weak)
         if self.kind == "xml":
-            rewrite_xml(text, XmlEditor(self.link, names, self.add), write)
+            xml = XmlEditor(self.link, names, self.add)
+            rewrite_xml(text, xml, write)
+            if xml.passed and not xml.count:
+                raise no_place(source.name)
             return
         editor = JsonEditor(self.link, names, self.add)
         (rewrite_json_lines if self.kind == "jsonl" else rewrite_json_document)(text, editor, write)

@@ -228,7 +228,8 @@ def test_feeds_and_the_platform_of_a_submission_over_http(session: Session, tmp_
 def test_a_feed_that_cannot_take_further_pictures_leaves_no_file(
     session: Session, tmp_path: Path, atelier: Command
 ) -> None:
-    batch = submitted(session, tmp_path / "feed.csv", "sku,image\nA,https://h.example/a.jpg\n")
+    batch = submitted(session, tmp_path / "feed.json", '[{"sku": "A", "image": "https://h.example/a.jpg"}]')
+    style(session, batch, 0)
     result = atelier("feed", "export", batch, "--base-url", BASE, "--add", "-o", tmp_path / "new.csv")
     assert isinstance(result.exception, ManifestError)
     assert [path.name for path in tmp_path.glob("*new*")] == []

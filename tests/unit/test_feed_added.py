@@ -110,16 +110,23 @@ def test_rows_of_the_last_product_stand_behind_a_file_without_a_last_line_end(tm
     assert given_back(tmp_path / "m.csv", feed) == f"{feed}\r\nmug,,{A2},2"
 
 
+def test_a_plain_list_gets_a_copy_of_the_row_with_the_other_picture(tmp_path: Path) -> None:
+    feed = f"sku,image,position,title\r\nX,{A},3,Mug\r\nY,{D},,"
+    assert given_back(tmp_path / "m.csv", feed) == feed.replace("Y,", f"X,{A2},,Mug\r\nY,")
+    assert given_back(tmp_path / "n.csv", f"sku,image\nX,{A}") == f"sku,image\nX,{A}\nX,{A2}"
+    line = f'{{"sku": "X", "image": "{A}", "n": 1.50}}'
+    assert given_back(tmp_path / "m.jsonl", line) == f"{line}\n{line.replace(A, A2)}"
+
+
 def test_a_feed_without_room_for_further_pictures_says_so(tmp_path: Path) -> None:
-    for name, feed in {"m.csv": f"sku,image\nX,{A}\n", "m.jsonl": f'{{"sku": "X", "image": "{A}"}}'}.items():
+    feeds = {
+        "m.json": f'[{{"sku": "X", "image": "{A}"}}]',  # no product that is only a picture
+        "m.xml": f'<r><product sku="X" image="{A}"/><product sku="Y" image="{B}"/></r>',
+    }
+    for name, feed in feeds.items():
         with pytest.raises(ManifestError) as caught:
             given_back(tmp_path / name, feed)
         assert caught.value.code == "no_place_for_pictures"
-
-
-def test_a_list_of_products_gets_no_product_that_is_only_a_picture(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError):
-        given_back(tmp_path / "m.json", f'[{{"sku": "X", "image": "{A}"}}]')
 
 
 def test_a_variation_of_woocommerce_keeps_its_only_picture(tmp_path: Path) -> None:

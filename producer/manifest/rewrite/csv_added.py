@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from producer.manifest.columns import Columns, first_filled
 from producer.manifest.formats.csvrecords import Record
 from producer.manifest.pictures import split_pictures
 from producer.manifest.platforms import PLAIN, AddedIn, base_name, compact
-from producer.manifest.rewrite.cells import Link, added, no_place
-from producer.manifest.rewrite.csv_spans import quoted_like
+from producer.manifest.rewrite.cells import Link, added
+from producer.manifest.rewrite.csv_spans import quoted_like, spliced
 
 
 class Table(NamedTuple):
@@ -28,8 +29,8 @@ Replaced = dict[int, str]
 class AddedPictures:
     """Adds pictures to the records of one file, which come in order.
 
-    In a row of its own beneath a product, in the cell of its pictures, or in a column beside it. Raises ManifestError
-    if the file has none of these.
+    In a row of its own beneath a product, in the cell of its pictures, or in a column beside it. A plain list with one
+    picture in a row gets a copy of the row with the other picture.
     """
 
     def __init__(self, table: Table, columns: Columns, link: Link) -> None:
@@ -37,7 +38,7 @@ class AddedPictures:
         self._columns = columns
         self._delimiter = table.delimiter
         self._link = link
-        self._place = _place(columns)
+        self._place: AddedIn | None = _place(columns)
         self._separator = columns.platform.separator
         self._gallery = [n for n in columns.further if compact(n) == "mediaimage"]  # of Magento 1
         self._numbered = [n for n in columns.further if base_name(compact(n)) != compact(n)]
@@ -50,32 +51,41 @@ class AddedPictures:
         if self._place == AddedIn.FURTHER and not columns.further and columns.platform is not PLAIN:
             self._place = AddedIn.CELL
         if self._place == AddedIn.FURTHER and not columns.further:
-            raise no_place(table.file)
+            self._place = None
 
-    def edit(self, record: Record, fields: list[str]) -> tuple[str, Replaced]:
-        """Return the text to write before a record, and its new cells."""
+    def edited(self, record: Record, fields: list[str]) -> str:
+        """Return what is to be written for a record, with rows before and behind it."""
         end = record.text[len(record.text.rstrip("\r\n")) :]
         self._line_end, self._is_open = end or self._line_end, not end
         values = dict(zip(self._names, fields, strict=False))
         if record.blank:
-            return "", {}
+            return record.text
         if self._place == AddedIn.ROW:
-            return self._begin_product(values, record.line), {}
+            return self._begin_product(values, record.line) + record.text
         if compact(values.get(_named(self._names, "type"), "")) == "variation":
-            return "", {}  # WooCommerce reads one picture of a variation
+            return record.text  # WooCommerce reads one picture of a variation
         filled = [first_filled(values, self._columns.images), *(values.get(name, "") for name in self._columns.further)]
         new = list(dict.fromkeys(one for cell in filled for one in added(cell, record.line, self._link)))
         if not new:
-            return "", {}
-        if self._place == AddedIn.CELL:
-            name = next(name for name in self._columns.images if values.get(name, "").strip())
-            return "", {self._names.index(name): self._joined(values[name], new)}
-        return "", self._in_columns(values, new)
+            return record.text
+        name = next((name for name in self._columns.images if values.get(name, "").strip()), "")
+        if self._place == AddedIn.CELL or (name and len(split_pictures(values[name].strip())) > 1 and not self._place):
+            return spliced(record.text, {self._names.index(name): self._joined(values[name], new)}, self._delimiter)
+        if self._place is None:
+            return record.text + "".join(self._copies(record, name, new))
+        return spliced(record.text, self._in_columns(values, new), self._delimiter)
 
     def finish(self) -> str:
         """Return the text to write after the last record."""
         rows = self._rows()
         return self._line_end + rows.removesuffix(self._line_end) if rows and self._is_open else rows
+
+    def _copies(self, record: Record, column: str, new: list[str]) -> Iterator[str]:
+        """Yield copies of a record with other pictures, and without its position."""
+        free = {self._names.index(name): "" for name in self._columns.positions}
+        for address in new:
+            copy = spliced(record.text, free | {self._names.index(column): address}, self._delimiter)
+            yield self._line_end + copy if self._is_open else copy
 
     def _in_columns(self, values: dict[str, str], new: list[str]) -> Replaced:
         changed: Replaced = {}

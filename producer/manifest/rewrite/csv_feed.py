@@ -12,7 +12,7 @@ from producer.manifest.formats.tabular import column_names, dialect
 from producer.manifest.formats.textlines import Line, TextFile
 from producer.manifest.platforms import Platform
 from producer.manifest.rewrite.cells import Link, Write, relinked
-from producer.manifest.rewrite.csv_added import AddedPictures, Replaced, Table
+from producer.manifest.rewrite.csv_added import AddedPictures, Table
 from producer.manifest.rewrite.csv_spans import spliced
 
 
@@ -30,35 +30,33 @@ def rewrite_csv(text: TextFile, platform: Platform | None, link: Link, write: Wr
         end = header.text[len(header.text.rstrip("\r\n")) :]
         edit = AddedPictures(Table(text.file.name, names, delimiter, end), columns, link)
     else:
-        edit = _Replacing(names, columns, link)
+        edit = _Replacing(names, columns, delimiter, link)
     lines = _from_header(text, first_line, write)
     for record in csv_records(text.file.name, lines, delimiter, len(names), blank=True, long_text=write):
         if record.problem is not None or record.line <= header.line or record.fields == header.fields:
             write(record.text)
             continue
-        fields = [unguarded(field) for field in record.fields]
-        before, changed = edit.edit(record, fields)
-        write(before)
-        write(spliced(record.text, changed, delimiter) if changed else record.text)
+        write(edit.edited(record, [unguarded(field) for field in record.fields]))
     write(edit.finish())
 
 
 class _Replacing:
     """Replaces the addresses in the cells of pictures."""
 
-    def __init__(self, names: tuple[str, ...], columns: Columns, link: Link) -> None:
+    def __init__(self, names: tuple[str, ...], columns: Columns, delimiter: str, link: Link) -> None:
         self._cells = tuple(names.index(name) for name in (*columns.images, *columns.further))
+        self._delimiter = delimiter
         self._link = link
 
-    def edit(self, record: Record, fields: list[str]) -> tuple[str, Replaced]:
-        """Return the text to write before a record, and its new cells."""
+    def edited(self, record: Record, fields: list[str]) -> str:
+        """Return a record as it is to be written."""
         changed = {}
         for index in self._cells:
             if index < len(fields):
                 new = relinked(fields[index], record.line, self._link)
                 if new != fields[index]:
                     changed[index] = new
-        return "", changed
+        return spliced(record.text, changed, self._delimiter) if changed else record.text
 
     def finish(self) -> str:
         """Return the text to write after the last record."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from producer.manifest.formats.textlines import TextFile
+from producer.manifest.formats.textlines import Line, TextFile
 from producer.manifest.platforms import compact, is_image
 from producer.manifest.rewrite.cells import Link, Write, added, relinked
 
@@ -19,13 +19,20 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^"\[\]{},:]+', re.DOTALL)
 
 
 def rewrite_json_lines(text: TextFile, editor: JsonEditor, write: Write) -> None:
-    """Write JSON Lines with new addresses for their pictures. A damaged or long line stays as it is."""
+    """Write JSON Lines with new addresses for their pictures. A damaged or long line stays as it is.
+
+    Pictures are added to lists; an object without any gets a copy that names the others.
+    """
     partial = False
     for line in text.lines():
         is_whole, partial = not (line.partial or partial), line.partial
         if is_whole and _is_object(line.text.lstrip("\ufeff")):
-            rewriter = _Rewriter(editor, line.number)
-            write("".join(rewriter.rewritten(token) for token in _TOKEN.findall(line.text)))
+            count, passed = editor.count, editor.passed
+            write(_rewritten(line, editor))
+            if editor.count == count and editor.passed > passed:  # no list: a line of its own
+                write("" if line.text.endswith("\n") else "\n")
+                write(_rewritten(line, JsonEditor(editor.link, editor.names)))
+                editor.count += editor.passed - passed
         else:
             write(line.text)
 
@@ -35,6 +42,11 @@ def rewrite_json_document(text: TextFile, editor: JsonEditor, write: Write) -> N
     rewriter = _Rewriter(editor, 0)
     for token in _tokens(text):
         write(rewriter.rewritten(token))
+
+
+def _rewritten(line: Line, editor: JsonEditor) -> str:
+    rewriter = _Rewriter(editor, line.number)
+    return "".join(rewriter.rewritten(token) for token in _TOKEN.findall(line.text))
 
 
 @dataclass

@@ -31,13 +31,14 @@ class XmlEditor:
 
     ``names``  compact names of elements and attributes in which pictures stand.
     ``adds``   whether new pictures stand in elements of their own behind the old ones.
-    ``count``  pictures added.
+    ``count``  pictures added; ``passed`` are those of attributes that cannot be repeated.
     """
 
     link: Link
     names: Collection[str]
     adds: bool = False
     count: int = 0
+    passed: int = 0
 
 
 def rewrite_xml(text: TextFile, editor: XmlEditor, write: Write) -> None:
@@ -159,13 +160,16 @@ class _Rewriter:
             return match[0]
         cell = html.unescape(raw[1:-1])
         if self._editor.adds:
-            if not is_picture:  # an attribute that is itself a picture, as of a product, cannot be repeated
-                self._note(name, added(cell, 0, self._editor.link))
+            new = added(cell, 0, self._editor.link)
+            if is_picture and not self._in_picture:  # <product image="…"/>
+                self._editor.passed += len(new)
+            else:
+                self._note(name, new)
             return match[0]
-        new = relinked(cell, 0, self._editor.link)
-        if new == cell:
+        text = relinked(cell, 0, self._editor.link)
+        if text == cell:
             return match[0]
-        return f"{name}{sign}{raw[0]}{escape(new, {raw[0]: '&quot;' if raw[0] == chr(34) else '&apos;'})}{raw[0]}"
+        return f"{name}{sign}{raw[0]}{escape(text, {raw[0]: '&quot;' if raw[0] == chr(34) else '&apos;'})}{raw[0]}"
 
 
 def _element(path: Sequence[_Element], attribute: str, address: str) -> str:
