@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from producer.commands.batches import Merchant, configured, require_names
-from producer.output.feed_export import FeedExport, FeedOptions, Outputs, Placing, export_catalog_feed, export_feed
+from producer.output.feed_export import FeedOptions, Outputs, Placing, export_catalog_feed, export_feed
 from producer.output.names import BY_SKU
 from producer.output.out_folder import out_path
-from shared.context import Session, open_session
+from shared.context import open_session
 from shared.errors import UsageError
 from shared.merchants.merchants import LOCAL_MERCHANT
 from shared.merchants.scope import scope
@@ -68,20 +68,18 @@ def feed_export(
     placing = Placing.ADD if add else Placing.FIRST if replace else Placing.EACH
     options = FeedOptions(base_url, names, placing, presigned)
     with open_session(configured(), lasting=False) as session:
-        done = _export(session, merchant, batch, options, Outputs(out, images, publish))
+        with scope(session.engine, merchant) as (connection, mine):
+            found = None if batch is None else batches.find_batch(connection, mine, batch)
+        outputs = Outputs(out, images, publish)
+        if found is None:
+            done = export_catalog_feed(session, mine, options, outputs)
+        else:
+            done = export_feed(session, found, options, outputs)
     if presigned is not None:
         note(f"warning: the addresses expire in {presigned} hours; the shop must fetch its pictures before")
     if as_json:
-        print_json(asdict(done) | {"batch": batch, "out": str(out)})
+        print_json(asdict(done) | {"batch": None if found is None else found.id, "out": str(out)})
         return
     print_line(f"{done.replaced} addresses {'added' if add else 'replaced'} in {out} ({done.format})")
     if done.published is not None:
         print_line(f"{done.published.copied} renditions copied to {publish}, {done.published.unchanged} unchanged")
-
-
-def _export(session: Session, merchant: str, batch: str | None, options: FeedOptions, outputs: Outputs) -> FeedExport:
-    with scope(session.engine, merchant) as (connection, mine):
-        found = None if batch is None else batches.find_batch(connection, mine, batch)
-    if found is None:
-        return export_catalog_feed(session, mine, options, outputs)
-    return export_feed(session, found, options, outputs)

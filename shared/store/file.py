@@ -101,8 +101,7 @@ class FileStore(ObjectStore):
 
     def get_file(self, key: str, path: Path) -> None:
         """Copy the bytes, never link them: whoever writes into the copy must not change the object."""
-        target = self.path(key)
-        with translated_reading(key, target), open(target, "rb") as source, open(path, "xb") as copy:
+        with translated_reading(key, self.path(key)), open(self.path(key), "rb") as source, open(path, "xb") as copy:
             shutil.copyfileobj(source, copy, _COMPARE_BYTES)
 
     def size(self, key: str) -> int | None:
