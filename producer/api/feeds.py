@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1", tags=["feeds"], route_class=ForCallers)
 
 
 class FeedQuery(BaseModel):
-    """How a feed is given back. Exactly one of ``base_url`` and ``presigned_hours`` is given."""
+    """How a feed is given back. One of ``base_url`` and ``presigned_hours`` is given."""
 
     model_config = ConfigDict(extra="forbid")
 

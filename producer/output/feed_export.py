@@ -36,6 +36,10 @@ from shared.queue.batches import Batch
 from shared.store import ObjectStore, open_store
 
 
+_PROBE = NamedRendition("probe.jpg", "probe.jpg")
+"""Stands for any rendition, to learn what addresses a store gives."""
+
+
 class Placing(StrEnum):
     """Which pictures of a feed the renditions replace."""
 
@@ -51,7 +55,8 @@ class Placing(StrEnum):
 class FeedOptions:
     """How a feed is given back.
 
-    ``base_url``         address under which the merchant serves the renditions.
+    ``base_url``         address under which the merchant serves the renditions; None for that of the store to which
+                         they are published.
     ``names``            one of ``NAMES``.
     ``placing``          which pictures the renditions replace.
     ``presigned_hours``  instead of a base URL: addresses signed by the store, which expire after so many hours.
@@ -63,8 +68,8 @@ class FeedOptions:
     presigned_hours: int | None = None
 
     def __post_init__(self) -> None:
-        if (self.base_url is None) == (self.presigned_hours is None):
-            raise UsageError("give the address under which renditions are served (--base-url), or --presigned")
+        if self.base_url is not None and self.presigned_hours is not None:
+            raise UsageError("a base URL and signed addresses exclude each other: give one of them")
         if self.base_url is None:
             return
         try:
@@ -175,8 +180,12 @@ class _Export:
     def _addresses(self, target: ObjectStore | None) -> Address:
         if self.options.base_url is not None:
             return below(self.options.base_url)
+        if self.options.presigned_hours is None:
+            if target is None:
+                raise UsageError("give the address under which renditions are served (--base-url), or --presigned")
+            return below(_public_url(target))
         store = target or self.session.store
-        seconds = (self.options.presigned_hours or 0) * 3600
+        seconds = self.options.presigned_hours * 3600
 
         def signed(rendition: NamedRendition) -> str:
             key = rendition.object_key if target is None else rendition.name
@@ -185,11 +194,17 @@ class _Export:
                 raise UsageError("only an S3 store signs addresses: give --base-url instead of --presigned")
             return url
 
-        signed(NamedRendition("probe.jpg", "probe.jpg"))  # before any work is done
+        signed(_PROBE)  # before any work is done
         return signed
 
     def _store(self, url: str) -> ObjectStore:
         return open_store(url, self.session.settings.store_options)
+
+
+def _public_url(store: ObjectStore) -> str:
+    """Return the address of a store for whoever may read it without a signature: of a folder, its own."""
+    signed = store.presigned_url(_PROBE.name)
+    return store.url if signed is None else signed.partition("?")[0].removesuffix(_PROBE.name)
 
 
 class _ShownPlaces:

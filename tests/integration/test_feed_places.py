@@ -103,6 +103,10 @@ def test_renditions_are_published_once_and_again_only_where_they_changed(
     assert again["published"] == {"copied": 0, "unchanged": 2}
     assert (tmp_path / "1.csv").read_text() == (tmp_path / "2.csv").read_text()
 
+    own = export(atelier, batch, "--publish", shop.as_uri(), "-o", tmp_path / "own.csv")
+    assert own["published"] == {"copied": 0, "unchanged": 2}
+    assert f"{shop.as_uri()}/A-1-starry-night.jpg" in (tmp_path / "own.csv").read_text()
+
     (shop / "A-1-starry-night.jpg").unlink()
     assert export(atelier, batch, *where, "-o", tmp_path / "3.csv")["published"] == {"copied": 1, "unchanged": 1}
     second = submitted(session, tmp_path / "other.csv")

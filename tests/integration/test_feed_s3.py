@@ -57,5 +57,8 @@ def test_published_renditions_have_signed_addresses_that_give_them(
     assert f"/{bucket}/ink/B-1-starry-night.jpg?" in address
     with urlopen(address) as answer:
         assert (answer.read(), answer.headers["Content-Type"]) == (picture, "image/jpeg")
+    public = replace(outputs, feed=tmp_path / "public.csv")
+    export_feed(session, batch, FeedOptions(), public)
+    assert address.partition("?")[0] in public.feed.read_text()
     again = export_feed(session, batch, FeedOptions(presigned_hours=2), replace(outputs, feed=tmp_path / "again.csv"))
     assert again.published == replace(done.published, copied=0, unchanged=1)
