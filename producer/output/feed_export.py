@@ -35,7 +35,6 @@ from shared.look import Look
 from shared.queue.batches import Batch
 from shared.store import ObjectStore, open_store
 
-
 _PROBE = NamedRendition("probe.jpg", "probe.jpg")
 """Stands for any rendition, to learn what addresses a store gives."""
 
