@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from shared.catalog import actions
+from shared.catalog import actions, looks
 from shared.catalog.as_of import AsOf
 from shared.catalog.looks import LookState
 from shared.catalog.publishing import history
@@ -37,7 +37,7 @@ class CampaignShop(Shop):
 
     def styles(self) -> dict[tuple[str, str], tuple[str, LookState]]:
         with scope(self.session.engine, self.name) as (connection, mine):
-            found = actions.looks.list_looks(connection, mine)
+            found = looks.list_looks(connection, mine)
         return {(one.scope, one.value): (one.look.style, one.state) for one in found}
 
     def same_photos(self) -> None:
