@@ -121,6 +121,7 @@ def test_a_plain_list_gets_a_copy_of_the_row_with_the_other_picture(tmp_path: Pa
 def test_a_feed_without_room_for_further_pictures_says_so(tmp_path: Path) -> None:
     feeds = {
         "m.json": f'[{{"sku": "X", "image": "{A}"}}]',  # no product that is only a picture
+        "m.txt": f"id\timage_link\n1\t{A}\n",
         "m.xml": f'<r><product sku="X" image="{A}"/><product sku="Y" image="{B}"/></r>',
     }
     for name, feed in feeds.items():

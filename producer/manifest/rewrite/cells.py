@@ -47,6 +47,7 @@ def image_names(platform: Platform | None, *, weak: bool) -> Collection[str]:
 def no_place(name: str) -> ManifestError:
     """Return the error for a feed that has no room for further pictures."""
     return ManifestError(
-        f"{name} has no place for further pictures, such as a list of them: let the renditions replace the photos",
+        f"{name} has no place for further pictures, such as a column additional_image_link or a list"
+        " images: let the renditions replace the photos",
         code="no_place_for_pictures",
     )

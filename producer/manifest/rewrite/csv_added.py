@@ -9,7 +9,7 @@ from producer.manifest.columns import Columns, first_filled
 from producer.manifest.formats.csvrecords import Record
 from producer.manifest.pictures import split_pictures
 from producer.manifest.platforms import PLAIN, AddedIn, base_name, compact
-from producer.manifest.rewrite.cells import Link, added
+from producer.manifest.rewrite.cells import Link, added, no_place
 from producer.manifest.rewrite.csv_spans import quoted_like, spliced
 
 
@@ -30,7 +30,8 @@ class AddedPictures:
     """Adds pictures to the records of one file, which come in order.
 
     In a row of its own beneath a product, in the cell of its pictures, or in a column beside it. A plain list with one
-    picture in a row gets a copy of the row with the other picture.
+    picture in a row gets a copy of the row with the other picture. Raises ManifestError for another system's table that
+    lacks the column.
     """
 
     def __init__(self, table: Table, columns: Columns, link: Link) -> None:
@@ -48,9 +49,9 @@ class AddedPictures:
         self._position = 0
         self._line_end = table.line_end or "\n"
         self._is_open = False  # the last record has no line end
-        if self._place == AddedIn.FURTHER and not columns.further and columns.platform is not PLAIN:
-            self._place = AddedIn.CELL
         if self._place == AddedIn.FURTHER and not columns.further:
+            if columns.platform is not PLAIN:
+                raise no_place(table.file)
             self._place = None
 
     def edited(self, record: Record, fields: list[str]) -> str:
