@@ -139,10 +139,10 @@ def _keep_seen(connection: Connection, values: dict[str, int]) -> None:
 
 
 def _ask_first(connection: Connection, values: dict[str, int]) -> int:
-    """Keep the content of styled images whose address is new only after its ``?``; return how many.
+    """Keep the content of images whose address is new only after its ``?``, and that are styled; return how many.
 
     Shops put versions and signatures there, which change while the picture stays. The next source check compares the
-    bytes with those that were styled, if these are known.
+    bytes with those that were styled, if these are known. An image that a night has in hand will be styled.
     """
     return connection.execute(
         text(f"""
@@ -150,7 +150,9 @@ def _ask_first(connection: Connection, values: dict[str, int]) -> int:
         FROM catalog_images i
         WHERE {_PLACE} AND n.by_address AND n.feed_content IS NULL AND n.content <> i.content AND n.source <> i.source
           AND n.source ILIKE 'http%' AND split_part(n.source, '?', 1) = split_part(i.source, '?', 1)
-          AND i.styled_content = i.content AND i.styled_source IS NOT NULL
+          AND (i.styled_content = i.content AND i.styled_source IS NOT NULL OR (i.id, i.content) IN (
+              SELECT w.image_id, w.content FROM nights g JOIN night_images w ON w.batch_id = g.batch_id
+              WHERE g.settled_at IS NULL AND g.merchant_id = :merchant))
         """),
         values,
     ).rowcount

@@ -42,7 +42,10 @@ def settle(connection: Connection, night: Night, now: datetime) -> int:
     connection.execute(
         text(f"""
         UPDATE catalog_images i SET styled_content = n.content, styled_look = n.look, styled_model = n.model,
-            styled_source = s.styled, check_at = :check_at, gone_at = NULL, readdressed_at = NULL,
+            styled_source = s.styled, gone_at = NULL,
+            check_at = CASE WHEN i.source <> j.source AND i.readdressed_at IS NOT NULL
+                            THEN least(i.check_at, :check_at) ELSE :check_at END,
+            readdressed_at = CASE WHEN i.source <> j.source THEN i.readdressed_at END,
             refused_content = NULL, refused_code = NULL, refused_at = NULL
         FROM {_JOBS} CROSS JOIN LATERAL (
             SELECT CAST(left(min(r.source_sha256), 32) AS uuid) AS styled

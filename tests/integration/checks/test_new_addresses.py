@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from producer.catalog_import import import_catalog
 from producer.manifest import open_manifest
 from shared.catalog.feed import Imported
@@ -52,6 +54,21 @@ def test_a_new_signature_each_day_makes_nothing_stale_even_if_nobody_was_asked_m
     serve(shop, "?sig=5", a=b"a", b=b"b")
     assert shop.check_all() == {"same": 2}
     assert shop.column("readdressed_at") == [None, None]
+
+
+def test_a_new_signature_while_a_night_is_under_way_makes_nothing_stale(open_shop: Open) -> None:
+    shop = open_shop("a")
+    shop.pictures.put("/b", b"b")
+    shop.fill("a", "b")
+    shop.sleep(shop.now.replace(hour=1, minute=0, second=5) + timedelta(days=1))
+    assert shop.planned() == ["b"]
+    serve(shop, "?sig=2", a=b"a", b=b"another")
+    assert fill(shop, "?sig=2", "a", "b").readdressed == 2
+    shop.style()
+    shop.sleep(timedelta(hours=2))
+    assert shop.live_a_night()["images"] == 0
+    assert shop.check_all() == {"same": 1, "changed": 1}
+    assert shop.live_a_night()["by_reason"] == {"source_changed": 1}
 
 
 def test_another_path_counts_as_changed_at_once(open_shop: Open) -> None:
