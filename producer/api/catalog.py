@@ -116,13 +116,13 @@ def assigned(asking: Asking) -> list[LookOut]:
     ]
 
 
-@router.post("/catalog/publish/{batch}")
+@router.post("/catalog/publish/{batch}", response_model_exclude_unset=True)
 def publish(asking: Asking, batch: str) -> Moved:
     """Publish a night's renditions."""
     return Moved(moved=actions.publish_night(asking.session.engine, asking.actor, batch))
 
 
-@router.post("/catalog/revert")
+@router.post("/catalog/revert", response_model_exclude_unset=True)
 def revert(asking: Asking, what: Revert) -> Moved:
     """Show earlier renditions again."""
     if what.as_of is not None:
