@@ -14,6 +14,7 @@ from shared import errors
 from shared.errors import AtelierError, exit_code
 from shared.presets import channel_presets
 from shared.settings import Settings
+from tests.feed_formats import formats_table
 
 DOCS = Path(__file__).resolve().parent
 
@@ -96,6 +97,7 @@ TABLES = {
     "settings.md": ("settings", settings_table),
     "errors.md": ("errors", errors_table),
     "presets.md": ("presets", presets_table),
+    "feeds.md": ("formats", formats_table),
 }
 """Name of each page's table, and the function that makes it."""
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Self
 
 from producer.jobs_from_rows import arrivals
+from producer.kept_feeds import keep_catalog_feed
 from producer.manifest import Manifest, ManifestRow
 from producer.manifest.columns import named_columns
 from producer.source_intake import Intake
@@ -37,7 +38,8 @@ def import_catalog(
 ) -> Imported:
     """Replace a merchant's catalogue by a feed; ``bad`` is called with rows that are left out.
 
-    Local files are put into the store, since workers cannot read them. Raises ManifestError where the feed breaks
+    Local files are put into the store, since workers cannot read them, and the feed is kept there, so that it can be
+    given back. Raises ManifestError where the feed breaks
     off, and Conflict if it would remove more than half; then nothing changes.
     """
     with scope(session.engine, merchant) as (connection, merchant_id):
@@ -50,6 +52,7 @@ def import_catalog(
             connection, merchant_id, feed_rows(manifest, intake, bad), partial=partial, shrink=shrink
         )
         audit.record(connection, audit.operator(), "catalog import", merchant_id, asdict(imported))
+    keep_catalog_feed(session.store, merchant_id, manifest, partial=partial)
     return imported
 
 
@@ -61,17 +64,28 @@ def feed_rows(manifest: Manifest, intake: Intake, bad: BadRow) -> Iterator[FeedR
         if columns.keys() != meanings.columns:
             meanings = _Meanings.among(tuple(columns))
         source, pixels, content, position = "", 0, None, None
+        by_address = False
         try:
             position = _position(row.position)
             if isinstance(taken, InvalidInput):
                 raise taken
             source, pixels = taken.result() if isinstance(taken, Future) else taken
-            content = _content(columns, source, meanings)
+            content, by_address = _content(columns, source, meanings)
         except InvalidInput as error:
             bad(row, error)
         category, collection = _category(row.category), _first(columns, meanings.collection)
         yield FeedRow(
-            number, row.sku, position, row.image, source, row.output, category[:512], collection[:512], pixels, content
+            number,
+            row.sku,
+            position,
+            row.image,
+            source,
+            row.output,
+            category[:512],
+            collection[:512],
+            pixels,
+            content,
+            by_address,
         )
     intake.sync()
 
@@ -109,6 +123,15 @@ def _category(text: str) -> str:
     return str(first.get("name") or text) if isinstance(first, dict) else text
 
 
+def counted_position(text: str, counted: int) -> int:
+    """Return the position of a row of a feed: the one that it says, else the number of the row among its sku's."""
+    try:
+        said = _position(text)
+    except InvalidInput:
+        said = None
+    return counted if said is None else said
+
+
 def _position(text: str) -> int | None:
     if not text:
         return None
@@ -119,14 +142,14 @@ def _position(text: str) -> int | None:
     return int(text)
 
 
-def _content(values: Mapping[str, str], source: str, meanings: _Meanings) -> str:
-    """Return a digest of what is known of a source's content, by which a change is detected.
+def _content(values: Mapping[str, str], source: str, meanings: _Meanings) -> tuple[str, bool]:
+    """Return a digest of what is known of a source's content, by which a change is detected; True if by its address.
 
     A hash of the content, computed here or given by the feed, is the same wherever the image lies; ETags and dates
     belong to one URL.
     """
     if source.startswith(STORED):
-        return digest("sha256", source.rpartition("/")[2])
+        return digest("sha256", source.rpartition("/")[2]), False
     if stated := _first(values, meanings.hash):
-        return digest("sha256" if len(stated) == 64 else "hash", stated.lower())
-    return digest("url", source, _first(values, meanings.validator))
+        return digest("sha256" if len(stated) == 64 else "hash", stated.lower()), False
+    return digest("url", source, _first(values, meanings.validator)), True

@@ -10,8 +10,10 @@ from producer.jobs_from_rows import folder_of, looks_of_row
 from producer.local_worker import local_worker
 from producer.manifest import ManifestRow
 from producer.output.export import export_batch
+from producer.output.names import usual_names
 from producer.output.out_folder import OutFolder, Target, prepare_folder
 from producer.output.progress import Show
+from producer.output.rendition_names import RenditionNames
 from producer.source_intake import local_path
 from producer.submit import Order, Submission, submit_batch
 from shared.context import Session
@@ -29,14 +31,23 @@ POLL_SECONDS = 0.2
 STALLED_SECONDS = 10.0
 """Time without progress after which a waiting command explains why."""
 
+Presets = tuple[Sequence[str], Mapping[str, Preset]]
+"""Presets of a batch by name, and the rules of those that are not plain formats."""
+
 PATIENCE_SECONDS = 60.0
 """Longest outage of the database, for example a restart, that a waiting command tolerates."""
 
 
 def run_batch(
-    session: Session, order: Order, out: Path, show: Show, *, announce: Callable[[Submission], None]
+    session: Session,
+    order: Order,
+    out: Path,
+    show: Show,
+    *,
+    announce: Callable[[Submission], None],
+    names: str | None = None,
 ) -> tuple[Batch, Path]:
-    """Submit an order, work until it is done, and write it to ``out``.
+    """Submit an order, work until it is done, and write it to ``out``. ``names`` is one of ``NAMES``.
 
     Returns the finished batch and the gallery's path. On an interrupt the finished part is written before
     KeyboardInterrupt is raised again; the same call continues with the same batch later.
@@ -44,7 +55,7 @@ def run_batch(
     prepare_folder(out)
     folder = OutFolder(out)
     if not folder.is_empty:
-        folder.require_free(expected_targets(order, _presets(session, order)))
+        folder.require_free(expected_targets(order, _presets(session, order), names))
     with local_worker(session.settings.home / "log" / "worker.log") as worker:
         submission = submit_batch(session, order, accepted=show)
         announce(submission)
@@ -52,40 +63,41 @@ def run_batch(
             batch = wait_for_batch(session, submission.batch, show, check=worker.check)
         except KeyboardInterrupt:
             worker.stop()
-            _export_partly(session, submission.batch, out)
+            _export_partly(session, submission.batch, out, names)
             raise
-    return batch, export_batch(session, batch, out)
+    return batch, export_batch(session, batch, out, names)
 
 
-def _presets(session: Session, order: Order) -> tuple[Sequence[str], Mapping[str, Preset]]:
+def _presets(session: Session, order: Order) -> Presets:
     """Return the presets that the order's batch will have, and their rules. Raises UsageError for an unknown one."""
     with scope(session.engine, order.merchant) as (connection, merchant):
         return pin_presets(connection, merchant, order.presets, styled=order.is_styled)
 
 
-def expected_targets(order: Order, presets: tuple[Sequence[str], Mapping[str, Preset]]) -> Iterator[Target]:
+def expected_targets(order: Order, presets: Presets, names: str | None = None) -> Iterator[Target]:
     """Yield the renditions that an order will be written as, as far as its manifest can be read."""
-    files = output_files(*presets)
+    named = RenditionNames(names or usual_names(order.manifest.columns))
     try:
         for row in order.manifest.rows():
-            yield from _targets_of_row(order, row, files)
+            yield from _targets_of_row(order, row, named, presets)
     except ManifestError:  # where it breaks off: the submission says so, and takes what came before
         return
 
 
-def _targets_of_row(order: Order, row: ManifestRow, files: Sequence[tuple[str, str]]) -> Iterator[Target]:
-    """Yield the renditions of a row: none where it is bad."""
-    if row.error is not None:
-        return
-    try:
-        looks = looks_of_row(row.look, order.looks)
-    except InvalidInput:
-        return
+def _targets_of_row(order: Order, row: ManifestRow, named: RenditionNames, presets: Presets) -> Iterator[Target]:
+    """Yield the renditions of a row: none where it is bad, but its place among those of its sku counts."""
+    looks, is_good = list(order.looks), row.error is None
+    if is_good:
+        try:
+            looks = looks_of_row(row.look, order.looks)
+        except InvalidInput:
+            is_good = False
     source = local_path(row.source)
     for look in looks:
         folder = "" if len(order.looks) == 1 else f"{folder_of(look)}/"
-        for label, extension in files:
-            yield Target(output_name(folder + row.output, label, extension, order.presets), source=source)
+        name = named.name((row.line, row.image, row.sku), folder_of(look), folder + row.output).name
+        for label, extension in output_files(*presets) if is_good else ():
+            yield Target(output_name(name, label, extension, presets[0]), source=source)
 
 
 def wait_for_batch(
@@ -142,9 +154,9 @@ def _look_again(session: Session, batch: Batch) -> Batch:
         return batches.get_batch(connection, batch.id)
 
 
-def _export_partly(session: Session, batch: Batch, out: Path) -> None:
+def _export_partly(session: Session, batch: Batch, out: Path, names: str | None) -> None:
     """Write the finished part. An error here must not hide the user's interrupt."""
     try:
-        export_batch(session, _look_again(session, batch), out)
+        export_batch(session, _look_again(session, batch), out, names)
     except AtelierError:
         return

@@ -11,7 +11,7 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
 from producer.api.access import Asking, Caller, ForCallers
-from producer.api.submissions import BatchOptions, NewBatch, order_of_file, order_of_images
+from producer.api.submissions import ManifestOptions, NewBatch, order_of_file, order_of_images
 from producer.api.words import KEY
 from producer.output.export import batch_results
 from producer.output.names import ERRORS_CSV, RESULTS_CSV
@@ -138,7 +138,7 @@ def create(asking: Asking, new: NewBatch, response: Response, key: Key = None) -
 def upload(
     asking: Asking,
     manifest: UploadFile,
-    options: Annotated[BatchOptions, Form()],
+    options: Annotated[ManifestOptions, Form()],
     response: Response,
     key: Key = None,
 ) -> Accepted:
@@ -208,7 +208,7 @@ def images(
         if one.preset is not None and one.report is not None:
             job.reports[one.preset] = Report.model_validate(one.report.to_json())
         if one.preset is not None and one.is_published:
-            job.renditions[one.preset] = f"/v1/batches/{found.id}/jobs/{one.ordinal}/renditions/{one.preset}"
+            job.renditions[one.preset] = _path_of_rendition(found, one)
     return Jobs(jobs=list(page.values()), after=following)
 
 
@@ -219,7 +219,8 @@ def table(asking: Asking, batch: str, table: Literal["results", "errors"], later
     folder = tempfile.TemporaryDirectory(prefix="atelier-table-")
     later.add_task(folder.cleanup)
     try:
-        write_results(Path(folder.name), batch_results(asking.session, found), found.input_columns)
+        results = batch_results(asking.session, found, address=lambda job: _path_of_rendition(found, job))
+        write_results(Path(folder.name), results, found.input_columns)
         path = Path(folder.name) / {"results": RESULTS_CSV, "errors": ERRORS_CSV}[table]
         if not path.exists():
             raise NotFound(f"no image of batch {found.id} has failed")
@@ -232,6 +233,10 @@ def table(asking: Asking, batch: str, table: Literal["results", "errors"], later
 def _find(asking: Caller, batch: str) -> Batch:
     with asking.transaction() as connection:
         return batches.find_batch(connection, asking.merchant_id, batch)
+
+
+def _path_of_rendition(batch: Batch, job: jobs.JobResult) -> str:
+    return f"/v1/batches/{batch.id}/jobs/{job.ordinal}/renditions/{job.preset}"
 
 
 def _job(batch: Batch, found: jobs.JobResult) -> JobOut:

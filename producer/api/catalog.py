@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from producer.api.access import Asking, ForCallers
 from producer.api.words import Words
@@ -37,10 +37,14 @@ class LookOut(BaseModel):
     follows_model: bool
     state: str
     changed_at: datetime
+    ends_at: datetime | None
 
 
 class Revert(BaseModel):
-    """What to revert: a sku, a collection or the batch of a night."""
+    """What to revert: a sku, a collection or the batch of a night, or the whole catalogue ``as_of`` a time.
+
+    ``dry_run``, with ``as_of``: count, and change nothing.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -48,20 +52,30 @@ class Revert(BaseModel):
     position: int | None = Field(None, ge=0, le=2**31 - 1)
     collection: Words | None = None
     batch: str | None = None
+    as_of: AwareDatetime | None = None
+    dry_run: bool = False
 
     @model_validator(mode="after")
     def _one(self) -> Revert:
-        if sum(one is not None for one in (self.sku, self.collection, self.batch)) != 1:
-            raise ValueError("give one of sku, collection and batch")
+        if sum(one is not None for one in (self.sku, self.collection, self.batch, self.as_of)) != 1:
+            raise ValueError("give one of sku, collection, batch and as_of")
+        if self.dry_run and self.as_of is None:
+            raise ValueError("dry_run needs as_of")
         if self.position is not None and self.sku is None:
             raise ValueError("position needs sku")
         return self
 
 
 class Moved(BaseModel):
-    """Number of images that now show another rendition."""
+    """Number of images that now show another rendition.
+
+    With ``as_of``: ``photos`` of them show their photo again, and ``unknown`` others stay, since what they showed then
+    has been pruned.
+    """
 
     moved: int
+    photos: int = 0
+    unknown: int = 0
 
 
 @router.get("/catalog/images")
@@ -102,14 +116,17 @@ def assigned(asking: Asking) -> list[LookOut]:
     ]
 
 
-@router.post("/catalog/publish/{batch}")
+@router.post("/catalog/publish/{batch}", response_model_exclude_unset=True)
 def publish(asking: Asking, batch: str) -> Moved:
     """Publish a night's renditions."""
     return Moved(moved=actions.publish_night(asking.session.engine, asking.actor, batch))
 
 
-@router.post("/catalog/revert")
+@router.post("/catalog/revert", response_model_exclude_unset=True)
 def revert(asking: Asking, what: Revert) -> Moved:
-    """Show the previous renditions again."""
+    """Show earlier renditions again."""
+    if what.as_of is not None:
+        back = actions.revert_as_of(asking.session.engine, asking.actor, what.as_of, dry_run=what.dry_run)
+        return Moved(**asdict(back))
     target = RevertTarget(what.sku, what.position, what.collection, what.batch)
     return Moved(moved=actions.revert(asking.session.engine, asking.actor, target))

@@ -14,8 +14,9 @@ from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from producer.api.access import Caller
-from producer.manifest import open_manifest
+from producer.manifest import Manifest, open_manifest
 from producer.manifest.extensions import is_image_name
+from producer.manifest.platforms import PLATFORM_NAMES
 from producer.submit import Order
 from shared.background import CHOICES
 from shared.errors import ManifestError
@@ -64,6 +65,14 @@ class BatchOptions(BaseModel):
         )
 
 
+class ManifestOptions(BatchOptions):
+    """Looks and formats of a batch that is sent as a file."""
+
+    platform: Literal[PLATFORM_NAMES] | None = Field(  # type: ignore[valid-type]  # names that only the code knows
+        None, description="Shop system whose export the file is, instead of the one that its columns suggest."
+    )
+
+
 class Image(BaseModel):
     """One image of a batch."""
 
@@ -86,7 +95,7 @@ class NewBatch(BatchOptions):
 
 
 @contextmanager
-def order_of_file(caller: Caller, options: BatchOptions, file: UploadFile, key: str | None) -> Iterator[Order]:
+def order_of_file(caller: Caller, options: ManifestOptions, file: UploadFile, key: str | None) -> Iterator[Order]:
     """Write an uploaded manifest or archive to a disk, under its own name, while its order is submitted."""
     name = Path(file.filename or "").name
     if not name.strip(".") or not name.isprintable() or len(name.encode()) > 200:
@@ -102,7 +111,9 @@ def order_of_file(caller: Caller, options: BatchOptions, file: UploadFile, key: 
             while data := file.file.read(READ_BYTES):
                 digest.update(data)
                 out.write(data)
-        yield _order(caller, options, path, f"{name} {digest.hexdigest()}", key)
+        manifest = open_manifest([str(path)], allow_local=False, platform=options.platform)
+        identity = " ".join((name, digest.hexdigest(), *filter(None, (options.platform,))))
+        yield _order(caller, options, manifest, identity, key)
 
 
 @contextmanager
@@ -112,13 +123,14 @@ def order_of_images(caller: Caller, new: NewBatch, key: str | None) -> Iterator[
     with tempfile.TemporaryDirectory(prefix="atelier-upload-") as folder:
         path = Path(folder) / "images.jsonl"
         path.write_text("\n".join(lines) + "\n")
-        yield _order(caller, new, path, hashlib.sha256("\n".join(lines).encode()).hexdigest(), key)
+        manifest = open_manifest([str(path)], allow_local=False)
+        yield _order(caller, new, manifest, hashlib.sha256("\n".join(lines).encode()).hexdigest(), key)
 
 
-def _order(caller: Caller, options: BatchOptions, path: Path, identity: str, key: str | None) -> Order:
+def _order(caller: Caller, options: BatchOptions, manifest: Manifest, identity: str, key: str | None) -> Order:
     return Order(
         merchant=caller.merchant,
-        manifest=open_manifest([str(path)], allow_local=False),
+        manifest=manifest,
         looks=options.looks,
         presets=tuple(options.presets) or (options.format,),
         queue=QueueName.PREVIEW if options.preview else QueueName.BULK,

@@ -9,10 +9,12 @@ from typing import Annotated
 
 import typer
 
+from producer.output.names import NAMES
 from producer.output.out_folder import out_path, prepare_folder
 from producer.output.summary import as_json as batch_json
 from producer.output.summary import as_line, exit_status
 from shared.context import open_session
+from shared.errors import UsageError
 from shared.logs import configure_logs
 from shared.merchants.actors import operator
 from shared.merchants.merchants import LOCAL_MERCHANT
@@ -27,6 +29,14 @@ BATCHES_LISTED = 20
 
 Merchant = Annotated[str, typer.Option("--merchant", "-m", help="Merchant to act for.")]
 Out = Annotated[Path, typer.Option("--out", "-o", parser=out_path, metavar="FOLDER", help="Folder to write to.")]
+Names = Annotated[
+    str | None,
+    typer.Option(
+        "--names",
+        help="Names of the renditions: sku (SKU-POSITION-style) or source (as the photos). By default sku for a "
+        "manifest, source for folders and archives of photos.",
+    ),
+]
 BatchId = Annotated[str, typer.Argument(help="Id of the batch, or its first characters.")]
 
 
@@ -130,17 +140,19 @@ def failures(
 def download(
     batch: BatchId,
     out: Out,
+    names: Names = None,
     merchant: Merchant = LOCAL_MERCHANT,
     as_json: JsonOption = False,
 ) -> None:
     """Download a batch to a folder: renditions, results, errors and a gallery."""
     from producer.output.export import export_batch  # here, so that `status` does not load it
 
+    require_names(names)
     prepare_folder(out)
     with open_session(configured(), lasting=False) as session:
         with scope(session.engine, merchant) as (connection, mine):
             found = batches.find_batch(connection, mine, batch)
-        gallery = export_batch(session, found, out)
+        gallery = export_batch(session, found, out, names)
     if as_json:
         print_json(batch_json(found) | {"out": str(out), "gallery": str(gallery)})
     else:
@@ -148,6 +160,12 @@ def download(
             note(f"{found.succeeded} of {found.total} images are styled; results.csv says what became of the others")
         print_line(f"gallery: {gallery.resolve()}")
     raise typer.Exit(exit_status(found))
+
+
+def require_names(names: str | None) -> None:
+    """Raise UsageError unless these are ways of naming renditions."""
+    if names is not None and names not in NAMES:
+        raise UsageError(f"names {names!r} are unknown: choose {' or '.join(NAMES)}")
 
 
 def configured() -> Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -15,10 +16,11 @@ from producer.manifest import ManifestRow, open_manifest
 from shared.catalog import actions, looks, publishing
 from shared.catalog.actions import LookScope, RevertTarget
 from shared.catalog.images import list_images
+from shared.catalog.looks import CatalogLook
 from shared.catalog.source_checks import find_round
 from shared.context import open_session
 from shared.database import database_time
-from shared.errors import InvalidInput
+from shared.errors import InvalidInput, UsageError
 from shared.look import parse_looks
 from shared.merchants.actors import operator
 from shared.merchants.merchants import LOCAL_MERCHANT
@@ -82,6 +84,8 @@ def catalog_import(
         f"{done.rows} rows: {done.added} images added, {done.changed} changed, {done.moved} moved, {done.removed} "
         f"removed; {done.bad} rows bad, {done.doubled} doubled"
     )
+    if done.readdressed:
+        note(f"{done.readdressed} images have an address that is new only after its ?: their hosts are asked first")
 
 
 def catalog_list(
@@ -133,7 +137,8 @@ def catalog_history(
         return
     for one in found:
         now = "*" if one.current else " "
-        print_line(f"{now} {one.made_at:%Y-%m-%d %H:%M}  {one.position}  {one.action}  {one.made_by}  {one.object_key}")
+        shown = one.object_key or "the photo itself"
+        print_line(f"{now} {one.made_at:%Y-%m-%d %H:%M}  {one.position}  {one.action}  {one.made_by}  {shown}")
 
 
 def catalog_publish(
@@ -154,14 +159,40 @@ def catalog_revert(
     night_batch: Annotated[
         str | None, typer.Option("--batch", help="Revert the renditions of this night's batch.")
     ] = None,
+    as_of: Annotated[
+        datetime | None, typer.Option("--as-of", help="Show what the whole catalogue showed at this time, in UTC.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --as-of: count, and change nothing.")] = False,
     merchant: Merchant = LOCAL_MERCHANT,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the previous renditions again, of a sku, a collection or a night."""
-    target = RevertTarget(sku, position, collection, night_batch)
+    """Show earlier renditions again: of a sku, a collection or a night, or of the whole catalogue as of a time."""
+    if as_of is None:
+        if dry_run:
+            raise UsageError("--dry-run goes with --as-of")
+        target = RevertTarget(sku, position, collection, night_batch)
+        with open_session(configured(), lasting=False) as session:
+            moved = actions.revert(session.engine, operator(merchant), target)
+        _moved(moved, as_json)
+        return
+    if (sku, position, collection, night_batch) != (None, None, None, None):
+        raise UsageError("--as-of is for the whole catalogue: leave out --sku, --position, --collection and --batch")
     with open_session(configured(), lasting=False) as session:
-        moved = actions.revert(session.engine, operator(merchant), target)
-    _moved(moved, as_json)
+        back = actions.revert_as_of(session.engine, operator(merchant), in_utc(as_of), dry_run=dry_run)
+    if as_json:
+        print_json(asdict(back) | {"dry_run": dry_run})
+        return
+    print_line(
+        f"{back.moved} images {'would show' if dry_run else 'now show'} what they showed at"
+        f" {in_utc(as_of):%Y-%m-%d %H:%M} UTC, {back.photos} of them the photo itself"
+    )
+    if back.unknown:
+        note(f"{back.unknown} images stay: what they showed then has been pruned")
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Return a time from a command line, which is in UTC unless it names a zone."""
+    return moment.replace(tzinfo=moment.tzinfo or UTC)
 
 
 def look_set(
@@ -175,17 +206,28 @@ def look_set(
     follow: Annotated[
         bool, typer.Option("--follow-model", help="Restyle when a model version or style is renewed.")
     ] = False,
+    until: Annotated[
+        datetime | None,
+        typer.Option(help="Time, in UTC, at which the look ends and the earlier one applies again."),
+    ] = None,
     merchant: Merchant = LOCAL_MERCHANT,
     as_json: JsonOption = False,
 ) -> None:
     """Assign a look to images. A sample of a new look needs approval before it is used throughout the catalogue."""
     (look,) = parse_looks([style], strength, texture_scale, white, protect, background)
     with open_session(configured(), lasting=False) as session:
-        found = actions.set_look(session.engine, operator(merchant), LookScope.parse(of), look, follows_model=follow)
+        found = actions.set_look(
+            session.engine,
+            operator(merchant),
+            LookScope.parse(of),
+            look,
+            follows_model=follow,
+            until=None if until is None else in_utc(until),
+        )
     if as_json:
         print_json(asdict(found) | {"look": found.look.to_json()})
     else:
-        print_line(f"{found.name}: {found.look.style}, protect {found.look.protection} ({found.state})")
+        print_line(f"{found.name}: {found.look.style}, protect {found.look.protection} ({found.state}{_end(found)})")
 
 
 def look_list(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
@@ -198,7 +240,11 @@ def look_list(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) 
     for one in found:
         follows = ", follows the model" if one.follows_model else ""
         look = f"{one.look.style} at {one.look.strengths}, protect {one.look.protection}"
-        print_line(f"{one.name}: {look} ({one.state}{follows})")
+        print_line(f"{one.name}: {look} ({one.state}{follows}{_end(one)})")
+
+
+def _end(look: CatalogLook) -> str:
+    return f", until {look.ends_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if look.ends_at else ""
 
 
 def look_remove(of: Of, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:

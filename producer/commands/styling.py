@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from producer.bucket_listing import list_s3
-from producer.commands.batches import Merchant, Out, configured, warn
+from producer.commands.batches import Merchant, Names, Out, configured, require_names, warn
 from producer.commands.proofs import tell_of_proof
 from producer.dry_run import rehearse
 from producer.local_run import run_batch, wait_for_batch
@@ -94,9 +94,11 @@ def run(
     format: Format = None,
     preset: Presets = None,
     platform: PlatformOption = None,
+    names: Names = None,
     as_json: JsonOption = False,
 ) -> None:
     """Style images on this machine, into a folder with a gallery."""
+    require_names(names)
     settings, presets = configured(), _presets(preset, format)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     order = _order(
@@ -111,7 +113,7 @@ def run(
     with open_session(settings, lasting=False) as session:
         try:
             with show_progress(quiet=as_json) as show:
-                batch, gallery = run_batch(session, order, out, show, announce=_announce_quietly)
+                batch, gallery = run_batch(session, order, out, show, announce=_announce_quietly, names=names)
         except KeyboardInterrupt:
             note(f"interrupted; finished images are kept. To continue: {shlex.join(['atelier', *sys.argv[1:]])}")
             raise typer.Exit(EXIT_INTERRUPTED) from None

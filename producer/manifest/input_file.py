@@ -52,9 +52,10 @@ class DiskFile:
 
 
 def disk_path(file: object) -> Path | None:
-    """Return the path of a file on a disk, compressed or not; None for one in an archive."""
+    """Return the path of a file on a disk, compressed or not; for one in an archive, the archive's."""
     file = getattr(file, "file", file)
-    return file.path if isinstance(file, DiskFile) else None
+    path = file.path if isinstance(file, DiskFile) else getattr(getattr(file, "archive", None), "path", None)
+    return path if isinstance(path, Path) else None
 
 
 def unreadable(file: InputFile, error: OSError, where: str = "") -> ManifestError:

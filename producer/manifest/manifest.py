@@ -74,7 +74,10 @@ class Manifest:
 
     @property
     def feed(self) -> Path | None:
-        """Return the file if the manifest is a single one on a disk, which can be given back; else None."""
+        """Return the file if the manifest is a single one on a disk, or its archive; else None.
+
+        Such a file can be given back.
+        """
         path = getattr(self._parts[0], "path", None) if len(self._parts) == 1 else None
         return path if isinstance(path, Path) else None
 

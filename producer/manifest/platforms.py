@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from shared.errors import UsageError
 
@@ -55,6 +56,17 @@ POSITION_COLUMNS = ("position", "imageposition")
 TITLE_COLUMNS = ("title", "name")
 
 
+class AddedIn(StrEnum):
+    """Where a table has room for one more picture of a product."""
+
+    FURTHER = "further"
+    """In a column for pictures beside the first."""
+    CELL = "cell"
+    """In the cell of the first picture, which may hold several."""
+    ROW = "row"
+    """In a row of its own beneath those of the product."""
+
+
 @dataclass(frozen=True)
 class Platform:
     """Layout of one system's exports.
@@ -64,6 +76,8 @@ class Platform:
     ``product``          columns that name the product which the rows beneath continue.
     ``continued``        whether a row without these belongs to the product above it.
     ``optional_images``  whether a row without a picture is no failure, because it only describes a variant.
+    ``added_in``         where a table has room for one more picture of a product.
+    ``separator``        what stands between several pictures in a cell.
     """
 
     name: str
@@ -76,6 +90,8 @@ class Platform:
     product: tuple[str, ...] = ()
     continued: bool = False
     optional_images: bool = False
+    added_in: AddedIn = AddedIn.FURTHER
+    separator: str = ","
 
 
 def _marks(*sets: str) -> tuple[frozenset[str], ...]:
@@ -96,6 +112,7 @@ PLATFORMS = (
         positions=("imageposition",),
         product=("handle", "urlhandle"),
         optional_images=True,
+        added_in=AddedIn.ROW,
     ),
     Platform(
         "woocommerce",
@@ -110,6 +127,8 @@ PLATFORMS = (
         categories=("categories", "category"),
         positions=(),
         optional_images=True,
+        added_in=AddedIn.CELL,
+        separator=", ",
     ),
     Platform(
         "magento",
@@ -134,6 +153,8 @@ PLATFORMS = (
         product=("slug", "name"),
         continued=True,
         optional_images=True,
+        added_in=AddedIn.CELL,
+        separator="|",
     ),
     Platform(
         "wix",
@@ -145,6 +166,8 @@ PLATFORMS = (
         positions=(),
         product=("handleid",),
         optional_images=True,
+        added_in=AddedIn.CELL,
+        separator=";",
     ),
     Platform(
         "squarespace",
@@ -154,6 +177,8 @@ PLATFORMS = (
         categories=("categories",),
         positions=(),
         optional_images=True,
+        added_in=AddedIn.CELL,
+        separator=" ",
     ),
     Platform(
         "yandex",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from producer.output.gallery import write_gallery
 from producer.output.names import ERRORS_CSV, GALLERY_HTML, RESULTS_CSV, RULES_CSV
 from producer.output.out_folder import OutFolder, Target
+from producer.output.rendition_names import BatchNames, Named
 from producer.output.results import Result, write_results
 from producer.output.summary import summarise
 from producer.source_intake import local_path
@@ -21,42 +23,56 @@ from shared.queue.jobs import RESULTS_PAGE, JobResult, results_between
 from shared.store import ObjectStore
 
 
-def export_batch(session: Session, batch: Batch, out: Path) -> Path:
-    """Write what there is of a batch to ``out`` and return the gallery's path.
+def export_batch(session: Session, batch: Batch, out: Path, names: str | None = None) -> Path:
+    """Write what there is of a batch to ``out`` and return the gallery's path. ``names`` is one of ``NAMES``.
 
     Files are written whole or not at all. Raises UsageError where the folder cannot be written, and
     before anything is written where a file would take the place of one that Atelier did not write.
     """
     folder = OutFolder(out)
     if not folder.is_empty:
-        folder.require_free(_targets(session, batch))
+        folder.require_free(_targets(session, batch, names))
     with folder.writing(RESULTS_CSV, ERRORS_CSV, RULES_CSV):
-        write_results(out, _export_files(session, batch, folder), batch.input_columns)
+        write_results(out, _export_files(session, batch, folder, names), batch.input_columns)
     with folder.writing(GALLERY_HTML):
-        return write_gallery(out, batch_results(session, batch), title=batch.name, summary=summarise(batch))
+        return write_gallery(out, batch_results(session, batch, names), title=batch.name, summary=summarise(batch))
 
 
-def _targets(session: Session, batch: Batch) -> Iterator[Target]:
-    for result, found in _pairs(session, batch):
+def _targets(session: Session, batch: Batch, names: str | None) -> Iterator[Target]:
+    for result, found in _pairs(session, batch, names):
         if found.object_key is not None and result.output is not None:
             yield Target(result.output, PurePosixPath(found.object_key).stem, result.source_path)
 
 
-def _export_files(session: Session, batch: Batch, folder: OutFolder) -> Iterator[Result]:
-    for result, found in _pairs(session, batch):
+def _export_files(session: Session, batch: Batch, folder: OutFolder, names: str | None) -> Iterator[Result]:
+    for result, found in _pairs(session, batch, names):
         if found.object_key is not None and result.output is not None:
             folder.write(result.output, read_rendition(session.store, found.object_key))
         yield result
 
 
-def batch_results(session: Session, batch: Batch) -> Iterator[Result]:
-    """Yield what became of each job of a batch, a page at a time."""
-    return (result for result, _ in _pairs(session, batch))
+def batch_results(
+    session: Session, batch: Batch, names: str | None = None, address: Callable[[JobResult], str] | None = None
+) -> Iterator[Result]:
+    """Yield what became of each job of a batch, a page at a time.
+
+    ``address`` returns the address of a rendition; by default it is where the store has it.
+    """
+    return (result for result, _ in _pairs(session, batch, names, address))
 
 
-def _pairs(session: Session, batch: Batch) -> Iterator[tuple[Result, JobResult]]:
+def _pairs(
+    session: Session, batch: Batch, names: str | None, address: Callable[[JobResult], str] | None = None
+) -> Iterator[tuple[Result, JobResult]]:
     """Yield results beside the rows they come from."""
-    return ((_result(job, batch.presets), job) for job in job_results(session, batch))
+    named = BatchNames.of(batch, names)
+
+    def stored(job: JobResult) -> str:
+        return f"{session.store.url}/{job.object_key}"
+
+    for job in job_results(session, batch):
+        result = _result(job, named.name(job), batch.presets)
+        yield (replace(result, address=(address or stored)(job)) if job.is_published else result), job
 
 
 def job_results(session: Session, batch: Batch) -> Iterator[JobResult]:
@@ -67,7 +83,7 @@ def job_results(session: Session, batch: Batch) -> Iterator[JobResult]:
         yield from page
 
 
-def _result(found: JobResult, presets: Sequence[str]) -> Result:
+def _result(found: JobResult, named: Named, presets: Sequence[str]) -> Result:
     suffix = Path(found.object_key).suffix if found.object_key else ""
     source = local_path(found.image)
     return Result(
@@ -80,7 +96,7 @@ def _result(found: JobResult, presets: Sequence[str]) -> Result:
         protect=found.look.protection,
         background=_background(found),
         state=found.state,
-        output=_output(found, suffix, presets) if found.object_key else None,
+        output=_output(found, named, suffix, presets) if found.object_key else None,
         width=found.width,
         height=found.height,
         quality=found.quality or {},
@@ -92,12 +108,14 @@ def _result(found: JobResult, presets: Sequence[str]) -> Result:
         source_path=source,
         preset=found.preset,
         report=found.report,
+        position=named.position,
+        bytes=found.bytes,
     )
 
 
-def _output(found: JobResult, suffix: str, presets: Sequence[str]) -> str:
+def _output(found: JobResult, named: Named, suffix: str, presets: Sequence[str]) -> str:
     """Return the path of a rendition in the out folder: apart from the others if it breaks a rule of its preset."""
-    path = output_name(found.output, found.preset or "", suffix, presets)
+    path = output_name(named.name, found.preset or "", suffix, presets)
     return path if found.is_published else f"{UNPUBLISHED}/{path}"
 
 

@@ -35,6 +35,9 @@ _RESULT_COLUMNS = (
     "preset",
     "published",
     "reason",
+    "position",
+    "address",
+    "bytes",
 )
 _ERROR_COLUMNS = ("code", "message", "retryable")
 _RULE_COLUMNS = ("sku", "output", "style", "preset", "rule", "required", "found", "passed")
@@ -50,6 +53,9 @@ class Result:
     ``output``       path of the rendition relative to the out folder, POSIX; None if there is none.
     ``background``   of the rendition: ``keep`` where the photo's own stayed.
     ``quality``      figures of the rendition by name, see ``shared.quality.gate.Quality``; empty if there are none.
+    ``position``     position among the pictures of its sku, from 1.
+    ``address``      address of the stored rendition; None if there is none.
+    ``bytes``        size of the rendition's file; None if there is none.
     ``columns``      original row; empty for a listing of files.
     ``preset``       what the rendition was made for, with size and format where there are several.
     ``report``       how it keeps the preset's rules; None for a plain format.
@@ -77,6 +83,9 @@ class Result:
     source_path: Path | None
     preset: str | None = None
     report: RuleReport | None = None
+    position: int = 1
+    address: str | None = None
+    bytes: int | None = None
 
     @property
     def reason(self) -> str:
@@ -148,6 +157,9 @@ def _result_row(result: Result) -> dict[str, object]:
         "preset": result.preset,
         "published": _yes_no(result.output is not None and not result.reason),
         "reason": result.reason,
+        "position": result.position,
+        "address": result.address,
+        "bytes": result.bytes,
     }
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import datetime
 
 from sqlalchemy import Engine
 
-from shared.catalog import judging, looks, publishing
+from shared.catalog import as_of, campaigns, judging, looks, publishing
+from shared.catalog.as_of import AsOf
 from shared.catalog.judging import Judgement
 from shared.catalog.looks import CatalogLook
 from shared.catalog.publishing import Which
+from shared.database import database_time
 from shared.errors import UsageError
 from shared.look import Look
 from shared.merchants import audit
@@ -51,11 +54,25 @@ class RevertTarget:
             raise UsageError("--position needs --sku")
 
 
-def set_look(engine: Engine, actor: Actor, scope: LookScope, look: Look, *, follows_model: bool) -> CatalogLook:
-    """Assign a look to a part of a catalogue. Raises UnknownStyle, or UsageError for an invalid scope."""
+def set_look(
+    engine: Engine,
+    actor: Actor,
+    scope: LookScope,
+    look: Look,
+    *,
+    follows_model: bool,
+    until: datetime | None = None,
+) -> CatalogLook:
+    """Assign a look to a part of a catalogue, with ``until`` for a time, after which the earlier one applies again.
+
+    Raises UnknownStyle, or UsageError for an invalid scope or a time that is over.
+    """
     with confined(engine, actor) as (connection, merchant):
+        replaced = None if until is None else campaigns.replaced_look(connection, merchant, scope.kind, scope.value)
         assigned = looks.set_look(connection, merchant, scope.kind, scope.value, look, follows_model=follows_model)
-        details = {"scope": scope.kind, "look": look.to_json(), "follows_model": follows_model}
+        if until is not None and replaced is not None:
+            assigned = campaigns.set_end(connection, assigned, replaced, until)
+        details = {"scope": scope.kind, "look": look.to_json(), "follows_model": follows_model, "until": until}
         audit.record(connection, actor.name, "catalog look set", merchant, details)
         return assigned
 
@@ -85,6 +102,21 @@ def revert(engine: Engine, actor: Actor, target: RevertTarget) -> int:
         moved = publishing.revert(connection, merchant, which, actor.name)
         audit.record(connection, actor.name, "catalog revert", merchant, {"batch": night, "images": moved})
         return moved
+
+
+def revert_as_of(engine: Engine, actor: Actor, at: datetime, *, dry_run: bool = False) -> AsOf:
+    """Show what the whole catalogue showed at a time; with ``dry_run`` only count.
+
+    Raises UsageError for a time that is yet to come.
+    """
+    with confined(engine, actor) as (connection, merchant):
+        if at > database_time(connection):
+            raise UsageError(f"{at:%Y-%m-%d %H:%M} UTC is yet to come: give an earlier time")
+        if dry_run:
+            return as_of.count_as_of(connection, merchant, at)
+        changed = as_of.revert_as_of(connection, merchant, at, actor.name)
+        audit.record(connection, actor.name, "catalog revert", merchant, {"as_of": at} | asdict(changed))
+        return changed
 
 
 def approve_review(engine: Engine, actor: Actor, batch: str, ordinal: int, reason: str = "") -> bool:

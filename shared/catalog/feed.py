@@ -24,7 +24,10 @@ SMALL = 20
 
 
 class FeedRow(NamedTuple):
-    """Row of a feed. ``position`` None: in the order of its sku's rows. ``content`` None: the row is invalid."""
+    """Row of a feed. ``position`` None: in the order of its sku's rows. ``content`` None: the row is invalid.
+
+    ``by_address``: nothing but the address says what the content is.
+    """
 
     number: int
     sku: str
@@ -36,13 +39,15 @@ class FeedRow(NamedTuple):
     collection: str
     pixels: int
     content: str | None
+    by_address: bool = False
 
 
 @dataclass(frozen=True)
 class Imported:
     """Result of an import. ``bad`` and ``doubled`` rows were left out; the products of bad ones did not change.
 
-    ``unknown`` of the bad rows name no sku. If there is one, nothing was removed.
+    ``unknown`` of the bad rows name no sku. If there is one, nothing was removed. ``readdressed`` images have an
+    address that is new only after its ``?``: their hosts are asked whether the picture is, too.
     """
 
     rows: int
@@ -53,6 +58,7 @@ class Imported:
     bad: int
     doubled: int
     unknown: int = 0
+    readdressed: int = 0
 
 
 _COLUMNS = ", ".join(FeedRow._fields)
@@ -80,13 +86,16 @@ def import_feed(
         """)
     ).one()
     _keep_seen(connection, values)
+    readdressed = _ask_first(connection, values)
     removed = 0 if partial or counts.unknown else _remove_others(connection, values, shrink)
     _find_moved(connection, values)
     changed = _update(connection, values)
     added = _insert(connection, values)
     moved = _take_along(connection, values)
     require_kept(connection, merchant)
-    return Imported(counts.rows, added, changed, moved, removed, counts.bad, counts.doubled, counts.unknown)
+    return Imported(
+        counts.rows, added, changed, moved, removed, counts.bad, counts.doubled, counts.unknown, readdressed
+    )
 
 
 def _load(connection: Connection, rows: Iterable[FeedRow]) -> None:
@@ -94,7 +103,7 @@ def _load(connection: Connection, rows: Iterable[FeedRow]) -> None:
     connection.execute(
         text("""
         CREATE TEMPORARY TABLE feed (number int, sku text, position int, image text, source text, output text,
-            category text, collection text, pixels bigint, content uuid) ON COMMIT DROP
+            category text, collection text, pixels bigint, content uuid, by_address bool) ON COMMIT DROP
         """)
     )
     driver = connection.connection.driver_connection
@@ -105,8 +114,8 @@ def _load(connection: Connection, rows: Iterable[FeedRow]) -> None:
     connection.execute(
         text("""
         CREATE TEMPORARY TABLE incoming ON COMMIT DROP AS
-        SELECT DISTINCT ON (sku, position) *, CAST(NULL AS uuid) AS feed_content
-        FROM (SELECT number, sku, image, source, output, category, collection, pixels, content,
+        SELECT DISTINCT ON (sku, position) *, CAST(NULL AS uuid) AS feed_content, false AS readdressed
+        FROM (SELECT number, sku, image, source, output, category, collection, pixels, content, by_address,
                      coalesce(position, row_number() OVER (PARTITION BY sku ORDER BY number)) AS position
               FROM feed) numbered
         ORDER BY sku, position, content IS NULL, number
@@ -127,6 +136,26 @@ def _keep_seen(connection: Connection, values: dict[str, int]) -> None:
         """),
         values,
     )
+
+
+def _ask_first(connection: Connection, values: dict[str, int]) -> int:
+    """Keep the content of images whose address is new only after its ``?``, and that are styled; return how many.
+
+    Shops put versions and signatures there, which change while the picture stays. The next source check compares the
+    bytes with those that were styled, if these are known. An image that a night has in hand will be styled.
+    """
+    return connection.execute(
+        text(f"""
+        UPDATE incoming n SET content = i.content, feed_content = n.content, readdressed = true
+        FROM catalog_images i
+        WHERE {_PLACE} AND n.by_address AND n.feed_content IS NULL AND n.content <> i.content AND n.source <> i.source
+          AND n.source ILIKE 'http%' AND split_part(n.source, '?', 1) = split_part(i.source, '?', 1)
+          AND (i.styled_content = i.content AND i.styled_source IS NOT NULL OR (i.id, i.content) IN (
+              SELECT w.image_id, w.content FROM nights g JOIN night_images w ON w.batch_id = g.batch_id
+              WHERE g.settled_at IS NULL AND g.merchant_id = :merchant))
+        """),
+        values,
+    ).rowcount
 
 
 def _remove_others(connection: Connection, values: dict[str, int], shrink: bool) -> int:
@@ -189,7 +218,10 @@ def _update(connection: Connection, values: dict[str, int]) -> int:
             UPDATE catalog_images i SET image = n.image, source = n.source, output = n.output, category = n.category,
                 collection = n.collection, pixels = n.pixels, content = n.content, feed_content = n.feed_content,
                 removed_at = NULL, gone_at = CASE WHEN i.source = n.source THEN i.gone_at END,
-                check_at = CASE WHEN i.source = n.source THEN i.check_at ELSE clock_timestamp() END,
+                readdressed_at = CASE WHEN n.readdressed THEN coalesce(i.readdressed_at, clock_timestamp())
+                                      WHEN i.source = n.source THEN i.readdressed_at END,
+                check_at = CASE WHEN i.source = n.source THEN i.check_at
+                                ELSE least(i.check_at, clock_timestamp()) END,
                 changed_at = CASE WHEN i.content <> n.content OR i.removed_at IS NOT NULL
                                   THEN clock_timestamp() ELSE i.changed_at END
             FROM incoming n
@@ -224,8 +256,8 @@ def _take_along(connection: Connection, values: dict[str, int]) -> int:
     return connection.execute(
         text(f"""
         WITH shown AS (
-            INSERT INTO publications (merchant_id, image_id, rendition_id, before_id, action, made_by)
-            SELECT :merchant, i.id, n.rendition_id, i.publication_id, 'move', 'import'
+            INSERT INTO publications (merchant_id, image_id, rendition_id, before_id, action, made_by, is_first)
+            SELECT :merchant, i.id, n.rendition_id, i.publication_id, 'move', 'import', i.publication_id IS NULL
             FROM moved n JOIN catalog_images i ON {_PLACE} WHERE n.rendition_id IS NOT NULL
             RETURNING id, image_id
         )

@@ -35,7 +35,10 @@ class LookState(StrEnum):
 
 @dataclass(frozen=True)
 class CatalogLook:
-    """Look and its scope. ``follows_model``: a new trunk or a relearnt style makes its renditions stale."""
+    """Look and its scope. ``follows_model``: a new trunk or a relearnt style makes its renditions stale.
+
+    ``ends_at``: when the look that it replaced applies again; None for one that stays.
+    """
 
     id: int
     scope: str
@@ -44,6 +47,7 @@ class CatalogLook:
     follows_model: bool
     state: LookState
     changed_at: datetime
+    ends_at: datetime | None = None
 
     @classmethod
     def from_row(cls, row: Row[Any]) -> CatalogLook:
@@ -56,14 +60,15 @@ class CatalogLook:
         return f"the look of {self.scope} {self.value!r}" if self.value else "the default look"
 
 
-COLUMNS = "id, scope, value, look, follows_model, state, changed_at"
+COLUMNS = "id, scope, value, look, follows_model, state, changed_at, ends_at"
 
 
 def set_look(
     connection: Connection, merchant: int, scope: str, value: str, look: Look, *, follows_model: bool
 ) -> CatalogLook:
-    """Assign a look. Raises UnknownStyle, or UsageError for an invalid scope. The same look again changes nothing.
+    """Assign a look that stays. Raises UnknownStyle, or UsageError for an invalid scope.
 
+    The same look again changes nothing.
     Only a different look counts as new; whether it follows the model makes no difference.
     """
     _check_scope(scope, value)
@@ -75,7 +80,7 @@ def set_look(
         INSERT INTO catalog_looks AS l (merchant_id, scope, value, look, follows_model)
         VALUES (:merchant, :scope, :value, CAST(:look AS jsonb), :follows)
         ON CONFLICT ON CONSTRAINT uq_catalog_looks_scope DO UPDATE SET
-            look = excluded.look, follows_model = excluded.follows_model,
+            look = excluded.look, follows_model = excluded.follows_model, ends_at = NULL, before = NULL,
             state = CASE WHEN l.look = excluded.look THEN l.state ELSE 'new' END,
             changed_at = CASE WHEN l.look = excluded.look THEN l.changed_at ELSE clock_timestamp() END
         RETURNING {COLUMNS}

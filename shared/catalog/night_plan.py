@@ -122,7 +122,8 @@ class NightPlan:
             SELECT :batch, p.ordinal, :merchant, p.ordinal + 1, i.sku, i.image, i.source,
                    CASE row_number() OVER (PARTITION BY lower(i.output) ORDER BY p.ordinal)
                         WHEN 1 THEN i.output ELSE i.output || '-' || p.ordinal END,
-                   l.look, jsonb_build_object('sku', i.sku, 'image', i.image, 'category', i.category), i.pixels
+                   l.look, jsonb_build_object('sku', i.sku, 'image', i.image, 'category', i.category,
+                                      'position', CAST(i.position AS text)), i.pixels
             FROM planned p JOIN catalog_images i ON i.id = p.image_id JOIN catalog_looks l ON l.id = p.look_id
             """),
             {"batch": batch.id, "merchant": self.merchant_id},

@@ -42,7 +42,10 @@ def settle(connection: Connection, night: Night, now: datetime) -> int:
     connection.execute(
         text(f"""
         UPDATE catalog_images i SET styled_content = n.content, styled_look = n.look, styled_model = n.model,
-            styled_source = s.styled, check_at = :check_at, gone_at = NULL,
+            styled_source = s.styled, gone_at = NULL,
+            check_at = CASE WHEN i.source <> j.source AND i.readdressed_at IS NOT NULL
+                            THEN least(i.check_at, :check_at) ELSE :check_at END,
+            readdressed_at = CASE WHEN i.source <> j.source THEN i.readdressed_at END,
             refused_content = NULL, refused_code = NULL, refused_at = NULL
         FROM {_JOBS} CROSS JOIN LATERAL (
             SELECT CAST(left(min(r.source_sha256), 32) AS uuid) AS styled
@@ -78,8 +81,9 @@ def publish(connection: Connection, merchant: int, batch_id: UUID, who: str, *, 
     return connection.execute(
         text(f"""
         WITH shown AS (
-            INSERT INTO publications (merchant_id, image_id, rendition_id, before_id, batch_id, action, made_by)
-            SELECT :merchant, i.id, r.id, i.publication_id, :batch, 'publish', :who
+            INSERT INTO publications (merchant_id, image_id, rendition_id, before_id, batch_id, action, made_by,
+                                      is_first)
+            SELECT :merchant, i.id, r.id, i.publication_id, :batch, 'publish', :who, i.publication_id IS NULL
             FROM {_JOBS} JOIN catalog_images i ON i.id = n.image_id
             LEFT JOIN publications p ON p.id = i.publication_id
             CROSS JOIN LATERAL (
@@ -150,11 +154,11 @@ def revert(connection: Connection, merchant: int, which: Which, who: str) -> int
 
 @dataclass(frozen=True)
 class Publication:
-    """Move of the pointer as its merchant sees it."""
+    """Move of the pointer as its merchant sees it. ``object_key`` is None where the photo itself was shown again."""
 
     id: int
     position: int
-    object_key: str
+    object_key: str | None
     batch_id: UUID | None
     action: str
     made_by: str
@@ -168,7 +172,7 @@ def history(connection: Connection, merchant: int, sku: str) -> list[Publication
         text("""
         SELECT p.id, i.position, r.object_key, p.batch_id, p.action, p.made_by, p.made_at,
                p.id = i.publication_id AS current
-        FROM catalog_images i JOIN publications p ON p.image_id = i.id JOIN renditions r ON r.id = p.rendition_id
+        FROM catalog_images i JOIN publications p ON p.image_id = i.id LEFT JOIN renditions r ON r.id = p.rendition_id
         WHERE i.merchant_id = :merchant AND i.sku = :sku ORDER BY i.position, p.id DESC
         """),
         {"merchant": merchant, "sku": sku},

@@ -159,7 +159,7 @@ def record_findings(
         text(f"""
         UPDATE catalog_images i SET feed_content = coalesce(i.feed_content, i.content),
             content = CASE WHEN n.content = i.styled_content THEN n.again ELSE n.content END,
-            gone_at = NULL, changed_at = clock_timestamp(), check_at = n.check_at
+            gone_at = NULL, readdressed_at = NULL, changed_at = clock_timestamp(), check_at = n.check_at
         FROM {found} AND i.styled_source <> n.seen
         """),
         values,
@@ -168,6 +168,7 @@ def record_findings(
     connection.execute(
         text(f"""
         UPDATE catalog_images i SET styled_source = coalesce(i.styled_source, n.seen), check_at = n.check_at,
+            readdressed_at = CASE WHEN n.seen IS NULL AND NOT n.gone THEN i.readdressed_at END,
             gone_at = CASE WHEN n.gone THEN coalesce(i.gone_at, :now) WHEN n.seen IS NULL THEN i.gone_at END,
             refused_content = CASE WHEN n.seen IS NULL OR i.refused_code <> 'image_not_found'
                                    THEN i.refused_content END
@@ -259,3 +260,26 @@ def gone_warnings(connection: Connection, merchant: int) -> Sequence[str]:
         f"{row.images} images have a missing source, for example sku {row.sku!r}: their renditions stay; restore the "
         "files, or send a feed without them",
     )
+
+
+def readdressed_warnings(connection: Connection, merchant: int, checks: int) -> Sequence[str]:
+    """Return a plan's warnings about images with a new address whose hosts have not been asked yet."""
+    images = connection.execute(
+        text("""
+        SELECT count(*) FROM catalog_images
+        WHERE merchant_id = :merchant AND readdressed_at IS NOT NULL AND removed_at IS NULL
+        """),
+        {"merchant": merchant},
+    ).scalar_one()
+    if not images or not checks:
+        return ()
+    return (
+        f"{images} images have an address that is new only after its ?: their hosts are asked first whether the "
+        f"picture is new, {checks} checks a day",
+    )
+
+
+def checks_per_day(connection: Connection, merchant: int) -> int:
+    """Return how many source checks a merchant's schedule allows a day; 0 without a schedule."""
+    schedule = find_schedule(connection, merchant)
+    return schedule.rules.checks if schedule else 0

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from shared.catalog.digests import look_digest, model_digest
 from shared.catalog.looks import CatalogLook, LookState, list_looks
-from shared.catalog.source_checks import gone_warnings
+from shared.catalog.source_checks import checks_per_day, gone_warnings, readdressed_warnings
 from shared.models.promotion.canaries import Pin, canary_pin
 from shared.models.styles import StyleRow
 from shared.models.versions import ModelVersion
@@ -59,13 +59,15 @@ def find_stale(connection: Connection, merchant: int, painting: PaintInputs) -> 
     ``missing``: nothing was made yet; ``source_changed``; ``look_changed``: another look or other formats;
     ``model_changed``: another trunk or vector than the champion's, if the look follows these, unless it is that of a
     running canary. ``since`` is the time of the change, so images that one night leaves come first in the next.
-    Images in progress in another night are skipped.
+    Images in progress in another night are skipped. A new address whose host is not asked, since the merchant's
+    schedule has no checks, counts as ``source_changed``.
     """
     looks = {look.id: look for look in list_looks(connection, merchant)}
     usable, warnings = _usable(looks.values(), painting.style_rows)
     found = canary_pin(connection, merchant)
     _load_looks(connection, looks.values(), usable, painting, found[0] if found else None)
-    _fill(connection, merchant, painting.version)
+    checks = checks_per_day(connection, merchant)
+    _fill(connection, merchant, painting.version, asked=checks > 0)
     counts = connection.execute(
         text("""
         SELECT look_id, reason, state, CASE state WHEN 'refused' THEN code END AS code, count(*) AS images
@@ -85,6 +87,7 @@ def find_stale(connection: Connection, merchant: int, painting: PaintInputs) -> 
             others[_why_not(row.state, row.code, look)] += row.images
     warnings += [f"{images} images {what}" for what, images in others.items()]
     warnings += gone_warnings(connection, merchant)
+    warnings += readdressed_warnings(connection, merchant, checks)
     connection.execute(text("DELETE FROM stale WHERE state <> 'due'"))
     return StaleImages({reason: by_reason[reason] for reason in REASONS}, tuple(new), warnings)
 
@@ -151,7 +154,7 @@ def _canary_digest(look: CatalogLook, canary: Pin | None) -> str | None:
     return model_digest(look.look, canary.version.trunk_sha256, canary.style_rows)
 
 
-def _fill(connection: Connection, merchant: int, version: ModelVersion) -> None:
+def _fill(connection: Connection, merchant: int, version: ModelVersion, *, asked: bool) -> None:
     # Counted before it is joined: a night made since the last ANALYZE seems to have hardly any images, and the planner
     # would go through all of them for each image of the catalogue.
     connection.execute(
@@ -177,7 +180,8 @@ def _fill(connection: Connection, merchant: int, version: ModelVersion) -> None:
         ), judged AS (
             SELECT a.*, l.look, l.model, l.usable, l.since AS look_since,
                 CASE WHEN a.styled_content IS NULL THEN 'missing'
-                     WHEN a.styled_content <> a.content THEN 'source_changed'
+                     WHEN a.styled_content <> a.content OR (a.readdressed_at IS NOT NULL AND NOT :asked)
+                     THEN 'source_changed'
                      WHEN a.styled_look <> l.look THEN 'look_changed'
                      WHEN l.follows AND a.styled_model <> l.model
                       AND a.styled_model IS DISTINCT FROM l.canary THEN 'model_changed' END AS reason
@@ -196,6 +200,6 @@ def _fill(connection: Connection, merchant: int, version: ModelVersion) -> None:
         WHERE (j.reason IS NOT NULL OR j.look_id IS NULL) 
           AND NOT EXISTS (SELECT FROM under_way w WHERE w.image_id = j.id)
         """),
-        {"merchant": merchant, "version": version.id, "days": REFUSED_DAYS},
+        {"merchant": merchant, "version": version.id, "days": REFUSED_DAYS, "asked": asked},
     )
     connection.execute(text("ANALYZE stale"))

@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from shared.broker import Broker
+from shared.catalog.campaigns import end_looks
 from shared.catalog.nights import Night, adopt_proofs, give_up, lease_night, open_slots, unsettled_nights
 from shared.catalog.planning import plan_night
 from shared.catalog.publishing import settle
@@ -40,13 +41,14 @@ class Ticked:
 
 
 def tick(engine: Engine, broker: Broker, settings: Settings, now: datetime) -> Ticked:
-    """End windows, settle ended nights, approve overdue proofs, begin nights and plan them.
+    """End windows, settle ended nights, end looks, approve overdue proofs, begin nights and plan them.
 
-    In this order, so that the rest of one night is known before the next is planned.
+    In this order, so that the rest of one night, and the looks that apply, are known before the next is planned.
     """
     with transaction(engine) as connection:
         unsettled = unsettled_nights(connection)
     settled = end_nights(engine, unsettled, now)
+    end_looks(engine, now)
     with transaction(engine) as connection:
         adopt_proofs(connection)
     approved = approve_overdue(engine, now)

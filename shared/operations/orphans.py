@@ -37,7 +37,11 @@ UNNAMED = {
     "backgrounds/": """
         NOT EXISTS (SELECT FROM backgrounds b WHERE 'backgrounds/' || b.merchant_id || '/' || b.sha256 = key)
         """,
-    "feeds/": "NOT EXISTS (SELECT FROM batches b WHERE CAST(b.id AS text) = split_part(key, '/', 3))",
+    # Feeds of batches; what belongs to a catalogue stays as long as its merchant.
+    "feeds/": """
+        split_part(key, '/', 3) NOT IN ('catalog', 'published')
+        AND NOT EXISTS (SELECT FROM batches b WHERE CAST(b.id AS text) = split_part(key, '/', 3))
+        """,
     "training/": """
         NOT EXISTS (SELECT FROM training_runs r
                     WHERE r.finished_at IS NULL AND CAST(r.id AS text) = split_part(key, '/', 2))

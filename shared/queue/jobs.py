@@ -111,6 +111,7 @@ class JobResult:
     height: int | None
     quality: dict[str, float] | None
     report: RuleReport | None = None
+    bytes: int | None = None
 
     @property
     def is_published(self) -> bool:
@@ -354,9 +355,9 @@ def results(connection: Connection, batch_id: UUID, total: int) -> Iterator[JobR
 # OFFSET 0 makes the database look up renditions job by job; any other join may read those of the whole batch.
 _RESULTS = """
 SELECT j.ordinal, j.line, j.sku, j.image, j.output, j.look, j.input, j.state, j.reused, j.code,
-       j.message, j.retryable, r.preset, r.object_key, r.width, r.height, r.quality, r.report
+       j.message, j.retryable, r.preset, r.object_key, r.width, r.height, r.quality, r.report, r.bytes
 FROM jobs j LEFT JOIN LATERAL (
-    SELECT l.preset, r.object_key, r.width, r.height, r.quality, r.report
+    SELECT l.preset, r.object_key, r.width, r.height, r.quality, r.report, r.bytes
     FROM job_renditions l JOIN renditions r ON r.id = l.rendition_id
     WHERE l.batch_id = j.batch_id AND l.ordinal = j.ordinal OFFSET 0
 ) r ON true

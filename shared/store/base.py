@@ -91,6 +91,10 @@ class ObjectStore(ABC):
         """Return the bytes. Raises ObjectTooLarge, before reading, when there are more than ``max_bytes``."""
 
     @abstractmethod
+    def get_file(self, key: str, path: Path) -> None:
+        """Copy an object into a new local file, without reading all of it into memory. Raises OSError for the file."""
+
+    @abstractmethod
     def size(self, key: str) -> int | None:
         """Return the number of bytes, or None when there is no such object."""
 

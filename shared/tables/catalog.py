@@ -37,6 +37,9 @@ catalog_looks = Table(
     # A sample of a new look needs approval before it is used throughout the catalogue.
     Column("state", Text, nullable=False, server_default=text("'new'")),
     moment("changed_at", default=True, nullable=False),
+    # When the look ends, and what it replaced: see ``campaigns.py``.
+    moment("ends_at"),
+    Column("before", JSONB),
     one_of("scope", "default", "category", "collection", "sku"),
     one_of("state", "new", "approved", "rejected"),
     CheckConstraint("(scope = 'default') = (value = '')", name="value"),
@@ -78,6 +81,8 @@ catalog_images = Table(
     # Time of the next source check, and since when the source gives no picture.
     moment("check_at", default=True, nullable=False),
     moment("gone_at"),
+    # Since when the source has a new query in its address, and its host has not been asked whether the picture is new.
+    moment("readdressed_at"),
     UniqueConstraint("merchant_id", "sku", "position", name="uq_catalog_images_sku"),
     # As ``CHECKED`` in checks.py.
     Index(
@@ -85,22 +90,27 @@ catalog_images = Table(
         postgresql_where=text("removed_at IS NULL AND source ILIKE 'http%' AND styled_content = content"),
     ),
     Index("ix_catalog_images_gone_at", "merchant_id", postgresql_where=text("gone_at IS NOT NULL")),
+    Index(
+        "ix_catalog_images_readdressed_at", "merchant_id", postgresql_where=text("readdressed_at IS NOT NULL")
+    ),
 )  # fmt: skip
 
 # Renditions shown for a catalogue image, newest last. A publication names one rendition; those in other formats have
-# the same key. ``before_id`` is the publication that a revert returns to.
+# the same key. Without a rendition the photo itself is shown. ``before_id`` is the publication that a revert returns
+# to; before the one that ``is_first`` nothing was shown.
 publications = Table(
     "publications",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
     Column("image_id", ForeignKey("catalog_images.id", ondelete="CASCADE"), nullable=False),
-    Column("rendition_id", ForeignKey("renditions.id"), nullable=False),
+    Column("rendition_id", ForeignKey("renditions.id")),
     Column("before_id", ForeignKey("publications.id", ondelete="SET NULL")),
     Column("batch_id", ForeignKey("batches.id", ondelete="SET NULL")),
     Column("action", Text, nullable=False),
     Column("made_by", Text, nullable=False),
     moment("made_at", default=True, nullable=False),
+    Column("is_first", Boolean, nullable=False, server_default=text("false")),
     one_of("action", "publish", "revert", "move"),
     Index("ix_publications_image_id", "image_id"),
     Index("ix_publications_rendition_id", "rendition_id"),

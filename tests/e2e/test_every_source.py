@@ -47,7 +47,7 @@ def test_sources_of_every_kind_end_as_renditions_or_with_a_code(tmp_path: Path) 
     assert len(tries) == 2
     with (out / "results.csv").open() as file:
         made = {row["sku"]: row["output"] for row in csv.DictReader(file) if row["state"] == "succeeded"}
-    assert made == {"s0": "busy.jpg", "s1": "mug.jpg", "shoes/red": "shoes/red.jpg"}
+    assert made == {"s0": "s0-1-udnie.jpg", "s1": "s1-1-udnie.jpg", "shoes/red": "shoes-red-1-udnie.jpg"}
     with (out / "errors.csv").open() as file:
         failed = {row["sku"]: row["code"] for row in csv.DictReader(file)}
     assert failed == {

@@ -283,3 +283,13 @@ def test_what_is_missing_is_found_among_many(store: ObjectStore) -> None:
         store.put(f"k/{number}", b"x")
     assert store.missing([f"k/{number}" for number in range(20)]) == {f"k/{number}" for number in range(1, 20, 2)}
     assert store.missing([]) == set()
+
+
+def test_an_object_is_copied_into_a_file_of_its_own(opener: Opener, tmp_path: Path) -> None:
+    store = opener("copies")
+    store.put("a", b"bytes")
+    store.get_file("a", tmp_path / "copy")
+    (tmp_path / "copy").write_bytes(b"other")
+    assert store.get("a") == b"bytes"
+    with pytest.raises(MissingObject):
+        store.get_file("missing", tmp_path / "none")

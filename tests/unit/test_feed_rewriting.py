@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from producer.manifest import open_manifest
 from producer.manifest.formats.csvrecords import FieldParser
 from producer.manifest.rewrite.cells import Link
-from producer.manifest.rewrite.csv_feed import cell_spans
-from producer.output.feed_export import rewrite_feed
+from producer.manifest.rewrite.csv_spans import cell_spans
+from producer.output.feed_rewriting import rewrite_feed
 from shared.errors import ManifestError
 
 HOST = "https://h.example/"

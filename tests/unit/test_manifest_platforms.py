@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from producer.manifest import Manifest, open_manifest
-from producer.output.feed_export import rewrite_feed
+from producer.output.feed_rewriting import rewrite_feed
 from shared.errors import UsageError
 
 HOST = "https://h.example/"

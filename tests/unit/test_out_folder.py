@@ -134,9 +134,9 @@ def test_an_empty_name_is_not_the_current_folder() -> None:
         out_path(" ")
 
 
-def targets(folder: Path, *inputs: Path, looks: tuple[Look, ...] = (LOOK,)) -> list[str]:
+def targets(folder: Path, *inputs: Path, looks: tuple[Look, ...] = (LOOK,), names: str | None = None) -> list[str]:
     order = Order("local", open_manifest([str(one) for one in inputs]), looks)
-    return [target.name for target in expected_targets(order, (order.presets, {}))]
+    return [target.name for target in expected_targets(order, (order.presets, {}), names)]
 
 
 def test_an_order_knows_its_files_before_work_begins(tmp_path: Path) -> None:
@@ -155,7 +155,8 @@ def test_an_order_of_bad_rows_and_of_a_file_that_breaks_off_has_the_files_of_the
     (tmp_path / "mug.png").write_bytes(b"photo")
     feed = tmp_path / "feed.jsonl"
     feed.write_text('{"sku": "a", "image": "mug.png"}\n{"sku": "b", "image": "gone.png"}\n')
-    assert targets(tmp_path, feed) == ["mug.jpg"]
+    assert targets(tmp_path, feed) == ["a-1-udnie.jpg"]
+    assert targets(tmp_path, feed, names="source") == ["mug.jpg"]
 
 
 def test_a_second_run_leaves_the_renditions_of_the_first_out(tmp_path: Path) -> None:

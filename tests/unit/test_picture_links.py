@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from producer.output.picture_links import BY_SOURCE, PictureLinks
+from producer.output.names import BY_SOURCE
+from producer.output.picture_links import PictureLinks, below
+from producer.output.rendition_names import BatchNames
 from shared.look import Look, parse_mix
 from shared.queue.jobs import JobResult, JobState
 
@@ -34,9 +36,9 @@ def job(ordinal: int, sku: str, address: str, *, failed: bool = False, line: int
     )
 
 
-def links(*jobs: JobResult, names: str = "sku") -> PictureLinks:
-    made = PictureLinks(BASE, names)
-    made.add(jobs)
+def links(*jobs: JobResult, names: str = "sku", first_only: bool = False) -> PictureLinks:
+    made = PictureLinks(below(BASE), first_only=first_only)
+    made.add(jobs, BatchNames(names))
     return made
 
 
@@ -78,3 +80,17 @@ def test_skus_that_differ_only_in_case_get_names_that_do_not_clash() -> None:
 
 def test_names_of_the_sources_are_those_of_a_download() -> None:
     assert links(job(0, "A", "a"), names=BY_SOURCE).find(2, "a") == f"{BASE}/photos/0.webp"
+
+
+def test_only_the_first_picture_of_each_sku_is_new_if_it_is_wished() -> None:
+    made = links(job(0, "A", "a"), job(1, "A", "b"), job(2, "B", "b"), first_only=True)
+    assert [made.find(line, address) for line, address in ((2, "a"), (4, "b"))] == [
+        f"{BASE}/A-1-ink-wash.webp",
+        f"{BASE}/B-1-ink-wash.webp",
+    ]
+    assert [one.name for one in made.renditions()] == ["A-1-ink-wash.webp", "B-1-ink-wash.webp"]
+
+
+def test_a_night_names_renditions_after_the_positions_of_the_catalogue() -> None:
+    second = replace(job(0, "A", "b"), input={"sku": "A", "image": "b", "position": "2"})
+    assert BatchNames("sku", knows_positions=True).name(second).name == "A-2-ink-wash"

@@ -60,7 +60,8 @@ def read(path: Path) -> list[dict[str, str]]:
 def test_every_job_has_a_row_in_results(tmp_path: Path) -> None:
     nothing = dict.fromkeys(FIGURES, "")
     figures = nothing | {"product_delta_e": "4.25", "lettering": "0.98"}
-    first = result(1, reused=True, quality={"product_delta_e": 4.25, "lettering": 0.98, "strength": 0.7})
+    stored = {"position": 2, "address": "s3://store/x.webp", "bytes": 7}
+    first = result(1, reused=True, quality={"product_delta_e": 4.25, "lettering": 0.98, "strength": 0.7}, **stored)
     jobs = [first, failed(2), result(3, state="cancelled", output=None, width=None, height=None)]
     write_results(tmp_path, jobs, ())
     assert read(tmp_path / "results.csv") == [
@@ -79,6 +80,9 @@ def test_every_job_has_a_row_in_results(tmp_path: Path) -> None:
             "preset": "",
             "published": "true",
             "reason": "",
+            "position": "2",
+            "address": "s3://store/x.webp",
+            "bytes": "7",
         },
         {
             "sku": "SKU-2",
@@ -95,6 +99,9 @@ def test_every_job_has_a_row_in_results(tmp_path: Path) -> None:
             "preset": "",
             "published": "false",
             "reason": "",
+            "position": "1",
+            "address": "",
+            "bytes": "",
         },
         {
             "sku": "SKU-3",
@@ -111,6 +118,9 @@ def test_every_job_has_a_row_in_results(tmp_path: Path) -> None:
             "preset": "",
             "published": "false",
             "reason": "",
+            "position": "1",
+            "address": "",
+            "bytes": "",
         },
     ]
 

@@ -30,7 +30,6 @@ from workers.fetch.sources import Sources
 from workers.images.effects import Effects
 from workers.images.limits import Limits
 from workers.images.procedural.definition import Effect, effect_from_bytes
-from workers.mask.segmenter import Segmenter
 from workers.model.checkpoint import row_from_bytes
 from workers.runtime.breaker import Breaker
 from workers.runtime.metrics import Metrics

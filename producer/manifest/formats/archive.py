@@ -71,6 +71,16 @@ class Archive:
         """Yield name, size and checksum of each file, as the directory declares them."""
         return ((name, info.file_size, info.CRC) for name, info in self._members.items())
 
+    @property
+    def members(self) -> list[zipfile.ZipInfo]:
+        """Return the entries of the directory, folders included."""
+        return self._zip.infolist()
+
+    @property
+    def comment(self) -> bytes:
+        """Return the comment of the whole archive."""
+        return self._zip.comment
+
     def refusal(self, name: str) -> SourceRefused | None:
         """Return the problem of a member that the directory reveals, or None."""
         info = self._members.get(name)

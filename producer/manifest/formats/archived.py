@@ -37,6 +37,13 @@ def open_archive(path: Path, read_manifest: ReadManifest, *, local: bool) -> Par
     return read_manifest(MemberFile(archive, name), MemberSources(Path("/", name).parent, False, archive, local))
 
 
+def manifest_member(path: Path) -> MemberFile | None:
+    """Return the manifest in an archive, None if it is a listing of images. Raises ManifestError."""
+    archive = Archive(path)
+    name = _manifest_in(archive)
+    return None if name is None else MemberFile(archive, name)
+
+
 def _manifest_in(archive: Archive) -> str | None:
     """Return the manifest nearest the top, or None. Raises ManifestError if there are several.
 

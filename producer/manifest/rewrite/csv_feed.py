@@ -12,21 +12,55 @@ from producer.manifest.formats.tabular import column_names, dialect
 from producer.manifest.formats.textlines import Line, TextFile
 from producer.manifest.platforms import Platform
 from producer.manifest.rewrite.cells import Link, Write, relinked
+from producer.manifest.rewrite.csv_added import AddedPictures, Table
+from producer.manifest.rewrite.csv_spans import spliced
 
 
-def rewrite_csv(text: TextFile, platform: Platform | None, link: Link, write: Write) -> None:
-    """Write the feed with new addresses in its columns of pictures. Raises ManifestError where it breaks off."""
+def rewrite_csv(text: TextFile, platform: Platform | None, link: Link, write: Write, *, add: bool = False) -> None:
+    """Write the feed with new addresses in its columns of pictures, or with ``add`` beside the old ones.
+
+    Raises ManifestError where the feed breaks off, or has no place for further pictures.
+    """
     first_line, delimiter = dialect(text)
     header = next(csv_records(text.file.name, _from_header(text, first_line, _nothing), delimiter))
     names = column_names(header.fields)
     columns = Columns.among(names, platform)
-    cells = tuple(names.index(name) for name in (*columns.images, *columns.further))
+    edit: _Replacing | AddedPictures
+    if add:
+        end = header.text[len(header.text.rstrip("\r\n")) :]
+        edit = AddedPictures(Table(text.file.name, names, delimiter, end), columns, link)
+    else:
+        edit = _Replacing(names, columns, delimiter, link)
     lines = _from_header(text, first_line, write)
     for record in csv_records(text.file.name, lines, delimiter, len(names), blank=True, long_text=write):
-        if record.problem is not None or record.line <= header.line:
+        if record.problem is not None or record.line <= header.line or record.fields == header.fields:
             write(record.text)
-        else:
-            write(_relinked_record(record, cells, delimiter, link))
+            continue
+        write(edit.edited(record, [unguarded(field) for field in record.fields]))
+    write(edit.finish())
+
+
+class _Replacing:
+    """Replaces the addresses in the cells of pictures."""
+
+    def __init__(self, names: tuple[str, ...], columns: Columns, delimiter: str, link: Link) -> None:
+        self._cells = tuple(names.index(name) for name in (*columns.images, *columns.further))
+        self._delimiter = delimiter
+        self._link = link
+
+    def edited(self, record: Record, fields: list[str]) -> str:
+        """Return a record as it is to be written."""
+        changed = {}
+        for index in self._cells:
+            if index < len(fields):
+                new = relinked(fields[index], record.line, self._link)
+                if new != fields[index]:
+                    changed[index] = new
+        return spliced(record.text, changed, self._delimiter) if changed else record.text
+
+    def finish(self) -> str:
+        """Return the text to write after the last record."""
+        return ""
 
 
 def _nothing(_: str) -> None:
@@ -48,46 +82,3 @@ def _without_mark(lines: Iterator[Line], write: Write) -> Iterator[Line]:
             yield line._replace(text=line.text[1:])
         else:
             yield line
-
-
-def _relinked_record(record: Record, cells: tuple[int, ...], delimiter: str, link: Link) -> str:
-    changed = {}
-    for index in cells:
-        if index < len(record.fields):
-            cell = unguarded(record.fields[index])
-            new = relinked(cell, record.line, link)
-            if new != cell:
-                changed[index] = new
-    if not changed:
-        return record.text
-    pieces, position = [], 0
-    for index, (start, end) in enumerate(cell_spans(record.text, delimiter)):
-        if index in changed:
-            pieces += [record.text[position:start], _quoted_like(record.text[start:end], changed[index], delimiter)]
-            position = end
-    return "".join([*pieces, record.text[position:]])
-
-
-def _quoted_like(raw: str, cell: str, delimiter: str) -> str:
-    """Return a cell as it stands in a file, with quotes if the old one had some or the new one needs them."""
-    if raw.startswith('"') or any(char in cell for char in (delimiter, '"', "\n", "\r")):
-        return '"' + cell.replace('"', '""') + '"'
-    return cell
-
-
-def cell_spans(text: str, delimiter: str) -> list[tuple[int, int]]:
-    """Return where the cells of one record begin and end, quotes included."""
-    spans = []
-    position, length = 0, len(text.rstrip("\r\n"))
-    while True:
-        end = position
-        if text.startswith('"', position):
-            end = text.find('"', position + 1)
-            while text.startswith('"', end + 1):
-                end = text.find('"', end + 2)
-        next_delimiter = text.find(delimiter, end)
-        if next_delimiter < 0:
-            spans.append((position, max(position, length)))
-            return spans
-        spans.append((position, next_delimiter))
-        position = next_delimiter + 1
