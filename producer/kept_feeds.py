@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
 from producer.manifest import Manifest
 from producer.manifest.outputs import safe_output
@@ -30,8 +32,10 @@ def keep_feed(store: ObjectStore, batch: Batch, manifest: Manifest) -> None:
     if path is None:
         return
     name = safe_output(path.name).replace("/", "_")
-    # Copied, never linked: the merchant may write over the file.
-    store.put(f"{_prefix(batch)}{manifest.platform or DETECTED}/{name}", path.read_bytes())
+    # A copy, since a store in a folder links what it is given, and the merchant may write over the file.
+    with TemporaryDirectory(prefix="atelier-feed-") as folder:
+        copy = shutil.copyfile(path, Path(folder) / "feed")
+        store.put_file(f"{_prefix(batch)}{manifest.platform or DETECTED}/{name}", copy)
 
 
 def find_feed(store: ObjectStore, batch: Batch) -> KeptFeed:
@@ -48,7 +52,7 @@ def find_feed(store: ObjectStore, batch: Batch) -> KeptFeed:
 def copy_feed(store: ObjectStore, feed: KeptFeed, folder: Path) -> Path:
     """Copy a feed to a folder, under its own name."""
     path = folder / feed.name
-    path.write_bytes(store.get(feed.key))
+    store.get_file(feed.key, path)
     return path
 
 

@@ -23,6 +23,7 @@ from shared.store.base import (
     check_key,
     check_prefix,
     open_source,
+    open_target,
 )
 from shared.store.file_errors import translated_reading, translated_writing
 
@@ -98,6 +99,13 @@ class FileStore(ObjectStore):
         if max_bytes is not None and len(data) > max_bytes:
             raise ObjectTooLarge(f"object {key} has more than {max_bytes} bytes, the limit here")
         return data
+
+    def get_file(self, key: str, path: Path) -> None:
+        """Copy a file, never link it: whoever writes into the copy must not change the object."""
+        target = self.path(key)
+        with translated_reading(key, target), open(target, "rb") as source:
+            with open_target(path) as file:
+                shutil.copyfileobj(source, file, _COMPARE_BYTES)
 
     def size(self, key: str) -> int | None:
         """Return the size of a file; None for a directory, which is not an object."""
