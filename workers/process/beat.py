@@ -13,6 +13,7 @@ from shared.database import transaction
 from shared.monitor import Monitor, monitored
 from shared.operations import health
 from shared.operations.backlog import Backlog
+from workers.process.ticks import tick_scheduler
 
 
 def run_beat(session: Session) -> None:
@@ -37,8 +38,8 @@ def run_beat(session: Session) -> None:
         },
     }
     with monitored(settings.monitor_address, _monitor(session)):
-        # This scheduler keeps its state in memory; the persistent one unpickles a file.
-        app.Beat(scheduler="celery.beat:Scheduler", loglevel=settings.log_level.upper(), quiet=True).run()
+        scheduler = tick_scheduler(session.broker, lambda: health.note_tick(settings.home))
+        app.Beat(scheduler=scheduler, loglevel=settings.log_level.upper(), quiet=True).run()
 
 
 def _monitor(session: Session) -> Monitor:
