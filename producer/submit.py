@@ -31,6 +31,7 @@ from shared.merchants.merchants import allowed_sources, require_kept
 from shared.merchants.scope import scope
 from shared.models.promotion.canaries import choose_pin, default_pin
 from shared.models.styles import require_styles
+from shared.plain_text import storable
 from shared.presets import DEFAULT_PRESETS, require_presets
 from shared.proofs.proofs import Circumstances, Proof, decide, proof_of, remember_looks, wait_for_input
 from shared.proofs.sample import PROOF_IMAGES
@@ -211,7 +212,7 @@ def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
         new = NewBatch(
             id=pin.batch_id,
             merchant_id=merchant,
-            name=order.manifest.name,
+            name=storable(order.manifest.name),  # a name of a file may be of any bytes
             queue=order.queue,
             look=order.looks[0],
             presets=order.presets,
