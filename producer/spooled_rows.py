@@ -16,7 +16,7 @@ class SpooledRows:
     """Rows of a feed in a temporary file, as JSON Lines: about 300 bytes each, however many there are."""
 
     def __init__(self) -> None:
-        self._file = TemporaryFile("w+", encoding="utf-8", prefix="atelier-feed-")
+        self._file = TemporaryFile("w+", encoding="utf-8", prefix="atelier-feed-")  # noqa: SIM115 - closed on exit
 
     def __enter__(self) -> Self:
         return self

@@ -51,6 +51,7 @@ class Lock(IntEnum):
     INSTALL = 3
     CATALOG = 4
     TRAINING = 5
+    RECONCILE = 6
 
 
 def make_engine(url: str, *, pool_size: int = 5, statement_seconds: float = STATEMENT_SECONDS) -> Engine:

@@ -172,7 +172,7 @@ class DatabaseUnavailable(Unavailable):
 
 
 class StatementTimeout(DatabaseUnavailable):
-    """Postgres stopped a statement that took longer than its limit: it is overloaded, blocked, or asked for too much."""
+    """Postgres stopped a statement that took longer than its limit: it is overloaded or blocked."""
 
     code = "statement_timeout"
 

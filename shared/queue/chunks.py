@@ -24,6 +24,9 @@ from shared.queue.outcomes import Outcome, record
 CHUNK_JOBS = 64
 """Largest number of jobs in a chunk, however small their images are."""
 
+MOST_AT_ONCE = 50_000
+"""Largest number of jobs that one statement cancels: a few seconds, far below the limit of a statement."""
+
 RELEASED = "lease_expires_at = NULL, worker_id = NULL, ordinal_in_hand = NULL, claimed_at = NULL"
 
 DEATHS_TO_BLAME = 3
@@ -260,10 +263,10 @@ def cancel_unleased(connection: Connection, batch_id: UUID) -> int:
 
 
 def _runs(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Join adjacent ranges: usually all, however many chunks there are."""
+    """Join adjacent ranges, up to ``MOST_AT_ONCE`` ordinals, so that no statement takes long."""
     runs: list[tuple[int, int]] = []
     for first, last in ranges:
-        if runs and runs[-1][1] == first - 1:
+        if runs and runs[-1][1] == first - 1 and last - runs[-1][0] < MOST_AT_ONCE:
             runs[-1] = (runs[-1][0], last)
         else:
             runs.append((first, last))

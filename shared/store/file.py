@@ -103,9 +103,8 @@ class FileStore(ObjectStore):
     def get_file(self, key: str, path: Path) -> None:
         """Copy a file, never link it: whoever writes into the copy must not change the object."""
         target = self.path(key)
-        with translated_reading(key, target), open(target, "rb") as source:
-            with open_target(path) as file:
-                shutil.copyfileobj(source, file, _COMPARE_BYTES)
+        with translated_reading(key, target), open(target, "rb") as source, open_target(path) as file:
+            shutil.copyfileobj(source, file, _COMPARE_BYTES)
 
     def size(self, key: str) -> int | None:
         """Return the size of a file; None for a directory, which is not an object."""

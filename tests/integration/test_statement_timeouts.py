@@ -49,10 +49,13 @@ def test_maintenance_has_a_limit_of_its_own_for_one_transaction(hasty: Engine) -
 
 
 def test_a_slow_statement_is_stopped_and_nothing_of_its_transaction_is_stored(hasty: Engine) -> None:
-    with pytest.raises(StatementTimeout, match="raise ATELIER_STATEMENT_SECONDS") as caught:
+    def work_slowly() -> None:
         with transaction(hasty) as connection:
             merchant_id(connection, "half-made")
             connection.execute(text("SELECT pg_sleep(60)"))
+
+    with pytest.raises(StatementTimeout, match="raise ATELIER_STATEMENT_SECONDS") as caught:
+        work_slowly()
     assert isinstance(caught.value, DatabaseUnavailable)  # so workers give back and wait
     assert exit_code(caught.value) == 6
     found = problem_of(caught.value)
