@@ -37,7 +37,8 @@ def run_batch(
     """Submit an order, work until it is done, and write it to ``out``.
 
     Returns the finished batch and the gallery's path. On an interrupt the finished part is written before
-    KeyboardInterrupt is raised again; the same call continues with the same batch later.
+    KeyboardInterrupt is raised again; the same call continues with the same batch later. One that comes when all is
+    done changes nothing.
     """
     prepare_folder(out)
     folder = OutFolder(out)
@@ -50,8 +51,10 @@ def run_batch(
             batch = wait_for_batch(session, submission.batch, show, check=worker.check)
         except KeyboardInterrupt:
             worker.stop()
-            _export_partly(session, submission.batch, out)
-            raise
+            batch = _look_again(session, submission.batch)
+            if batch.state == BatchState.RUNNING:
+                _export_partly(session, batch, out)
+                raise
     return batch, export_batch(session, batch, out)
 
 
@@ -136,6 +139,6 @@ def _look_again(session: Session, batch: Batch) -> Batch:
 def _export_partly(session: Session, batch: Batch, out: Path) -> None:
     """Write the finished part. An error here must not hide the user's interrupt."""
     try:
-        export_batch(session, _look_again(session, batch), out)
+        export_batch(session, batch, out)
     except AtelierError:
         return

@@ -90,13 +90,19 @@ def _result_row(result: Result) -> dict[str, object]:
         "sku": result.sku,
         "source": result.source,
         "output": result.output,
-        "style": result.style,
+        "style": _style_asked(result),
         "strength": f"{result.strength:g}",
         "state": result.state,
         "width": result.width,
         "height": result.height,
         "reused": _yes_no(result.reused),
     }
+
+
+def _style_asked(result: Result) -> str:
+    """Return the style of a job; of a failed row that of its own cell, which may be why it failed."""
+    column = Columns.among(result.columns).style if result.state == JobState.FAILED else None
+    return (column and result.columns[column].strip()) or result.style
 
 
 def _error_row(result: Result) -> dict[str, object]:
