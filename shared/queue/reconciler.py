@@ -19,6 +19,7 @@ import structlog
 from sqlalchemy import Connection, Engine, text
 
 from shared.database import Lock, lock, transaction
+from shared.errors import StatementTimeout
 from shared.queue import batches, jobs
 from shared.queue.batches import Batch, BatchState, Counts
 from shared.queue.chunks import CHUNK_JOBS
@@ -77,7 +78,10 @@ def reconcile(engine: Engine, sampled_jobs: int = SAMPLED_JOBS) -> Repaired:
     with transaction(engine) as connection:
         found = [*stalled(connection), *sample(connection, sampled_jobs)]
     for one in found:
-        done += _repair(engine, one)
+        try:
+            done += _repair(engine, one)
+        except StatementTimeout as error:  # of this batch: the next one may be repaired
+            log.warning("batch_not_reconciled", batch=str(one.batch_id), error=str(error))
     if done != Repaired():
         log.error("invariants_repaired", **{f.name: getattr(done, f.name) for f in fields(done)})
     return done
