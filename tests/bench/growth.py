@@ -24,7 +24,7 @@ from producer.output.results import write_results as write_results_csv
 from shared.catalog.night_plan import NightPlan, Window
 from shared.catalog.schedules import NightRules
 from shared.context import Session, open_session
-from shared.database import transaction
+from shared.database import MAINTENANCE_SECONDS, transaction
 from shared.merchants.actors import operator
 from shared.operations.erasure import erase
 from shared.operations.prune import prune
@@ -223,7 +223,10 @@ def main() -> None:
     options.add_argument("--only", nargs="+", default=[*PARTS, "dispatch"])
     asked = options.parse_args()
     found: dict[str, dict[str, float]] = {}
-    with tempfile.TemporaryDirectory() as home, open_session(Settings(home=Path(home)), lasting=False) as session:
+    with (
+        tempfile.TemporaryDirectory() as home,
+        open_session(Settings(home=Path(home), statement_seconds=MAINTENANCE_SECONDS), lasting=False) as session,
+    ):
         for name in asked.only:
             for size in asked.merchants if name == "dispatch" else asked.rows:
                 took = (dispatching if name == "dispatch" else PARTS[name])(session, size)
