@@ -14,14 +14,15 @@ from producer.kept_feeds import keep_catalog_feed
 from producer.manifest import Manifest, ManifestRow
 from producer.manifest.columns import named_columns
 from producer.source_intake import Intake
+from producer.spooled_rows import SpooledRows
 from shared.catalog.digests import digest
 from shared.catalog.feed import FeedRow, Imported, import_feed
 from shared.context import Session
-from shared.database import transaction
+from shared.database import MAINTENANCE_SECONDS, transaction
 from shared.errors import InvalidInput
 from shared.merchants import audit
+from shared.merchants.actors import Actor, confined
 from shared.merchants.merchants import allowed_sources
-from shared.merchants.scope import scope
 from shared.queue.jobs import STORED
 
 COLLECTION_COLUMNS = ("collection", "collections", "custom label 0")
@@ -34,24 +35,22 @@ BadRow = Callable[[ManifestRow, InvalidInput], None]
 
 
 def import_catalog(
-    session: Session, merchant: str, manifest: Manifest, bad: BadRow, *, partial: bool = False, shrink: bool = False
+    session: Session, actor: Actor, manifest: Manifest, bad: BadRow, *, partial: bool = False, shrink: bool = False
 ) -> Imported:
     """Replace a merchant's catalogue by a feed; ``bad`` is called with rows that are left out.
 
     Local files are put into the store, since workers cannot read them, and the feed is kept there, so that it can be
-    given back. Raises ManifestError where the feed breaks
-    off, and Conflict if it would remove more than half; then nothing changes.
+    given back. Raises ManifestError where the feed breaks off, and Conflict if it would remove more than half; then
+    nothing changes. The feed is read to its end, and its files are taken in, before a transaction begins.
     """
-    with scope(session.engine, merchant) as (connection, merchant_id):
+    with confined(session.engine, actor) as (connection, merchant_id):
         allowed = allowed_sources(connection, merchant_id)
-    with (
-        Intake(session.store, merchant_id, session.settings.max_image_mib * 2**20, allowed) as intake,
-        transaction(session.engine, merchant=merchant_id) as connection,
-    ):
-        imported = import_feed(
-            connection, merchant_id, feed_rows(manifest, intake, bad), partial=partial, shrink=shrink
-        )
-        audit.record(connection, audit.operator(), "catalog import", merchant_id, asdict(imported))
+    most_bytes = session.settings.max_image_mib * 2**20
+    with Intake(session.store, merchant_id, most_bytes, allowed) as intake, SpooledRows() as rows:
+        rows.fill(feed_rows(manifest, intake, bad))
+        with transaction(session.engine, merchant=merchant_id, statement_seconds=MAINTENANCE_SECONDS) as connection:
+            imported = import_feed(connection, merchant_id, rows, partial=partial, shrink=shrink)
+            audit.record(connection, actor.name, "catalog import", merchant_id, asdict(imported))
     keep_catalog_feed(session.store, merchant_id, manifest, partial=partial)
     return imported
 

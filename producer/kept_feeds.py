@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -82,7 +81,7 @@ def _keep(store: ObjectStore, prefix: str, manifest: Manifest) -> str | None:
         return None
     name = safe_output(manifest.feed.name).replace("/", "_")
     key = f"{prefix}{manifest.platform or DETECTED}/{name}"
-    with tempfile.TemporaryDirectory(prefix="atelier-feed-") as folder:
+    with TemporaryDirectory(prefix="atelier-feed-") as folder:
         # A store of files links what it is given, and the merchant may write over the file.
         copy = Path(folder) / "feed"
         shutil.copyfile(manifest.feed, copy)

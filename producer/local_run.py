@@ -50,7 +50,8 @@ def run_batch(
     """Submit an order, work until it is done, and write it to ``out``. ``names`` is one of ``NAMES``.
 
     Returns the finished batch and the gallery's path. On an interrupt the finished part is written before
-    KeyboardInterrupt is raised again; the same call continues with the same batch later.
+    KeyboardInterrupt is raised again; the same call continues with the same batch later. One that comes when all is
+    done changes nothing.
     """
     prepare_folder(out)
     folder = OutFolder(out)
@@ -63,8 +64,10 @@ def run_batch(
             batch = wait_for_batch(session, submission.batch, show, check=worker.check)
         except KeyboardInterrupt:
             worker.stop()
-            _export_partly(session, submission.batch, out, names)
-            raise
+            batch = _look_again(session, submission.batch)
+            if batch.state == BatchState.RUNNING:
+                _export_partly(session, batch, out, names)
+                raise
     return batch, export_batch(session, batch, out, names)
 
 
@@ -157,6 +160,6 @@ def _look_again(session: Session, batch: Batch) -> Batch:
 def _export_partly(session: Session, batch: Batch, out: Path, names: str | None) -> None:
     """Write the finished part. An error here must not hide the user's interrupt."""
     try:
-        export_batch(session, _look_again(session, batch), out, names)
+        export_batch(session, batch, out, names)
     except AtelierError:
         return

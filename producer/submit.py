@@ -34,6 +34,7 @@ from shared.merchants.scope import scope
 from shared.models.default_protection import settle_protection
 from shared.models.promotion.canaries import choose_pin, default_pin
 from shared.models.styles import require_styles, with_kinds
+from shared.plain_text import storable
 from shared.presets import DEFAULT_PRESETS, require_alpha, require_presets
 from shared.proofs.proofs import Circumstances, Proof, decide, proof_of, remember_looks, wait_for_input
 from shared.proofs.sample import PROOF_IMAGES
@@ -226,7 +227,7 @@ def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
         new = NewBatch(
             id=pin.batch_id,
             merchant_id=merchant,
-            name=order.manifest.name,
+            name=storable(order.manifest.name),  # a name of a file may be of any bytes
             queue=order.queue,
             look=settle_protection(looks[0], pin.style_rows),
             presets=presets,

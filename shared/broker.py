@@ -156,6 +156,10 @@ class Broker:
         """Count the messages that no trainer has fetched. Raises BrokerUnavailable."""
         return self._held((TRAIN_QUEUE,))[TRAIN_QUEUE]
 
+    def ticks_held(self) -> int:
+        """Count the ticks of beat that no worker has fetched. Raises BrokerUnavailable."""
+        return self._held((CONTROL_QUEUE,))[CONTROL_QUEUE]
+
     def _held(self, queues: Iterable[str]) -> dict[str, int]:
         with _translated(), self.app.connection_for_read() as connection:
             connection.ensure_connection(max_retries=1)

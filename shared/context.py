@@ -68,7 +68,11 @@ def _connect(settings: Settings) -> Session:
     store_url = settings.store_url or f"file://{(settings.home / 'objects').absolute()}"
     return Session(
         settings=settings,
-        engine=make_engine(settings.database_url.get_secret_value(), pool_size=settings.slots + 3),
+        engine=make_engine(
+            settings.database_url.get_secret_value(),
+            pool_size=settings.slots + 3,
+            statement_seconds=settings.statement_seconds,
+        ),
         store=open_store(store_url, settings.store_options),
         broker=Broker(settings.broker_url.get_secret_value()),
     )

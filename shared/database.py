@@ -16,9 +16,15 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, InvalidatePoolError, TimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from shared.errors import DatabaseUnavailable, UsageError
+from shared.errors import DatabaseUnavailable, StatementTimeout, UsageError
 
 RESTED_SECONDS = 0.2
+
+STATEMENT_SECONDS = 60.0
+"""Longest that Postgres works on one statement, waiting for locks included, unless the settings say otherwise."""
+
+MAINTENANCE_SECONDS = 3600.0
+"""The same for migrations and for maintenance that reads or rewrites whole tables."""
 
 SILENCE = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
 """libpq options, in seconds and milliseconds. They detect a server that vanished, as in a power cut, within half a
@@ -45,10 +51,14 @@ class Lock(IntEnum):
     INSTALL = 3
     CATALOG = 4
     TRAINING = 5
+    RECONCILE = 6
 
 
-def make_engine(url: str, *, pool_size: int = 5) -> Engine:
-    """Return an engine for Postgres through psycopg 3. Raises UsageError for a URL of another kind."""
+def make_engine(url: str, *, pool_size: int = 5, statement_seconds: float = STATEMENT_SECONDS) -> Engine:
+    """Return an engine for Postgres through psycopg 3. Raises UsageError for a URL of another kind.
+
+    Postgres stops each statement that takes longer than ``statement_seconds``, see ``transaction``.
+    """
     try:
         parsed = make_url(url)
         if "@" in (parsed.host or ""):  # part of the password, which no message may repeat
@@ -67,6 +77,7 @@ def make_engine(url: str, *, pool_size: int = 5) -> Engine:
         connect_args={name: value for name, value in CONNECTION.items() if name not in parsed.query},
     )
     _check_after_rest(engine)
+    _configure_connections(engine, statement_timeout=statement_seconds)
     return engine
 
 
@@ -92,14 +103,19 @@ def _check_after_rest(engine: Engine) -> None:
 
 
 @contextmanager
-def transaction(engine: Engine, *, merchant: int | None = None) -> Iterator[Connection]:
+def transaction(
+    engine: Engine, *, merchant: int | None = None, statement_seconds: float | None = None
+) -> Iterator[Connection]:
     """Open a connection, commit at the end, roll back on an error.
 
     With a ``merchant`` the transaction is confined to that merchant's rows, as everything done for a merchant must be.
-    An outage of the database becomes DatabaseUnavailable here, and only here.
+    ``statement_seconds`` replaces the engine's limit for long maintenance. An outage of the database becomes
+    DatabaseUnavailable here, and a statement beyond the limit StatementTimeout, and only here.
     """
     try:
         with engine.begin() as connection:
+            if statement_seconds is not None:
+                allow_seconds(connection, statement_seconds)
             if merchant is not None:
                 confine(connection, merchant)
             yield connection
@@ -107,10 +123,23 @@ def transaction(engine: Engine, *, merchant: int | None = None) -> Iterator[Conn
         raise DatabaseUnavailable(f"Postgres does not answer: {error}") from error
     except (DBAPIError, psycopg.Error) as error:  # COPY bypasses SQLAlchemy and raises psycopg's errors
         original = error.orig if isinstance(error, DBAPIError) else error
+        if isinstance(original, psycopg.errors.QueryCanceled):
+            raise StatementTimeout(
+                "Postgres stopped a statement that took too long, or that an administrator cancelled; nothing of its "
+                "transaction was stored. Try again; if it happens again, look for slow queries and locks in Postgres, "
+                "or raise ATELIER_STATEMENT_SECONDS"
+            ) from error
         if _is_outage(original) or (isinstance(error, DBAPIError) and error.connection_invalidated):
             detail = " ".join(str(original).split())
             raise DatabaseUnavailable(f"Postgres cannot be reached or broke off: {detail}") from error
         raise
+
+
+def allow_seconds(connection: Connection, seconds: float) -> None:
+    """Set how long each statement of the rest of a transaction may take."""
+    connection.execute(
+        text("SELECT set_config('statement_timeout', :limit, true)"), {"limit": f"{seconds * 1000:.0f}ms"}
+    )
 
 
 def database_time(connection: Connection) -> datetime:
@@ -166,15 +195,21 @@ def end_idle_transactions(engine: Engine, seconds: float) -> None:
     A process that hangs (a suspended machine, a debugger) would otherwise keep its locks, even after its lease.
     Use it for processes whose transactions wait for nothing but Postgres.
     """
+    _configure_connections(engine, idle_in_transaction_session_timeout=seconds)
+    engine.dispose()  # existing connections lack the setting
+
+
+def _configure_connections(engine: Engine, **limits: float) -> None:
+    """Set limits, in seconds, on every new connection."""
 
     def configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
-        cursor.execute(f"SET idle_in_transaction_session_timeout = '{seconds:.0f}s'")
+        for name, seconds in limits.items():
+            cursor.execute(f"SET {name} = '{seconds * 1000:.0f}ms'")
         cursor.close()
         connection.commit()
 
     event.listen(engine, "connect", configure)
-    engine.dispose()  # existing connections lack the setting
 
 
 def upgrade(engine: Engine) -> list[str]:
@@ -193,7 +228,7 @@ def upgrade(engine: Engine) -> list[str]:
     script = ScriptDirectory.from_config(config)
     applied: list[str] = []
     while True:
-        with transaction(engine) as connection:
+        with transaction(engine, statement_seconds=MAINTENANCE_SECONDS) as connection:
             lock(connection, Lock.INSTALL)
             before = MigrationContext.configure(connection).get_current_heads()
             pending = [

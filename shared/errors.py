@@ -19,6 +19,7 @@
     └── Unavailable             worth retrying later
         ├── SourceUnavailable   a source host fails: its jobs wait, their neighbours finish
         ├── DatabaseUnavailable
+        │   └── StatementTimeout  Postgres stopped a statement that took too long
         ├── StoreUnavailable
         │   └── ModelUnavailable  a file of one model version is missing: only its jobs wait
         ├── BrokerUnavailable
@@ -168,6 +169,12 @@ class DatabaseUnavailable(Unavailable):
     """Postgres cannot be reached."""
 
     code = "database_unavailable"
+
+
+class StatementTimeout(DatabaseUnavailable):
+    """Postgres stopped a statement that took longer than its limit: it is overloaded or blocked."""
+
+    code = "statement_timeout"
 
 
 class StoreUnavailable(Unavailable):

@@ -11,6 +11,8 @@ MOST_IMAGES = 10**9
 MOST_MINUTES = 10**6
 MOST_DAYS = 36_500
 
+MOST_BITS = 1000
+
 SHOWN = 40
 """Characters of a refused number that a message repeats."""
 
@@ -33,5 +35,7 @@ def within_limits(stored: Mapping[str, Any], **most: float) -> dict[str, Any]:
 
 
 def _short(value: float) -> str:
+    if isinstance(value, int) and value.bit_length() > MOST_BITS:  # Python refuses to write more than 4,300 digits
+        return f"a number of more than {SHOWN} digits"
     text = str(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

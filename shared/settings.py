@@ -94,6 +94,13 @@ class Settings(BaseSettings):
         5.0, ge=0, le=1440, description="How long a trainer trains between two saved states."
     )
     train_threads: int = Field(1, ge=1, le=256, description="Torch threads of a trainer, of which workers feel each.")
+    statement_seconds: float = Field(
+        60.0,
+        ge=1,
+        le=86_400,
+        description="Longest that Postgres works on one statement, locks included; migrations and maintenance have an "
+        "hour.",
+    )
     gpu_hour_price: float = Field(0.0, ge=0, description="Price of an hour of one device, for the cost of a night.")
     image_price: float = Field(0.0, ge=0, description="Price of an image besides, for the cost of a night.")
     max_upload_mib: int = Field(

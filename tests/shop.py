@@ -28,6 +28,7 @@ from shared.context import Session
 from shared.crontab import Crontab
 from shared.database import transaction
 from shared.look import Look, parse_mix
+from shared.merchants.actors import operator
 from shared.merchants.scope import scope
 from shared.proofs.proofs import Proof, proof_of
 from shared.queue import batches, chunks, jobs
@@ -61,7 +62,7 @@ class Shop:
         path = self.folder / f"{self.name}.csv"
         lines = [f"{sku},{self.address(sku)},{content}" for sku, content in rows.items()]
         path.write_text("\n".join([f"sku,image,{columns}", *lines]) + "\n")
-        return import_catalog(self.session, self.name, open_manifest([str(path)]), lambda *_: None, **how)
+        return import_catalog(self.session, operator(self.name), open_manifest([str(path)]), lambda *_: None, **how)
 
     def address(self, sku: str) -> str:
         return f"https://cdn.example/{sku}.jpg"

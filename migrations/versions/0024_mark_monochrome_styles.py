@@ -1,14 +1,14 @@
 """Mark styles that are of one colour by intention: looks of them do not keep the product's colour by default.
 
 Revision ID: 0024
-Revises: 0021
+Revises: 0023
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0024"
-down_revision = "0021"
+down_revision = "0023"
 
 # Those that came with the built-in checkpoint before it said so itself.
 BUILT_IN = (

@@ -69,6 +69,7 @@ def status_of(error: AtelierError) -> int:
 
 INSIDE = {
     "database_unavailable": "Postgres does not answer at present",
+    "statement_timeout": "Postgres took too long and the request was stopped; nothing was changed",
     "broker_unavailable": "Redis does not answer at present",
     "store_unavailable": "the object store does not answer at present",
     "store_denied": "the object store denies access to the service",

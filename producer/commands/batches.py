@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from producer.output.names import NAMES
-from producer.output.out_folder import out_path, prepare_folder
+from producer.output.out_folder import out_path, prepared_folder
 from producer.output.summary import as_json as batch_json
 from producer.output.summary import as_line, exit_status
 from shared.context import open_session
@@ -19,7 +19,7 @@ from shared.logs import configure_logs
 from shared.merchants.actors import operator
 from shared.merchants.merchants import LOCAL_MERCHANT
 from shared.merchants.scope import scope
-from shared.proofs.proofs import ProofState, proof_of
+from shared.proofs.proofs import ProofState, proof_of, waiting_numbers
 from shared.queue import actions, batches, jobs
 from shared.queue.batches import Batch, BatchState, IntakeState
 from shared.settings import Settings, load_settings
@@ -60,18 +60,25 @@ def status(
         else:
             found = [batches.find_batch(connection, mine, batch)]
         proof = proof_of(connection, found[0].id) if batch is not None else None
+        approvals = waiting_numbers(connection, [one.id for one in found if one.paused])
     if as_json:
-        documents = [batch_json(one) for one in found]
+        documents = [batch_json(one) | {"proof": approvals.get(one.id)} for one in found]
         print_json(documents if batch is None else documents[0])
     else:
         for one in found:
-            print_line(f"{one.id}  {_state(one):<9}  {as_line(one)}  {one.name}")
+            state = "needs approval" if one.id in approvals else _state(one)
+            print_line(f"{one.id}  {state:<9}  {as_line(one)}  {one.name}")
+            if batch is None and one.id in approvals:
+                note(
+                    f"see, approve or reject its sample: atelier proofs show {approvals[one.id]} --merchant {merchant}"
+                )
             if one.notice:
                 note(f"{one.id}: {one.notice}")
         if batch is None and len(found) == BATCHES_LISTED:
             note(f"older batches: atelier status --before {found[-1].id}")
         if proof is not None and proof.state == ProofState.WAITING:
-            note(f"a sample needs your approval, since {proof.why}: atelier proofs show {proof.id}")
+            note(f"a sample needs your approval, since {proof.why}. See it: atelier proofs show {proof.id}")
+            note(f"then: atelier proofs approve {proof.id}, or: atelier proofs reject {proof.id}")
         elif proof is not None and proof.state == ProofState.UNDECIDED:
             note(
                 "waiting for the upload to finish; a sample may need your approval. If the upload broke off, repeat it"
@@ -110,8 +117,20 @@ def retry(batch: BatchId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOpti
     with open_session(configured()) as session:
         retried = actions.retry_batch(session.engine, session.broker, operator(merchant), batch)
     warn(retried.warnings)
-    note(f"{retried.images} images queued again")
+    note(f"{retried.images} images queued again{_not_retried(retried)}")
     _show(retried.batch, as_json=as_json)
+
+
+def _not_retried(retried: actions.Continued) -> str:
+    """Return why failed images, or all, were not queued again."""
+    if retried.batch.failed and retried.batch.state == BatchState.RUNNING and retried.images:
+        return f"; {retried.batch.failed} stay failed, since their rows are invalid"
+    if retried.batch.failed and not retried.images:
+        return (
+            f": the rows of all {retried.batch.failed} failed images are invalid. Correct errors.csv of "
+            f"`atelier download {retried.batch.id} --out DIR`, and submit it"
+        )
+    return "" if retried.images else ": no image of this batch has failed"
 
 
 def failures(
@@ -148,8 +167,7 @@ def download(
     from producer.output.export import export_batch  # here, so that `status` does not load it
 
     require_names(names)
-    prepare_folder(out)
-    with open_session(configured(), lasting=False) as session:
+    with prepared_folder(out), open_session(configured(), lasting=False) as session:
         with scope(session.engine, merchant) as (connection, mine):
             found = batches.find_batch(connection, mine, batch)
         gallery = export_batch(session, found, out, names)

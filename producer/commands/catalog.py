@@ -70,7 +70,7 @@ def catalog_import(
             bad.append({"line": row.line, "sku": row.sku, "code": error.code, "message": str(error)})
 
     with open_session(settings, lasting=False) as session:
-        done = import_catalog(session, merchant, manifest, tell, partial=partial, shrink=shrink)
+        done = import_catalog(session, operator(merchant), manifest, tell, partial=partial, shrink=shrink)
     for sentence in manifest.notes:
         note(sentence)
     if done.unknown:

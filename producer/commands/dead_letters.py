@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 import typer
 
 from producer.commands.batches import BatchId, Merchant, configured, warn
 from shared.context import Session, open_session
-from shared.database import transaction
+from shared.database import read_clock, transaction
 from shared.errors import UsageError
 from shared.limits import MOST_DAYS, require_between
 from shared.merchants.actors import operator
@@ -114,7 +114,7 @@ def _found(
     if batch is not None and merchant is None:
         raise UsageError("give the batch's merchant with --merchant")
     require_between("days of --older-than", older_than, 0, MOST_DAYS)
-    before = datetime.now(UTC) - timedelta(days=older_than) if older_than else None
+    before = read_clock(session.engine) - timedelta(days=older_than) if older_than else None
     if merchant is None:
         with transaction(session.engine) as connection:
             return dead_letters.failure_groups(connection, Filter(codes=tuple(codes or ()), before=before))

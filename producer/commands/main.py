@@ -18,7 +18,15 @@ from typer.exceptions import TyperException
 from typer.main import get_group
 
 from shared.errors import AtelierError, exit_code
-from shared.terminal import EXIT_INTERRUPTED, EXIT_USAGE, CommandEntry, note
+from shared.terminal import (
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    CommandEntry,
+    note,
+    prepare_outputs,
+    require_utf8,
+    silence_broken_outputs,
+)
 
 
 class LazyGroup(TyperGroup):
@@ -92,8 +100,11 @@ def main() -> NoReturn:
 
     Whatever else comes up is a bug, which shows its traceback and exits 1.
     """
+    require_utf8()
+    prepare_outputs()
     try:
         code = make_app()(standalone_mode=False)
+        sys.stdout.flush()
     except AtelierError as error:
         code = _complain(str(error), exit_code(error))
     except TyperException as error:
@@ -107,13 +118,13 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, typer.Abort):
         code = EXIT_INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()
         code = EXIT_INTERRUPTED
     except Exception as error:
         reason = _refused_value(error)
         if reason is None:
             raise
         code = _complain(f"a given value is out of range: {reason}", EXIT_USAGE)
+    silence_broken_outputs()
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from producer.commands.batches import Merchant, configured, warn
+from producer.output.amounts import cost_text, duration_text
 from shared.catalog import night_actions, nights, schedules
 from shared.catalog.schedules import NightRules, Timing
 from shared.context import Session, open_session
@@ -99,10 +100,13 @@ def _print_plan(plan: dict[str, Any]) -> None:
         lines += [("stale", plan["stale"]), ("planned", plan["images"])]
         lines.append(("left for next night", plan["left_for_next_night"]))
     if plan.get("seconds") is not None:
-        lines += [("minutes", f"{plan['seconds'] / 60:.1f}"), ("device minutes", f"{plan['gpu_minutes']:.1f}")]
-        lines.append(("cost", f"{plan['cost']:.2f}"))
+        lines += [
+            ("duration", duration_text(plan["seconds"])),
+            ("device time", duration_text(60 * plan["gpu_minutes"])),
+            ("cost", cost_text(plan["cost"])),
+        ]
     for name, value in lines:
-        print_line(f"{name:<20}{value!s:>12}")
+        print_line(f"{name:<20}{value!s:>20}")
     for warning in plan.get("warnings", []):
         note(f"warning: {warning}")
     if plan.get("proof"):

@@ -9,18 +9,20 @@ from typing import Annotated, Any
 import typer
 
 from producer.commands.batches import Merchant, configured, warn
+from producer.output.amounts import cost_text, duration_text
 from shared.context import open_session
 from shared.database import transaction
 from shared.merchants.actors import operator
 from shared.merchants.merchants import LOCAL_MERCHANT
 from shared.merchants.scope import scope
 from shared.proofs import actions, proofs
+from shared.proofs.sample import PROOF_IMAGES
 from shared.proofs.upload_rules import ProofRules
 from shared.queue import batches
 from shared.queue.estimate import measure_rate
 from shared.terminal import JsonOption, group, note, print_json, print_line
 
-ProofId = Annotated[int, typer.Argument(metavar="PROOF", help="Number of the proof.")]
+ProofId = Annotated[str, typer.Argument(metavar="PROOF", help="Number of the proof, or id of its batch.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -45,7 +47,7 @@ def proofs_list(merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False
         print_json([proof.as_json() for proof in found])
         return
     for proof in found:
-        print_line(f"{proof.id}  {proof.name}, since {proof.why}: {price_line(proof.price)}")
+        print_line(f"{proof.id}  {proof.batch_id}  {proof.name}, since {proof.why}: {price_line(proof.price)}")
     if not found:
         note("no batch waits for approval")
 
@@ -75,14 +77,14 @@ def proofs_approve(proof: ProofId, merchant: Merchant = LOCAL_MERCHANT, as_json:
     with open_session(configured(), lasting=False) as session:
         approved = actions.approve_proof(session.engine, session.broker, operator(merchant), proof)
     warn(approved.warnings)
-    _done({"proof": proof, "state": "approved"}, as_json)
+    _done({"proof": approved.proof.id, "state": "approved"}, as_json)
 
 
 def proofs_reject(proof: ProofId, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Reject a sample and cancel its batch. New looks of a night are not planned again until they change."""
     with open_session(configured(), lasting=False) as session:
-        actions.reject_proof(session.engine, operator(merchant), proof)
-    _done({"proof": proof, "state": "rejected"}, as_json)
+        rejected = actions.reject_proof(session.engine, operator(merchant), proof)
+    _done({"proof": rejected.id, "state": "rejected"}, as_json)
 
 
 def proofs_set(
@@ -100,6 +102,8 @@ def proofs_set(
     rules = ProofRules(above, new_looks, go_on_minutes)
     with open_session(configured(), lasting=False) as session:
         actions.set_proof_rules(session.engine, operator(merchant), rules)
+    if above is not None and above < PROOF_IMAGES:
+        note(f"warning: batches of up to {PROOF_IMAGES} images are styled at once: a sample would be all of them")
     if as_json:
         print_json(asdict(rules))
     else:
@@ -126,7 +130,7 @@ def price_line(price: Mapping[str, Any] | None) -> str:
         return "the upload is still in progress"
     if price["seconds"] is None:
         return f"{price['images']} images; duration and cost are unknown until a batch has finished"
-    return f"{price['images']} images, about {price['seconds'] / 60:.1f} minutes, cost {price['cost']:.2f}"
+    return f"{price['images']} images, about {duration_text(price['seconds'])}, cost {cost_text(price['cost'])}"
 
 
 def tell_of_proof(proof: proofs.Proof) -> None:

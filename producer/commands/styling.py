@@ -18,7 +18,7 @@ from producer.dry_run import rehearse
 from producer.local_run import run_batch, wait_for_batch
 from producer.manifest import open_manifest
 from producer.manifest.platforms import PLATFORM_NAMES
-from producer.output.out_folder import prepare_folder
+from producer.output.out_folder import prepared_folder
 from producer.output.progress import show_progress
 from producer.output.summary import as_json as batch_json
 from producer.output.summary import as_line, exit_status
@@ -109,8 +109,7 @@ def run(
         presets,
         platform,
     )
-    prepare_folder(out, inputs)
-    with open_session(settings, lasting=False) as session:
+    with prepared_folder(out, inputs), open_session(settings, lasting=False) as session:
         try:
             with show_progress(quiet=as_json) as show:
                 batch, gallery = run_batch(session, order, out, show, announce=_announce_quietly, names=names)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -14,7 +13,7 @@ import typer
 from producer.commands.batches import warn
 from shared.context import Session, open_session
 from shared.crontab import Crontab
-from shared.database import transaction
+from shared.database import database_time, read_clock, transaction
 from shared.errors import Conflict, UsageError
 from shared.merchants.actors import operator
 from shared.models.promotion.canaries import parse_share
@@ -159,9 +158,10 @@ def runs_schedule(
     as_json: JsonOption = False,
 ) -> None:
     """Schedule training runs. There may be one schedule for every slot, and one for drift."""
-    now, trigger = datetime.now(UTC), Trigger.DRIFT if on_drift else Trigger.SCHEDULE
+    trigger = Trigger.DRIFT if on_drift else Trigger.SCHEDULE
     wanted = RunSpec(train, _names(styles), steps, photos, _overrides(config), rule, _share(canary))
     with open_session(load_settings(), lasting=False) as session:
+        now = read_clock(session.engine)
         schedule = actions.set_training_schedule(
             session.engine, operator(), trigger, Crontab(crontab, zone), wanted, now
         )
@@ -174,8 +174,8 @@ def runs_schedule(
 
 def runs_schedules(as_json: JsonOption = False) -> None:
     """List the schedules of training with their next slots."""
-    now = datetime.now(UTC)
     with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
+        now = database_time(connection)
         found = [schedule.as_json(now) for schedule in schedules.list_schedules(connection)]
     if as_json:
         print_json(found)

@@ -17,6 +17,7 @@ from producer.manifest.platforms import (
 )
 from producer.manifest.row import shortened
 from shared.errors import ManifestError
+from shared.suggestions import did_you_mean
 
 COLUMN_LIMIT = 512
 _SHOWN_NAMES = "image url, image link, image src, images, picture, url, path"
@@ -108,12 +109,20 @@ def _first_of_each(names: Iterable[str]) -> tuple[list[str], list[str]]:
     return list(first.values()), others
 
 
+def _meant(names: Iterable[str], columns: Columns) -> str:
+    """Return the column that may be a misspelt image column, as the end of a message."""
+    for name in names:
+        if meant := did_you_mean(name, columns.platform.images):
+            return f"; column {shortened(name)!r}{meant}"
+    return ""
+
+
 def require_image_column(name: str, names: Iterable[str], columns: Columns) -> None:
     """Raise ManifestError if no column names the picture."""
     if columns.image is not None:
         return
     raise ManifestError(
         f"{name} has no image column; its columns are: {shortened(', '.join(names))}. Name the column with the path or"
-        f" URL of the picture image (or {_SHOWN_NAMES})",
+        f" URL of the picture image (or {_SHOWN_NAMES}){_meant(names, columns)}",
         code="missing_column",
     )

@@ -6,14 +6,14 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 from producer.output.names import ERRORS_CSV, GALLERY_HTML, RESULTS_CSV, RULES_CSV
 from producer.written_files import Written, file_sha256
-from shared.errors import UsageError
+from shared.errors import AtelierError, UsageError
 
 REPORTS = (RESULTS_CSV, ERRORS_CSV, RULES_CSV, GALLERY_HTML)
 """Files that every export writes or removes, besides the renditions."""
@@ -57,6 +57,20 @@ def prepare_folder(out: Path, inputs: Sequence[str] = ()) -> None:
         probe.unlink()
     except OSError as error:
         raise UsageError(f"cannot write to --out {out}: {error.strerror}", code="unwritable_output") from error
+
+
+@contextmanager
+def prepared_folder(out: Path, inputs: Sequence[str] = ()) -> Iterator[None]:
+    """As ``prepare_folder``; on an error a folder that was created for nothing is removed again."""
+    missing = [folder for folder in (out, *out.parents) if not folder.exists()]
+    prepare_folder(out, inputs)
+    try:
+        yield
+    except AtelierError:
+        for folder in missing:
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
+        raise
 
 
 class OutFolder:

@@ -145,7 +145,7 @@ def _result_row(result: Result) -> dict[str, object]:
         "sku": result.sku,
         "source": result.source,
         "output": result.output,
-        "style": result.style,
+        "style": _style_asked(result),
         "strength": str(result.strength),
         "protect": result.protect,
         "background": result.background,
@@ -161,6 +161,12 @@ def _result_row(result: Result) -> dict[str, object]:
         "address": result.address,
         "bytes": result.bytes,
     }
+
+
+def _style_asked(result: Result) -> str:
+    """Return the style of a job; of a failed row that of its own cell, which may be why it failed."""
+    column = Columns.among(result.columns).style if result.state == JobState.FAILED else None
+    return (column and result.columns[column].strip()) or result.style
 
 
 def _error_row(result: Result) -> dict[str, object]:

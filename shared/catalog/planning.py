@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 from shared.catalog.night_batch import add_night_batch
 from shared.catalog.night_plan import NightPlan, Window
 from shared.catalog.nights import Night, NightState, Planned, close_planning
-from shared.database import transaction
+from shared.database import MAINTENANCE_SECONDS, transaction
 from shared.errors import Conflict, InvalidInput, LeaseLost
 from shared.merchants.merchants import require_kept
 from shared.proofs.proofs import Reason, require_approval
@@ -29,7 +29,7 @@ def plan_night(engine: Engine, settings: Settings, night: Night, now: datetime) 
     with transaction(engine) as connection:
         rate = measure_rate(connection)
     try:
-        with transaction(engine, merchant=night.merchant_id) as connection:
+        with transaction(engine, merchant=night.merchant_id, statement_seconds=MAINTENANCE_SECONDS) as connection:
             plan = NightPlan.make(
                 connection, Window(night.merchant_id, night.rules, now, night.ends_at), rate, settings
             )

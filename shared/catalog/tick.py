@@ -18,8 +18,8 @@ from shared.catalog.campaigns import end_looks
 from shared.catalog.nights import Night, adopt_proofs, give_up, lease_night, open_slots, unsettled_nights
 from shared.catalog.planning import plan_night
 from shared.catalog.publishing import settle
-from shared.database import transaction
-from shared.errors import DatabaseUnavailable, LeaseLost
+from shared.database import MAINTENANCE_SECONDS, transaction
+from shared.errors import DatabaseUnavailable, LeaseLost, StatementTimeout
 from shared.proofs.proofs import approve_overdue
 from shared.queue import batches, chunks
 from shared.queue.dispatch import dispatch_or_warn
@@ -81,7 +81,7 @@ def end_night(engine: Engine, night: Night, now: datetime) -> bool:
     Chunks in progress are finished, and the batch ends with them.
     """
     assert night.batch_id is not None
-    with transaction(engine, merchant=night.merchant_id) as connection:
+    with transaction(engine, merchant=night.merchant_id, statement_seconds=MAINTENANCE_SECONDS) as connection:
         if night.ends_at is not None and night.ends_at <= now:
             chunks.cancel_unleased(connection, night.batch_id)
         if batches.get_batch(connection, night.batch_id).finished_at is None:
@@ -103,3 +103,5 @@ def plan_waiting(engine: Engine, settings: Settings, now: datetime, only: int | 
             planned += 1
         except LeaseLost as error:
             log.warning("night_planned_elsewhere", night=night.id, error=str(error))
+        except StatementTimeout as error:  # of this night: the next one may be planned
+            log.warning("night_not_planned", night=night.id, merchant=night.merchant_id, error=str(error))

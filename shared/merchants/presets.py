@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text
 
 from shared.errors import Conflict, UsageError
 from shared.presets import EXTENSIONS, Preset, channel_presets
+from shared.suggestions import did_you_mean
 
 MOST_OWN = 200
 """Versions of presets that a merchant may keep."""
@@ -38,7 +39,8 @@ def resolve_presets(connection: Connection, merchant: int, names: Collection[str
     for name in wanted:
         if name not in known:
             choices = ", ".join((*EXTENSIONS, *sorted(known)))
-            raise UsageError(f"preset {name!r} is unknown: choose among {choices}", code="unknown_preset")
+            meant = did_you_mean(name, (*EXTENSIONS, *known))
+            raise UsageError(f"preset {name!r} is unknown{meant}: choose among {choices}", code="unknown_preset")
     return {name: known[name] for name in wanted}
 
 

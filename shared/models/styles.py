@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 
 from shared.errors import Conflict, UnknownStyle, UsageError
+from shared.suggestions import did_you_mean
 
 DEFINITION_SUFFIX = ".json"
 """What the object of a procedural definition ends in."""
@@ -111,7 +112,8 @@ def require_styles(names: Iterable[str], known: Iterable[str]) -> None:
     choices = sorted(known)
     for name in names:
         if name not in choices:
-            raise UnknownStyle(f"unknown style {name!r}; choose one of {', '.join(choices) or 'none'}")
+            meant = did_you_mean(name, choices)
+            raise UnknownStyle(f"unknown style {name!r}{meant}; choose one of {', '.join(choices) or 'none'}")
 
 
 def check_style_name(name: str) -> None:

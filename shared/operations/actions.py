@@ -57,11 +57,11 @@ def _for_each_batch(engine: Engine, actor: Actor, groups: Sequence[FailureGroup]
                 batch = batches.get_batch(connection, batch_id)
             if batch.state == BatchState.CANCELLED:  # since the count
                 continue
-            images = change(engine, batch, names)
+            # Before the pages, each of which is a transaction of its own.
+            with transaction(engine, merchant=merchant) as connection:
+                details = {"batch": batch_id, "codes": names, "failed": batch.failed}
+                audit.record(connection, actor.name, what, merchant, details)
+            total += change(engine, batch, names)
         except (Conflict, NotFound):  # cancelled or pruned since the count
             continue
-        with transaction(engine, merchant=merchant) as connection:
-            details = {"batch": batch_id, "codes": names, "images": images}
-            audit.record(connection, actor.name, what, merchant, details)
-        total += images
     return total

@@ -23,25 +23,27 @@ class Approved:
     warnings: tuple[str, ...] = ()
 
 
-def approve_proof(engine: Engine, broker: Broker, actor: Actor, number: int) -> Approved:
-    """Approve the sample of a batch, let the batch run, and dispatch.
+def approve_proof(engine: Engine, broker: Broker, actor: Actor, number: int | str) -> Approved:
+    """Approve the sample of a batch, given by the proof's number or the batch's id; let it run, and dispatch.
 
     Raises NotFound, or Conflict if it is not waiting for approval.
     """
     with confined(engine, actor) as (connection, merchant):
-        proofs.approve(connection, proofs.find_proof(connection, merchant, number), actor.name)
-        approved = proofs.find_proof(connection, merchant, number)
+        found = proofs.find_proof(connection, merchant, number)
+        proofs.approve(connection, found, actor.name)
+        approved = proofs.find_proof(connection, merchant, found.id)
     return Approved(approved, dispatch_or_warn(engine, broker))
 
 
-def reject_proof(engine: Engine, actor: Actor, number: int) -> Proof:
-    """Reject the sample of a batch, and cancel the batch.
+def reject_proof(engine: Engine, actor: Actor, number: int | str) -> Proof:
+    """Reject the sample of a batch, given by the proof's number or the batch's id, and cancel the batch.
 
     Raises NotFound, or Conflict if it is not waiting for approval.
     """
     with confined(engine, actor) as (connection, merchant):
-        proofs.reject(connection, proofs.find_proof(connection, merchant, number), actor.name)
-        return proofs.find_proof(connection, merchant, number)
+        found = proofs.find_proof(connection, merchant, number)
+        proofs.reject(connection, found, actor.name)
+        return proofs.find_proof(connection, merchant, found.id)
 
 
 def set_proof_rules(engine: Engine, actor: Actor, new: ProofRules) -> None:

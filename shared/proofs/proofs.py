@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -23,6 +24,8 @@ from shared.queue import batches, chunks
 from shared.queue.batches import Batch, BatchState
 from shared.queue.estimate import Estimate, Rate, estimate
 from shared.settings import Settings
+
+NUMBER = re.compile("[0-9]{1,18}")
 
 BY_RULE = "rule"
 """Actor of an approval that a rule gives after the waiting time."""
@@ -209,14 +212,28 @@ def proof_of(connection: Connection, batch_id: UUID) -> Proof | None:
     return None if row is None else Proof.from_row(row)
 
 
-def find_proof(connection: Connection, merchant: int, number: int) -> Proof:
-    """Return a merchant's proof by its number. Raises NotFound."""
-    row = connection.execute(
-        text(f"{_SELECT} WHERE p.id = :id AND p.merchant_id = :merchant"), {"id": number, "merchant": merchant}
-    ).one_or_none()
-    if row is None:
-        raise NotFound(f"no proof {number}: `atelier proofs list` lists them")
-    return Proof.from_row(row)
+def find_proof(connection: Connection, merchant: int, wanted: int | str) -> Proof:
+    """Return a merchant's proof by its number, or by its batch's id or first characters. Raises NotFound."""
+    row = None
+    if isinstance(wanted, int) or NUMBER.fullmatch(wanted):
+        row = connection.execute(
+            text(f"{_SELECT} WHERE p.id = :id AND p.merchant_id = :merchant"), {"id": int(wanted), "merchant": merchant}
+        ).one_or_none()
+    if row is not None:
+        return Proof.from_row(row)
+    with suppress(NotFound):
+        if proof := proof_of(connection, batches.find_batch(connection, merchant, str(wanted)).id):
+            return proof
+    raise NotFound(f"no proof {wanted!r}: `atelier proofs list` lists them, and which batches wait for approval")
+
+
+def waiting_numbers(connection: Connection, batch_ids: Collection[UUID]) -> dict[UUID, int]:
+    """Return the numbers of the proofs that some batches wait for, by batch."""
+    rows = connection.execute(
+        text("SELECT batch_id, id FROM proofs WHERE batch_id = ANY(:ids) AND state = 'waiting'"),
+        {"ids": list(batch_ids)},
+    )
+    return {row.batch_id: row.id for row in rows}
 
 
 def waiting_proofs(connection: Connection, merchant: int, *, after: int = 0, limit: int | None = None) -> list[Proof]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine
 
 from shared.broker import Broker
+from shared.errors import Conflict
 from shared.merchants import audit
 from shared.merchants.actors import Actor, confined
 from shared.queue import batches, chunks, retry
@@ -55,25 +56,34 @@ def pause_batch(engine: Engine, actor: Actor, batch: str) -> Batch:
 def resume_batch(engine: Engine, broker: Broker, actor: Actor, batch: str) -> Continued:
     """Resume a paused batch, and dispatch.
 
-    Raises NotFound, or Conflict if it is not running or its sample needs approval.
+    Raises NotFound, or Conflict if it is not running, its sample needs approval, or nights are paused. In the last
+    case the merchant's own pause has ended all the same, so that resuming the nights is enough.
     """
     with confined(engine, actor) as (connection, merchant):
         known = batches.find_batch(connection, merchant, batch)
         resumed = batches.set_paused(connection, known, paused=False)
         _record(connection, actor, "resume", known)
+    if resumed.paused:
+        raise Conflict(
+            f"batch {known.id} is of a night, and nights are paused: it runs as soon as `atelier schedules resume`, or "
+            "--all, lifts that",
+            code="nights_paused",
+        )
     return Continued(resumed, warnings=dispatch_or_warn(engine, broker))
 
 
 def retry_batch(engine: Engine, broker: Broker, actor: Actor, batch: str) -> Continued:
-    """Queue the failed images of a batch again, and dispatch.
+    """Queue the failed images of a batch again, and dispatch. Those with invalid rows stay failed.
 
     Raises NotFound, or Conflict if it was cancelled.
     """
     with confined(engine, actor) as (connection, merchant):
         known = batches.find_batch(connection, merchant, batch)
-    images = retry.retry_batch(engine, known)  # in pages, each a transaction of its own
+        retry.require_uncancelled(connection, known.id)
+        # Before the pages, each of which is a transaction of its own: a kill in between leaves no silent change.
+        _record(connection, actor, "retry", known, failed=known.failed)
+    images = retry.retry_batch(engine, known)
     with confined(engine, actor) as (connection, _):
-        _record(connection, actor, "retry", known, images=images)
         retried = batches.get_batch(connection, known.id)
     return Continued(retried, images, dispatch_or_warn(engine, broker))
 

@@ -327,7 +327,8 @@ def add_counts(connection: Connection, batch_id: UUID, counts: Counts) -> None:
 def set_paused(connection: Connection, batch: Batch, *, paused: bool) -> Batch:
     """Pause or resume a running batch for its merchant; chunks in progress are finished. Raises Conflict.
 
-    A batch that waits for approval of its sample, or that is a paused night, stays paused until that ends too.
+    A batch that waits for approval of its sample, or that is a paused night, stays paused until that ends too; the
+    batch that is returned says so.
     """
     proof = connection.execute(
         text("SELECT id, state FROM proofs WHERE batch_id = :id AND state IN ('undecided', 'waiting')"),
@@ -349,12 +350,7 @@ def set_paused(connection: Connection, batch: Batch, *, paused: bool) -> Batch:
     ).one_or_none()
     if row is None:
         raise Conflict(f"batch {batch.id} is {batch.state}: only a running one can be paused or resumed")
-    if row.paused and not paused:
-        raise Conflict(
-            f"batch {batch.id} is of a night, and nights are paused: `atelier schedules resume`, or --all, lifts that",
-            code="nights_paused",
-        )
-    return replace(batch, paused=paused)
+    return replace(batch, paused=row.paused)
 
 
 def wait_for_approval(connection: Connection, batch_id: UUID) -> None:

@@ -17,11 +17,17 @@ from sqlalchemy import Connection, text
 from shared.errors import LeaseLost
 from shared.queue import batches, jobs
 from shared.queue.batches import Batch, Counts
+from shared.queue.fair_shares import CHARGE, HELD, lock_shares
 from shared.queue.jobs import Failed
 from shared.queue.outcomes import Outcome, record
 
 CHUNK_JOBS = 64
 """Largest number of jobs in a chunk, however small their images are."""
+
+MOST_AT_ONCE = 50_000
+"""Largest number of jobs that one statement cancels: a few seconds, far below the limit of a statement."""
+
+RELEASED = "lease_expires_at = NULL, worker_id = NULL, ordinal_in_hand = NULL, claimed_at = NULL"
 
 DEATHS_TO_BLAME = 3
 """Number of workers that must die while they process a job alone before it fails as ``crashed_worker``."""
@@ -113,6 +119,7 @@ def claim(connection: Connection, chunk_id: int, worker_id: UUID, lease_seconds:
         text(f"""
         WITH claimed AS (
             UPDATE chunks c SET state = 'dispatched', lease = c.lease + 1, worker_id = :worker,
+                claimed_at = clock_timestamp(),
                 lease_expires_at = clock_timestamp() + make_interval(secs => :seconds)
             FROM batches b
             WHERE c.id = :id AND c.state IN ('waiting', 'dispatched') AND c.lease_expires_at IS NULL
@@ -188,7 +195,8 @@ def finish(connection: Connection, claim: Claim, outcomes: Sequence[Outcome], le
 def release(connection: Connection, claim: Claim, *, delay_seconds: float = 0.0) -> None:
     """Release a chunk: done if no job is queued, cancelled with its batch, else waiting until due.
 
-    ``delay_seconds`` is the shortest wait after a service failed. Raises LeaseLost.
+    Its merchant is charged for the seconds since it was claimed. ``delay_seconds`` is the shortest wait after a
+    service failed, for which no merchant is charged. Raises LeaseLost.
     """
     lock_claimed(connection, claim)
     batch_id, first, last = claim.batch.id, claim.first_ordinal, claim.last_ordinal
@@ -198,15 +206,19 @@ def release(connection: Connection, claim: Claim, *, delay_seconds: float = 0.0)
         batches.add_counts(connection, batch_id, Counts(cancelled=cancelled))
         return
     connection.execute(
-        text("""
-        UPDATE chunks SET lease_expires_at = NULL, worker_id = NULL, ordinal_in_hand = NULL,
-            state = CASE queued.jobs WHEN 0 THEN 'done' ELSE 'waiting' END,
-            next_attempt_at = greatest(queued.due, clock_timestamp() + make_interval(secs => :delay))
-        FROM (
-            SELECT count(*) AS jobs, min(coalesce(next_attempt_at, clock_timestamp())) AS due FROM jobs
-            WHERE batch_id = :batch AND ordinal BETWEEN :first AND :last AND state = 'queued'
-        ) queued
-        WHERE id = :id
+        text(f"""
+        WITH ended AS (
+            UPDATE chunks SET {RELEASED},
+                state = CASE queued.jobs WHEN 0 THEN 'done' ELSE 'waiting' END,
+                next_attempt_at = greatest(queued.due, clock_timestamp() + make_interval(secs => :delay))
+            FROM (
+                SELECT count(*) AS jobs, min(coalesce(next_attempt_at, clock_timestamp())) AS due FROM jobs
+                WHERE batch_id = :batch AND ordinal BETWEEN :first AND :last AND state = 'queued'
+            ) queued
+            WHERE id = :id
+            RETURNING {HELD}
+        )
+        {CHARGE} AND CAST(:delay AS float) = 0
         """),
         {"id": claim.chunk_id, "batch": batch_id, "first": first, "last": last, "delay": delay_seconds},
     )
@@ -214,9 +226,9 @@ def release(connection: Connection, claim: Claim, *, delay_seconds: float = 0.0)
 
 def _close(connection: Connection, chunk_id: int, state: ChunkState) -> None:
     connection.execute(
-        text("""
-        UPDATE chunks SET state = :state, lease_expires_at = NULL, worker_id = NULL, ordinal_in_hand = NULL
-        WHERE id = :id
+        text(f"""
+        WITH ended AS (UPDATE chunks SET state = :state, {RELEASED} WHERE id = :id RETURNING {HELD})
+        {CHARGE}
         """),
         {"id": chunk_id, "state": state},
     )
@@ -251,10 +263,10 @@ def cancel_unleased(connection: Connection, batch_id: UUID) -> int:
 
 
 def _runs(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Join adjacent ranges: usually all, however many chunks there are."""
+    """Join adjacent ranges, up to ``MOST_AT_ONCE`` ordinals, so that no statement takes long."""
     runs: list[tuple[int, int]] = []
     for first, last in ranges:
-        if runs and runs[-1][1] == first - 1:
+        if runs and runs[-1][1] == first - 1 and last - runs[-1][0] < MOST_AT_ONCE:
             runs[-1] = (runs[-1][0], last)
         else:
             runs.append((first, last))
@@ -289,10 +301,12 @@ def expire_leases(connection: Connection) -> int:
     """
     expired = connection.execute(
         text("""
-        SELECT id, batch_id, ordinal_in_hand FROM chunks
+        SELECT id, batch_id, ordinal_in_hand, merchant_id FROM chunks
         WHERE lease_expires_at < clock_timestamp() ORDER BY id FOR UPDATE SKIP LOCKED
         """)
     ).all()
+    if expired:
+        lock_shares(connection, {chunk.merchant_id for chunk in expired})
     for chunk in expired:
         if chunk.ordinal_in_hand is not None:
             deaths = jobs.blame_job(connection, chunk.batch_id, chunk.ordinal_in_hand)
@@ -302,12 +316,16 @@ def expire_leases(connection: Connection) -> int:
                 failed = jobs.fail_jobs(connection, chunk.batch_id, [crashed])
                 batches.add_counts(connection, chunk.batch_id, Counts(failed=failed))
         connection.execute(
-            text("""
-            UPDATE chunks SET lease_expires_at = NULL, worker_id = NULL, ordinal_in_hand = NULL, deaths = deaths + 1,
-                next_attempt_at = clock_timestamp(), state = CASE WHEN EXISTS (
-                    SELECT 1 FROM jobs j WHERE j.batch_id = chunks.batch_id AND j.state = 'queued'
-                      AND j.ordinal BETWEEN chunks.first_ordinal AND chunks.last_ordinal) THEN 'waiting' ELSE 'done' END
-            WHERE id = :id
+            text(f"""
+            WITH ended AS (
+                UPDATE chunks SET {RELEASED}, deaths = deaths + 1,
+                    next_attempt_at = clock_timestamp(), state = CASE WHEN EXISTS (
+                        SELECT 1 FROM jobs j WHERE j.batch_id = chunks.batch_id AND j.state = 'queued' AND j.ordinal
+                            BETWEEN chunks.first_ordinal AND chunks.last_ordinal) THEN 'waiting' ELSE 'done' END
+                WHERE id = :id
+                RETURNING {HELD}
+            )
+            {CHARGE}
             """),
             {"id": chunk.id},
         )

@@ -4,14 +4,15 @@ Postgres holds all waiting chunks, Redis only ``WINDOW_PER_SLOT`` per live worke
 backlog. Previews have a window of their own and never wait for other work. The other window is filled when it is
 half empty, so that most calls only look at the counts: ``bulk`` before ``nightly``, with a tenth of the window
 kept for nightly. Within a queue, merchants are served by start-time fair queueing (Goyal et al. 1996): the
-merchant who has had least is next, so 200,000 images of one cannot delay another's 20.
+merchant who has had least is next, so 200,000 images of one cannot delay another's 20. What somebody has had is
+counted in seconds of a slot, see ``fair_shares.py``.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -21,6 +22,7 @@ from sqlalchemy import Connection, Engine, text
 from shared.broker import Broker
 from shared.database import Lock, lock, transaction
 from shared.errors import BrokerUnavailable
+from shared.queue.fair_shares import find_shares, forget_shares, raise_times
 from shared.queue.queues import QueueName
 from shared.recordset import recordset
 from shared.settings import ALIVE_SECONDS
@@ -41,18 +43,19 @@ class WaitingChunk:
 
 @dataclass
 class Line:
-    """Merchants who wait for chunks of one queue: the next chunks of each, and their virtual times.
+    """Merchants who wait for chunks of one queue: the next chunks of each, their virtual times and paces.
 
     Of the merchants in ``partial`` only the first few chunks are here; ``more`` gives all that may be needed.
     """
 
     waiting: dict[int, deque[WaitingChunk]] = field(default_factory=dict)
     times: dict[int, float] = field(default_factory=dict)
+    paces: dict[int, float] = field(default_factory=dict)
     partial: set[int] = field(default_factory=set)
     more: Callable[[int], Sequence[WaitingChunk]] = lambda _: ()
 
     def take(self, most: int) -> list[int]:
-        """Take up to ``most`` chunks, each of the merchant with the least time, which then grows by the megapixels."""
+        """Take up to ``most`` chunks, each of the merchant with the least time, which then grows by an estimate."""
         heap = [(self.times[merchant], merchant) for merchant in self.waiting]
         heapq.heapify(heap)
         taken: list[int] = []
@@ -60,7 +63,7 @@ class Line:
             time, merchant = heapq.heappop(heap)
             chunk = self.waiting[merchant].popleft()
             taken.append(chunk.id)
-            self.times[merchant] = time + chunk.pixels / 1e6
+            self.times[merchant] = time + chunk.pixels / 1e6 * self.paces.get(merchant, 1.0)
             if not self.waiting[merchant] and merchant in self.partial:
                 self.partial.remove(merchant)
                 known = set(taken)
@@ -103,7 +106,7 @@ def fill(connection: Connection) -> list[tuple[int, str]]:
     lines = waiting_lines(connection, now.window) if now.has_room else {}
     if not lines:
         return []
-    known = virtual_times(connection, lines)
+    set_times(connection, lines)
     chosen: list[tuple[int, str]] = []
     if QueueName.PREVIEW in lines:
         chosen += ((chunk, QueueName.PREVIEW) for chunk in lines[QueueName.PREVIEW].take(now.window - now.previews))
@@ -113,7 +116,6 @@ def fill(connection: Connection) -> list[tuple[int, str]]:
             taken = lines[queue].take(min(most, room))
             chosen += ((chunk, queue) for chunk in taken)
             room -= len(taken)
-    keep_times(connection, lines, known)
     marked = mark_dispatched(connection, [chunk for chunk, _ in chosen])
     return [(chunk, queue) for chunk, queue in chosen if chunk in marked]
 
@@ -225,58 +227,32 @@ def _next_chunks(
     return ((row.queue, row.merchant_id, WaitingChunk(row.id, row.pixels)) for row in rows)
 
 
-def virtual_times(connection: Connection, lines: Mapping[str, Line]) -> set[tuple[str, int, float]]:
-    """Set the virtual times of waiting merchants. A new one starts level with the least of the others.
+def set_times(connection: Connection, lines: Mapping[str, Line]) -> None:
+    """Set the virtual times and paces of waiting merchants. A new one starts level with the least of the others.
 
-    Otherwise a merchant who sent nothing for a year would have a year's share to catch up on. A row stands for
-    being in the queue: a merchant who leaves loses the row, unless its time is ahead of the others'; one who
-    enters gets a row at once, and keeps that place until served. Returns the existing rows (queue, merchant,
-    time).
+    Otherwise a merchant who sent nothing for a year would have a year's share to catch up on. A stored share stands
+    for being in the queue: a merchant who leaves loses it, unless its time is ahead of the others'; one who enters
+    gets one at once, and keeps that place until served.
     """
-    rows = connection.execute(
-        text("""
-        SELECT f.queue, f.merchant_id, f.virtual_time, c.merchant_id IS NOT NULL AS busy
-        FROM fair_shares f LEFT JOIN (
-            SELECT DISTINCT queue, merchant_id FROM chunks WHERE state = 'dispatched'
-        ) c USING (queue, merchant_id)
-        WHERE f.queue = ANY(:queues)
-        """),
-        {"queues": list(lines)},
-    ).all()
     gone: list[tuple[str, int]] = []
+    raised: list[tuple[str, int, float]] = []
+    shares = find_shares(connection, list(lines))
     for queue, line in lines.items():
-        known = {row.merchant_id: float(row.virtual_time) for row in rows if row.queue == queue}
-        active = {row.merchant_id for row in rows if row.queue == queue and row.busy} | line.waiting.keys()
-        clock = min((known[one] for one in active & known.keys()), default=max(known.values(), default=0.0))
-        line.times = {merchant: max(known.get(merchant, 0.0), clock) for merchant in line.waiting}
-        gone += [(queue, merchant) for merchant, time in known.items() if time <= clock and merchant not in active]
-    if gone:
-        connection.execute(
-            text("DELETE FROM fair_shares WHERE queue = :queue AND merchant_id = :merchant"),
-            [{"queue": queue, "merchant": merchant} for queue, merchant in gone],
-        )
-    return {(row.queue, row.merchant_id, float(row.virtual_time)) for row in rows}
-
-
-def keep_times(connection: Connection, lines: Mapping[str, Line], known: Collection[tuple[str, int, float]]) -> None:
-    """Write the virtual times that have changed."""
-    new = [
-        (queue, merchant, time)
-        for queue, line in lines.items()
-        for merchant, time in line.times.items()
-        if (queue, merchant, time) not in known
-    ]
-    if not new:
-        return
-    queues, merchants, times = map(list, zip(*new, strict=True))
-    connection.execute(
-        text("""
-        INSERT INTO fair_shares (queue, merchant_id, virtual_time)
-        SELECT * FROM unnest(CAST(:queues AS text[]), CAST(:merchants AS bigint[]), CAST(:times AS float[]))
-        ON CONFLICT (merchant_id, queue) DO UPDATE SET virtual_time = excluded.virtual_time
-        """),
-        {"queues": queues, "merchants": merchants, "times": times},
-    )
+        known = {share.merchant_id: share for share in shares if share.queue == queue}
+        active = {merchant for merchant, share in known.items() if share.is_busy} | line.waiting.keys()
+        present = [known[merchant].time for merchant in active & known.keys()]
+        clock = min(present, default=max((share.time for share in known.values()), default=0.0))
+        for merchant in line.waiting:
+            share = known.get(merchant)
+            time = 0.0 if share is None else share.time
+            line.times[merchant] = max(time, clock)
+            line.paces[merchant] = 1.0 if share is None else share.pace
+            if share is None or time < clock:
+                raised.append((queue, merchant, line.times[merchant] - time))
+        left = known.keys() - active
+        gone += [(queue, merchant) for merchant in sorted(left) if known[merchant].time <= clock]
+    forget_shares(connection, gone)
+    raise_times(connection, raised)
 
 
 def mark_dispatched(connection: Connection, chunks: Sequence[int]) -> set[int]:

@@ -18,7 +18,8 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Connection, Engine, text
 
-from shared.database import transaction
+from shared.database import Lock, lock, transaction
+from shared.errors import StatementTimeout
 from shared.queue import batches, jobs
 from shared.queue.batches import Batch, BatchState, Counts
 from shared.queue.chunks import CHUNK_JOBS
@@ -77,7 +78,10 @@ def reconcile(engine: Engine, sampled_jobs: int = SAMPLED_JOBS) -> Repaired:
     with transaction(engine) as connection:
         found = [*stalled(connection), *sample(connection, sampled_jobs)]
     for one in found:
-        done += _repair(engine, one)
+        try:
+            done += _repair(engine, one)
+        except StatementTimeout as error:  # of this batch: the next one may be repaired
+            log.warning("batch_not_reconciled", batch=str(one.batch_id), error=str(error))
     if done != Repaired():
         log.error("invariants_repaired", **{f.name: getattr(done, f.name) for f in fields(done)})
     return done
@@ -208,13 +212,18 @@ def _reopen(connection: Connection, chunk_id: int) -> bool:
 
 
 def _cover(connection: Connection, batch: Batch, first: int, last: int) -> bool:
-    """Create chunks for ordinals that have none; return whether any were missing."""
+    """Create chunks for ordinals that have none; return whether any were missing.
+
+    Two sweeps may have found the same gap, or parts of it: the second one waits, and finds it closed.
+    """
+    lock(connection, Lock.RECONCILE)
     done = connection.execute(
         text("""
         INSERT INTO chunks (batch_id, merchant_id, queue, first_ordinal, last_ordinal, pixels)
         SELECT :batch, :merchant, :queue, n, least(n + :size - 1, :last), :pixels
         FROM generate_series(CAST(:first AS int), CAST(:last AS int), CAST(:size AS int)) n
-        ON CONFLICT DO NOTHING
+        WHERE NOT EXISTS (
+            SELECT FROM chunks WHERE batch_id = :batch AND first_ordinal <= :last AND last_ordinal >= :first)
         """),
         {
             "batch": batch.id,

@@ -10,6 +10,7 @@ import os
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import BinaryIO, Literal
 
 from pydantic import SecretStr
 
-from shared.errors import InvalidInput, SourceRefused
+from shared.errors import InvalidInput, SourceRefused, UsageError
 
 MAX_KEY_BYTES = 1024  # S3's limit, for the key together with the store's own prefix
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
@@ -92,7 +93,10 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def get_file(self, key: str, path: Path) -> None:
-        """Copy an object into a new local file, without reading all of it into memory. Raises OSError for the file."""
+        """Copy the bytes to a new local file, a piece at a time. An incomplete file may be left after an error.
+
+        Raises UsageError where the file cannot be written.
+        """
 
     @abstractmethod
     def size(self, key: str) -> int | None:
@@ -165,6 +169,16 @@ def check_prefix(prefix: str) -> None:
 def _invalid_key(key: str, problem: str) -> InvalidInput:
     shown = key if len(key) <= 80 else key[:77] + "..."
     return InvalidInput(f"object key {shown!r} {problem}", code="invalid_key")
+
+
+@contextmanager
+def open_target(path: Path) -> Iterator[BinaryIO]:
+    """Open a new local file for the bytes of an object. Raises UsageError, which names the file."""
+    try:
+        with open(path, "xb") as file:
+            yield file
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}", code="unwritable") from error
 
 
 def open_source(path: Path) -> BinaryIO:

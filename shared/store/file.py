@@ -23,6 +23,7 @@ from shared.store.base import (
     check_key,
     check_prefix,
     open_source,
+    open_target,
 )
 from shared.store.file_errors import translated_reading, translated_writing
 
@@ -100,9 +101,10 @@ class FileStore(ObjectStore):
         return data
 
     def get_file(self, key: str, path: Path) -> None:
-        """Copy the bytes, never link them: whoever writes into the copy must not change the object."""
-        with translated_reading(key, self.path(key)), open(self.path(key), "rb") as source, open(path, "xb") as copy:
-            shutil.copyfileobj(source, copy, _COMPARE_BYTES)
+        """Copy a file, never link it: whoever writes into the copy must not change the object."""
+        target = self.path(key)
+        with translated_reading(key, target), open(target, "rb") as source, open_target(path) as file:
+            shutil.copyfileobj(source, file, _COMPARE_BYTES)
 
     def size(self, key: str) -> int | None:
         """Return the size of a file; None for a directory, which is not an object."""

@@ -111,6 +111,8 @@ chunks = Table(
     Column("lease", Integer, nullable=False, server_default=text("0")),
     moment("lease_expires_at"),
     Column("worker_id", Uuid),
+    # When the worker that has the chunk claimed it: its merchant is charged for the seconds.
+    moment("claimed_at"),
     # Workers that died with this chunk; after the first it is redone one image at a time,
     # and each ordinal is recorded before its image is touched.
     Column("deaths", SmallInteger, nullable=False, server_default=text("0")),
@@ -246,13 +248,15 @@ reviews = Table(
     Index("ix_reviews_merchant_id", "merchant_id", "state", "batch_id", "ordinal"),
 )
 
-# Virtual time of weighted fair queueing: the merchant who has had least of a queue is served next.
+# What each merchant has had of a queue, in seconds of a slot: who has had least is served next. ``pace`` is how many
+# seconds the merchant's chunks usually take for a megapixel.
 fair_shares = Table(
     "fair_shares",
     metadata,
     Column("merchant_id", ForeignKey("merchants.id"), primary_key=True),
     Column("queue", Text, primary_key=True),
     Column("virtual_time", Double, nullable=False, server_default=text("0")),
+    Column("pace", Double, nullable=False, server_default=text("1")),
     one_of("queue", *QUEUES),
 )
 

@@ -1,7 +1,8 @@
 """Does the cost of a row grow with the number of rows? Run it as ``python -m tests.bench.growth``.
 
 Fills the tables in the server and times what touches many rows: retrying and giving up failed images, cancelling,
-planning a night beside another that is under way, and dispatching with many merchants waiting. Prints seconds and
+exporting, pruning, erasing, importing a feed, asking for the state, planning a night beside another that is under way,
+and dispatching with many merchants waiting. Prints seconds and
 microseconds a row, and writes ``tests/bench/results/growth.json``. Nothing is asserted; plans are, in the tests.
 """
 
@@ -16,18 +17,26 @@ from uuid import uuid4
 
 from sqlalchemy import text
 
+from producer.catalog_import import import_catalog
+from producer.manifest import open_manifest
+from producer.output.export import batch_results
+from producer.output.results import write_results as write_results_csv
 from shared.catalog.night_plan import NightPlan, Window
 from shared.catalog.schedules import NightRules
 from shared.context import Session, open_session
-from shared.database import transaction
+from shared.database import MAINTENANCE_SECONDS, transaction
+from shared.merchants.actors import operator
+from shared.operations.erasure import erase
+from shared.operations.prune import prune
 from shared.queue import batches, chunks, dispatch, fleet
+from shared.queue import jobs as job_rows
 from shared.queue.batches import Batch
 from shared.queue.estimate import Rate
 from shared.queue.reconciler import reconcile
 from shared.queue.retry import discard_failures, retry_batch
 from shared.settings import Settings
 from tests.bench.results import machine, write_results
-from tests.builders import add_large_night, add_waiting
+from tests.builders import add_finished, add_large_night, add_waiting
 
 SLOTS = 3
 
@@ -136,7 +145,68 @@ def dispatching(session: Session, merchants: int) -> float:
     return min(seconds(fill) for _ in range(3))
 
 
+def finished_batch(session: Session, jobs: int) -> Batch:
+    """Add a batch that is over, with its renditions."""
+    with transaction(session.engine) as connection:
+        return add_finished(connection, f"finished-{uuid4().hex[:8]}", jobs)
+
+
+def exporting(session: Session, jobs: int) -> float:
+    """Read and write results.csv and errors.csv, without the renditions' files."""
+    batch = finished_batch(session, jobs)
+    with tempfile.TemporaryDirectory() as folder:
+        return seconds(lambda: write_results_csv(Path(folder), batch_results(session, batch), batch.input_columns))
+
+
+def pruning(session: Session, jobs: int) -> float:
+    batch = finished_batch(session, jobs)
+    with transaction(session.engine) as connection:
+        connection.execute(
+            text("UPDATE batches SET finished_at = finished_at - interval '9 days' WHERE id = :id"), {"id": batch.id}
+        )
+    return seconds(lambda: prune(session.engine, session.store, 1, lambda _: None))
+
+
+def erasing(session: Session, jobs: int) -> float:
+    batch = finished_batch(session, jobs)
+    return seconds(lambda: erase(session.engine, session.store, batch.merchant_id, lambda _: None))
+
+
+def importing(session: Session, images: int) -> float:
+    """Import a feed whose images are all new, and once more with none changed."""
+    with tempfile.TemporaryDirectory() as folder:
+        feed = Path(folder) / "feed.csv"
+        lines = (f"sku-{n},https://shop.example/{n}.jpg\n" for n in range(images))
+        feed.write_text("sku,image\n" + "".join(lines))
+        shop = operator(f"feed-{uuid4().hex[:8]}")
+
+        def twice() -> None:
+            for _ in range(2):
+                import_catalog(session, shop, open_manifest([str(feed)]), lambda *_: None)
+
+        return seconds(twice)
+
+
+def asking(session: Session, jobs: int) -> float:
+    """Ask ten times for a batch's state, the list of batches, and the last page of failures."""
+    batch = failed_batch(session, jobs)
+
+    def ask() -> None:
+        for _ in range(10):
+            with transaction(session.engine, merchant=batch.merchant_id) as connection:
+                batches.find_batch(connection, batch.merchant_id, str(batch.id))
+                batches.list_batches(connection, batch.merchant_id, limit=20)
+                assert job_rows.failed_jobs(connection, batch.id, after=jobs - 101, limit=100)
+
+    return seconds(ask)
+
+
 PARTS: dict[str, Callable[[Session, int], float]] = {
+    "export": exporting,
+    "prune": pruning,
+    "erase": erasing,
+    "import a feed": importing,
+    "status": asking,
     "retry": retrying,
     "give up": giving_up,
     "cancel": cancelling,
@@ -153,7 +223,10 @@ def main() -> None:
     options.add_argument("--only", nargs="+", default=[*PARTS, "dispatch"])
     asked = options.parse_args()
     found: dict[str, dict[str, float]] = {}
-    with tempfile.TemporaryDirectory() as home, open_session(Settings(home=Path(home)), lasting=False) as session:
+    with (
+        tempfile.TemporaryDirectory() as home,
+        open_session(Settings(home=Path(home), statement_seconds=MAINTENANCE_SECONDS), lasting=False) as session,
+    ):
         for name in asked.only:
             for size in asked.merchants if name == "dispatch" else asked.rows:
                 took = (dispatching if name == "dispatch" else PARTS[name])(session, size)

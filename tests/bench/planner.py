@@ -26,6 +26,7 @@ from shared.catalog.tick import plan_waiting
 from shared.context import Session
 from shared.database import transaction
 from shared.look import Look
+from shared.merchants.actors import operator
 from shared.merchants.scope import scope
 from tests.bench.installation import installation, postgres_core_seconds, server_pids
 from tests.bench.results import machine, write_results
@@ -65,7 +66,7 @@ def measure(session: Session, images: int) -> dict[str, Any]:
         path = session.settings.home / f"{changed}.csv"
         write_feed(path, images, changed)
         with measured(session, name, steps):
-            import_catalog(session, "local", open_manifest([str(path)]), lambda *_: None)
+            import_catalog(session, operator("local"), open_manifest([str(path)]), lambda *_: None)
         if not changed:
             settle_all(session, mine)
     now = datetime.now(UTC)

@@ -156,7 +156,7 @@ def test_failed_images_are_tried_again_and_counted_in_the_audit_log(session: Ses
     assert (retried.images, retried.batch.state, retried.batch.failed) == (1, "running", 0)
     with transaction(session.engine) as connection:
         details = connection.execute(text("SELECT details FROM audit")).scalar_one()
-    assert details == {"batch": str(batch.id), "images": 1}
+    assert details == {"batch": str(batch.id), "failed": 1}
 
 
 def test_a_batch_that_needs_approval_of_its_sample_is_neither_paused_nor_resumed(session: Session) -> None:

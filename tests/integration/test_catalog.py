@@ -21,6 +21,7 @@ from shared.database import transaction
 from shared.embedded import Services
 from shared.errors import Conflict, InvalidInput, ManifestError, NotFound, UnknownStyle, UsageError
 from shared.look import Look
+from shared.merchants.actors import operator
 from shared.merchants.scope import scope
 from shared.operations import orphans
 from shared.operations.prune import prune
@@ -97,7 +98,9 @@ def test_positions_are_as_the_rows_of_a_sku_come_or_as_the_feed_says(shop: Shop)
         "b,https://x.example/4.jpg,7,Lamps,4\nb,https://x.example/5.jpg,x,Lamps,5\n"
     )
     bad: list[str] = []
-    done = import_catalog(shop.session, shop.name, open_manifest([str(path)]), lambda _, error: bad.append(error.code))
+    done = import_catalog(
+        shop.session, operator(shop.name), open_manifest([str(path)]), lambda _, error: bad.append(error.code)
+    )
     with scope(shop.session.engine, shop.name) as (connection, mine):
         found = [(one.sku, one.position, one.category) for one in list_images(connection, mine)]
     assert found == [("a", 1, "Mugs"), ("a", 2, "Mugs"), ("b", 7, "Lamps")]
@@ -108,7 +111,7 @@ def test_a_bad_row_keeps_what_it_names(shop: Shop) -> None:
     shop.feed({"a": "1", "b": "2"})
     path = shop.folder / "feed.csv"
     path.write_text("sku,image,hash\na,ftp://x.example/a.jpg,1\nb,https://cdn.example/b.jpg,2\n")
-    done = import_catalog(shop.session, shop.name, open_manifest([str(path)]), lambda *_: None)
+    done = import_catalog(shop.session, operator(shop.name), open_manifest([str(path)]), lambda *_: None)
     assert (done.bad, done.removed) == (1, 0)
     assert set(shop.images()) == {"a", "b"}
 
@@ -116,7 +119,7 @@ def test_a_bad_row_keeps_what_it_names(shop: Shop) -> None:
 def import_text(shop: Shop, text: str) -> Imported:
     path = shop.folder / "feed.csv"
     path.write_text(text)
-    return import_catalog(shop.session, shop.name, open_manifest([str(path)]), lambda *_: None)
+    return import_catalog(shop.session, operator(shop.name), open_manifest([str(path)]), lambda *_: None)
 
 
 def test_a_row_over_the_limit_keeps_every_image_of_its_product_and_adds_none(shop: Shop) -> None:
@@ -159,7 +162,7 @@ def test_a_feed_that_breaks_off_changes_nothing(shop: Shop) -> None:
             raise ManifestError("torn")
 
     with pytest.raises(ManifestError):
-        import_catalog(shop.session, shop.name, Manifest([Torn()]), lambda *_: None)
+        import_catalog(shop.session, operator(shop.name), Manifest([Torn()]), lambda *_: None)
     assert set(shop.images()) == {"a", "b"}
 
 
@@ -168,10 +171,10 @@ def test_local_files_are_told_by_their_content_and_no_sweep_takes_them(shop: Sho
     folder.mkdir()
     for name in ("a", "b"):
         Image.new("RGB", (40, 30), (name == "a" and "red") or "blue").save(folder / f"{name}.png")
-    done = import_catalog(shop.session, shop.name, open_manifest([str(folder)]), lambda *_: None)
+    done = import_catalog(shop.session, operator(shop.name), open_manifest([str(folder)]), lambda *_: None)
     assert done.added == 2
     (folder / "a.png").rename(folder / "c.png")
-    done = import_catalog(shop.session, shop.name, open_manifest([str(folder)]), lambda *_: None)
+    done = import_catalog(shop.session, operator(shop.name), open_manifest([str(folder)]), lambda *_: None)
     assert (done.added, done.removed) == (1, 1)
     kept = list(shop.session.store.list("sources/"))
     found = orphans.orphans(shop.session.engine, shop.session.store, -orphans.GRACE)

@@ -61,6 +61,9 @@ WRONG = {
         WHERE c.state IN ('done', 'cancelled')""",
     "leases of chunks that nobody could have": """
         SELECT id FROM chunks WHERE lease_expires_at IS NOT NULL AND (state <> 'dispatched' OR worker_id IS NULL)""",
+    "claims without a lease, or leases without a claim": """
+        SELECT id FROM chunks WHERE (lease_expires_at IS NULL) <> (claimed_at IS NULL)""",
+    "merchants who have had less than nothing": "SELECT merchant_id FROM fair_shares WHERE virtual_time < 0",
     "succeeded jobs without a rendition, or others with one": """
         SELECT j.ordinal FROM jobs j LEFT JOIN job_renditions l USING (batch_id, ordinal)
         WHERE (j.state = 'succeeded') <> (l.rendition_id IS NOT NULL)""",

@@ -12,8 +12,9 @@ from shared.catalog import schedules
 from shared.context import Session
 from shared.database import database_time, transaction
 from shared.errors import Conflict
+from shared.merchants.actors import operator
 from shared.proofs.proofs import approve, find_proof
-from shared.queue import batches
+from shared.queue import actions, batches
 from shared.queue.batches import Batch
 from tests.builders import add_proof, add_waiting
 
@@ -62,13 +63,19 @@ def rests(session: Session, night: Batch, *steps: Step) -> bool:
 @pytest.mark.parametrize("pause", [admin_pauses, nights_of_the_merchant_are_paused])
 def test_a_pause_of_nights_is_not_undone_by_the_merchant(session: Session, night: Batch, pause: Step) -> None:
     assert rests(session, night, pause)
+    assert rests(session, night, merchant_resumes)
+    assert rests(session, night, merchant_pauses, merchant_resumes)
+
+
+def test_a_merchant_who_resumes_a_paused_night_is_refused_and_need_not_ask_again(
+    session: Session, night: Batch
+) -> None:
+    assert rests(session, night, merchant_pauses, admin_pauses)
     with pytest.raises(Conflict) as caught:
-        rests(session, night, merchant_resumes)
+        actions.resume_batch(session.engine, session.broker, operator("shop"), str(night.id))
     assert caught.value.code == "nights_paused"
     assert rests(session, night)
-    with pytest.raises(Conflict):
-        rests(session, night, merchant_pauses, merchant_resumes)
-    assert rests(session, night)
+    assert not rests(session, night, admin_resumes)
 
 
 def test_a_merchants_pause_of_a_batch_outlasts_that_of_the_nights(session: Session, night: Batch) -> None:

@@ -256,7 +256,7 @@ def test_the_commands_tell_what_waits_and_why(shop: Shop, monkeypatch: pytest.Mo
     assert "a sample of 24 skus comes first, since there are more than 25 images" in submitted.stderr
     status = atelier("status", batch, "-m", "shop")
     assert "a sample needs your approval" in status.stderr
-    assert "paused" in status.stdout
+    assert "needs approval" in status.stdout
     number = printed(atelier("proofs", "list", "-m", "shop", "--json"))[0]["id"]
     assert "no proof" in str(atelier("proofs", "show", number, "-m", "other").exception)
     shown = atelier("proofs", "show", number, "-m", "shop").stdout

@@ -186,7 +186,7 @@ def receive(session: Session) -> Batch:
 
 
 class Resumed:
-    """A manifest whose reader is taken for gone after its first page."""
+    """A manifest whose reader is taken for gone after two pages."""
 
     name, format, columns, ignored, notes, digest = "feed", "csv", ("sku", "image"), 0, (), "resumed"
 
@@ -196,7 +196,7 @@ class Resumed:
     def rows(self) -> Any:
         for number in range(30):
             if number == 20:
-                wait_until(lambda: accepted(self.session) >= 10, "the first page")
+                wait_until(lambda: accepted(self.session) >= 20, "the pages before")
                 do(self.session, "UPDATE batches SET received_at = received_at - interval '2 hours'")
                 reconcile(self.session.engine)
             image = f"s3://photos/{number}.jpg"

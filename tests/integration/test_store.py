@@ -19,7 +19,7 @@ from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
 
-from shared.errors import InvalidInput, MissingObject, SourceRefused, StoreUnavailable
+from shared.errors import InvalidInput, MissingObject, SourceRefused, StoreUnavailable, UsageError
 from shared.store import ObjectStore, ObjectTooLarge, StoreOptions, open_store
 
 MIB = 1024 * 1024
@@ -161,6 +161,15 @@ def test_file_put_comes_back_identical(store: ObjectStore, tmp_path: Path, size:
     store.put("a/bytes", data)
     assert store.get("a/file") == data
     assert store.get("a/bytes", max_bytes=size) == data
+    copy = tmp_path / "copy"
+    store.get_file("a/file", copy)
+    assert copy.read_bytes() == data
+    copy.write_bytes(b"changed")  # a copy, not a link
+    assert store.get("a/file") == data
+    with pytest.raises(UsageError, match="copy cannot be written"):
+        store.get_file("a/file", copy)
+    with pytest.raises(MissingObject):
+        store.get_file("a/missing", tmp_path / "other")
 
 
 def test_source_that_cannot_be_read_is_refused(store: ObjectStore, tmp_path: Path) -> None:
@@ -217,6 +226,7 @@ def test_bad_key_is_refused_by_every_method(store: ObjectStore, tmp_path: Path, 
         lambda: store.put(key, b"x"),
         lambda: store.put_file(key, tmp_path / "source"),
         lambda: store.get(key),
+        lambda: store.get_file(key, tmp_path / "copy"),
         lambda: store.size(key),
         lambda: store.exists(key),
         lambda: store.delete(key),

@@ -86,6 +86,8 @@ def contents(connection: Connection) -> dict[str, Any]:
         "batches": " - 'gate' - 'idempotency_key' - 'resumed_at' - 'received_at' - 'notice' - 'merchant_paused'",
         "renditions": " - 'quality'",
         "jobs": " - 'pixels'",
+        "chunks": " - 'claimed_at'",
+        "fair_shares": " - 'pace'",
     }
     return {
         table: tuple(

@@ -113,8 +113,15 @@ def trunk_from_bytes(data: bytes) -> Generator:
         generator = Generator(_believable(Architecture(**json.loads(metadata["architecture"]))))
         generator.load_state_dict({name: tensor.float() for name, tensor in load_tensors(data).items()})
     except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise BadCheckpoint(f"this is not a trunk of Atelier's generator: {error}") from error
+        raise BadCheckpoint(f"this is not a trunk of Atelier's generator{_reason(error)}") from error
     return generator.eval().requires_grad_(False)
+
+
+def _reason(error: Exception) -> str:
+    """Return why a file is refused: of a safetensors error, whose text is for programmers, only what it means."""
+    if isinstance(error, SafetensorError | KeyError):
+        return ": it is no safetensors file, is incomplete or damaged, or lacks what it should hold"
+    return f": {error}"
 
 
 def _believable(architecture: Architecture) -> Architecture:
@@ -133,7 +140,7 @@ def row_from_bytes(data: bytes) -> Tensor:
     try:
         row = load_tensors(data)["row"]
     except (SafetensorError, KeyError, ValueError) as error:
-        raise BadCheckpoint(f"this is not a style row: {error}") from error
+        raise BadCheckpoint(f"this is not a style row{_reason(error)}") from error
     if row.dim() != 1 or not torch.isfinite(row).all():
         raise BadCheckpoint("this is not a style row: it must be one-dimensional and finite")
     return row.float()

@@ -50,9 +50,7 @@ def read_row_file(data: bytes) -> tuple[Tensor, RowLabel]:
         about = json.loads(header["__metadata__"]["style"])
         values = {field.name: about[field.name] for field in fields(RowLabel)}
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise BadCheckpoint(
-            f"this is not a style row that was exported, or it is damaged ({type(error).__name__}: {error})"
-        ) from error
+        raise BadCheckpoint("this is not a style row that was exported, or it is damaged: export it again") from error
     if not all(isinstance(value, str) and len(value) <= MAX_TEXT for value in values.values()):
         raise BadCheckpoint("the label of this style row is damaged: its fields must be short texts")
     row = tensors.get("row")

@@ -79,7 +79,9 @@ class Vgg(nn.Module):
         try:
             return cls.from_weights(load_tensors(data))
         except (SafetensorError, KeyError, RuntimeError) as error:
-            raise UsageError(f"{name} does not hold VGG-19 features under torchvision's names: {error}") from error
+            raise UsageError(
+                f"{name} is damaged, or does not hold VGG-19 features as safetensors under torchvision's names"
+            ) from error
 
     @classmethod
     def from_weights(cls, weights: Mapping[str, Tensor]) -> Vgg:

@@ -14,6 +14,7 @@ from shared.monitor import Monitor, monitored
 from shared.operations import health
 from shared.operations.backlog import Backlog
 from workers.fetch.address_guard import Reach
+from workers.process.ticks import tick_scheduler
 from workers.webhooks.post import Poster
 from workers.webhooks.sender import sending_webhooks
 
@@ -43,8 +44,8 @@ def run_beat(session: Session) -> None:
         monitored(settings.monitor_address, _monitor(session)),
         sending_webhooks(session.engine, Poster(Reach(networks=settings.source_networks))),
     ):
-        # This scheduler keeps its state in memory; the persistent one unpickles a file.
-        app.Beat(scheduler="celery.beat:Scheduler", loglevel=settings.log_level.upper(), quiet=True).run()
+        scheduler = tick_scheduler(session.broker, lambda: health.note_tick(settings.home))
+        app.Beat(scheduler=scheduler, loglevel=settings.log_level.upper(), quiet=True).run()
 
 
 def _monitor(session: Session) -> Monitor:

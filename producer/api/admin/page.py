@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from secrets import token_urlsafe
 from typing import Annotated
 
@@ -21,6 +20,7 @@ from producer.pages.admin.page import admin_page, live_parts, note_page
 from producer.pages.admin.view import Live, View
 from shared.catalog import schedules
 from shared.catalog.nights import last_nights
+from shared.database import database_time
 from shared.models.promotion.canaries import running_canary
 from shared.models.promotion.history import history
 from shared.models.promotion.overview import list_versions, show_version
@@ -142,7 +142,7 @@ def _view(asking: Admin) -> View:
         used = {champion(connection).id} | {one.id for one in versions if one.state != VersionState.RETIRED}
         used |= {canary.version_id} if canary else set()  # the page must show the canary, however old it is, to end it
         return View(
-            now=datetime.now(UTC),
+            now=database_time(connection),
             who=asking.who,
             workers=list_workers(connection),
             queues=queues(connection),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from producer.api.access import Admin, AdminAsking, ForAdmins
 from producer.api.words import IdempotencyKey, Reason, Words
 from shared.crontab import Crontab
+from shared.database import read_clock
 from shared.models.training import actions, schedules
 from shared.models.training.actions import Queued
 from shared.models.training.requests import MOST_PHOTOS, MOST_STEPS, Depth, RunSpec
@@ -157,7 +158,7 @@ def cancel(asking: AdminAsking, run: RunId) -> RunOut:
 @router.get("/training-schedules")
 def scheduled(asking: AdminAsking) -> list[ScheduleOut]:
     """List the schedules of training runs, with the next slots."""
-    now = datetime.now(UTC)
+    now = read_clock(asking.session.engine)
     with asking.transaction() as connection:
         return [_schedule(one, now) for one in schedules.list_schedules(connection)]
 
@@ -165,7 +166,7 @@ def scheduled(asking: AdminAsking) -> list[ScheduleOut]:
 @router.put("/training-schedules/{trigger}")
 def schedule(asking: AdminAsking, trigger: Trigger, new: NewSchedule) -> ScheduleOut:
     """Set the schedule of a trigger. There may be one for every slot, and one for drift."""
-    now, crontab = datetime.now(UTC), Crontab(new.crontab, new.zone)
+    now, crontab = read_clock(asking.session.engine), Crontab(new.crontab, new.zone)
     engine, actor = asking.session.engine, asking.actor
     return _schedule(actions.set_training_schedule(engine, actor, trigger, crontab, new.wanted, now), now)
 

@@ -30,6 +30,7 @@ from shared.catalog.source_checks import (
 )
 from shared.database import Lock, lock, transaction
 from shared.errors import UsageError
+from shared.merchants.actors import operator
 from shared.operations import erasure
 from tests.query_plans import rows_touched
 from tests.web_host import answer
@@ -181,7 +182,7 @@ def test_a_picture_that_many_images_share_is_asked_for_once_a_page(open_shop: Op
     shop = open_shop("a")
     path = shop.folder / "shared.csv"
     path.write_text("sku,image\n" + "".join(f"s{n},{shop.address('a')}\n" for n in range(PAGE)))
-    import_catalog(shop.session, shop.name, open_manifest([str(path)]), lambda *_: None)
+    import_catalog(shop.session, operator(shop.name), open_manifest([str(path)]), lambda *_: None)
     with transaction(shop.session.engine) as connection:
         connection.execute(text("UPDATE catalog_images SET check_at = :now"), {"now": shop.now})
     pictures.put("/a", b"another")
@@ -189,7 +190,7 @@ def test_a_picture_that_many_images_share_is_asked_for_once_a_page(open_shop: Op
     assert shop.check_all() == {"changed": PAGE}
     assert pictures.host.paths() == ["/a"]
     assert shop.live_a_night()["by_reason"] == {"source_changed": PAGE}
-    import_catalog(shop.session, shop.name, open_manifest([str(path)]), lambda *_: None)
+    import_catalog(shop.session, operator(shop.name), open_manifest([str(path)]), lambda *_: None)
     assert shop.live_a_night()["images"] == 0
 
 

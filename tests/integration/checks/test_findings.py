@@ -20,6 +20,7 @@ from shared.catalog.source_checks import (
 )
 from shared.database import Lock, lock, transaction
 from shared.errors import Conflict
+from shared.merchants.actors import operator
 from shared.merchants.scope import scope
 from shared.operations import erasure
 from tests.atelier_command import command_over, printed
@@ -75,7 +76,7 @@ def test_a_changed_picture_that_moves_is_shown_at_its_new_place_and_kept(open_sh
     shown = shop.shown()["a"]
     path = shop.folder / "moved.csv"
     path.write_text(f"sku,image\nz,{shop.address('a')}\n")
-    done = import_catalog(shop.session, shop.name, open_manifest([str(path)]), lambda *_: None)
+    done = import_catalog(shop.session, operator(shop.name), open_manifest([str(path)]), lambda *_: None)
     assert (done.added, done.moved, done.removed) == (1, 1, 1)
     assert shop.shown() == {"z": shown}
     assert shop.live_a_night()["images"] == 0
@@ -154,7 +155,7 @@ def test_a_gone_source_that_the_feed_names_elsewhere_is_gone_no_longer(open_shop
     assert shop.check_all()["gone"] == 1
     path = shop.folder / "elsewhere.csv"
     path.write_text(f"sku,image\na,{shop.address('a2')}\nb,{shop.address('b')}\n")
-    import_catalog(shop.session, shop.name, open_manifest([str(path)]), lambda *_: None)
+    import_catalog(shop.session, operator(shop.name), open_manifest([str(path)]), lambda *_: None)
     assert shop.images()["a"].gone_at is None
 
 

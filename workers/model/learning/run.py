@@ -145,7 +145,7 @@ class Run:
             torch.set_rng_state(tensors["torch_rng"])
             step, self.seconds, self.best, stale = tensors["clock"].tolist()
         except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
-            raise UsageError(f"{path} does not belong to this config, or is damaged: {error}") from error
+            raise UsageError(f"{path} does not belong to this config, or is damaged") from error
         self.step, self.stale = int(step), int(stale)
 
     def note_validation(self, error: float) -> None:

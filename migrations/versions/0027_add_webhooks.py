@@ -3,16 +3,16 @@
 Triggers write the events, in the transaction of the change that they tell of: so none is sent of what was rolled
 back, and none is forgotten by a new way to change a batch. Where a merchant has no webhook nothing is written.
 
-Revision ID: 0028
-Revises: 0021
+Revision ID: 0027
+Revises: 0026
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0028"
-down_revision = "0021"
+revision = "0027"
+down_revision = "0026"
 
 ROLE = "atelier_merchant"
 OWN = "(SELECT nullif(current_setting('atelier.merchant_id', true), '')::bigint)"
