@@ -182,6 +182,7 @@ def upgrade(engine: Engine) -> list[str]:
 
     Each revision has a transaction of its own, so that no table is locked while another one changes. After a
     failure the earlier revisions stay, and the next call continues. Concurrent calls take revisions in turn.
+    Tables of a later release are left as they are.
     """
     from alembic import command  # here, so that whoever upgrades nothing does not load it
     from alembic.config import Config
@@ -196,6 +197,8 @@ def upgrade(engine: Engine) -> list[str]:
         with transaction(engine) as connection:
             lock(connection, Lock.INSTALL)
             before = MigrationContext.configure(connection).get_current_heads()
+            if max(before, default="") > newest_revision():
+                return applied
             pending = [
                 script_revision.revision for script_revision in script.iterate_revisions("head", before or "base")
             ]
@@ -207,12 +210,22 @@ def upgrade(engine: Engine) -> list[str]:
 
 
 def needs_upgrade(engine: Engine) -> bool:
-    """Return whether the tables are of another revision than this code's newest."""
+    """Return whether the tables are older than this code.
+
+    Tables of a later release serve this one too, so that a rolling upgrade can migrate first: migrations only add what
+    the release before can do without, see "Upgrade" in ``docs/operations.md``.
+    """
+    installed = installed_revision(engine)
+    return installed is None or installed < newest_revision()
+
+
+def installed_revision(engine: Engine) -> str | None:
+    """Return the revision of the tables; None of an empty database."""
     with transaction(engine) as connection:
         if connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
-            return True
-        installed = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
-    return installed != [newest_revision()]
+            return None
+        found: str | None = connection.execute(text("SELECT max(version_num) FROM alembic_version")).scalar_one()
+        return found
 
 
 def newest_revision() -> str:

@@ -43,6 +43,9 @@ LEASE_SECONDS = 2 * int(LIMIT_SECONDS)
 OUTAGE_LEASE_SECONDS = 30
 """Of tests after which a chunk may be leased by nobody, as where a claim was committed and its worker not told."""
 
+LONG_JOBS = 120
+"""Of a batch of the long forms."""
+
 QUEUED = "SELECT count(*) FROM jobs WHERE state = 'queued'"
 
 
