@@ -32,7 +32,7 @@ from tests.waiting import LIMIT_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[2]
 
-SINCE_REVISION = "0019"
+SINCE_REVISION = "0020"
 """The earlier release is the one before this migration was added."""
 
 RELEASES = "SELECT count(DISTINCT pipeline_version) FROM renditions"
