@@ -29,7 +29,7 @@ unit: install ## run the tests that need no service, in seconds
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/unit
 
 chaos: install ## break everything again and again, half an hour or more; `make docs` then tells what it cost
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/chaos -m long --record tests/chaos/results.json
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/chaos -m long --record tests/chaos/results.json
 
 check: install ## lint, types, import contracts
 	$(BIN)/ruff check .

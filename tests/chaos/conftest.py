@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import sys
-import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +17,7 @@ from tests.chaos.crew import LONG_JOBS, OUTAGE_LEASE_SECONDS, Crew, WorkerForker
 from tests.chaos.end_state import Pictures, pictures
 from tests.chaos.flaky_s3 import FlakyS3, flaky_s3
 from tests.chaos.servers import Servers
-from tests.chaos.tolls import STARTED, TALLY, TOLLS, Tally, Toll, record
+from tests.chaos.tolls import TOLL, Ledger, Toll
 from tests.seaweed import Seaweed, seaweed
 from tests.sessions import fresh_session
 
@@ -104,8 +101,12 @@ def seaweed_crew(crew: Crew, tmp_path: Path) -> Iterator[tuple[Crew, Seaweed]]:
 
 
 @pytest.fixture
-def tolls(pytestconfig: pytest.Config) -> list[Toll]:
-    return pytestconfig.stash.setdefault(TOLLS, [])
+def tolls(record_property: Callable[[str, object], None]) -> Iterator[list[Toll]]:
+    """What a test's faults have cost, for the table of the run."""
+    found: list[Toll] = []
+    yield found
+    for toll in found:
+        record_property(TOLL, toll.row())
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -113,28 +114,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[TALLY] = Tally()
-    config.stash[STARTED] = time.monotonic()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    item.config.stash[TALLY].count(report)
-    return report
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    tolls = config.stash.get(TOLLS, [])
-    if tolls:
-        terminalreporter.write_sep("-", "seconds until the next image was done: median and longest")
-        terminalreporter.write_line(
-            f"{'fault':<44}{'times':>6}{'jobs':>7}{'lost':>7}{'twice':>9}{'median':>9}{'longest':>9}"
-        )
-        for toll in tolls:
-            terminalreporter.write_line(str(toll))
-    if path := config.getoption("--record"):
-        machine = f"{os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[2]:.1f}"
-        record(
-            path, tolls, config.stash[TALLY], machine=machine, minutes=(time.monotonic() - config.stash[STARTED]) / 60
-        )
+    if not hasattr(config, "workerinput"):  # a process of xdist, whose reports the first one gets
+        config.pluginmanager.register(Ledger(config.getoption("--record", default=None)))
