@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import boto3
 import pytest
 
 from tests.ports import free_port
@@ -85,6 +86,7 @@ class Seaweed:
             )
         wait_until(lambda: self.answers() or not self.runs(), "SeaweedFS")
         assert self.runs(), (self.folder / "log").read_text()[-5000:]
+        wait_until(self.has_buckets, "the buckets, which come after the server says that it is healthy")
 
     def runs(self) -> bool:
         return self._process is not None and self._process.poll() is None
@@ -96,6 +98,19 @@ class Seaweed:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return False
+
+    def has_buckets(self) -> bool:
+        """Return whether all buckets are there that were to be created at the start."""
+        client = boto3.client(
+            "s3",
+            endpoint_url=self.url,
+            region_name="us-east-1",
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=self.secret_access_key,
+        )
+        there = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
+        client.close()
+        return there >= {name for name in self.buckets.split(",") if name}
 
     def kill(self) -> None:
         """End the server by SIGKILL: what it has answered must be on its disk."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import text
 
 from shared.database import transaction
@@ -25,6 +26,7 @@ def test_what_may_pass_is_waited_for_and_no_image_pays_for_it(s3_crew: tuple[Cre
     assert crew.scalar("SELECT sum(deaths) FROM chunks") == 0
 
 
+@pytest.mark.long
 def test_a_real_server_is_killed_and_what_it_had_stored_is_there(seaweed_crew: tuple[Crew, Seaweed]) -> None:
     crew, server = seaweed_crew
     crew.submit(32)
