@@ -28,8 +28,8 @@ test: install ## run all tests, on two cores
 unit: install ## run the tests that need no service, in seconds
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/unit
 
-chaos: install ## kill and starve workers and servers for minutes, and print what it cost
-	$(BIN)/python -m pytest tests/chaos -m long
+chaos: install ## break everything again and again, half an hour or more; `make docs` then tells what it cost
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/chaos -m long --record tests/chaos/results.json
 
 check: install ## lint, types, import contracts
 	$(BIN)/ruff check .

@@ -1,10 +1,11 @@
-"""Write the tables in ``docs/`` that come from the code: ``make docs``.
+"""Write the tables in ``docs/`` that come from the code, or from a run of its tests: ``make docs``.
 
 A table is between ``<!-- generated: NAME -->`` and ``<!-- end: NAME -->``; the text around it is written by hand.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from shared.settings import Settings
 from tests.feed_formats import formats_table
 
 DOCS = Path(__file__).resolve().parent
+CHAOS = DOCS.parent / "tests" / "chaos" / "results.json"
+"""What the last whole run of `make chaos` has found."""
 
 
 def settings_table() -> str:
@@ -93,11 +96,31 @@ def _tree(error: type[AtelierError], depth: int = 0) -> Iterator[tuple[int, type
             yield from _tree(child, depth + 1)
 
 
+def chaos_table() -> str:
+    """Return one line per fault of the last whole run of `make chaos`, and how its tests ended."""
+    if not CHAOS.exists():
+        return "`make chaos` has not been seen to its end as one run yet."
+    run = json.loads(CHAOS.read_text())
+    lines = [
+        "| fault | times | jobs | lost | begun again | median s to go on | longest |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    lines += [f"| {' | '.join(str(cell) for cell in row.values())} |" for row in run["tolls"]]
+    ended = {how: run[how] for how in ("passed", "failed", "skipped", "not reached")}
+    told = f"One run of {run['minutes']} minutes on {run['cores']} cores ({run['machine']}): "
+    told += ", ".join(f"{len(tests)} tests {how}" for how, tests in ended.items() if tests) + "."
+    for how in ("failed", "skipped", "not reached"):
+        if ended[how]:
+            told += f" {how.capitalize()}: {', '.join(f'`{test}`' for test in sorted(ended[how]))}."
+    return "\n".join([*lines, "", told])
+
+
 TABLES = {
     "settings.md": ("settings", settings_table),
     "errors.md": ("errors", errors_table),
     "presets.md": ("presets", presets_table),
     "feeds.md": ("formats", formats_table),
+    "operations.md": ("chaos", chaos_table),
 }
 """Name of each page's table, and the function that makes it."""
 

@@ -55,7 +55,7 @@ def open_session(settings: Settings, *, lasting: bool = True, migrate: bool = Fa
         stack.callback(session.engine.dispose)
         if needs_upgrade(session.engine):
             if not (embedded or migrate):
-                raise UsageError("the database's tables are of another version: run `atelier db upgrade`")
+                raise UsageError("the database's tables are older than this release: run `atelier db upgrade`")
             upgrade(session.engine)
         if embedded or migrate:
             install_built_in(session.engine, session.store)

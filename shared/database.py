@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,12 @@ CONNECTION = {"connect_timeout": 10, "application_name": "atelier"} | SILENCE
 """libpq options where the URL does not set them."""
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+
+LOCK_PATIENCE = "5s"
+"""How long a migration waits for a table. Whoever wants the table meanwhile waits behind it."""
+
+MOST_COLLISIONS = 100
+"""Of an upgrade with the work that goes on: some minutes."""
 
 MERCHANT_ROLE = "atelier_merchant"
 """Postgres role that sees and changes the rows of one merchant only, see the migrations."""
@@ -217,7 +224,27 @@ def upgrade(engine: Engine) -> list[str]:
 
     Each revision has a transaction of its own, so that no table is locked while another one changes. After a
     failure the earlier revisions stay, and the next call continues. Concurrent calls take revisions in turn.
+    Work may go on meanwhile: a revision that waits too long for a table, or is caught in a deadlock, is tried again.
+    Tables of a later release are left as they are.
     """
+    applied: list[str] = []
+    collisions = 0
+    while True:
+        try:
+            revision = _apply_next_revision(engine)
+        except (DatabaseUnavailable, DBAPIError) as error:
+            collisions += 1
+            if not _is_collision(error) or collisions == MOST_COLLISIONS:
+                raise
+            time.sleep(random.uniform(0.1, 0.5))
+            continue
+        if revision is None:
+            return applied
+        applied.append(revision)
+
+
+def _apply_next_revision(engine: Engine) -> str | None:
+    """Apply the oldest revision that the tables lack; return it, or None where they lack none."""
     from alembic import command  # here, so that whoever upgrades nothing does not load it
     from alembic.config import Config
     from alembic.runtime.migration import MigrationContext
@@ -226,28 +253,43 @@ def upgrade(engine: Engine) -> list[str]:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     script = ScriptDirectory.from_config(config)
-    applied: list[str] = []
-    while True:
-        with transaction(engine, statement_seconds=MAINTENANCE_SECONDS) as connection:
-            lock(connection, Lock.INSTALL)
-            before = MigrationContext.configure(connection).get_current_heads()
-            pending = [
-                script_revision.revision for script_revision in script.iterate_revisions("head", before or "base")
-            ]
-            if not pending:
-                return applied
-            config.attributes["connection"] = connection
-            command.upgrade(config, pending[-1])
-        applied.append(pending[-1])
+    with transaction(engine, statement_seconds=MAINTENANCE_SECONDS) as connection:
+        lock(connection, Lock.INSTALL)
+        before = MigrationContext.configure(connection).get_current_heads()
+        if max(before, default="") > newest_revision():
+            return None
+        pending = [found.revision for found in script.iterate_revisions("head", before or "base")]
+        if not pending:
+            return None
+        connection.execute(text("SELECT set_config('lock_timeout', :patience, true)"), {"patience": LOCK_PATIENCE})
+        config.attributes["connection"] = connection
+        command.upgrade(config, pending[-1])
+        return pending[-1]
+
+
+def _is_collision(error: Exception) -> bool:
+    """Return whether a revision met somebody who works on its tables: a deadlock, or a lock not had in time."""
+    cause = error.__cause__ if isinstance(error, DatabaseUnavailable) else error
+    return isinstance(cause, DBAPIError) and getattr(cause.orig, "sqlstate", None) in ("40P01", "55P03")
 
 
 def needs_upgrade(engine: Engine) -> bool:
-    """Return whether the tables are of another revision than this code's newest."""
+    """Return whether the tables are older than this code.
+
+    Tables of a later release serve this one too, so that a rolling upgrade can migrate first: migrations only add what
+    the release before can do without, see "Upgrade" in ``docs/operations.md``.
+    """
+    installed = installed_revision(engine)
+    return installed is None or installed < newest_revision()
+
+
+def installed_revision(engine: Engine) -> str | None:
+    """Return the revision of the tables; None of an empty database."""
     with transaction(engine) as connection:
         if connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
-            return True
-        installed = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
-    return installed != [newest_revision()]
+            return None
+        found: str | None = connection.execute(text("SELECT max(version_num) FROM alembic_version")).scalar_one()
+        return found
 
 
 def newest_revision() -> str:

@@ -32,4 +32,4 @@ def check(session: Session) -> None:
     """Raise Unavailable, with the reason, if requests would fail."""
     session.broker.ping()
     if needs_upgrade(session.engine):
-        raise Unavailable("the database's tables are of another version: run `atelier db upgrade`")
+        raise Unavailable("the database's tables are older than this release: run `atelier db upgrade`")

@@ -9,7 +9,7 @@ import typer
 
 from shared import embedded
 from shared.context import open_session
-from shared.database import transaction
+from shared.database import installed_revision, newest_revision, transaction
 from shared.operations import health
 from shared.operations.lost_renditions import fail_lost, lost_renditions
 from shared.operations.orphans import GRACE, orphans
@@ -66,11 +66,14 @@ def status(as_json: JsonOption = False) -> None:
 
 def upgrade(as_json: JsonOption = False) -> None:
     """Upgrade the tables to this version, and install the built-in checkpoint if there is none."""
-    with open_session(load_settings(), migrate=True):
-        if as_json:
-            print_json({"upgraded": True})
-        else:
-            note("the tables are up to date")
+    with open_session(load_settings(), migrate=True) as session:
+        revision = installed_revision(session.engine)
+    if as_json:
+        print_json({"upgraded": True})
+    elif revision is not None and revision > newest_revision():
+        note(f"the tables are of a later release (revision {revision}); this release works on them as they are")
+    else:
+        note("the tables are up to date")
 
 
 def health_worker(as_json: JsonOption = False) -> None:

@@ -108,7 +108,9 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Yield all objects whose key starts with the prefix, sorted by key, as the listing is read.
+        """Yield all objects whose key starts with the prefix, in an order that repeats, as the listing is read.
+
+        A folder and most servers sort by key; SeaweedFS goes folder by folder.
 
         The prefix ``a/`` does not match ``ab/x``; ``a`` does.
         """

@@ -142,7 +142,7 @@ class S3Store(ObjectStore):
             self._client().delete_object(Bucket=self._bucket, Key=name)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Yield objects page by page, in the server's order, which is that of UTF-8.
+        """Yield objects page by page, in the server's order: that of UTF-8, or SeaweedFS's.
 
         The empty objects that consoles create to show a folder are left out.
         """

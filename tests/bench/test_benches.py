@@ -114,10 +114,16 @@ def test_queues(session: Session, rival: queues.Rival) -> None:
 def test_soak(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATELIER_LEASE_SECONDS", "20")
     monkeypatch.setenv("ATELIER_SWEEP_SECONDS", "1")
-    figures = soak.measure(session, 200, LIMIT_SECONDS, others=1)
+    monkeypatch.setenv("ATELIER_SOURCE_NETWORKS", "127.0.0.0/8")
+    sizes = {"small": 4, "middle": 20, "large": 100}
+    figures = soak.measure(session, 200, LIMIT_SECONDS, others=1, sizes=sizes, alone_times=1, tar_pit_jobs=1)
     assert figures["kills"] == 1
-    expected = {"succeeded": 200, "failed": 0, "unfinished": 0, "links": 200, "doubled": 0, "counted": 200}
+    assert figures["jobs"] >= 200
+    assert figures["exports"] >= 1
+    assert figures["waits"].keys() == sizes.keys()
+    expected = {"succeeded": figures["jobs"], "others": 0, "links": figures["jobs"], "doubled": 0, "miscounted": 0}
     assert {name: figures[name] for name in expected} == expected
+    assert figures["tar_pit_jobs_done"] == 0
 
 
 def test_submission(session: Session) -> None:

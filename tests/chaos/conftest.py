@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from shared.embedded import attached
-from tests.chaos.crew import OUTAGE_LEASE_SECONDS, Crew, WorkerForker
+from shared.store import StoreOptions, open_store
+from tests.chaos.crew import LONG_JOBS, OUTAGE_LEASE_SECONDS, Crew, WorkerForker
 from tests.chaos.end_state import Pictures, pictures
 from tests.chaos.flaky_s3 import FlakyS3, flaky_s3
 from tests.chaos.servers import Servers
-from tests.chaos.tolls import TOLLS, Toll
+from tests.chaos.tolls import TOLL, Ledger, Toll
+from tests.seaweed import Seaweed, seaweed
 from tests.sessions import fresh_session
 
 
@@ -51,7 +54,7 @@ def reference(
 ) -> Pictures:
     """What a run without faults makes of the crew's photos."""
     with crew_of(servers, forker, tmp_path_factory.mktemp("reference"), {}) as crew:
-        batch = crew.submit(300 if pytestconfig.option.markexpr == "long" else 96)
+        batch = crew.submit(LONG_JOBS if pytestconfig.option.markexpr == "long" else 96)
         crew.start()
         crew.finished(batch.id)
         return pictures(crew.session, batch.id)
@@ -75,16 +78,41 @@ def s3_crew(crew: Crew) -> Iterator[tuple[Crew, FlakyS3]]:
 
 
 @pytest.fixture
-def tolls(pytestconfig: pytest.Config) -> list[Toll]:
-    return pytestconfig.stash.setdefault(TOLLS, [])
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    tolls = config.stash.get(TOLLS, [])
-    if tolls:
-        terminalreporter.write_sep("-", "seconds until the next image was done: median and longest")
-        terminalreporter.write_line(
-            f"{'fault':<34}{'times':>6}{'jobs':>7}{'lost':>7}{'twice':>9}{'median':>9}{'longest':>9}"
+def seaweed_crew(crew: Crew, tmp_path: Path) -> Iterator[tuple[Crew, Seaweed]]:
+    """A crew whose store is a real S3 server, which a test may kill."""
+    with seaweed(tmp_path / "seaweed", buckets="photos") as server:
+        options = StoreOptions(
+            endpoint_url=server.url,
+            access_key_id=server.access_key_id,
+            secret_access_key=SecretStr(server.secret_access_key),
+            addressing_style="path",
         )
-        for toll in tolls:
-            terminalreporter.write_line(str(toll))
+        store = open_store("s3://photos/atelier", options)
+        for found in crew.session.store.list(""):  # the model and its styles
+            store.put(found.key, crew.session.store.get(found.key))
+        environment = {
+            "ATELIER_S3_ENDPOINT_URL": server.url,
+            "ATELIER_S3_ACCESS_KEY_ID": server.access_key_id,
+            "ATELIER_S3_SECRET_ACCESS_KEY": server.secret_access_key,
+            "ATELIER_S3_ADDRESSING_STYLE": "path",
+            "ATELIER_LEASE_SECONDS": str(OUTAGE_LEASE_SECONDS),
+        }
+        yield replace(crew, session=replace(crew.session, store=store), environment=environment), server
+
+
+@pytest.fixture
+def tolls(record_property: Callable[[str, object], None]) -> Iterator[list[Toll]]:
+    """What a test's faults have cost, for the table of the run."""
+    found: list[Toll] = []
+    yield found
+    for toll in found:
+        record_property(TOLL, toll.row())
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record", type=Path, help="file to write the table of the long forms to")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # a process of xdist, whose reports the first one gets
+        config.pluginmanager.register(Ledger(config.getoption("--record", default=None)))

@@ -43,6 +43,9 @@ LEASE_SECONDS = 2 * int(LIMIT_SECONDS)
 OUTAGE_LEASE_SECONDS = 30
 """Of tests after which a chunk may be leased by nobody, as where a claim was committed and its worker not told."""
 
+LONG_JOBS = 100
+"""Of a batch of the long forms."""
+
 QUEUED = "SELECT count(*) FROM jobs WHERE state = 'queued'"
 
 
@@ -63,9 +66,9 @@ class WorkerForker:
 
     def __init__(self) -> None:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("ATELIER_")}
-        command = [sys.executable, str(Path(__file__).with_name("worker_with_faults.py"))]
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True)
+        command = [sys.executable, "-m", "tests.chaos.worker_with_faults"]
+        pipe, root = subprocess.PIPE, Path(__file__).parents[2]
+        self._process = subprocess.Popen(command, env=environment, cwd=root, stdin=pipe, stdout=pipe, text=True)
 
     def fork(self, wanted: dict[str, object]) -> int:
         """Start a worker; return its process id."""

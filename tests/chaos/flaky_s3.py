@@ -47,6 +47,10 @@ class Request:
         self.closing.wait()
         raise HungUp
 
+    def delay(self, seconds: float) -> None:
+        """Let the answer be late."""
+        self.closing.wait(seconds)
+
     def cut(self) -> None:
         """Send half of the body."""
         self.answer = self.server()

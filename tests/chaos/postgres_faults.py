@@ -19,17 +19,17 @@ def url_of(crew: Crew) -> URL:
     return make_url(crew.session.settings.database_url.get_secret_value())
 
 
-def over(crew: Crew, *wires: Wire) -> str:
+def over(crew: Crew, *wires: Wire, at: str = "127.0.0.1") -> str:
     """The crew's database, as it is reached through one of several wires."""
     url = url_of(crew)
-    hosts = "&".join(f"host=127.0.0.1:{one.port}" for one in wires)
+    hosts = "&".join(f"host={at}:{one.port}" for one in wires)
     return f"postgresql+psycopg://{url.username}@/{url.database}?{hosts}"
 
 
 @contextmanager
-def wired(crew: Crew) -> Iterator[Wire]:
+def wired(crew: Crew, at: str = "127.0.0.1") -> Iterator[Wire]:
     query = url_of(crew).query
-    with wire(f"{query['host']}/.s.PGSQL.{query['port']}") as found:
+    with wire(f"{query['host']}/.s.PGSQL.{query['port']}", at) as found:
         yield found
 
 

@@ -7,10 +7,14 @@ from collections.abc import Callable
 from tests.chaos.crew import Crew
 from tests.chaos.flaky_s3 import FlakyS3, Request
 
+SLOW_SECONDS = 2.0
+"""Of each answer that is late: above what any takes otherwise, below what a client has patience for."""
+
 FAULTS: dict[str, Callable[[Request], None]] = {
     "500": lambda request: request.refuse(500, "InternalError"),
     "503 SlowDown": lambda request: request.refuse(503, "SlowDown"),
     "hang": Request.hang,
+    "slow": lambda request: request.delay(SLOW_SECONDS),
     "cut body": Request.cut,
     "denied": lambda request: request.refuse(403, "AccessDenied"),
     "bucket gone": lambda request: request.refuse(404, "NoSuchBucket"),

@@ -11,8 +11,10 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.chaos.crew import LONG_JOBS as JOBS
 from tests.chaos.crew import Crew
 from tests.chaos.flaky_s3 import FlakyS3, Request
+from tests.chaos.other_host import other_host
 from tests.chaos.postgres_faults import cut_connections, fill_disk, lose_answers, outside, over, turn_read_only, wired
 from tests.chaos.redis_faults import fill_memory, pause
 from tests.chaos.servers import Servers
@@ -22,10 +24,9 @@ from tests.chaos.store_faults import strike as spoil
 from tests.chaos.tolls import Toll
 from tests.chaos.wire import wire
 from tests.chaos.worker_with_faults import STEPS
+from tests.seaweed import Seaweed
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(7200)]
-
-JOBS = 300
 
 
 @pytest.fixture(autouse=True)
@@ -149,11 +150,46 @@ def test_workers_sleep_through_their_leases(crew: Crew, tolls: list[Toll]) -> No
     break_often(crew, "one worker of two: SIGSTOP beyond lease", 4, strike, tolls)
 
 
+def test_a_host_is_cut_off_and_comes_back(crew: Crew, servers: Servers, tolls: list[Toll]) -> None:
+    """Nobody is told: the servers keep its connections, and it keeps its work until its leases have ended."""
+    with other_host() as host, wired(crew, host.address) as line, wire(servers.redis_socket, host.address) as redis:
+        crew.start()
+        crew.environment |= {
+            "ATELIER_DATABASE_URL": over(crew, line, at=host.address),
+            "ATELIER_BROKER_URL": f"redis://{host.address}:{redis.port}/0",
+        }
+        far = [crew.start("other-host", host.name)]
+
+        def strike() -> None:
+            crew.wait_until(lambda: crew.scalar(HELD.format(pid=far[0])) or crew.gone(far[0], 0), "its work")
+            host.cut()
+            crew.wait_until(lambda: not crew.scalar(HELD.format(pid=far[0])), "the end of its leases")
+            host.restore()
+            if crew.gone(far[0], 1.0):
+                far[0] = crew.start("other-host", host.name)
+
+        break_often(crew, "one host of two: cut off beyond lease", 4, strike, tolls)
+        crew.close()
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_store_fails(s3_crew: tuple[Crew, FlakyS3], tolls: list[Toll], fault: str) -> None:
     crew, flaky = s3_crew
     crew.start()
     break_often(crew, f"S3: {fault}", 6, lambda: spoil(crew, flaky, FAULTS[fault], share=0.5), tolls)
+
+
+def test_the_server_of_the_store_is_killed(seaweed_crew: tuple[Crew, Seaweed], tolls: list[Toll]) -> None:
+    crew, server = seaweed_crew
+    crew.start()
+
+    def strike() -> None:
+        server.kill()
+        crew.complaint("service_unavailable")
+        server.start()
+
+    break_often(crew, "SeaweedFS: SIGKILL, restarted", 4, strike, tolls)
+    crew.close()
 
 
 def test_the_store_sends_damaged_bytes(s3_crew: tuple[Crew, FlakyS3], tolls: list[Toll]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import text
 
 from shared.database import transaction
@@ -9,6 +10,7 @@ from shared.queue.jobs import STORED
 from tests.chaos.crew import Crew
 from tests.chaos.flaky_s3 import FlakyS3
 from tests.chaos.store_faults import FAULTS, strike
+from tests.seaweed import Seaweed
 
 
 def test_what_may_pass_is_waited_for_and_no_image_pays_for_it(s3_crew: tuple[Crew, FlakyS3]) -> None:
@@ -22,6 +24,21 @@ def test_what_may_pass_is_waited_for_and_no_image_pays_for_it(s3_crew: tuple[Cre
     crew.assert_all_succeed()
     assert not crew.gone(pid, 0)
     assert crew.scalar("SELECT sum(deaths) FROM chunks") == 0
+
+
+@pytest.mark.long
+def test_a_real_server_is_killed_and_what_it_had_stored_is_there(seaweed_crew: tuple[Crew, Seaweed]) -> None:
+    crew, server = seaweed_crew
+    crew.submit(32)
+    pid = crew.start()
+    with crew.endless_work():
+        crew.more_done(4)
+        server.kill()
+        crew.complaint("service_unavailable")
+        server.start()
+        crew.more_done(4)
+    crew.assert_all_succeed()
+    assert not crew.gone(pid, 0)
 
 
 def test_a_damaged_source_is_fetched_again_and_a_missing_one_fails_alone(

@@ -17,7 +17,7 @@ Address = str | tuple[str, int]
 
 @dataclass
 class Wire:
-    """Listens on a port of loopback, and passes on what comes to ``target``."""
+    """Listens on a port of this host, and passes on what comes to ``target``."""
 
     target: Address
     port: int = 0
@@ -99,10 +99,10 @@ def _hang_up(*ends: socket.socket) -> None:
 
 
 @contextmanager
-def wire(target: Address) -> Iterator[Wire]:
-    """Run a wire until the end of the block."""
+def wire(target: Address, host: str = "127.0.0.1") -> Iterator[Wire]:
+    """Run a wire until the end of the block; it listens on one address of this host."""
     found = Wire(target)
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with socket.create_server((host, 0)) as server:
         server.settimeout(0.2)
         found.port = server.getsockname()[1]
         thread = threading.Thread(target=found.accept, args=(server,))

@@ -22,10 +22,11 @@ from typing import Any
 import torch
 
 from producer.commands.main import main as atelier
-from shared.queue import chunks
+from shared.queue import chunks, renditions
 from shared.store import ObjectStore
 from shared.store.file import FileStore
 from shared.store.s3 import S3Store
+from tests.chaos.other_host import move_to
 from workers.process import trainer, worker
 from workers.runtime import painter
 from workers.styling import prepare, tasks
@@ -97,6 +98,11 @@ def let_clock_jump() -> None:
     time.time = lambda: true() + next(jumps)
 
 
+def work_as_next_release() -> None:
+    """Let renditions say that another release has made them."""
+    renditions.PIPELINE_VERSION += 1
+
+
 STEPS: dict[str, Callable[[], None]] = {
     "after-pop": lambda: wrap(tasks, "stylize_chunk", before=die),
     "after-claim": lambda: wrap(stylize, "_work", before=die),
@@ -111,6 +117,8 @@ STEPS: dict[str, Callable[[], None]] = {
 TRAINER_STEPS: dict[str, Callable[[], None]] = {
     "dies-comparing": lambda: wrap(comparing, "measure_pair", after=die),
 }
+
+OTHERS: dict[str, Callable[[], None]] = {"jumping-clock": let_clock_jump, "next-release": work_as_next_release}
 
 
 def plant(fault: str, argument: str) -> None:
@@ -133,10 +141,10 @@ def plant(fault: str, argument: str) -> None:
         case "dies-training":
             retraining.RENEW_SECONDS = -1.0  # tells of every step
             wrap(retraining, "_note", after=lambda _, __, step, *___: die() if step == int(argument) else None)
-        case "jumping-clock":
-            let_clock_jump()
+        case "other-host":
+            move_to(argument)
         case _:
-            (STEPS | TRAINER_STEPS)[fault]()
+            (STEPS | TRAINER_STEPS | OTHERS)[fault]()
 
 
 def record_puts(log: Path) -> None:

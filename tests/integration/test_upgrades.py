@@ -36,7 +36,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from shared.catalog.source_checks import Finding, record_findings, take_page
 from shared.context import Session
-from shared.database import MIGRATIONS, make_engine, needs_upgrade, transaction, upgrade
+from shared.database import MIGRATIONS, installed_revision, make_engine, needs_upgrade, transaction, upgrade
 from shared.errors import UsageError
 from shared.tables import metadata
 from tests.builders import add_catalog, add_finished, add_waiting
@@ -259,3 +259,11 @@ def test_who_may_not_create_the_merchants_role_is_told_what_a_superuser_has_to_d
         with transaction(engine, merchant=1) as connection:
             assert connection.execute(text("SELECT count(*) FROM batches")).scalar_one() == 0
         engine.dispose()
+
+
+def test_tables_of_a_later_release_serve_this_one_and_are_left_as_they_are(session: Session) -> None:
+    with transaction(session.engine) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    assert not needs_upgrade(session.engine)
+    assert upgrade(session.engine) == []
+    assert installed_revision(session.engine) == "9999"
