@@ -21,33 +21,33 @@ Place = tuple[str | int, ...]
 DIGITS = "9" * 5000
 """More digits than Python converts."""
 
+ODD_VALUES: tuple[Any, ...] = (
+    "\ud800",  # half a character
+    "a\udfffb",
+    "\0",
+    "",
+    "x" * 70_000,
+    None,
+    True,
+    -1,
+    0,
+    2**31,
+    2**63,
+    2**64,
+    0.5,
+    float("nan"),
+    float("inf"),
+    [],
+    [[]],
+    {},
+    {"\ud800": "\ud800"},
+    ["\ud800"],
+    ["\0"],
+    [None],
+    {"a": {"b": "\0"}},
+)
 ODD_JSON = [
-    json.dumps(value)
-    for value in (
-        "\ud800",  # half a character
-        "a\udfffb",
-        "\0",
-        "",
-        "x" * 70_000,
-        None,
-        True,
-        -1,
-        0,
-        2**31,
-        2**63,
-        2**64,
-        0.5,
-        float("nan"),
-        float("inf"),
-        [],
-        [[]],
-        {},
-        {"\ud800": "\ud800"},
-        ["\ud800"],
-        ["\0"],
-        [None],
-        {"a": {"b": "\0"}},
-    )
+    *map(json.dumps, ODD_VALUES),
 ] + [DIGITS, f"-{DIGITS}", "1e400", "1e-400", f"[{DIGITS}]", "[" * 2000 + "]" * 2000, '{"a":' * 2000 + "1" + "}" * 2000]
 ODD_TEXT = ["", "\0", "\ud800", "x" * 3000, "-1", "0", str(2**31), str(2**63), DIGITS, "1e400", "nan", "..", "%", "a/b"]
 
@@ -71,9 +71,7 @@ def test_no_value_of_any_field_is_answered_with_an_internal_error(session: Sessi
     assert not failed
 
 
-def odd_requests(
-    document: Schema, path: str, operation: Schema
-) -> Iterator[tuple[str, str, list[tuple[str, str]], bytes]]:
+def odd_requests(document: Schema, path: str, operation: Schema) -> Iterator[tuple[str, str, dict[str, str], bytes]]:
     """Yield requests to an operation that are usual but for one value: (what is odd, URL, query, body)."""
     inside = [one for one in operation.get("parameters", []) if one["in"] == "path"]
     query = [one for one in operation.get("parameters", []) if one["in"] == "query"]
@@ -84,15 +82,15 @@ def odd_requests(
     for one in inside:
         for text in ODD_TEXT:
             names = {other["name"]: str(usual(document, other["schema"])) for other in inside}
-            yield f"{one['name']} {text[:20]!r}", filled(path, names | {one["name"]: text}), [], body
+            yield f"{one['name']} {text[:20]!r}", filled(path, names | {one["name"]: text}), {}, body
     for one in query:
         for text in ODD_TEXT:
             odd = text.encode(errors="replace").decode()
-            yield f"{one['name']} {text[:20]!r}", url, [(one["name"], odd)], body
+            yield f"{one['name']} {text[:20]!r}", url, {one["name"]: odd}, body
     if content:
         for place in places(sample):
             for text in ODD_JSON:
-                yield f"{place} {text[:20]}", url, [], with_odd(sample, place, text)
+                yield f"{place} {text[:20]}", url, {}, with_odd(sample, place, text)
 
 
 def filled(path: str, names: dict[str, str]) -> str:

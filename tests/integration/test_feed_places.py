@@ -22,6 +22,7 @@ from shared.context import Session
 from shared.database import transaction
 from shared.errors import ManifestError, UsageError
 from shared.look import Look
+from shared.merchants.actors import operator
 from shared.operations import orphans
 from shared.store import open_store
 from tests.api_clients import client_of
@@ -184,7 +185,7 @@ def test_the_feed_of_a_catalogue_has_what_it_shows_now(session: Session, tmp_pat
         "sku,image,position\nA,https://h.example/a.jpg,\nA,https://h.example/b.jpg,\nB,https://h.example/c.jpg,7\n"
         "B,https://h.example/other.jpg,7\nC,ftp://h.example/bad.jpg,\n"
     )
-    import_catalog(session, "shop", open_manifest([str(feed)]), lambda *_: None)
+    import_catalog(session, operator("shop"), open_manifest([str(feed)]), lambda *_: None)
     of = ("--catalog", "-m", "shop", "--base-url", BASE)
     export(atelier, *of, "-o", tmp_path / "before.csv")
     assert (tmp_path / "before.csv").read_bytes() == feed.read_bytes()
@@ -197,7 +198,7 @@ def test_the_feed_of_a_catalogue_has_what_it_shows_now(session: Session, tmp_pat
     assert done["replaced"] == 3
     part = tmp_path / "part.csv"
     part.write_text("sku,image\nD,https://h.example/d.jpg\n")
-    import_catalog(session, "shop", open_manifest([str(part)]), lambda *_: None, partial=True)
+    import_catalog(session, operator("shop"), open_manifest([str(part)]), lambda *_: None, partial=True)
     assert find_catalog_feed(session.store, shop.id).name == "catalogue export.csv"
     swept = [key for page in orphans.orphans(session.engine, session.store, -timedelta(days=9)) for key in page]
     assert not [key for key in swept if key.startswith("feeds/")]

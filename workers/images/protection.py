@@ -168,8 +168,9 @@ def _room(lightness: Field) -> Field:
 
 def _shrunk(mask: Pixels, size: tuple[int, int]) -> Field:
     """Resize uint8 (H, W) to ``size`` = (width, height), as float from 0 to 1."""
-    small: Field = np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.BOX), np.float32) / 255
-    return small
+    small = np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.BOX), np.float32)
+    share: Field = small / np.float32(255)
+    return share
 
 
 def _in_gamut(lightness: Field, wanted: Planes) -> Planes:

@@ -30,6 +30,7 @@ from workers.fetch.sources import Sources
 from workers.images.effects import Effects
 from workers.images.limits import Limits
 from workers.images.procedural.definition import Effect, effect_from_bytes
+from workers.mask.segmenter import Segmenter
 from workers.model.checkpoint import row_from_bytes
 from workers.runtime.breaker import Breaker
 from workers.runtime.metrics import Metrics
@@ -56,6 +57,7 @@ class WorkerContext:
     watchdog: Watchdog
     rows: RowCache
     backgrounds: BackgroundCache
+    segmenter: Segmenter
     metrics: Metrics
     worker_id: UUID
     signer: Signer | None = None

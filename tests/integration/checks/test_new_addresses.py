@@ -8,6 +8,7 @@ from producer.catalog_import import import_catalog
 from producer.manifest import open_manifest
 from shared.catalog.feed import Imported
 from shared.catalog.schedules import NightRules
+from shared.merchants.actors import operator
 from tests.web_shop import Open, WebShop
 
 
@@ -15,7 +16,7 @@ def fill(shop: WebShop, query: str, *skus: str) -> Imported:
     """Import a feed with another query in each address."""
     path = shop.folder / "queries.csv"
     path.write_text("sku,image\n" + "".join(f"{sku},{shop.address(sku)}{query}\n" for sku in skus))
-    return import_catalog(shop.session, shop.name, open_manifest([str(path)]), lambda *_: None)
+    return import_catalog(shop.session, operator(shop.name), open_manifest([str(path)]), lambda *_: None)
 
 
 def serve(shop: WebShop, query: str, **pictures: bytes) -> None:
@@ -75,7 +76,7 @@ def test_another_path_counts_as_changed_at_once(open_shop: Open) -> None:
     shop = open_shop("a")
     path = shop.folder / "moved.csv"
     path.write_text(f"sku,image\na,{shop.address('other')}\n")
-    assert import_catalog(shop.session, shop.name, open_manifest([str(path)]), lambda *_: None).changed == 1
+    assert import_catalog(shop.session, operator(shop.name), open_manifest([str(path)]), lambda *_: None).changed == 1
 
 
 def test_a_picture_that_is_gone_at_its_new_address_stays_and_is_no_longer_counted_as_waiting(open_shop: Open) -> None:
