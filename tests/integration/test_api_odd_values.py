@@ -48,7 +48,14 @@ ODD_VALUES: tuple[Any, ...] = (
 )
 ODD_JSON = [
     *map(json.dumps, ODD_VALUES),
-] + [DIGITS, f"-{DIGITS}", "1e400", "1e-400", f"[{DIGITS}]", "[" * 2000 + "]" * 2000, '{"a":' * 2000 + "1" + "}" * 2000]
+    DIGITS,
+    f"-{DIGITS}",
+    "1e400",
+    "1e-400",
+    f"[{DIGITS}]",
+    "[" * 2000 + "]" * 2000,
+    '{"a":' * 2000 + "1" + "}" * 2000,
+]
 ODD_TEXT = ["", "\0", "\ud800", "x" * 3000, "-1", "0", str(2**31), str(2**63), DIGITS, "1e400", "nan", "..", "%", "a/b"]
 
 SAMPLES = {"image": "https://shop.example/a.jpg", "styles": ["udnie"], "look": "udnie", "crontab": "0 1 * * *"}

@@ -196,6 +196,7 @@ def open_worker_context(
         watchdog=Watchdog(settings.lease_seconds),
         rows=RowCache(store),
         backgrounds=BackgroundCache(store, limits),
+        segmenter=Segmenter(),
         metrics=metrics,
         worker_id=uuid4(),
         signer=make_signer(settings),
