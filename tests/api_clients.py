@@ -27,6 +27,7 @@ PLACES: dict[str, Any] = {
     "merchant": "other",
     "proof": 1,
     "webhook": 1,
+    "name": "own",
     "delivery": 1,
 }
 """Something for each place in a route's path."""

@@ -29,6 +29,9 @@ class FeedQuery(BaseModel):
         None, ge=1, le=168, description="Addresses signed by the store instead, which expire after so many hours."
     )
     names: Literal["sku", "source"] = "sku"
+    preset: str | None = Field(
+        None, max_length=64, description="Preset of the batch whose files the feed names; by default its first."
+    )
     pictures: Placing = Field(
         Placing.EACH, description="Replace each picture, only the first of each product, or add renditions beside them."
     )
@@ -36,7 +39,7 @@ class FeedQuery(BaseModel):
     @property
     def options(self) -> FeedOptions:
         """Return the options. Raises UsageError."""
-        return FeedOptions(self.base_url, self.names, self.pictures, self.presigned_hours)
+        return FeedOptions(self.base_url, self.names, self.pictures, self.presigned_hours, self.preset)
 
 
 @router.get("/batches/{batch}/feed", response_class=FileResponse)

@@ -15,10 +15,13 @@ from shared.context import Session
 from shared.database import transaction
 from shared.errors import Conflict, LeaseLost
 from shared.merchants import audit, merchants
+from shared.merchants.backgrounds import BackgroundPicture, put_background
+from shared.merchants.presets import add_preset
 from shared.models.styles import Style, StyleRow, add_style, add_style_row
 from shared.operations import erasure
 from shared.operations.belongings import PREFIXES, belongings, count_rows, own_objects
 from shared.operations.erasure import erase
+from shared.presets import Preset
 from shared.queue import batches, chunks
 from shared.queue.jobs import Failed
 from shared.source_copies import SourceCopy, keep_copy, source_key
@@ -56,6 +59,8 @@ def fill(session: Session, name: str) -> int:
         for style, row in (("tahiti", OWN_ROW if name == "shop" else SHARED_ROW), ("moorea", SHARED_ROW)):
             number = add_style(connection, Style(style, style, "", "", ""), merchant=merchant)
             add_style_row(connection, number, "trunk", StyleRow(style, row, row))
+        put_background(connection, merchant, BackgroundPicture("paper", "sha", 640, 480))
+        add_preset(connection, merchant, Preset("own", ("90x90",)))
         webhook, _ = add_webhook(connection, merchant, "https://shop.example/hook", [Event.BATCH_FINISHED])
         add_test(connection, merchant, webhook.id)
         for page in range(5):

@@ -22,6 +22,7 @@ from shared.database import confine, transaction
 from shared.embedded import Services
 from shared.errors import NotFound, UnknownStyle
 from shared.merchants import audit
+from shared.merchants.backgrounds import BackgroundPicture, put_background
 from shared.merchants.keys import create_key
 from shared.merchants.merchants import merchant_id
 from shared.merchants.presets import add_preset
@@ -75,6 +76,7 @@ def tenants(session: Session) -> Tenants:
             create_key(connection, ids[name], "webshop")
             webhook, _ = add_webhook(connection, ids[name], "https://shop.example/hook", [Event.BATCH_FINISHED])
             add_test(connection, ids[name], webhook.id)
+            put_background(connection, ids[name], BackgroundPicture("paper", "sha", 640, 480))
             add_preset(connection, ids[name], Preset("own", ("90x90",)))
             connection.execute(
                 text("INSERT INTO reviews (batch_id, ordinal, merchant_id) VALUES (:batch, 0, :id)"),

@@ -62,6 +62,7 @@ def result(ordinal: int, **changes: Any) -> Result:
         "style": "udnie",
         "strength": Strength(1.0),
         "protect": "none",
+        "background": "keep",
         "state": "succeeded",
         "output": f"{ordinal}.png",
         "width": 600,

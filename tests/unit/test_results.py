@@ -24,6 +24,7 @@ def result(ordinal: int, **changes: Any) -> Result:
         "style": "udnie",
         "strength": Strength(0.7),
         "protect": "none",
+        "background": "keep",
         "state": "succeeded",
         "output": f"{ordinal}.webp",
         "width": 640,
