@@ -30,6 +30,7 @@ from shared.database import transaction
 from shared.look import Look, parse_mix
 from shared.merchants.actors import operator
 from shared.merchants.scope import scope
+from shared.presets import EXTENSIONS
 from shared.proofs.proofs import Proof, proof_of
 from shared.queue import batches, chunks, jobs
 from shared.queue.batches import Batch
@@ -187,7 +188,8 @@ def painted(claim: chunks.Claim, job: Job, sha256: str | None = None) -> Succeed
     made = []
     for preset in claim.batch.presets:
         key = RenditionKey(sha256, job.look.style, claim.trunk_sha256, preset)
-        made.append(NewRendition(key, f"renditions/{claim.batch.merchant_id}/{sha256[:8]}.{preset}", sha256, 9, 3, 3))
+        stored = f"renditions/{claim.batch.merchant_id}/{sha256[:8]}{EXTENSIONS[preset]}"
+        made.append(NewRendition(key, stored, sha256, 9, 3, 3))
     return Succeeded(job.ordinal, [one.key for one in made], made)
 
 
