@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from shared.context import Session
 from shared.database import transaction
+from shared.quality.gate import LIMITS
 from tests.api_clients import client_of
 from tests.builders import add_finished, add_proof, add_waiting
 
@@ -23,7 +24,7 @@ def shop(session: Session) -> Iterator[TestClient]:
 def test_a_gate_is_set_shown_and_taken_away_by_its_merchant_alone(session: Session, shop: TestClient) -> None:
     at = "/v1/gate"
     assert shop.get(at).status_code == 404
-    wish = {"content": 0.6, "delta_e": None, "white": 0.9, "rule": "blend"}
+    wish = dict.fromkeys(LIMITS) | {"content": 0.6, "white": 0.9, "rule": "blend"}
     assert shop.put(at, json=wish).json() == shop.get(at).json() == wish
     for wrong, status in (({}, 400), ({"white": 2}, 422), ({"content": 0.5, "rule": "x"}, 422), ({"x": 1}, 422)):
         assert shop.put(at, json=wrong).status_code == status, wrong

@@ -49,10 +49,11 @@ class Watched(Manifest):
     """A feed that looks at the database while it is read."""
 
     def __init__(self, session: Session, path: Path) -> None:
-        self._feed, self._session, self.open_transactions = open_manifest([str(path)]), session, 0
+        super().__init__(open_manifest([str(path)])._parts)
+        self._session, self.open_transactions = session, 0
 
     def rows(self, skip: int = 0) -> Iterator[ManifestRow]:
-        for row in self._feed.rows(skip):
+        for row in super().rows(skip):
             yield row
             with transaction(self._session.engine) as connection:
                 self.open_transactions += connection.exec_driver_sql(

@@ -28,7 +28,7 @@ from workers.model.dataset import side_of
 
 PLAIN = Look((("plain", 1.0),))
 FAINT = Look((("plain", 1.0),), strength=0.25)
-FIGURES = {"content_distance", "product_delta_e", "white_kept", "style_error"}
+FIGURES = {"content_distance", "product_delta_e", "delta_e_p95", "edges", "white_kept", "style_error"}
 
 
 @pytest.fixture

@@ -83,8 +83,9 @@ def contents(connection: Connection) -> dict[str, Any]:
     left_out = {
         "merchants": " - 'allowed_sources' - 'erasing_at' - 'consents_to_training' - 'gate' - 'proof_rules'",
         "styles": " - 'pictures' - 'is_monochrome'",
-        "batches": " - 'gate' - 'idempotency_key' - 'resumed_at' - 'received_at' - 'notice' - 'merchant_paused'",
-        "renditions": " - 'quality'",
+        "batches": " - 'gate' - 'idempotency_key' - 'resumed_at' - 'received_at' - 'notice' - 'merchant_paused'"
+        " - 'preset_rules' - 'unpublished'",
+        "renditions": " - 'quality' - 'report'",
         "jobs": " - 'pixels'",
         "chunks": " - 'claimed_at'",
         "fair_shares": " - 'pace'",
