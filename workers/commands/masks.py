@@ -64,6 +64,9 @@ def train_mask_command(
         Path | None,
         typer.Option(help="MobileNetV2 trained on ImageNet, a safetensors file with torchvision's names."),
     ] = None,
+    start: Annotated[
+        Path | None, typer.Option("--from", help="Network to start from, in place of a trunk: network.safetensors.")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="Training config, a JSON file; built in by default.")] = None,
     minutes: Annotated[float, typer.Option(help="Pause after this many minutes; the same command continues.")] = 1e9,
     as_json: JsonOption = False,
@@ -76,7 +79,7 @@ def train_mask_command(
 
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
-    files = MaskTrainingFiles(products, scenes, trunk, config, out)
+    files = MaskTrainingFiles(products, scenes, trunk, start, config, out)
     step, steps, finished = train_masks_from_files(files, 60 * minutes, note)
     if as_json:
         print_json({"step": step, "steps": steps, "finished": finished, "network": str(out / "network.safetensors")})

@@ -25,7 +25,7 @@ Mask = npt.NDArray[np.bool_]
 WORKING_PX = 448
 """Longer side at which the ground is looked for."""
 
-LEAST_NOISE, MOST_NOISE = 2.0, 6.0
+LEAST_NOISE, MOST_NOISE = 1.0, 6.0
 """Deviation, in levels of 255, that a ground is taken to have at least and at most."""
 
 NEAR, FAR = 2.5, 6.0
@@ -36,6 +36,15 @@ PLAIN_FROM, PLAIN_TO = 0.45, 0.75
 
 DARKEST_LIT = 48.0
 """Brightness of the ground below which no shadow is seen on it."""
+
+TINTED_FROM = 3.0
+"""Levels by which one channel of a pale, tinted product lies below the ground's; a shadow then darkens all three."""
+
+LEAST_DARKENED = 0.3
+"""How far a shadow darkens its lightest channel, as a share of its darkest."""
+
+PALE = 0.8, 1.05
+"""Lightness, relative to the ground, of what is about as light as the ground."""
 
 SHADE_TINT, SHADE_DEPTH = 0.08, (0.25, 0.985)
 """How far apart the channels of what may be a shadow lie, and how light it is, relative to the ground."""
@@ -53,12 +62,16 @@ class PlainGround:
 
     ``product``     uint8 (h, w), 0 on the ground and its shadows, at the working size of this module.
     ``shade``       bool (h, w): where the picture has the ground's hue and is darker, as a shadow is, or a product.
+    ``pale``        bool (h, w): where the picture is about as light as the ground.
+    ``slope``       float (h, w): how much the colours change from a pixel to the next, in levels.
     ``plainness``   0 to 1: how plain the border is; 0 for a scene.
     ``contrast``    how far the product's outline stands out from the ground, in deviations of the ground.
     """
 
     product: Pixels
     shade: Mask
+    pale: Mask
+    slope: Field
     plainness: float
     contrast: float
 
@@ -73,14 +86,18 @@ def plain_ground(rgb: Pixels) -> PlainGround:
     plainness = float(ramp(share, PLAIN_FROM, PLAIN_TO))
     distance = _distance(pixels, ground) / noise
     if plainness == 0:
-        return PlainGround(np.full(distance.shape, 255, np.uint8), np.zeros(distance.shape, np.bool_), 0.0, 0.0)
+        everything, nowhere = np.full(distance.shape, 255, np.uint8), np.zeros(distance.shape, np.bool_)
+        return PlainGround(everything, nowhere, nowhere, np.zeros_like(distance), 0.0, 0.0)
     clear = _ground_area(distance)
     product = np.where(clear, np.asarray(ramp(distance, NEAR, FAR)), np.float32(1))
     product *= 1 - _shadow(pixels, ground, product)
     solid = product > 0.5
     rim = solid & ~ndimage.binary_erosion(solid, iterations=2)
     contrast = float(np.median(distance[rim])) if rim.any() else 0.0
-    return PlainGround(np.rint(255 * product).astype(np.uint8), _shade(pixels, ground), plainness, contrast)
+    weight = np.rint(255 * product).astype(np.uint8)
+    light = pixels.sum(axis=2) / ground.sum(axis=2)
+    pale = (light > PALE[0]) & (light < PALE[1])
+    return PlainGround(weight, _shade(pixels, ground), pale, _slope(pixels), plainness, contrast)
 
 
 def _surface(pixels: Field) -> tuple[Field, float, float]:
@@ -141,7 +158,16 @@ def _shadow(pixels: Field, ground: Field, product: Field) -> Field:
         return np.zeros_like(product)
     white = np.clip(np.rint(pixels * (240 / ground)), 0, 255).astype(np.uint8)
     weight = np.rint(255 * product).astype(np.uint8)
-    return shadow(white, weight).astype(np.float32) / np.float32(255)
+    found = shadow(white, weight).astype(np.float32) / np.float32(255)
+    return np.where(_tinted(pixels, ground), 0, found)
+
+
+def _tinted(pixels: Field, ground: Field) -> Mask:
+    """Which pixels are darker than the ground in one channel and not in another: a cream lampshade, no shadow."""
+    darker = 240 - ndimage.uniform_filter(pixels, (3, 3, 0)) * (240 / ground)
+    most, least = darker.max(axis=2), darker.min(axis=2)
+    tinted: Mask = (most > TINTED_FROM) & (least < LEAST_DARKENED * most)
+    return ndimage.binary_opening(tinted)
 
 
 def _shade(pixels: Field, ground: Field) -> Mask:
@@ -154,6 +180,15 @@ def _shade(pixels: Field, ground: Field) -> Mask:
     apart = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
     shade: Mask = (apart < SHADE_TINT) & (light > SHADE_DEPTH[0]) & (light < SHADE_DEPTH[1])
     return shade
+
+
+def _slope(pixels: Field) -> Field:
+    """The steepest channel's gradient: float (h, w, 3) → (h, w)."""
+    down, across = (
+        ndimage.uniform_filter1d(ndimage.correlate1d(pixels, (-0.5, 0, 0.5), axis), 3, 1 - axis) for axis in (0, 1)
+    )
+    slope: Field = np.hypot(down, across).max(axis=2)
+    return slope
 
 
 def _at_border(areas: npt.NDArray[np.int32], count: int) -> Mask:

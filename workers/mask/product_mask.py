@@ -15,15 +15,16 @@ from workers.images.encode import on_white
 from workers.images.photo import Photo
 from workers.mask.alpha import alpha_mask, is_cut_out
 from workers.mask.confidence import Evidence, confidence
-from workers.mask.fusion import join, overlap
+from workers.mask.fusion import compare, join, overlap
 from workers.mask.guided_filter import guided_filter
 from workers.mask.network_file import network_sha256
 from workers.mask.plain_ground import PlainGround, plain_ground
 from workers.mask.segmenter import Segmenter
 
 Pixels = npt.NDArray[np.uint8]
+Field = npt.NDArray[np.float32]
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 """Changes whenever the same network may give other masks."""
 
 REFINE_RADIUS, REFINE_EPSILON = 4, 1e-4
@@ -37,6 +38,11 @@ UNDECIDED = (0.2, 0.8)
 
 LEAST_AGREED = 0.6
 """IoU with the network from which the plain way is believed."""
+
+WHOLLY_PLAIN, CLEAR_CONTRAST, LEAST_OVERLAP, LEAST_RECALL = 0.95, 10.0, 0.35, 0.9
+MOST_SHADE = 0.5
+"""Plainness, contrast, IoU with the network, and share of the network's product, from which the plain way is believed
+as well if most of what it has more is no shade: the network misses white parts of products on white."""
 
 
 class MaskOrigin(StrEnum):
@@ -87,7 +93,7 @@ def find_product(rgb: Pixels, segmenter: Segmenter | None) -> tuple[Pixels, Evid
         return ground.product, Evidence.of(ground.product, ground.plainness, ground.contrast), MaskOrigin.PLAIN
     found = segmenter.segment(rgb)
     agreed = overlap(ground.product, found.chance) if ground.plainness >= PLAIN_ENOUGH else 0.0
-    if _is_plain(ground, agreed):
+    if _is_plain(ground, found.chance, agreed):
         weight, origin = join(ground, found.chance), MaskOrigin.PLAIN
     else:
         decided = np.asarray(ramp(found.chance, *UNDECIDED))
@@ -95,9 +101,14 @@ def find_product(rgb: Pixels, segmenter: Segmenter | None) -> tuple[Pixels, Evid
     return weight, Evidence.of(weight, ground.plainness, ground.contrast, found, agreed), origin
 
 
-def _is_plain(ground: PlainGround, agreed: float) -> bool:
+def _is_plain(ground: PlainGround, chance: Field, agreed: float) -> bool:
     """Whether the plain way is to be believed: the ground is plain, and the network sees about the same product."""
-    return ground.plainness >= PLAIN_ENOUGH and agreed >= LEAST_AGREED
+    if ground.plainness < PLAIN_ENOUGH or agreed >= LEAST_AGREED:
+        return ground.plainness >= PLAIN_ENOUGH
+    if ground.plainness < WHOLLY_PLAIN or ground.contrast < CLEAR_CONTRAST or agreed < LEAST_OVERLAP:
+        return False
+    found, more = compare(ground.product, chance)
+    return found >= LEAST_RECALL and float(ground.shade[more].mean()) < MOST_SHADE
 
 
 def refine(mask: ProductMask, rgb: Pixels) -> Pixels:

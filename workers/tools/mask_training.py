@@ -7,33 +7,44 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from shared.errors import UsageError
-from workers.mask.learning.backgrounds import load_scenes
+from workers.mask.learning.backgrounds import bare_parts, load_scenes
 from workers.mask.learning.config import MaskTrainConfig
 from workers.mask.learning.cutouts import load_cutouts
 from workers.mask.learning.training import MaskData, MaskRun, train_masks
-from workers.mask.network_file import write_network
+from workers.mask.network_file import read_network, write_network
+from workers.mask.segmenter import Segmenter
 
 FEWEST = 4
 """Cut-outs and scenes for training, at least; and one of each to validate with."""
 
 REPORT_EVERY = 10
 
+BARE_SHARE = 0.03
+"""Share of a part of a scene up to which the network to start from may see a product in it if it counts as bare."""
+
+PARTS_OF_A_SCENE = 8
+"""Random parts of each scene that are tried."""
+
 
 @dataclass(frozen=True)
 class MaskTrainingFiles:
     """Where a training run reads and writes.
 
-    ``trunk`` holds MobileNetV2's weights on ImageNet, a safetensors file with torchvision's names.
+    ``trunk`` holds MobileNetV2's weights on ImageNet, a safetensors file with torchvision's names; ``start`` is a
+    network of an earlier run, to go on from.
     """
 
     products: list[Path]
     scenes: list[Path]
     trunk: Path | None
+    start: Path | None
     config: Path | None
     out: Path
 
@@ -57,6 +68,8 @@ def train_masks_from_files(
     data = _data(files, config, tell)
     state = files.out / "state.pt"
     run = MaskRun(config, None if files.trunk is None or state.exists() else _trunk(files.trunk))
+    if files.start is not None and not state.exists():
+        run.start_from(read_network(files.start))
     if state.exists():
         run.restore(state)
         tell(f"resuming at step {run.step}")
@@ -80,6 +93,8 @@ def _data(files: MaskTrainingFiles, config: MaskTrainConfig, tell: Callable[[str
     for side, fewest in (("train", FEWEST), ("validation", 1)):
         cutouts = load_cutouts(files.products, side, config.held_out)
         scenes = load_scenes(files.scenes, side)
+        if files.start is not None:
+            scenes = _bare(scenes, Segmenter(files.start), config.seed)
         tell(f"{side}: {len(cutouts)} products with a sure mask, {len(scenes)} scenes")
         if min(len(cutouts), len(scenes)) < fewest:
             raise UsageError(
@@ -88,6 +103,15 @@ def _data(files: MaskTrainingFiles, config: MaskTrainConfig, tell: Callable[[str
             )
         sides.append((cutouts, scenes))
     return MaskData.of(sides[0], sides[1], config.px)
+
+
+def _bare(scenes: list[Image.Image], segmenter: Segmenter, seed: int) -> list[Image.Image]:
+    """Return parts of the scenes in which the network to start from sees no product."""
+
+    def is_bare(part: Image.Image) -> bool:
+        return float((segmenter.segment(np.asarray(part)).chance > 0.5).mean()) < BARE_SHARE
+
+    return bare_parts(scenes, is_bare, PARTS_OF_A_SCENE, np.random.default_rng(seed))
 
 
 def _trunk(path: Path) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,9 @@ Pixels = npt.NDArray[np.uint8]
 
 SCENE_PX = 640
 """Shorter side of a scene in memory."""
+
+SCENE_PART_PX = 384
+"""Side of a bare part of a scene in memory."""
 
 
 def load_scenes(folders: Sequence[Path], side: str) -> list[Image.Image]:
@@ -34,9 +37,12 @@ def load_scenes(folders: Sequence[Path], side: str) -> list[Image.Image]:
     return scenes
 
 
-def scene_part(scene: Image.Image, px: int, rng: np.random.Generator) -> Image.Image:
-    """Cut a random square of a scene, flipped half the time and sometimes out of focus: RGB, ``px`` wide."""
-    side = round(min(scene.size) * rng.uniform(0.45, 1.0))
+def scene_part(scene: Image.Image, px: int, rng: np.random.Generator, least: float = 0.45) -> Image.Image:
+    """Cut a random square of a scene, ``least`` of its shorter side wide or more: RGB, ``px`` wide.
+
+    It is flipped half the time and sometimes out of focus.
+    """
+    side = round(min(scene.size) * rng.uniform(least, 1.0))
     left, top = (int(rng.integers(0, length - side + 1)) for length in scene.size)
     part = scene.resize((px, px), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side))
     if rng.random() < 0.5:
@@ -44,6 +50,17 @@ def scene_part(scene: Image.Image, px: int, rng: np.random.Generator) -> Image.I
     if rng.random() < 0.3:
         part = part.filter(ImageFilter.GaussianBlur(px / 256 * rng.uniform(0.8, 4)))
     return part
+
+
+def bare_parts(
+    scenes: Sequence[Image.Image], is_bare: Callable[[Image.Image], bool], tries: int, rng: np.random.Generator
+) -> list[Image.Image]:
+    """Cut ``tries`` random squares of each scene, and keep those that show no product of their own.
+
+    A product laid over a scene that already shows one leaves open which of the two is meant.
+    """
+    parts = [scene_part(scene, SCENE_PART_PX, rng, least=0.4) for scene in scenes for _ in range(tries)]
+    return [part for part in parts if is_bare(part)]
 
 
 def plain_ground(px: int, rng: np.random.Generator) -> Image.Image:
@@ -54,6 +71,16 @@ def plain_ground(px: int, rng: np.random.Generator) -> Image.Image:
     y, x = np.mgrid[0 : 1 : px * 1j, 0 : 1 : px * 1j] - 0.5
     light = 1 + rng.uniform(-0.35, 0.35) * x + rng.uniform(-0.35, 0.35) * y
     light = light - rng.uniform(0, 0.8) * (x * x + y * y) if rng.random() < 0.7 else np.ones_like(x)
+    return Image.fromarray(np.clip(colour * light[..., None], 0, 255).astype(np.uint8))
+
+
+def pale_ground(px: int, rng: np.random.Generator) -> Image.Image:
+    """Draw white or nearly white paper, of any tint, evenly lit or falling off by a tenth."""
+    colour = rng.uniform(222, 255) + rng.uniform(-6, 6, 3) * (rng.random() < 0.5)
+    y, x = np.mgrid[0 : 1 : px * 1j, 0 : 1 : px * 1j] - 0.5
+    light = 1 + rng.uniform(-0.1, 0.1) * x + rng.uniform(-0.1, 0.1) * y - rng.uniform(0, 0.2) * (x * x + y * y)
+    if rng.random() < 0.4:
+        light = np.ones_like(x)
     return Image.fromarray(np.clip(colour * light[..., None], 0, 255).astype(np.uint8))
 
 

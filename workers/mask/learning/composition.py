@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter, ImageOps
 
-from workers.mask.learning.backgrounds import background, texture
+from workers.mask.learning.backgrounds import background, pale_ground, texture
 from workers.mask.learning.cutouts import Cutout
 
 Pixels = npt.NDArray[np.uint8]
 Field = npt.NDArray[np.float32]
 
-AS_IT_IS, WITHOUT_PRODUCT = 0.22, 0.05
-"""Share of the pictures that show a product on its own ground, and none at all."""
+AS_IT_IS, WITHOUT_PRODUCT, PALE = 0.28, 0.05, 0.14
+"""Share of the pictures that show a product on its own ground, none at all, and a light product on a light ground."""
 
 COUNTS = (0.76, 0.18, 0.06)
 """Shares of pictures with one, two and three products."""
@@ -44,11 +44,26 @@ def compose_example(
         rgb, mask = as_it_is(own[int(rng.integers(len(own)))], px, rng)
     elif kind < AS_IT_IS + WITHOUT_PRODUCT:
         rgb, mask = texture(px, rng), Image.new("L", (px, px))
+    elif kind < AS_IT_IS + WITHOUT_PRODUCT + PALE:
+        rgb, mask = lay(pale_ground(px, rng), Image.new("L", (px, px)), _bleached(_any(cutouts, rng), rng), rng)
     else:
         rgb, mask = background(scenes, px, rng), Image.new("L", (px, px))
         for _ in range(1 + int(rng.choice(len(COUNTS), p=COUNTS))):
-            rgb, mask = lay(rgb, mask, cutouts[int(rng.integers(len(cutouts)))], rng)
+            rgb, mask = lay(rgb, mask, _any(cutouts, rng), rng)
     return Example(_as_photographed(rgb, rng), np.asarray(mask))
+
+
+def _any(cutouts: Sequence[Cutout], rng: np.random.Generator) -> Cutout:
+    return cutouts[int(rng.integers(len(cutouts)))]
+
+
+def _bleached(cutout: Cutout, rng: np.random.Generator) -> Cutout:
+    """Make a product nearly white or nearly grey, with what little of its drawing is left."""
+    pixels = cutout.rgb.astype(np.float32)
+    grey = pixels.mean(axis=2, keepdims=True)
+    pixels = grey + np.float32(rng.uniform(0, 0.5)) * (pixels - grey)
+    light = np.float32(rng.uniform(215, 255)) - np.float32(rng.uniform(0.15, 0.5)) * (255 - pixels)
+    return replace(cutout, rgb=np.clip(light, 0, 255).astype(np.uint8))
 
 
 def as_it_is(cutout: Cutout, px: int, rng: np.random.Generator) -> tuple[Image.Image, Image.Image]:

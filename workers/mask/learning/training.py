@@ -71,6 +71,11 @@ class MaskRun:
             weight_decay=config.weight_decay,
         )
 
+    def start_from(self, network: MaskNetwork) -> None:
+        """Take over the weights of a trained network, before the first step."""
+        self.network.load_state_dict(network.state_dict())
+        self.mean.module.load_state_dict(network.state_dict())
+
     def learn(self, rgb: Tensor, mask: Tensor) -> float:
         """Take one step with photos, float (n, 3, px, px), and masks (n, 1, px, px); return the loss."""
         for group in self.optimiser.param_groups:
