@@ -2,7 +2,7 @@
 
 The plain way knows where an edge is, to the pixel; the network knows what a product looks like. A white mug on white
 and a highlight look like the ground and are not; a broad shadow looks like a product and is not. Where the two disagree
-over more than an edge's width, the network decides.
+over more than an edge's width, the network decides; but it opens no hole where the plain way sees product all around.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def join(ground: PlainGround, chance: Field) -> Pixels:
     reach = max(1, round(EDGE_SHARE * max(height, width)))
     product = plain > 127
     added = _broad(~product & (likely > SURE_PRODUCT), reach)
-    removed = _broad(product & (likely < SURE_GROUND), reach) | _unlikely_parts(product, likely)
+    removed = _open(_broad(product & (likely < SURE_GROUND), reach), ~product) | _unlikely_parts(product, likely)
     shade = ndimage.binary_opening(product & ground.shade & (likely < SHADE_IS_GROUND))
     for area, most in ((removed, MOST_REMOVED), (shade, MOST_SHADE)):
         if area.sum() > most * product.sum():
@@ -52,6 +52,16 @@ def join(ground: PlainGround, chance: Field) -> Pixels:
     joined[added] = 255
     joined[removed] = 0
     return joined
+
+
+def _open(area: Mask, ground: Mask) -> Mask:
+    """Those parts of an area that touch the ground: a spot amid a flat product, unlike any ground, is no hole."""
+    parts, count = ndimage.label(area)
+    touching = np.zeros(count + 1, np.bool_)
+    touching[parts[ndimage.binary_dilation(ground)]] = True
+    touching[0] = False
+    opened: Mask = touching[parts]
+    return opened
 
 
 def _unlikely_parts(product: Mask, likely: Field) -> Mask:

@@ -23,7 +23,7 @@ from workers.mask.segmenter import Segmenter
 
 Pixels = npt.NDArray[np.uint8]
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 """Changes whenever the same network may give other masks."""
 
 REFINE_RADIUS, REFINE_EPSILON = 4, 1e-4
