@@ -48,7 +48,7 @@ from workers.model.checkpoint import Checkpoint, row_from_bytes
 from workers.model.measures.colour_difference import ciede2000, to_lab
 from workers.runtime.painter import Painter
 from workers.styling.measure import measure
-from workers.styling.product import find_details, painted_area, protected, strengths_of
+from workers.styling.product import Product, find_details, painted_area, protected, strengths_of
 
 Lab = npt.NDArray[np.float32]
 
@@ -139,15 +139,28 @@ def colours_of(rgb: Pixels, mask: Pixels) -> Colours:
     return Colours(lab, lab.mean(0))
 
 
-def render(path: Path, styles: Sequence[str], paint: Paint, working_px: int, costs: Costs) -> Iterator[Rendered]:
-    """Yield a photo in each style, without protection and with that of paintings."""
-    photo = decode(path.read_bytes(), Limits(2**26, 25_000_000))
+@dataclass(frozen=True)
+class Composed:
+    """One painting, composed without protection and with it: uint8 (H, W, 3), and the product of its photo."""
+
+    style: str
+    photo: Pixels
+    unprotected: Pixels
+    protected: Pixels
+    product: Product
+
+
+def composed(
+    encoded: bytes, styles: Sequence[str], paint: Paint, working_px: int, costs: Costs, protect: str = Protect.COLOUR
+) -> Iterator[Composed]:
+    """Paint a photo in each style, and yield it without protection and with one, lettering included."""
+    photo = decode(encoded, Limits(2**26, 25_000_000))
     size = working_size(photo.width, photo.height, working_px=working_px, texture_scale=1)
     small, weight = at_working_size(photo, size, white="keep")
     with costs.stage("mask"):
         found = product_mask(photo, size, SEGMENTER)
         weight = painted_area(weight, found)
-    look = Look(parse_mix(styles[0]), protect=Protect.COLOUR, lettering=True)
+    look = Look(parse_mix(styles[0]), protect=Protect(protect), lettering=True)
     with costs.stage("edges of the mask, and lettering"):
         product = find_details(photo.rgb, found, look)
     for style in styles:
@@ -159,8 +172,15 @@ def render(path: Path, styles: Sequence[str], paint: Paint, working_px: int, cos
             kept = protected(photo.rgb, plain, look, product, strengths_of(look, product))
         with costs.stage("measure"):
             measure(photo.rgb, kept, weight, look.strengths, product)
-        pictures = {"photo": photo.rgb, "unprotected": plain, "protected": kept}
-        yield Rendered(path.stem, style, {name: colours_of(rgb, product.mask) for name, rgb in pictures.items()})
+        yield Composed(style, photo.rgb, plain, kept, product)
+
+
+def render(path: Path, styles: Sequence[str], paint: Paint, working_px: int, costs: Costs) -> Iterator[Rendered]:
+    """Yield a photo's colours in each style, without protection and with that of paintings."""
+    for one in composed(path.read_bytes(), styles, paint, working_px, costs):
+        pictures = {"photo": one.photo, "unprotected": one.unprotected, "protected": one.protected}
+        colours = {name: colours_of(rgb, one.product.mask) for name, rgb in pictures.items()}
+        yield Rendered(path.stem, one.style, colours)
 
 
 Paint = Callable[[Pixels, Pixels, str], Pixels]

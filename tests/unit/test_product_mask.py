@@ -80,6 +80,14 @@ def test_where_the_plain_way_and_the_network_disagree_over_more_than_an_edge_the
     assert iou(joined, TRUE) > 0.95, "and an outline that is only unsharp is left to the plain way"
 
 
+def test_a_spot_amid_the_product_that_the_network_takes_for_ground_is_no_hole() -> None:
+    ground = plain_ground(ring_on((230, 230, 230)))
+    chance = RING.astype(np.float32)
+    chance[140:165, 140:170] = 0
+    assert (join(ground, chance)[140:165, 140:170] == 255).all()
+    assert join(ground, chance)[90, 130] == 0, "the product's own hole stays open"
+
+
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_a_flat_picture_has_no_product(level: int, segmenter: Segmenter) -> None:
     flat = Photo(np.full((240, 320, 3), level, np.uint8), None, "png")
