@@ -131,12 +131,23 @@ def test_a_replaced_picture_stays_while_a_look_names_it(
     def swept() -> list[str]:
         return [key for keys in orphans(session.engine, session.store, timedelta(seconds=-2)) for key in keys]
 
-    of_rows, of_catalogue, of_campaign = add((1, 2, 3)), "", ""
+    of_rows = add((1, 2, 3))
     manifest = folder / "rows.csv"
     manifest.write_text("sku,image,background\na,photos/ball.png,picture:oak\n")
     batch = submit_batch(session, Order("shop", open_manifest([str(manifest)]), (GRADED,))).batch
     of_catalogue = add((4, 5, 6))
-    look = ("catalog", "look", "set", "--merchant", "shop", "--style", "udnie", "--background", "picture:oak")
+    look = (
+        "catalog",
+        "look",
+        "set",
+        "default",
+        "--merchant",
+        "shop",
+        "--style",
+        "udnie",
+        "--background",
+        "picture:oak",
+    )
     assert atelier(*look).exit_code == 0
     of_campaign = add((7, 8, 9))
     assert atelier(*look, "--until", "2200-01-01").exit_code == 0
