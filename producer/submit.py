@@ -39,6 +39,7 @@ from shared.presets import DEFAULT_PRESETS, require_alpha, require_presets
 from shared.proofs.proofs import Circumstances, Proof, decide, proof_of, remember_looks, wait_for_input
 from shared.proofs.sample import PROOF_IMAGES
 from shared.proofs.upload_rules import find_rules
+from shared.protection import Protect
 from shared.queue import batches, submissions
 from shared.queue.batches import Batch, BatchState, IntakeState, NewBatch
 from shared.queue.chunks import add_chunks, cut_chunks
@@ -89,11 +90,21 @@ class Order:
         """Identifies input and looks, so that the same order goes on where it was interrupted."""
         parts = [
             self.identity or self.manifest.fingerprint,
-            [look.to_json() for look in self.looks],
+            [_as_asked(look) for look in self.looks],
             self.presets,
             self.queue,
         ]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _as_asked(look: Look) -> dict[str, object]:
+    """Return a look for the fingerprint of its order.
+
+    A protection that was not chosen is left out, as it was before there was one: so an order that is sent again after
+    an upgrade is still the same one.
+    """
+    chosen = {} if look.protect == Protect.AUTO else {"protect": str(look.protect)}
+    return {name: value for name, value in look.to_json().items() if name != "protect"} | chosen
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 FITS = ("whole", "pad", "crop")
 BACKGROUNDS = ("keep", "white")
 
-_SIZE = re.compile(r"(\d{1,12})(?:x(\d{1,12})|w)")
+_SIZE = re.compile(r"(\d{1,12})(?:x(\d{1,12})|w)", re.ASCII)
 _MOST_SIDE, _MOST_PIXELS, _MOST_FILES = 16_000, 25_000_000, 24
 
 
@@ -216,9 +216,11 @@ def feed_labels(presets: Collection[str], rules: Mapping[str, Preset], wanted: s
     if name not in presets:
         raise UsageError(f"the batch was not made for preset {name!r}: choose among {', '.join(presets)}")
     labels: list[str] = []
-    while name in presets:
+    followed: set[str] = set()
+    while name in presets and name not in followed:
         if name not in rules:
             return (*labels, name)
+        followed.add(name)
         files = sorted(rules[name].files, key=lambda file: (file.format == "jpeg", file.size.width))
         labels.append(files[-1].label)
         name = rules[name].otherwise or ""
@@ -314,7 +316,7 @@ _KINDS: Mapping[str, tuple[str, Callable[[object], bool]]] = {
     "bool": ("true or false", lambda value: isinstance(value, bool)),
     "float": (
         "a number",
-        lambda value: isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value),
+        lambda value: isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf,
     ),
     "int": ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
 }
@@ -351,6 +353,8 @@ def _contradictions(preset: Preset, sizes: Collection[Size]) -> Iterator[str]:
             long > (preset.max_side or long) or short * long > 1e6 * (preset.max_megapixels or 1e6)
         ):
             yield f"size {size.text} is above its own maximum: no file could keep the rules"
+    if preset.otherwise == preset.name:
+        yield "otherwise names the preset itself: name another one"
     if (preset.min_side or 0) > (preset.max_side or _MOST_SIDE):
         yield f"min_side {preset.min_side} is above max_side {preset.max_side}: no file could keep both"
     if preset.min_fill is not None and preset.fit != "whole" and preset.fill < preset.min_fill:

@@ -29,7 +29,7 @@ class BatchWatch:
         self.stopping = stopping
         self._session = session
         self._followers: Counter[UUID] = Counter()
-        self._latest: dict[UUID, Batch] = {}
+        self._latest: dict[UUID, Batch | None] = {}  # None if it is gone
         self._looked = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
 
@@ -45,7 +45,7 @@ class BatchWatch:
                 if latest.finished_at is not None:
                     return
                 await self._looked.wait()
-                latest = self._latest.get(batch.id)
+                latest = self._latest.get(batch.id, latest)  # a look that began before has not asked for it
 
     @contextmanager
     def _following(self, batch: UUID) -> Iterator[None]:
@@ -58,16 +58,19 @@ class BatchWatch:
             self._followers[batch] -= 1
             if not self._followers[batch]:
                 del self._followers[batch]
+                self._latest.pop(batch, None)
 
     async def _look(self) -> None:
         """Look again and again while anybody follows anything. What cannot be read now is read the next time."""
         while self._followers:
             await asyncio.sleep(POLL_SECONDS)
             with suppress(Unavailable):
-                self._latest = await run_in_threadpool(self._read, list(self._followers))
+                found = await run_in_threadpool(self._read, list(self._followers))
+                self._latest = {id: batch for id, batch in found.items() if id in self._followers}
             looked, self._looked = self._looked, asyncio.Event()
             looked.set()
 
-    def _read(self, ids: list[UUID]) -> dict[UUID, Batch]:
+    def _read(self, ids: list[UUID]) -> dict[UUID, Batch | None]:
         with transaction(self._session.engine) as connection:
-            return {batch.id: batch for batch in batches.get_batches(connection, ids)}
+            found: dict[UUID, Batch | None] = dict.fromkeys(ids)
+            return found | {batch.id: batch for batch in batches.get_batches(connection, ids)}

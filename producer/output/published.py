@@ -20,12 +20,13 @@ from producer.output.export import read_rendition
 from producer.output.picture_links import NamedRendition
 from shared.context import Session
 from shared.errors import MissingObject
+from shared.presets import FORMAT_EXTENSIONS
 from shared.store import ObjectStore
 
 SAVED_EVERY = 1000
 """Copies after which the record is saved."""
 
-_CONTENT_TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
+_CONTENT_TYPES = {extension: f"image/{format}" for format, extension in FORMAT_EXTENSIONS.items()}
 
 
 @dataclass(frozen=True)

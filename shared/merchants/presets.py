@@ -54,7 +54,7 @@ def pin_presets(
     """
     rules = dict(resolve_presets(connection, merchant, names))
     pinned = list(names)
-    for name in names:
+    for name in pinned:  # what is appended is followed, too
         other = rules[name].otherwise if name in rules else None
         if styled and other is not None and other not in pinned:
             pinned.append(other)

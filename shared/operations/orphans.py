@@ -34,8 +34,18 @@ UNNAMED = {
             SELECT FROM source_copies c
             WHERE 'sources/' || c.merchant_id || '/' || left(c.sha256, 2) || '/' || c.sha256 = key)
         """,
+    # A picture stays while a look names it, though its name was removed or given to another picture.
     "backgrounds/": """
-        NOT EXISTS (SELECT FROM backgrounds b WHERE 'backgrounds/' || b.merchant_id || '/' || b.sha256 = key)
+        NOT EXISTS (SELECT FROM (
+            SELECT merchant_id, sha256 FROM backgrounds
+            UNION ALL SELECT merchant_id, split_part(look ->> 'background', ':', 2) FROM catalog_looks
+            UNION ALL SELECT merchant_id, split_part(before #>> '{look,background}', ':', 2) FROM catalog_looks
+            UNION ALL SELECT merchant_id, split_part(look ->> 'background', ':', 2) FROM batches
+                      WHERE state = 'running'
+            UNION ALL SELECT j.merchant_id, split_part(j.look ->> 'background', ':', 2)
+                      FROM batches b JOIN jobs j ON j.batch_id = b.id AND j.state = 'queued'
+                      WHERE b.state = 'running' AND j.look ->> 'background' LIKE 'picture%'
+        ) needed WHERE 'backgrounds/' || needed.merchant_id || '/' || needed.sha256 = key)
         """,
     # Feeds of batches; what belongs to a catalogue stays as long as its merchant.
     "feeds/": """

@@ -21,6 +21,9 @@ from shared.webhooks.webhooks import TEST_EVENT, find_webhook
 CLAIM_SECONDS = 60.0
 """How long a sender has a webhook, unless it releases it before."""
 
+ATTEMPT_SECONDS = 20.0
+"""What is left of a claim when an attempt begins: enough for it, so that nobody else makes it at the same time."""
+
 PAUSES = tuple(timedelta(seconds=s) for s in (5, 60, 300, 1800, 3600, 7200, 14400, 28800, 30240))
 """Between attempts: a day in all. After the last a delivery has failed."""
 
@@ -110,16 +113,17 @@ def claim_due(connection: Connection, most: int) -> list[Claim]:
 
 
 def next_delivery(connection: Connection, claim: Claim) -> Delivery | None:
-    """Return the oldest delivery that is due for a claimed webhook; None if there is none, or the claim is over."""
+    """Return the oldest delivery that is due for a claimed webhook; None without one, or near the claim's end."""
     row = connection.execute(
         text(f"""
         SELECT {COLUMNS} FROM webhook_deliveries
         WHERE webhook_id = :webhook AND state = 'waiting' AND next_attempt_at <= clock_timestamp()
           AND EXISTS (SELECT FROM webhooks w WHERE w.id = :webhook AND w.disabled_at IS NULL
-                      AND w.claimed_until = :until AND w.claimed_until > clock_timestamp())
+                      AND w.claimed_until = :until
+                      AND w.claimed_until > clock_timestamp() + make_interval(secs => :attempt))
         ORDER BY next_attempt_at, id LIMIT 1
         """),
-        {"webhook": claim.webhook_id, "until": claim.until},
+        {"webhook": claim.webhook_id, "until": claim.until, "attempt": ATTEMPT_SECONDS},
     ).one_or_none()
     return None if row is None else Delivery(**row._asdict())
 

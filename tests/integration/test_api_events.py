@@ -101,6 +101,31 @@ def test_a_batch_that_is_removed_ends_its_stream(session: Session, shop: TestCli
         assert list(found) == []
 
 
+def test_a_stream_that_begins_during_a_look_at_others_goes_on(session: Session, shop: TestClient) -> None:
+    first, second = waiting(session, 1), waiting(session, 1)
+    looking, go_on = threading.Event(), threading.Event()
+
+    def delay(*details: Any) -> None:
+        if "id = ANY" in details[2] and not looking.is_set():
+            looking.set()
+            go_on.wait()
+
+    with shop.stream("GET", f"/v1/batches/{first.id}/events") as one:
+        next(told(one.iter_lines()))
+        event.listen(session.engine, "before_cursor_execute", delay)
+        try:
+            assert looking.wait(60)
+            with shop.stream("GET", f"/v1/batches/{second.id}/events") as two:
+                found = told(two.iter_lines())
+                next(found)
+                go_on.set()
+                count(session, second, Counts(succeeded=1))
+                assert next(found)[1]["state"] == "finished"
+        finally:
+            go_on.set()
+            event.remove(session.engine, "before_cursor_execute", delay)
+
+
 def test_many_streams_are_one_look_at_the_database(session: Session) -> None:
     many = [waiting(session, 1) for _ in range(20)]
     changes = {"api_requests_at_once": len(many)}

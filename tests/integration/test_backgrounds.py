@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,9 @@ from shared.errors import ImageTooLarge, InvalidInput, NotFound, UnreadableImage
 from shared.look import Look, LookChanges, parse_mix
 from shared.merchants.backgrounds import background_key
 from shared.operations.belongings import own_objects
+from shared.operations.orphans import orphans
 from shared.queue.batches import get_batch
+from shared.queue.chunks import cancel_batch
 from tests.api_clients import client_of
 from tests.atelier_command import command_over, printed
 from workers.styling.context import WorkerContext, open_worker_context
@@ -113,6 +116,48 @@ def test_a_picture_is_its_merchant_s_alone(session: Session, folder: Path, monke
             submit_batch(session, order)
     assert isinstance(atelier("backgrounds", "remove", "oak", "--merchant", "shop").exception, NotFound)
     assert printed(atelier("backgrounds", "remove", "oak", "--merchant", "other", "--json"))["removed"]
+
+
+def test_a_replaced_picture_stays_while_a_look_names_it(
+    session: Session, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    atelier, file = command_over(session, monkeypatch), folder / "oak.png"
+
+    def add(colour: tuple[int, int, int]) -> str:
+        file.write_bytes(png((500, 400), colour))
+        added = printed(atelier("backgrounds", "add", "oak", file, "--merchant", "shop", "--json"))
+        return background_key(1, added["sha256"])
+
+    def swept() -> list[str]:
+        return [key for keys in orphans(session.engine, session.store, timedelta(seconds=-2)) for key in keys]
+
+    of_rows = add((1, 2, 3))
+    manifest = folder / "rows.csv"
+    manifest.write_text("sku,image,background\na,photos/ball.png,picture:oak\n")
+    batch = submit_batch(session, Order("shop", open_manifest([str(manifest)]), (GRADED,))).batch
+    of_catalogue = add((4, 5, 6))
+    look = (
+        "catalog",
+        "look",
+        "set",
+        "default",
+        "--merchant",
+        "shop",
+        "--style",
+        "udnie",
+        "--background",
+        "picture:oak",
+    )
+    assert atelier(*look).exit_code == 0
+    of_campaign = add((7, 8, 9))
+    assert atelier(*look, "--until", "2200-01-01").exit_code == 0
+    add((10, 11, 12))
+    assert swept() == []
+    with transaction(session.engine) as connection:
+        cancel_batch(connection, batch.id)
+    assert swept() == [of_rows]
+    assert session.store.exists(of_catalogue)
+    assert session.store.exists(of_campaign)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_network
 from pathlib import Path
@@ -257,6 +258,19 @@ def test_a_dead_senders_claim_passes_on_and_its_late_word_counts_nothing(session
         record_attempt(connection, living, taken, Attempt(200))
     (only,) = log(session, webhook)
     assert (only.state, only.attempts, only.status) == ("delivered", 1, 200)
+
+
+def test_no_attempt_begins_that_its_claim_might_not_outlast(session: Session) -> None:
+    add(session, "https://shop.example/hook")
+    finished_batch(session)
+    with transaction(session.engine) as connection:
+        (claim,) = claim_due(connection, 1)
+        until = connection.execute(
+            text(
+                "UPDATE webhooks SET claimed_until = clock_timestamp() + interval '10 seconds' RETURNING claimed_until"
+            )
+        ).scalar_one()
+        assert next_delivery(connection, replace(claim, until=until)) is None
 
 
 def test_two_senders_send_each_event_once(session: Session, host: Host) -> None:

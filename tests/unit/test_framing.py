@@ -129,3 +129,9 @@ def test_specks_do_not_widen_the_box() -> None:
     weight[30:70, 30:70], weight[2, 2] = 255, 255
     assert product_box(weight, 1000, 500) == Box(300, 150, 700, 350)
     assert product_box(np.zeros((10, 10), np.uint8), 10, 10) is None
+
+
+def test_ten_thousand_beads_are_one_product() -> None:
+    weight = np.zeros((400, 400), np.uint8)
+    weight[::4, ::4] = 255
+    assert product_box(weight, 400, 400) == Box(0, 0, 397, 397)

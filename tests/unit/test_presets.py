@@ -96,3 +96,16 @@ def test_a_feed_names_the_largest_jpeg_and_what_takes_a_refused_picture() -> Non
     assert feed_labels(["jpeg"], {}) == ("jpeg",)
     with pytest.raises(UsageError, match="not made for"):
         feed_labels(["jpeg"], {}, "shopify")
+
+
+def test_presets_that_name_each_other_end_the_search_for_a_feed_s_file() -> None:
+    rules = {"a": replace(SMALL, name="a", otherwise="b"), "b": replace(SMALL, name="b", otherwise="a")}
+    assert feed_labels(("a", "b"), rules) == ("a", "b")
+    with pytest.raises(UsageError, match="names the preset itself"):
+        replace(SMALL, otherwise=SMALL.name)
+
+
+@pytest.mark.parametrize("rule", [{"fill": 10**400}, {"max_megapixels": -(10**400)}, {"sizes": ("١٢x10",)}])
+def test_numbers_that_no_picture_has_are_refused(rule: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        replace(SMALL, **rule)

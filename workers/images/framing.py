@@ -78,7 +78,8 @@ def product_box(weight: Pixels, width: int, height: int) -> Box | None:
         return None
     sizes = np.bincount(parts.ravel())[1:]
     kept = np.flatnonzero(sizes >= LEAST_PART * sizes.max())
-    boxes = [ndimage.find_objects(parts)[index] for index in kept]
+    found = ndimage.find_objects(parts)  # once: beads on white are ten thousand parts
+    boxes = [found[index] for index in kept]
     x, y = width / weight.shape[1], height / weight.shape[0]
     return Box(
         left=x * min(columns.start for _, columns in boxes),

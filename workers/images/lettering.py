@@ -167,7 +167,8 @@ def _strokes(grey: Pixels, hat: Pixels) -> Strokes:
         (size >= LETTER_PX[0]) & (size <= LETTER_PX[1]) & (number >= 0.12 * tall * wide) & (spread < 0.5 * contrast)
     )
     if chosen.sum() > MOST_LETTERS:
-        chosen &= contrast >= np.sort(contrast[chosen])[-MOST_LETTERS]
+        best = np.flatnonzero(chosen)[np.argsort(-contrast[chosen], kind="stable")[:MOST_LETTERS]]
+        chosen = np.isin(np.arange(count), best)  # no more, though a pattern's strokes are all alike
     centre_x, centre_y = left + wide / 2, top + tall / 2
     return Strokes(*(values[chosen] for values in (centre_x, centre_y, wide, tall, ink)))
 
