@@ -39,3 +39,10 @@ def test_an_empty_list_names_its_merchant(session: Session, monkeypatch: pytest.
         "merchant shopp has no batches yet"
         in command_over(session, monkeypatch)("status", "--merchant", "shopp").stderr
     )
+
+
+def test_a_misspelt_preset_is_suggested(session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    manifest = tmp_path / "feed.csv"
+    manifest.write_text("sku,image\nA,https://shop.example/a.jpg\n")
+    done = command_over(session, monkeypatch)("submit", manifest, "--style", "udnie", "--preset", "shopfy")
+    assert "did you mean 'shopify'" in str(done.exception)
