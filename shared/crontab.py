@@ -94,8 +94,9 @@ def _parse(text: str) -> crontab:
     try:
         return crontab.from_string(text)
     except (ValueError, ParseException, TypeError) as error:
+        why = f" ({error})" if len(text.split()) == 5 else f" (it has {len(text.split())} fields instead of 5)"
         raise UsageError(
-            f"crontab {text!r} is not valid ({error}): write minute, hour, day of month, month and day of week, as in"
+            f"crontab {text!r} is not valid{why}: write minute, hour, day of month, month and day of week, as in"
             " '30 1 * * *'"
         ) from None
 

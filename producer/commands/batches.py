@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -38,6 +39,11 @@ Names = Annotated[
     ),
 ]
 BatchId = Annotated[str, typer.Argument(help="Id of the batch, or its first characters.")]
+
+
+def with_merchant(command: str, merchant: str) -> str:
+    """Return a command to type next, with its merchant unless it is the default one."""
+    return command if merchant == LOCAL_MERCHANT else f"{command} --merchant {quote(merchant)}"
 
 
 def register(app: typer.Typer) -> None:
@@ -75,16 +81,19 @@ def status(
             if one.notice:
                 note(f"{one.id}: {one.notice}")
         if batch is None and len(found) == BATCHES_LISTED:
-            note(f"older batches: atelier status --before {found[-1].id}")
+            note(f"older batches: {with_merchant(f'atelier status --before {found[-1].id}', merchant)}")
         if proof is not None and proof.state == ProofState.WAITING:
-            note(f"a sample needs your approval, since {proof.why}. See it: atelier proofs show {proof.id}")
-            note(f"then: atelier proofs approve {proof.id}, or: atelier proofs reject {proof.id}")
+            show = with_merchant(f"atelier proofs show {proof.id}", merchant)
+            approve = with_merchant(f"atelier proofs approve {proof.id}", merchant)
+            reject = with_merchant(f"atelier proofs reject {proof.id}", merchant)
+            note(f"a sample needs your approval, since {proof.why}. See it: {show}")
+            note(f"then: {approve}, or: {reject}")
         elif proof is not None and proof.state == ProofState.UNDECIDED:
             note(
                 "waiting for the upload to finish; a sample may need your approval. If the upload broke off, repeat it"
             )
         if not found:
-            note("no batches yet: create one with `atelier submit` or `atelier run`")
+            note(f"merchant {merchant} has no batches yet: create one with `atelier submit`; --merchant names another")
     raise typer.Exit(exit_status(found[0]) if batch is not None else 0)
 
 
@@ -151,7 +160,7 @@ def failures(
     for one in page:
         print_line(f"line {one.line}: {one.sku}: {one.image}: {one.message} ({one.code})")
     if following is not None:
-        note(f"more: atelier failures {found.id} --after {following}")
+        note(f"more: {with_merchant(f'atelier failures {found.id} --after {following}', merchant)}")
     if not page:
         note(f"{found.failed} images of this batch failed" + (", none after this number" if found.failed else ""))
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from producer.commands.batches import Merchant, configured, warn
+from producer.commands.batches import Merchant, configured, warn, with_merchant
 from producer.output.amounts import cost_text, duration_text
 from shared.context import open_session
 from shared.database import transaction
@@ -133,10 +133,10 @@ def price_line(price: Mapping[str, Any] | None) -> str:
     return f"{price['images']} images, about {duration_text(price['seconds'])}, cost {cost_text(price['cost'])}"
 
 
-def tell_of_proof(proof: proofs.Proof) -> None:
+def tell_of_proof(proof: proofs.Proof, merchant: str) -> None:
     """Print why a batch waits, and what to do."""
     note(f"a sample of 24 skus comes first, since {proof.why}; the whole batch: {price_line(proof.price)}")
-    note(f"see, approve or reject it: atelier proofs show {proof.id}")
+    note(f"see, approve or reject it: {with_merchant(f'atelier proofs show {proof.id}', merchant)}")
 
 
 def _done(document: dict[str, object], as_json: bool) -> None:

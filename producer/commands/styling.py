@@ -6,13 +6,14 @@ import shlex
 import signal
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from producer.bucket_listing import list_s3
-from producer.commands.batches import Merchant, Names, Out, configured, require_names, warn
+from producer.commands.batches import Merchant, Names, Out, configured, require_names, warn, with_merchant
 from producer.commands.proofs import tell_of_proof
 from producer.dry_run import rehearse
 from producer.local_run import run_batch, wait_for_batch
@@ -112,7 +113,9 @@ def run(
     with prepared_folder(out, inputs), open_session(settings, lasting=False) as session:
         try:
             with show_progress(quiet=as_json) as show:
-                batch, gallery = run_batch(session, order, out, show, announce=_announce_quietly, names=names)
+                batch, gallery = run_batch(
+                    session, order, out, show, announce=partial(_announce_quietly, merchant), names=names
+                )
         except KeyboardInterrupt:
             note(f"interrupted; finished images are kept. To continue: {shlex.join(['atelier', *sys.argv[1:]])}")
             raise typer.Exit(EXIT_INTERRUPTED) from None
@@ -163,13 +166,14 @@ def submit(
         with show_progress(quiet=as_json) as show:
             submission = submit_batch(session, order, accepted=show)
         batch = submission.batch
-        _announce(submission, asked=proof, as_json=as_json)
+        _announce(submission, merchant, asked=proof, as_json=as_json)
         if wait:
             try:
                 with show_progress(quiet=as_json) as show:
                     batch = wait_for_batch(session, batch, show, tell=note)
             except KeyboardInterrupt:
-                note(f"detached; the batch continues. Watch it with: atelier status {batch.id}")
+                watch = with_merchant(f"atelier status {batch.id}", merchant)
+                note(f"detached; the batch continues. Watch it with: {watch}")
                 raise typer.Exit(EXIT_INTERRUPTED) from None
     if as_json:
         print_json(batch_json(batch))
@@ -199,18 +203,23 @@ def _order(
     return Order(merchant, manifest, looks, presets)
 
 
-def _announce(submission: Submission, *, asked: bool, as_json: bool) -> None:
-    _announce_quietly(submission, asked=asked)
+def _announce(submission: Submission, merchant: str, *, asked: bool, as_json: bool) -> None:
+    _announce_quietly(merchant, submission, asked=asked)
     if not as_json:
-        print_line(str(submission.batch.id))
-        note(f"{submission.batch.total} images accepted; `atelier worker` styles them, `atelier status` shows them")
+        batch = submission.batch
+        print_line(str(batch.id))
+        status = with_merchant("atelier status", merchant)
+        note(f"images accepted: {batch.total}; `atelier worker` styles them, `{status}` shows them")
+        if batch.failed:
+            failures = with_merchant(f"atelier failures {batch.id}", merchant)
+            note(f"{batch.failed} of them have failed already; the reasons: {failures}")
 
 
-def _announce_quietly(submission: Submission, *, asked: bool = False) -> None:
+def _announce_quietly(merchant: str, submission: Submission, *, asked: bool = False) -> None:
     if submission.resumed:
         note(f"continuing batch {submission.batch.id}")
     if submission.proof is not None and submission.proof.state == ProofState.WAITING:
-        tell_of_proof(submission.proof)
+        tell_of_proof(submission.proof, merchant)
     elif asked and submission.proof is None:
         note(f"a batch of up to {PROOF_IMAGES} images needs no sample: it is styled at once")
     warn(submission.warnings)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from producer.commands.batches import Merchant, configured
+from producer.commands.batches import Merchant, configured, with_merchant
 from shared.context import open_session
 from shared.merchants.actors import operator
 from shared.merchants.merchants import LOCAL_MERCHANT
@@ -50,7 +50,8 @@ def add(
     if as_json:
         print_json(asdict(added) | {"secret": secret})
         return
-    note(f"webhook {added.id} is told of {', '.join(added.events)}; try it: atelier webhooks test {added.id}")
+    try_it = with_merchant(f"atelier webhooks test {added.id}", merchant)
+    note(f"webhook {added.id} is told of {', '.join(added.events)}; try it: {try_it}")
     note("store this secret safely; it cannot be shown again:")
     print_line(secret)
 
@@ -94,7 +95,7 @@ def rotate(webhook: Number, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOp
 def send_test(webhook: Number, merchant: Merchant = LOCAL_MERCHANT, as_json: JsonOption = False) -> None:
     """Have a test event sent."""
     with open_session(configured(), lasting=False) as session:
-        _told(actions.send_test(session.engine, operator(merchant), webhook), as_json)
+        _told(actions.send_test(session.engine, operator(merchant), webhook), merchant, as_json)
 
 
 def resend(
@@ -102,7 +103,7 @@ def resend(
 ) -> None:
     """Have an event sent again."""
     with open_session(configured(), lasting=False) as session:
-        _told(actions.resend(session.engine, operator(merchant), webhook, delivery), as_json)
+        _told(actions.resend(session.engine, operator(merchant), webhook, delivery), merchant, as_json)
 
 
 def log(
@@ -144,8 +145,9 @@ def _say(webhook: Webhook, what: str, as_json: bool) -> None:
         note(f"webhook {webhook.id} {what}")
 
 
-def _told(delivery: Delivery, as_json: bool) -> None:
+def _told(delivery: Delivery, merchant: str, as_json: bool) -> None:
     if as_json:
         print_json(asdict(delivery))
     else:
-        note(f"beat sends it; see how it went: atelier webhooks deliveries {delivery.webhook_id}")
+        deliveries_of = with_merchant(f"atelier webhooks deliveries {delivery.webhook_id}", merchant)
+        note(f"`atelier beat` sends it; see how it went: {deliveries_of}")

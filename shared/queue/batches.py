@@ -218,7 +218,9 @@ def find_batch(connection: Connection, merchant: int, wanted: str) -> Batch:
         ).all()
     if len(rows) != 1:
         found = "several batches begin with" if rows else "no batch"
-        raise NotFound(f"{found} {wanted!r}: `atelier status` lists the batches")
+        raise NotFound(
+            f"{found} {wanted!r} for this merchant: `atelier status` lists its batches, and --merchant names another"
+        )
     return Batch.from_row(rows[0])
 
 

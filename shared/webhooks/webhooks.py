@@ -104,7 +104,9 @@ def find_webhook(connection: Connection, merchant: int, number: int) -> Webhook:
         {"merchant": merchant, "id": number},
     ).one_or_none()
     if row is None:
-        raise NotFound(f"there is no webhook {number}: `atelier webhooks list` names them")
+        raise NotFound(
+            f"this merchant has no webhook {number}: `atelier webhooks list` lists its own, and --merchant names another"
+        )
     return _webhook(row)
 
 

@@ -9,7 +9,6 @@ from producer.output.amounts import cost_text, duration_text
 from shared.errors import ManifestError, UnknownStyle, UsageError
 from shared.limits import require_above_zero, require_between
 from shared.models.styles import require_styles
-from shared.presets import require_presets
 from shared.suggestions import did_you_mean
 
 
@@ -18,8 +17,6 @@ def test_a_misspelt_name_is_suggested() -> None:
     assert did_you_mean("zzz", ["great-wave", "udnie"]) == ""
     with pytest.raises(UnknownStyle, match="did you mean 'udnie'"):
         require_styles(["undie"], ["great-wave", "udnie"])
-    with pytest.raises(UsageError, match="did you mean 'jpeg'"):
-        require_presets(["jpg"])
     names = ["sku", "imgae url"]
     with pytest.raises(ManifestError, match=r"column 'imgae url'.*did you mean"):
         require_image_column("feed.csv", names, Columns.among(names))

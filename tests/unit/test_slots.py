@@ -53,6 +53,11 @@ def test_what_never_fires_or_cannot_be_read_is_refused(text: str) -> None:
         Crontab(text, "UTC").following(utc(2026, 1, 1), 1)
 
 
+def test_a_crontab_with_a_missing_field_says_how_many_it_has() -> None:
+    with pytest.raises(UsageError, match="has 4 fields instead of 5"):
+        Crontab("30 1 * *", "UTC").following(utc(2026, 1, 1), 1)
+
+
 def test_an_unknown_zone_is_refused() -> None:
     for zone in ("Mars/Olympus", "../../etc/passwd", ""):
         with pytest.raises(UsageError, match="time zone"):
