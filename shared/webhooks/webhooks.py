@@ -105,7 +105,7 @@ def find_webhook(connection: Connection, merchant: int, number: int) -> Webhook:
     ).one_or_none()
     if row is None:
         raise NotFound(
-            f"this merchant has no webhook {number}: `atelier webhooks list` lists its own, and --merchant names another"
+            f"this merchant has no webhook {number}: `atelier webhooks list` lists its own; --merchant names another"
         )
     return _webhook(row)
 
