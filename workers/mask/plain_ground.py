@@ -168,8 +168,8 @@ def _tinted(pixels: Field, ground: Field) -> Mask:
     """Which pixels are darker than the ground in one channel and not in another: a cream lampshade, no shadow."""
     darker = 240 - ndimage.uniform_filter(pixels, (3, 3, 0)) * (240 / ground)
     most, least = darker.max(axis=2), darker.min(axis=2)
-    tinted: Mask = (most > TINTED_FROM) & (least < LEAST_DARKENED * most)
-    return ndimage.binary_opening(tinted)
+    tinted: Mask = ndimage.binary_opening((most > TINTED_FROM) & (least < LEAST_DARKENED * most))
+    return tinted
 
 
 def _shade(pixels: Field, ground: Field) -> Mask:
@@ -181,7 +181,8 @@ def _shade(pixels: Field, ground: Field) -> Mask:
     light = (red + green + blue) / 3
     apart = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
     shade: Mask = (apart < SHADE_TINT) & (light > SHADE_DEPTH[0]) & (light < SHADE_DEPTH[1])
-    return shade & ~_tinted(pixels, ground)
+    shade &= ~_tinted(pixels, ground)
+    return shade
 
 
 def _slope(pixels: Field) -> Field:
