@@ -88,6 +88,29 @@ def test_a_spot_amid_the_product_that_the_network_takes_for_ground_is_no_hole() 
     assert join(ground, chance)[90, 130] == 0, "the product's own hole stays open"
 
 
+def test_a_cream_part_that_the_network_misses_stays_and_a_shadow_goes() -> None:
+    photo = np.full((240, 320, 3), 255, np.uint8)
+    photo[40:120, 110:210] = (255, 254, 240)  # a lampshade
+    photo[120:200, 140:180] = (40, 70, 150)
+    fall = np.clip(1 - np.hypot((X - 215) / 60, (Y - 195) / 32), 0, 1)
+    photo = (photo * (1 - 0.3 * fall)[..., None]).astype(np.uint8)
+    photo[120:200, 140:180] = (40, 70, 150)
+    true = np.zeros((240, 320), np.uint8)
+    true[40:120, 110:210] = true[120:200, 140:180] = 255
+    base = np.zeros((240, 320), np.float32)
+    base[120:200, 140:180] = 1
+    assert iou(join(plain_ground(photo), base), true) > 0.93
+
+
+def test_a_highlight_is_filled_and_a_hole_that_the_network_sees_through_stays_open() -> None:
+    photo = ring_on((255, 255, 255))
+    photo[120:126, 180:210] = 255  # a highlight
+    chance = np.where(RING, 0.95, 0.05).astype(np.float32)
+    joined = join(plain_ground(photo), chance)
+    assert joined[123, 195] == 255
+    assert joined[90, 130] == 0
+
+
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_a_flat_picture_has_no_product(level: int, segmenter: Segmenter) -> None:
     flat = Photo(np.full((240, 320, 3), level, np.uint8), None, "png")

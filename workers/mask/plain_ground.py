@@ -64,6 +64,7 @@ class PlainGround:
     ``shade``       bool (h, w): where the picture has the ground's hue and is darker, as a shadow is, or a product.
     ``pale``        bool (h, w): where the picture is about as light as the ground.
     ``slope``       float (h, w): how much the colours change from a pixel to the next, in levels.
+    ``distance``    float (h, w): how far each pixel's colour lies from the ground's, in deviations of the ground.
     ``plainness``   0 to 1: how plain the border is; 0 for a scene.
     ``contrast``    how far the product's outline stands out from the ground, in deviations of the ground.
     """
@@ -72,6 +73,7 @@ class PlainGround:
     shade: Mask
     pale: Mask
     slope: Field
+    distance: Field
     plainness: float
     contrast: float
 
@@ -87,7 +89,7 @@ def plain_ground(rgb: Pixels) -> PlainGround:
     distance = _distance(pixels, ground) / noise
     if plainness == 0:
         everything, nowhere = np.full(distance.shape, 255, np.uint8), np.zeros(distance.shape, np.bool_)
-        return PlainGround(everything, nowhere, nowhere, np.zeros_like(distance), 0.0, 0.0)
+        return PlainGround(everything, nowhere, nowhere, np.zeros_like(distance), distance, 0.0, 0.0)
     clear = _ground_area(distance)
     product = np.where(clear, np.asarray(ramp(distance, NEAR, FAR)), np.float32(1))
     product *= 1 - _shadow(pixels, ground, product)
@@ -97,7 +99,7 @@ def plain_ground(rgb: Pixels) -> PlainGround:
     weight = np.rint(255 * product).astype(np.uint8)
     light = pixels.sum(axis=2) / ground.sum(axis=2)
     pale = (light > PALE[0]) & (light < PALE[1])
-    return PlainGround(weight, _shade(pixels, ground), pale, _slope(pixels), plainness, contrast)
+    return PlainGround(weight, _shade(pixels, ground), pale, _slope(pixels), distance, plainness, contrast)
 
 
 def _surface(pixels: Field) -> tuple[Field, float, float]:
@@ -179,6 +181,7 @@ def _shade(pixels: Field, ground: Field) -> Mask:
     light = (red + green + blue) / 3
     apart = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
     shade: Mask = (apart < SHADE_TINT) & (light > SHADE_DEPTH[0]) & (light < SHADE_DEPTH[1])
+    shade &= ~_tinted(pixels, ground)
     return shade
 
 
