@@ -131,11 +131,13 @@ def wait_until(session: Session, batch: UUID, jobs: int) -> None:
         time.sleep(0.05)
 
 
-def wait_for_workers(session: Session, setting: Setting) -> None:
-    """Wait until all workers have come up."""
+def wait_for_workers(session: Session, workers: list[subprocess.Popen[bytes]]) -> None:
+    """Wait until all workers have come up. Raises RuntimeError if one has ended instead: its log says why."""
     up = 0
-    while up < setting.workers:
+    while up < len(workers):
         time.sleep(0.1)
+        if ended := [worker.args for worker in workers if worker.poll() is not None]:
+            raise RuntimeError(f"{len(ended)} workers ended before they began: their logs say why")
         with transaction(session.engine) as connection:
             up = int(connection.execute(text("SELECT count(*) FROM workers")).scalar_one())
 
@@ -163,7 +165,7 @@ def measure(session: Session, setting: Setting, *, warm_share: float = WARM_SHAR
         batches.set_paused(connection, batch, paused=True)
     with crew(session, setting, folder) as workers:
         pids = [worker.pid for worker in workers]
-        wait_for_workers(session, setting)
+        wait_for_workers(session, workers)
         warm = int(setting.jobs * warm_share)
         if warm:
             begin(session, batch)

@@ -137,7 +137,7 @@ def measure(
         stack.callback(end, steady)
         killed = Others(session, setting, pause_seconds)
         stack.callback(killed.end)
-        wait_for_workers(session, setting)
+        wait_for_workers(session, [steady, *killed.workers])
         by_itself = {name: alone(session, name, size, alone_times) for name, size in sizes.items()}
         beat = Beat(session, pause_seconds)
         stack.callback(beat.end)

@@ -37,7 +37,7 @@ class Others:
         self.kills = 0
         self._session, self._setting, self._pause = session, setting, pause_seconds
         self._chance = random.Random(setting.jobs)
-        self._workers = [self._launch(n) for n in range(setting.workers - 1)]
+        self.workers = [self._launch(n) for n in range(setting.workers - 1)]
         self._next = time.monotonic()
 
     def _launch(self, number: int) -> subprocess.Popen[bytes]:
@@ -48,13 +48,13 @@ class Others:
         if time.monotonic() < self._next:
             return
         self.kills += 1
-        end(self._workers.pop(self._chance.randrange(len(self._workers))))
-        self._workers.append(self._launch(self._setting.workers + self.kills))
+        end(self.workers.pop(self._chance.randrange(len(self.workers))))
+        self.workers.append(self._launch(self._setting.workers + self.kills))
         self._next = time.monotonic() + self._pause * (1 + self._chance.random())
 
     def end(self) -> None:
         """Kill all."""
-        for worker in self._workers:
+        for worker in self.workers:
             end(worker)
 
 

@@ -30,7 +30,7 @@ from workers.fetch.sources import Sources
 from workers.images.encode import Encoded
 from workers.images.photo import Photo
 from workers.runtime.painter import Painter
-from workers.styling import complete, prepare
+from workers.styling import complete, files, prepare
 
 SIDE = 4
 WEIGHT = np.full((SIDE, SIDE), 255, np.uint8)
@@ -70,8 +70,8 @@ def plant(seconds: float) -> None:
         complete,
         compose=lambda rgb, *_, **__: rgb,
         measure=lambda *_: Quality(0.0, 0.0, 1.0, 1.0),
-        encode=encode,
     )
+    replace(files, encode=encode)
 
 
 def replace(owner: object, **stand_ins: Callable[..., object]) -> None:
