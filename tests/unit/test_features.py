@@ -63,7 +63,7 @@ def test_features_are_named_or_lie_where_they_usually_do(vgg_file: Path, setting
     ):
         assert same(load_vgg(place, known, not_asked, lambda _: None), wanted)
     Path("vgg19.safetensors").write_bytes(b"damaged")
-    with pytest.raises(UsageError, match=r"vgg19\.safetensors does not hold"):
+    with pytest.raises(UsageError, match=r"vgg19\.safetensors is damaged, or does not hold"):
         load_vgg(None, settings, not_asked, lambda _: None)
     for missing in ("none.safetensors", f"file://{settings.home}/none.safetensors"):
         with pytest.raises(UsageError, match="--vgg"):

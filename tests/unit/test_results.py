@@ -73,6 +73,7 @@ def test_every_job_has_a_row_in_results(tmp_path: Path) -> None:
             "style": "udnie",
             "strength": "0.7",
             "protect": "none",
+            "background": "keep",
             "state": "succeeded",
             "width": "640",
             "height": "480",
@@ -92,6 +93,7 @@ def test_every_job_has_a_row_in_results(tmp_path: Path) -> None:
             "style": "udnie",
             "strength": "0.7",
             "protect": "none",
+            "background": "keep",
             "state": "failed",
             "width": "",
             "height": "",
@@ -111,6 +113,7 @@ def test_every_job_has_a_row_in_results(tmp_path: Path) -> None:
             "style": "udnie",
             "strength": "0.7",
             "protect": "none",
+            "background": "keep",
             "state": "cancelled",
             "width": "",
             "height": "",
@@ -147,7 +150,7 @@ def test_errors_name_local_images_by_their_whole_path(tmp_path: Path) -> None:
 def test_errors_of_a_listing_name_sku_image_and_look(tmp_path: Path) -> None:
     write_results(tmp_path, [failed(1, source="file:///shop/a%20b.jpg", retryable=False)], ())
     (row,) = read(tmp_path / "errors.csv")
-    assert list(row) == ["sku", "image", "style", "strength", "protect", "code", "message", "retryable"]
+    assert list(row) == ["sku", "image", "style", "strength", "protect", "background", "code", "message", "retryable"]
     assert (row["sku"], row["image"], row["retryable"]) == ("SKU-1", "file:///shop/a%20b.jpg", "false")
 
 
