@@ -29,6 +29,7 @@ def settings(server: Seaweed, bucket: str) -> dict[str, str]:
     }
 
 
+@pytest.mark.long
 def test_a_run_keeps_its_objects_on_the_server_and_a_missing_bucket_is_one_line(
     server: Seaweed, tmp_path: Path
 ) -> None:
