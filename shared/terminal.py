@@ -82,9 +82,9 @@ class Output(TextIOWrapper):
 
     @classmethod
     def over(cls, stream: TextIOWrapper) -> Self:
-        """Take the place of a stream, which cannot be used any more."""
-        encoding, line_buffering = stream.encoding, stream.line_buffering
-        return cls(stream.detach(), encoding, "backslashreplace", line_buffering=line_buffering)
+        """Return an output to where a stream writes. The stream stays usable: Celery says there that it stops."""
+        stream.flush()
+        return cls(stream.buffer, stream.encoding, "backslashreplace", line_buffering=stream.line_buffering)
 
     def write(self, text: str, /) -> int:
         """Write a text."""

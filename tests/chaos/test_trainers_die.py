@@ -73,7 +73,6 @@ def test_a_trainer_killed_while_it_compares_leaves_one_verdict_to_the_next(crew:
     assert school.states(run_id) == []
 
 
-@pytest.mark.long
 def test_a_stopped_run_is_saved_and_goes_on_and_a_cancelled_one_makes_room(crew: Crew, school: School) -> None:
     long, short = school.queue(steps=ENDLESS, overrides={"validate_every": ENDLESS}), school.queue(steps=2)
     batch = crew.submit(4, look=PLAIN)

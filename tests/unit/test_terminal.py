@@ -1,13 +1,15 @@
 """Lines for people: what a file's own words may do to a terminal."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
 from producer.commands import services as commands
 from shared import embedded
 from shared.embedded import Running, Services
-from shared.terminal import note, print_json, print_line
+from shared.terminal import Output, note, print_json, print_line
 
 
 def test_names_out_of_files_cannot_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,3 +42,13 @@ def test_what_has_several_lines_is_shown_on_several_lines(
         "postgres 1",
         "redis 2",
     ]
+
+
+def test_the_stream_beneath_an_output_stays_usable(tmp_path: Path) -> None:
+    """Celery writes to the process's first standard output when it is told to stop, and must not fail there."""
+    with (tmp_path / "out").open("w", encoding="ascii") as stream:
+        output = Output.over(stream)
+        output.write("é\n")
+        output.flush()
+        os.write(stream.fileno(), b"stopping\n")
+        assert (tmp_path / "out").read_text() == "\\xe9\nstopping\n"
