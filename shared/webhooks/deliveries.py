@@ -131,7 +131,8 @@ def next_delivery(connection: Connection, claim: Claim) -> Delivery | None:
 def record_attempt(connection: Connection, claim: Claim, delivery: Delivery, attempt: Attempt) -> None:
     """Record an attempt: the event is delivered, tried again after a pause, or given up after a day.
 
-    After a failure the webhook rests as long as its delivery. One that answers ``GONE`` is disabled.
+    After a failure the webhook rests, the longer the more attempts in a row have failed, whatever events they were of.
+    One that answers ``GONE`` is disabled.
     """
     if not _still_claimed(connection, claim):
         return
@@ -152,15 +153,21 @@ def record_attempt(connection: Connection, claim: Claim, delivery: Delivery, att
             "pause": 0.0 if pause is None else pause.total_seconds(),
         },
     )
-    rest = None if attempt.succeeded else PAUSES[min(delivery.attempts, len(PAUSES) - 1)].total_seconds()
     connection.execute(
         text("""
-        UPDATE webhooks SET failures = CASE WHEN CAST(:rest AS double precision) IS NULL THEN 0 ELSE failures + 1 END,
-            resting_until = clock_timestamp() + make_interval(secs => CAST(:rest AS double precision)),
+        UPDATE webhooks SET failures = CASE WHEN :succeeded THEN 0 ELSE failures + 1 END,
+            resting_until = CASE WHEN NOT :succeeded THEN clock_timestamp() + make_interval(
+                secs => (CAST(:pauses AS double precision[]))[least(failures + 1, :most)]) END,
             disabled_at = CASE WHEN :gone THEN clock_timestamp() ELSE disabled_at END
         WHERE id = :id
         """),
-        {"id": claim.webhook_id, "rest": rest, "gone": attempt.status == GONE},
+        {
+            "id": claim.webhook_id,
+            "succeeded": attempt.succeeded,
+            "pauses": [pause.total_seconds() for pause in PAUSES],
+            "most": len(PAUSES),
+            "gone": attempt.status == GONE,
+        },
     )
 
 
@@ -220,6 +227,23 @@ def add_test(connection: Connection, merchant: int, webhook: int) -> Delivery:
         {"webhook": webhook, "merchant": merchant, "event": TEST_EVENT},
     ).one()
     return Delivery(**row._asdict())
+
+
+def give_up_late(connection: Connection) -> int:
+    """Let events fail that have been due for a day at receivers that fail; return how many.
+
+    So what waits for a dead receiver has an end, however much it is.
+    """
+    given_up = connection.execute(
+        text("""
+        UPDATE webhook_deliveries d SET state = 'failed', ended_at = clock_timestamp(),
+            problem = coalesce(d.problem, 'the receiver has failed for a day')
+        FROM webhooks w WHERE w.id = d.webhook_id AND w.failures > 0
+          AND d.state = 'waiting' AND d.next_attempt_at < clock_timestamp() - :day
+        """),
+        {"day": timedelta(days=1)},
+    )
+    return given_up.rowcount
 
 
 def forget_old(connection: Connection, most: int = 10_000) -> int:

@@ -199,6 +199,32 @@ def test_after_a_day_it_is_given_up_and_may_be_sent_again(session: Session, host
     assert sum(pause.total_seconds() for pause in deliveries.PAUSES) >= 24 * 3600
 
 
+def test_a_dead_receiver_is_asked_ever_less_and_what_waits_for_it_has_an_end(session: Session) -> None:
+    webhook, _ = add(session, "https://shop.example/dead")
+    for _ in range(5):
+        finished_batch(session)
+    rests = []
+    for _ in range(3):
+        with transaction(session.engine) as connection:
+            connection.execute(text("UPDATE webhooks SET resting_until = NULL"))
+            (claim,) = claim_due(connection, 1)
+            due = next_delivery(connection, claim)
+            assert due is not None
+            assert due.attempts == 0  # each time another event
+            record_attempt(connection, claim, due, Attempt(None, "nobody answers"))
+            release(connection, claim)
+            rest = "SELECT extract(epoch FROM resting_until - clock_timestamp()) FROM webhooks"
+            rests.append(round(connection.execute(text(rest)).scalar_one()))
+    assert rests == [5, 60, 300]
+    with transaction(session.engine) as connection:
+        assert deliveries.give_up_late(connection) == 0
+        connection.execute(
+            text("UPDATE webhook_deliveries SET next_attempt_at = next_attempt_at - interval '25 hours'")
+        )
+        assert deliveries.give_up_late(connection) == 5
+    assert {one.state for one in log(session, webhook)} == {"failed"}
+
+
 @pytest.mark.parametrize(
     ("said", "problem"),
     [

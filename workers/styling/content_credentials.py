@@ -76,7 +76,8 @@ def make_signer(settings: Settings) -> Signer | None:
         raise UsageError("ATELIER_C2PA_CERTIFICATE needs a package: install atelier[c2pa] on the workers") from error
     certificate = _read(settings.c2pa_certificate, "ATELIER_C2PA_CERTIFICATE")
     signer = Signer(certificate, _read(settings.c2pa_key, "ATELIER_C2PA_KEY"), settings.c2pa_algorithm)
-    signer.sign(_PIXEL, "image/png", Original(_PIXEL, "png"), "")  # so that a wrong key shows now, not at an image
+    pixel = _white_pixel()
+    signer.sign(pixel, "image/png", Original(pixel, "png"), "")  # so that a wrong key shows now, not at an image
     return signer
 
 
@@ -102,6 +103,3 @@ def _white_pixel() -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (1, 1), "white").save(buffer, "png")
     return buffer.getvalue()
-
-
-_PIXEL = _white_pixel()

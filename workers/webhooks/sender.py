@@ -11,7 +11,15 @@ import structlog
 from sqlalchemy import Engine
 
 from shared.database import transaction
-from shared.webhooks.deliveries import Claim, claim_due, forget_old, next_delivery, record_attempt, release
+from shared.webhooks.deliveries import (
+    Claim,
+    claim_due,
+    forget_old,
+    give_up_late,
+    next_delivery,
+    record_attempt,
+    release,
+)
 from workers.webhooks.post import Poster
 
 AT_ONCE = 16
@@ -70,6 +78,7 @@ def _run(engine: Engine, poster: Poster, stop: threading.Event) -> None:
                          for claim in _claimed(engine, AT_ONCE - len(busy))}  # fmt: skip
                 if since_forgotten >= FORGET_SECONDS:
                     with transaction(engine) as connection:
+                        give_up_late(connection)
                         forget_old(connection)
                     since_forgotten = 0.0
             except Exception as error:  # whatever it is, the next round may succeed
