@@ -21,7 +21,8 @@ from shared.database import transaction
 from shared.errors import AtelierError, DatabaseUnavailable, InvalidInput, ManifestError
 from shared.merchants.presets import pin_presets
 from shared.merchants.scope import scope
-from shared.presets import Preset, output_files, output_name
+from shared.preset_files import output_files, output_name
+from shared.presets import Preset
 from shared.proofs.proofs import ProofState, proof_of
 from shared.queue import batches
 from shared.queue.batches import Batch, BatchState

@@ -102,14 +102,8 @@ def run(
     require_names(names)
     settings, presets = configured(), _presets(preset, format)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    order = _order(
-        settings,
-        inputs,
-        merchant,
-        parse_looks(style, strength, texture_scale, white, protect, background),
-        presets,
-        platform,
-    )
+    looks = parse_looks(style, strength, texture_scale, white, protect, background)
+    order = _order(settings, inputs, merchant, looks, presets, platform)
     with prepared_folder(out, inputs), open_session(settings, lasting=False) as session:
         try:
             with show_progress(quiet=as_json) as show:
@@ -151,14 +145,8 @@ def submit(
 ) -> None:
     """Queue images for styling by workers, and print the batch's id."""
     settings, presets = configured(), _presets(preset, format)
-    order = _order(
-        settings,
-        inputs,
-        merchant,
-        parse_looks(style, strength, texture_scale, white, protect, background),
-        presets,
-        platform,
-    )
+    looks = parse_looks(style, strength, texture_scale, white, protect, background)
+    order = _order(settings, inputs, merchant, looks, presets, platform)
     order = replace(order, queue=QueueName.PREVIEW if preview else order.queue, proof=proof)
     with open_session(settings, lasting=not dry_run) as session:
         if dry_run:

@@ -17,7 +17,8 @@ from producer.source_intake import local_path
 from shared.context import Session
 from shared.database import transaction
 from shared.errors import MissingObject, Unavailable
-from shared.presets import UNPUBLISHED, output_name
+from shared.preset_files import output_name
+from shared.presets import UNPUBLISHED
 from shared.queue.batches import Batch
 from shared.queue.jobs import RESULTS_PAGE, JobResult, results_between
 from shared.store import ObjectStore

@@ -32,7 +32,7 @@ from shared.catalog.shown import shown_pictures
 from shared.context import Session
 from shared.errors import UsageError
 from shared.look import Look
-from shared.presets import feed_labels
+from shared.preset_files import feed_labels
 from shared.queue.batches import Batch
 from shared.store import ObjectStore, open_store
 

@@ -18,7 +18,8 @@ from producer.manifest.platforms import Platform
 from producer.manifest.row import ManifestRow
 from producer.output.names import BY_SKU
 from producer.output.rendition_names import BatchNames, RenditionNames
-from shared.presets import DEFAULT_PRESETS, output_name
+from shared.preset_files import output_name
+from shared.presets import DEFAULT_PRESETS
 from shared.queue.jobs import JobResult
 
 

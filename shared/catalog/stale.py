@@ -15,7 +15,8 @@ from shared.catalog.source_checks import checks_per_day, gone_warnings, readdres
 from shared.models.promotion.canaries import Pin, canary_pin
 from shared.models.styles import StyleRow
 from shared.models.versions import ModelVersion
-from shared.presets import Preset, rendition_presets
+from shared.preset_files import rendition_presets
+from shared.presets import Preset
 from shared.recordset import recordset
 
 REASONS = ("missing", "source_changed", "look_changed", "model_changed")

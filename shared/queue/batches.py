@@ -17,7 +17,8 @@ from shared.errors import Conflict, NotFound
 from shared.look import Look
 from shared.merchants.presets import resolve_presets
 from shared.models.styles import StyleRow
-from shared.presets import Preset, rendition_presets
+from shared.preset_files import rendition_presets
+from shared.presets import Preset
 from shared.quality.gate import Gate
 from shared.queue.queues import QueueName
 

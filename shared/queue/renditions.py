@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
-from shared.presets import label_of
+from shared.preset_files import label_of
 from shared.quality.gate import Quality
 from shared.quality.rule_report import RuleReport
 from shared.recordset import int_array, recordset

@@ -11,7 +11,8 @@ import pytest
 
 from producer.preset_file import read_preset
 from shared.errors import UsageError
-from shared.presets import Preset, channel_presets, feed_labels, label_of, output_name, preset_row
+from shared.preset_files import feed_labels, label_of, output_name
+from shared.presets import Preset, channel_presets, preset_row
 
 SMALL = Preset("shop", ("1200x1200",))
 

@@ -7,11 +7,11 @@ out of the generator's statistics (``workers.model.generator.AreaMoments``), and
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
+
+from workers.images.border import at_border, border_of
 
 Pixels = npt.NDArray[np.uint8]
 Field = npt.NDArray[np.float32]
@@ -48,12 +48,12 @@ def paint_weight(rgb: Pixels) -> Pixels:
     # Channel by channel: a reduction over a last axis of three takes ten times as long.
     darkest = np.minimum(np.minimum(rgb[..., 0], rgb[..., 1]), rgb[..., 2])
     least: Field = ndimage.uniform_filter(darkest.astype(np.float32), 3)
-    level = float(np.median(_border(least)))
+    level = float(np.median(border_of(least)))
     white = float(ramp(level, WHITE_FROM, WHITE_TO))
     if white == 0:
         return np.full(rgb.shape[:2], 255, np.uint8)
     above = least - _brightness(least, level)
-    similar = float((np.abs(_border(above)) <= FALL_TO).mean())
+    similar = float((np.abs(border_of(above)) <= FALL_TO).mean())
     on_white = white * float(ramp(similar, BORDER_FROM, BORDER_TO))
     kept = on_white * ramp(above, -FALL_TO, -FALL_FROM) * _background(above)
     weight: Pixels = 255 - np.rint(255 * kept).astype(np.uint8)
@@ -74,7 +74,7 @@ def _brightness(least: Field, level: float) -> Field:
     surface = np.zeros((3, 3), np.float32)
     for _ in range(3):
         areas, count = ndimage.label(np.abs(seen - level - y @ surface @ x.T) <= FALL_TO / 2)
-        background = _at_border(areas, count)[areas]
+        background = at_border(areas, count)[areas]
         known = terms[background]
         # What little is added to the diagonal lets a border of few samples stay level.
         squares = known.T @ known + 0.01 * np.eye(len(QUADRATIC[0]), dtype=np.float32)
@@ -91,23 +91,10 @@ def _background(above: Field) -> npt.NDArray[np.bool_]:
     areas, count = ndimage.label(above >= -FALL_TO)
     sizes = np.bincount(areas.ravel(), minlength=count + 1)
     as_bright = np.bincount(areas[above >= -FALL_FROM], minlength=count + 1)
-    found = _at_border(areas, count) | (as_bright >= HOLE_SHARE * sizes)
+    found = at_border(areas, count) | (as_bright >= HOLE_SHARE * sizes)
     found[0] = False
     kept: npt.NDArray[np.bool_] = found[areas]
     return kept
-
-
-def _at_border(areas: npt.NDArray[np.int32], count: int) -> npt.NDArray[np.bool_]:
-    """Which of the labels 0 to ``count`` touch the border; never 0, which is no area: bool (count + 1,)."""
-    touching = np.zeros(count + 1, np.bool_)
-    touching[_border(areas)] = True
-    touching[0] = False
-    return touching
-
-
-def _border(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The outermost row and column on each side, one after the other."""
-    return np.concatenate((values[0], values[-1], values[:, 0], values[:, -1]))
 
 
 def ramp(value: Field | float, start: float, end: float) -> Field | float:

@@ -8,13 +8,13 @@ shadow is as grey as the paper (``workers.images.shadow``).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
 from workers.images.background import ramp
+from workers.images.border import at_border, border_of
 from workers.images.resize import resize
 from workers.images.shadow import shadow
 
@@ -114,12 +114,12 @@ def _surface(pixels: Field) -> tuple[Field, float, float]:
     seen = pixels[::step, ::step]
     terms = np.stack([np.outer(y[::step] ** i, x[::step] ** j) for i, j in POWERS], axis=-1)
     weights = np.zeros((len(POWERS), 3), np.float32)
-    weights[0] = np.median(_border(pixels), axis=0)
+    weights[0] = np.median(border_of(pixels), axis=0)
     noise = MOST_NOISE
     for _ in range(4):
         distance = _distance(seen, terms @ weights)
         areas, count = ndimage.label(distance < 3 * noise)
-        known = _at_border(areas, count)[areas]
+        known = at_border(areas, count)[areas]
         if known.sum() < 2 * len(POWERS):
             break
         rows = terms[known]
@@ -129,7 +129,7 @@ def _surface(pixels: Field) -> tuple[Field, float, float]:
         noise = float(np.clip(1.5 * np.median(_distance(rows @ weights, seen[known])), LEAST_NOISE, MOST_NOISE))
     every = np.stack([np.outer(y**i, x**j) for i, j in POWERS], axis=-1)
     ground: Field = np.clip(every @ weights, 1, 255)
-    share = float((_border(_distance(pixels, ground)) < 3 * noise).mean())
+    share = float((border_of(_distance(pixels, ground)) < 3 * noise).mean())
     return ground, noise, share
 
 
@@ -148,7 +148,7 @@ def _ground_area(distance: Field) -> Mask:
     sizes = np.bincount(areas.ravel(), minlength=count + 1)
     near = np.bincount(areas[distance < NEAR / 2], minlength=count + 1)
     # A hole shows the ground as it is; a pale part of the product only comes near it.
-    chosen = _at_border(areas, count) | ((near >= 0.6 * sizes) & (sizes >= 12))
+    chosen = at_border(areas, count) | ((near >= 0.6 * sizes) & (sizes >= 12))
     chosen[0] = False
     area: Mask = chosen[areas]
     return area
@@ -192,16 +192,3 @@ def _slope(pixels: Field) -> Field:
     )
     slope: Field = np.hypot(down, across).max(axis=2)
     return slope
-
-
-def _at_border(areas: npt.NDArray[np.int32], count: int) -> Mask:
-    """Which of the labels 0 to ``count`` touch the border; never 0, which is no area: bool (count + 1,)."""
-    touching = np.zeros(count + 1, np.bool_)
-    touching[_border(areas)] = True
-    touching[0] = False
-    return touching
-
-
-def _border(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The outermost row and column on each side, one after the other."""
-    return np.concatenate((values[0], values[-1], values[:, 0], values[:, -1]))

@@ -18,11 +18,9 @@ from workers.images.resample import draw, draw_mask
 from workers.mask.product_mask import MaskOrigin, ProductMask, product_mask, refine
 from workers.styling.context import WorkerContext
 from workers.styling.prepare import Prepared
+from workers.styling.product import CONFIDENT
 
 Pixels = npt.NDArray[np.uint8]
-
-CONFIDENT = 0.5
-"""Confidence from which a product mask decides a frame, or what becomes white."""
 
 LIGHT = 160.0, 225.0
 """Least channel value from which a ground begins to be, and is fully, made pure white."""
@@ -47,6 +45,8 @@ class Files:
         self._styled = rgb is not prepared.photo.rgb
         self._source_type = source_type
         self._signer, self._original, self._segmenter = context.signer, prepared.original, context.segmenter
+        # That of a scene is where the product was cut from, not what is plain around it now.
+        self._known = prepared.product if prepared.scene is None else None
         self._drawn: dict[object, tuple[Pixels, Pixels | None]] = {}
 
     def plain(self, format: str) -> tuple[Encoded, None]:
@@ -78,7 +78,7 @@ class Files:
 
     @cached_property
     def _mask(self) -> ProductMask:
-        return product_mask(self._photo, self._working_size, self._segmenter)
+        return self._known or product_mask(self._photo, self._working_size, self._segmenter)
 
     @cached_property
     def _product(self) -> Box | None:
