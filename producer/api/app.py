@@ -20,6 +20,7 @@ from producer.api import (
     reviews,
     schedules,
     styles,
+    uploads,
     webhooks,
 )
 from producer.api.admin import fleet, models, nights, page, runs
@@ -68,6 +69,7 @@ def make_app(session: Session, registry: CollectorRegistry | None = None) -> Fas
         gates,
         proofs,
         webhooks,
+        uploads,
         models,
         runs,
         nights,

@@ -11,13 +11,14 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
 from producer.api.access import Asking, Caller, ForCallers
-from producer.api.submissions import ManifestOptions, NewBatch, order_of_file, order_of_images
+from producer.api.submissions import ManifestOptions, NewBatch, order_of_file, order_of_new
 from producer.api.words import KEY
 from producer.output.export import batch_results
 from producer.output.names import ERRORS_CSV, RESULTS_CSV
 from producer.output.results import write_results
 from producer.output.summary import as_json
 from producer.submit import Order, submit_batch
+from producer.uploaded_files import mark_used
 from shared.errors import NotFound
 from shared.queue import actions, batches, jobs
 from shared.queue.batches import Batch
@@ -129,9 +130,11 @@ class Jobs(BaseModel):
 
 @router.post("/batches", status_code=201)
 def create(asking: Asking, new: NewBatch, response: Response, key: Key = None) -> Accepted:
-    """Submit images that are named in the request."""
-    with order_of_images(asking, new, key) as order:
-        return _accepted(asking, order, response)
+    """Submit images that are named in the request, or uploads."""
+    with order_of_new(asking, new, key) as order:
+        accepted = _accepted(asking, order, response)
+    mark_used(asking.session, asking.actor, new.used_uploads)
+    return accepted
 
 
 @router.post(UPLOADS, status_code=201, form_limits={"max_files": 1, "max_fields": 128, "max_part_size": 4096})
