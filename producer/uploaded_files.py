@@ -79,14 +79,21 @@ def _verified(session: Session, upload: Upload) -> Content:
             manifest = UploadedFile(upload.name, path)
             open_manifest([str(path)], allow_local=False)  # raises ManifestError if nothing can be made of it
             return Content(digest, UploadKind.ARCHIVE if manifest.is_archive else UploadKind.MANIFEST)
-        limit = session.settings.max_image_mib
-        if upload.bytes > limit * 2**20:
-            raise UsageError(
-                f"the picture {upload.name} has {upload.bytes / 2**20:.1f} MiB; the limit is {limit} MiB",
-                code="object_too_large",
-            )
-        session.store.put_file(source_key(upload.merchant_id, digest), path)
-        return Content(digest, UploadKind.PICTURE, header_pixels(path))
+        picture = put_picture(session, upload.merchant_id, upload.name, path)
+        return Content(digest, UploadKind.PICTURE, picture.pixels)
+
+
+def put_picture(session: Session, merchant: int, name: str, path: Path) -> UploadedPicture:
+    """Put a local picture among a merchant's sources, by its hash. Raises UsageError if it is too large."""
+    size, limit = path.stat().st_size, session.settings.max_image_mib
+    if size > limit * 2**20:
+        raise UsageError(
+            f"the picture {name} has {size / 2**20:.1f} MiB; the limit is {limit} MiB", code="object_too_large"
+        )
+    with path.open("rb") as file:
+        key = source_key(merchant, hashlib.file_digest(file, "sha256").hexdigest())
+    session.store.put_file(key, path)
+    return UploadedPicture(name, STORED + key, header_pixels(path))
 
 
 @contextmanager

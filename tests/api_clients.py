@@ -31,6 +31,7 @@ PLACES: dict[str, Any] = {
     "delivery": 1,
     "upload": uuid4(),
     "number": 1,
+    "preview": uuid4(),
 }
 """Something for each place in a route's path."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,9 +20,9 @@ from producer.api.access import Caller
 from producer.manifest import Manifest, open_manifest
 from producer.manifest.extensions import is_image_name
 from producer.manifest.platforms import PLATFORM_NAMES
-from producer.manifest.uploaded import open_named
+from producer.manifest.uploaded import open_named, open_uploads
 from producer.submit import Order
-from producer.uploaded_files import ids_named, named_uploads, opened_uploads
+from producer.uploaded_files import ids_named, named_uploads, opened_uploads, put_picture
 from shared.background import CHOICES
 from shared.errors import ManifestError
 from shared.look import Look, parse_looks
@@ -116,11 +117,7 @@ class NewBatch(ManifestOptions):
 @contextmanager
 def order_of_file(caller: Caller, options: ManifestOptions, file: UploadFile, key: str | None) -> Iterator[Order]:
     """Write an uploaded manifest or archive to a disk, under its own name, while its order is submitted."""
-    name = Path(file.filename or "").name
-    if not name.strip(".") or not name.isprintable() or len(name.encode()) > 200:
-        raise ManifestError(
-            "the file needs a name with an extension, which says what kind of file it is", code="bad_name"
-        )
+    name = _file_name(file)
     if is_image_name(name):
         raise ManifestError(f"{name} is a picture: send pictures in a ZIP archive", code="unknown_kind")
     with tempfile.TemporaryDirectory(prefix="atelier-upload-") as folder:
@@ -147,6 +144,18 @@ def order_of_new(caller: Caller, new: NewBatch, key: str | None) -> Iterator[Ord
 
 
 @contextmanager
+def order_of_picture(caller: Caller, options: BatchOptions, file: UploadFile) -> Iterator[Order]:
+    """Put a picture that came with the request among the merchant's sources, and open its order."""
+    session = caller.session
+    with tempfile.NamedTemporaryFile(prefix="atelier-picture-") as out:
+        shutil.copyfileobj(file.file, out, READ_BYTES)
+        out.flush()
+        picture = put_picture(session, caller.merchant_id, _file_name(file), Path(out.name))
+    manifest = open_uploads([], [picture])
+    yield _order(caller, options, manifest, picture.source, None, {picture.source: picture.pixels})
+
+
+@contextmanager
 def order_of_images(caller: Caller, new: NewBatch, key: str | None) -> Iterator[Order]:
     """Write images that came as JSON as a manifest, so that all submissions are alike."""
     lines = [json.dumps(image.model_dump(exclude_none=True)) for image in new.images]
@@ -158,6 +167,15 @@ def order_of_images(caller: Caller, new: NewBatch, key: str | None) -> Iterator[
         identity = hashlib.sha256("\n".join(lines).encode()).hexdigest()
         pixels = {picture.source: picture.pixels for picture in pictures.values()}
         yield _order(caller, new, manifest, identity, key, pixels)
+
+
+def _file_name(file: UploadFile) -> str:
+    name = Path(file.filename or "").name
+    if not name.strip(".") or not name.isprintable() or len(name.encode()) > 200:
+        raise ManifestError(
+            "the file needs a name with an extension, which says what kind of file it is", code="bad_name"
+        )
+    return name
 
 
 def _order(
