@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from typing import BinaryIO
 from uuid import UUID
 
 from producer.manifest import Manifest, open_manifest
@@ -15,15 +16,15 @@ from producer.manifest.extensions import is_image_file
 from producer.manifest.uploaded import UploadedFile, UploadedPicture, open_uploads
 from producer.source_intake import UNKNOWN_PIXELS, header_pixels
 from shared.context import Session
-from shared.errors import Conflict, UsageError
+from shared.errors import Conflict, InvalidInput, UsageError
 from shared.merchants.actors import Actor, confined
 from shared.queue.jobs import STORED
 from shared.source_copies import source_key
 from shared.store import ObjectStore
 from shared.uploads import uploads
-from shared.uploads.actions import find_upload
-from shared.uploads.parts import copy_content, incomplete, received_parts, remove_parts
-from shared.uploads.uploads import Content, Upload, UploadKind, UploadState
+from shared.uploads.actions import begin_upload, find_upload, remove_upload
+from shared.uploads.parts import copy_content, incomplete, part_key, received_parts, remove_parts
+from shared.uploads.uploads import Content, NewUpload, Upload, UploadKind, UploadState
 
 BY_ID = "upload:"
 """Prefix of an uploaded picture's id, where a request names an image."""
@@ -36,6 +37,20 @@ class OpenUploads:
     manifest: Manifest
     identity: str
     pixels: dict[str, int]
+
+
+def take_file(session: Session, actor: Actor, new: NewUpload, file: BinaryIO) -> Upload:
+    """Upload a file that came with a request, and complete it. Raises what beginning and completing raise."""
+    upload = begin_upload(session.engine, session.store, session.settings, actor, new)
+    if upload.state == UploadState.COMPLETE:
+        return upload
+    for number, size in enumerate(upload.part_sizes, 1):
+        session.store.put(part_key(upload, number), file.read(size))
+    try:
+        return complete_upload(session, actor, upload.id)
+    except InvalidInput:  # nothing can be made of it, so it need not stay
+        remove_upload(session.engine, session.store, actor, upload.id)
+        raise
 
 
 def complete_upload(session: Session, actor: Actor, upload_id: UUID) -> Upload:

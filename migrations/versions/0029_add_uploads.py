@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("bytes", sa.BigInteger, nullable=False),
         sa.Column("part_bytes", sa.Integer, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
+        sa.Column("draft", sa.Uuid),
         sa.Column("sha256", sa.Text),
         sa.Column("kind", sa.Text),
         sa.Column("pixels", sa.BigInteger),
@@ -32,10 +33,10 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("used_at", sa.DateTime(timezone=True)),
         sa.PrimaryKeyConstraint("id", name="pk_uploads"),
+        sa.UniqueConstraint("merchant_id", "draft", "name", name="uq_uploads_merchant_id"),
         sa.CheckConstraint("state IN ('receiving', 'complete')", name="ck_uploads_state"),
         sa.CheckConstraint("kind IN ('picture', 'archive', 'manifest')", name="ck_uploads_kind"),
     )  # fmt: skip
-    op.create_index("ix_uploads_merchant_id", "uploads", ["merchant_id"])
     op.create_index("ix_uploads_expires_at", "uploads", ["expires_at"])
     op.execute("ALTER TABLE uploads ENABLE ROW LEVEL SECURITY")
     op.execute(f"CREATE POLICY own ON uploads TO {ROLE} USING (merchant_id = {OWN})")

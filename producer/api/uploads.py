@@ -95,11 +95,9 @@ class UploadPage(BaseModel):
 @router.post("/uploads", status_code=201)
 def begin(asking: Asking, new: NewUpload, response: Response) -> UploadWithParts:
     """Begin an upload of one file. The answer says how to send its parts."""
-    session = asking.session
-    direct = session.settings.s3_public_endpoint_url is not None
+    direct = asking.session.settings.s3_public_endpoint_url is not None
     part_bytes = parts.DIRECT_PART_BYTES if direct else parts.PART_BYTES
-    file = uploads.NewUpload(new.name, new.size, part_bytes, new.sha256)
-    upload = actions.begin_upload(session.engine, session.settings, asking.actor, file)
+    upload = begin_file(asking, uploads.NewUpload(new.name, new.size, part_bytes, new.sha256))
     response.headers["Location"] = f"/v1/uploads/{upload.id}"
     return with_parts(asking, upload, set())
 
@@ -148,6 +146,12 @@ def complete(asking: Asking, upload: UUID) -> UploadOut:
 def remove(asking: Asking, upload: UUID) -> None:
     """Remove an upload. Batches that were made of it stay."""
     actions.remove_upload(asking.session.engine, asking.session.store, asking.actor, upload)
+
+
+def begin_file(asking: Caller, file: uploads.NewUpload) -> Upload:
+    """Begin the upload of a file, in the name of the caller."""
+    session = asking.session
+    return actions.begin_upload(session.engine, session.store, session.settings, asking.actor, file)
 
 
 def with_parts(asking: Caller, upload: Upload, received: set[int], path: str = "/v1/uploads") -> UploadWithParts:

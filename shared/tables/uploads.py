@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Text, Uuid
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint, Uuid
 
 from shared.tables.schema import metadata, moment, one_of
 
@@ -16,6 +16,8 @@ uploads = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("part_bytes", Integer, nullable=False),
     Column("state", Text, nullable=False),
+    # Files that are chosen together on the page, where a name stands for one file.
+    Column("draft", Uuid),
     # What the sender says at first; once complete, what was measured.
     Column("sha256", Text),
     # What it is, and of a picture width × height; known once it is complete.
@@ -27,6 +29,6 @@ uploads = Table(
     moment("used_at"),
     one_of("state", "receiving", "complete"),
     one_of("kind", "picture", "archive", "manifest"),
-    Index("ix_uploads_merchant_id", "merchant_id"),
+    UniqueConstraint("merchant_id", "draft", "name", name="uq_uploads_merchant_id"),
     Index("ix_uploads_expires_at", "expires_at"),
 )

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
-from shared.database import transaction
+from shared.database import database_time, transaction
 from shared.errors import Conflict, UsageError
 from shared.merchants.actors import Actor, confined
 from shared.merchants.merchants import require_kept
@@ -25,11 +25,12 @@ from shared.uploads.uploads import NewUpload, Upload, UploadState
 SWEPT_AT_ONCE = 200
 
 
-def begin_upload(engine: Engine, settings: Settings, actor: Actor, new: NewUpload) -> Upload:
+def begin_upload(engine: Engine, store: ObjectStore, settings: Settings, actor: Actor, new: NewUpload) -> Upload:
     """Begin an upload under a name like ``shoes/red.jpg``.
 
-    Raises UsageError for a bad name or size, and Conflict, ``upload_quota``, if the merchant's uploads that no batch
-    has used yet would be too many or too large.
+    In a draft the same file again is the same upload, which goes on where it broke off; another file of that name takes
+    its place. Raises UsageError for a bad name or size, and Conflict, ``upload_quota``, if the merchant's uploads that
+    no batch has used yet would be too many or too large.
     """
     new = replace(new, name=checked_name(new.name))
     limit = settings.max_upload_mib * 2**20
@@ -39,6 +40,11 @@ def begin_upload(engine: Engine, settings: Settings, actor: Actor, new: NewUploa
     most_bytes = settings.upload_quota_mib * 2**20
     with confined(engine, actor) as (connection, merchant):
         files, used_bytes = uploads.unused(connection, merchant)
+        earlier = uploads.find_namesake(connection, merchant, new)
+        if earlier and _is_same_file(earlier, new) and earlier.expires_at > database_time(connection):
+            return earlier
+        if earlier:
+            uploads.remove_upload(connection, merchant, earlier.id)
         if files >= settings.upload_quota_files or used_bytes + new.bytes > most_bytes:
             raise Conflict(
                 f"{files} files with {used_bytes / 2**20:.0f} MiB wait to be used; the limits are "
@@ -48,7 +54,13 @@ def begin_upload(engine: Engine, settings: Settings, actor: Actor, new: NewUploa
             )
         upload = uploads.add_upload(connection, merchant, new)
         require_kept(connection, merchant)
+    if earlier:
+        remove_parts(store, merchant, earlier.id)
     return upload
+
+
+def _is_same_file(earlier: Upload, new: NewUpload) -> bool:
+    return (earlier.bytes, earlier.sha256, earlier.part_bytes) == (new.bytes, new.sha256, new.part_bytes)
 
 
 def find_upload(engine: Engine, actor: Actor, upload_id: UUID) -> Upload:

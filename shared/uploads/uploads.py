@@ -72,12 +72,16 @@ class Upload:
 
 @dataclass(frozen=True)
 class NewUpload:
-    """File that is about to be sent in parts of ``part_bytes``; ``sha256`` if the sender knows it."""
+    """File that is about to be sent in parts of ``part_bytes``; ``sha256`` if the sender knows it.
+
+    In a ``draft``, files that are chosen together, a name stands for one file.
+    """
 
     name: str
     bytes: int
     part_bytes: int
     sha256: str | None = None
+    draft: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -96,8 +100,8 @@ def add_upload(connection: Connection, merchant: int, new: NewUpload) -> Upload:
     """Record the start of an upload."""
     row = connection.execute(
         text(f"""
-        INSERT INTO uploads (id, merchant_id, name, bytes, part_bytes, state, sha256, expires_at)
-        VALUES (:id, :merchant, :name, :bytes, :part_bytes, 'receiving', :sha256,
+        INSERT INTO uploads (id, merchant_id, name, bytes, part_bytes, state, draft, sha256, expires_at)
+        VALUES (:id, :merchant, :name, :bytes, :part_bytes, 'receiving', :draft, :sha256,
                 clock_timestamp() + make_interval(hours => :hours))
         RETURNING {_COLUMNS}
         """),
@@ -107,6 +111,7 @@ def add_upload(connection: Connection, merchant: int, new: NewUpload) -> Upload:
             "name": new.name,
             "bytes": new.bytes,
             "part_bytes": new.part_bytes,
+            "draft": new.draft,
             "sha256": new.sha256,
             "hours": UNFINISHED_HOURS,
         },
@@ -133,6 +138,28 @@ def find_uploads(connection: Connection, merchant: int, ids: Collection[UUID]) -
         if upload_id not in uploads:
             raise NotFound(f"no upload {upload_id}: it has expired, or never was; send the file again")
     return [uploads[upload_id] for upload_id in ids]
+
+
+def find_namesake(connection: Connection, merchant: int, new: NewUpload) -> Upload | None:
+    """Return the upload of the same name in the same draft, if there is one, expired or not."""
+    row = connection.execute(
+        text(f"SELECT {_COLUMNS} FROM uploads WHERE merchant_id = :merchant AND draft = :draft AND name = :name"),
+        {"merchant": merchant, "draft": new.draft, "name": new.name},
+    ).one_or_none()
+    return None if row is None else _upload(row)
+
+
+def list_draft(connection: Connection, merchant: int, draft: UUID) -> list[Upload]:
+    """Return the uploads of a draft by name."""
+    rows = connection.execute(
+        text(f"""
+        SELECT {_COLUMNS} FROM uploads
+        WHERE merchant_id = :merchant AND draft = :draft AND expires_at > clock_timestamp()
+        ORDER BY name
+        """),
+        {"merchant": merchant, "draft": draft},
+    )
+    return [_upload(row) for row in rows]
 
 
 def list_uploads(connection: Connection, merchant: int, limit: int, before: UUID | None = None) -> list[Upload]:
