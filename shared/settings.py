@@ -118,6 +118,12 @@ class Settings(BaseSettings):
     api_requests_at_once: int = Field(
         8, ge=1, le=10_000, description="Requests that one key may have open at an API process at once."
     )
+    public_url: str | None = Field(
+        None,
+        pattern=r"https?://[^/?#@]+",
+        description="Address by which browsers reach the pages, as https://atelier.shop.example. Unset: only this "
+        "machine's own names are answered.",
+    )
     monitor_address: str | None = Field(
         None,
         description="Where worker, beat or API serve /metrics, /livez, /readyz, as 127.0.0.1:9464.",

@@ -26,12 +26,16 @@ from producer.api import (
 )
 from producer.api.admin import fleet, models, nights, page, runs
 from producer.api.limits import Limits
+from producer.api.pages import home, sign_in, static_files
 from producer.api.requests import Requests
 from producer.api.watch import BatchWatch
 from shared.context import Session
 
 STREAMS_AT_ONCE = 500
 """Streams of events that one merchant may have open in a process: each costs a connection and little else."""
+
+WRONG_KEYS_PER_SECOND = 2.0
+"""Wrong keys that one address may show. Guessing a key is hopeless; this keeps the attempts from costing much."""
 
 ABOUT = (
     "Restyles product photographs at catalogue scale. Errors are problem documents (RFC 9457) with a stable code. "
@@ -54,6 +58,7 @@ def make_app(session: Session, registry: CollectorRegistry | None = None) -> Fas
     app.state.limits = Limits(session.settings.api_requests_per_second, session.settings.api_requests_at_once)
     app.state.streams = Limits(session.settings.api_requests_per_second, STREAMS_AT_ONCE)
     app.state.watch = BatchWatch(session)
+    app.state.wrong_keys = Limits(WRONG_KEYS_PER_SECOND, STREAMS_AT_ONCE)
     problems.install(app)
     app.include_router(health.router)
     for one in (
@@ -77,6 +82,9 @@ def make_app(session: Session, registry: CollectorRegistry | None = None) -> Fas
         nights,
         fleet,
         page,
+        sign_in,
+        home,
+        static_files,
     ):
         app.include_router(one.router)
     app.add_middleware(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -16,9 +17,10 @@ PALETTE = "palette.css"
 _LOADER = PackageLoader("producer.pages")
 
 
-def make_environment() -> Environment:
+def make_environment(extensions: Sequence[str] = ()) -> Environment:
     """Return an environment for the templates, with filters that format numbers and times for people."""
     made = Environment(
+        extensions=extensions,
         loader=_LOADER,
         autoescape=True,
         undefined=StrictUndefined,

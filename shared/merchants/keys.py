@@ -38,6 +38,10 @@ COLUMNS = (
 )
 KEYS = "api_keys k LEFT JOIN merchants m ON m.id = k.merchant_id"
 
+# Whether the key ``k`` may be used.
+USABLE = """k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp())
+    AND m.erasing_at IS NULL"""
+
 
 def create_key(
     connection: Connection, merchant: int | None, name: str, *, days: int | None = None
@@ -70,9 +74,7 @@ def find_key(connection: Connection, secret: str) -> ApiKey | None:
     """
     row = connection.execute(
         text(f"""
-        SELECT {COLUMNS} FROM {KEYS}
-        WHERE k.sha256 = :sha256 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp())
-          AND m.erasing_at IS NULL
+        SELECT {COLUMNS} FROM {KEYS} WHERE k.sha256 = :sha256 AND {USABLE}
         """),
         {"sha256": digest(secret)},
     ).one_or_none()

@@ -54,6 +54,26 @@ api_keys = Table(
     UniqueConstraint("merchant_id", "name", name="uq_api_keys_name", postgresql_nulls_not_distinct=True),
 )
 
+
+def _of_key(name: str) -> Table:
+    """Return a table of what stands for a key for some time. Only hashes are stored."""
+    return Table(
+        name,
+        metadata,
+        Column("sha256", Text, primary_key=True),
+        Column("key_id", ForeignKey("api_keys.id", ondelete="CASCADE"), nullable=False),
+        moment("created_at", default=True, nullable=False),
+        moment("expires_at", nullable=False),
+        Index(f"ix_{name}_key_id", "key_id"),
+        Index(f"ix_{name}_expires_at", "expires_at"),
+    )
+
+
+browser_sessions = _of_key("browser_sessions")
+
+# Codes by which one browser may sign in once.
+sign_in_codes = _of_key("sign_in_codes")
+
 # Content that a URL last returned; the object is stored under the merchant's sources/.
 source_copies = Table(
     "source_copies",

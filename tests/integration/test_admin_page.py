@@ -314,7 +314,7 @@ def test_another_site_changes_nothing_though_the_browser_sends_the_key_along(
     for path, headers in [*product(posts, strangers[:1]), *product(posts[:1], strangers)]:
         refused = browser.client.post(path, data=filled, headers=headers)
         assert refused.status_code == 403, (path, headers)
-        assert "does not come from the page" in refused.text
+        assert "does not come from one of our own pages" in refused.text
     assert audited(session) == []
     own = browser.client.post("/admin/pause", headers={"Origin": "http://testserver"}, follow_redirects=False)
     assert own.status_code == 303

@@ -1,8 +1,7 @@
-"""Authenticate browsers by HTTP Basic with an admin's key as the password, and refuse requests from other sites.
+"""Authenticate an admin's browser, and refuse requests from other sites.
 
-Basic needs no session that could be kept, stolen or ended: a revoked key is refused at once, and only the browser
-stores the secret. Browsers send the key automatically, whatever site a request comes from, so a change needs the
-browser's confirmation that the request comes from this page.
+It has signed in, or sends an admin's key as the password by HTTP Basic, which needs no session. Browsers send cookie
+and password whatever site a request comes from, so a change needs the browser's confirmation that it comes from us.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from fastapi.security.utils import get_authorization_scheme_param
 from starlette.exceptions import HTTPException
 
 from producer.api.access import Admin, ForAdmins, known_key
+from producer.api.cookies import session_key
 from producer.api.limits import TooManyRequests
 from producer.api.problems import Problem, problem_of
 from producer.pages.admin.page import Page, note_page
@@ -57,7 +57,9 @@ class ForBrowsers(ForAdmins):
 
     @staticmethod
     def authenticate(session: Session, request: Request) -> ApiKey:
-        """Return the key that is the password. Raises Unauthenticated."""
+        """Return the key of the browser's session, or the one that is the password. Raises Unauthenticated."""
+        if "authorization" not in request.headers and (key := session_key(session, request)) is not None:
+            return key
         scheme, given = get_authorization_scheme_param(request.headers.get("authorization"))
         try:
             _, colon, secret = base64.b64decode(given, validate=True).decode().partition(":")
@@ -92,7 +94,7 @@ def require_same_site(request: Request) -> None:
         is_own = request.headers.get("origin") in (f"https://{host}", f"http://{host}")
         origin = "same-origin" if is_own else "cross-site"
     if origin != "same-origin":
-        raise NotAllowed("nothing was changed: the request does not come from the page /admin")
+        raise NotAllowed("nothing was changed: the request does not come from one of our own pages")
 
 
 def page(found: Page, status: int = 200) -> HTMLResponse:
