@@ -1,14 +1,14 @@
 """Add files that merchants upload in parts.
 
 Revision ID: 0029
-Revises: 0027
+Revises: 0028
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0029"
-down_revision = "0027"
+down_revision = "0028"
 
 ROLE = "atelier_merchant"
 OWN = "(SELECT nullif(current_setting('atelier.merchant_id', true), '')::bigint)"

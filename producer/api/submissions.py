@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -139,8 +139,17 @@ def order_of_new(caller: Caller, new: NewBatch, key: str | None) -> Iterator[Ord
         with order_of_images(caller, new, key) as order:
             yield order
         return
-    with opened_uploads(caller.session, caller.actor, new.uploads, new.platform) as found:
-        yield _order(caller, new, found.manifest, found.identity, key, found.pixels)
+    with order_of_uploads(caller, new, new.uploads, key, new.platform) as order:
+        yield order
+
+
+@contextmanager
+def order_of_uploads(
+    caller: Caller, options: BatchOptions, ids: Sequence[UUID], key: str | None, platform: str | None = None
+) -> Iterator[Order]:
+    """Open the order of a batch of complete uploads."""
+    with opened_uploads(caller.session, caller.actor, ids, platform) as found:
+        yield _order(caller, options, found.manifest, found.identity, key, found.pixels)
 
 
 @contextmanager

@@ -85,6 +85,18 @@ class NewUpload:
 
 
 @dataclass(frozen=True)
+class Draft:
+    """Files that were chosen together and not used yet, by the first name among them; ``unfinished`` were not sent."""
+
+    draft: UUID
+    name: str
+    files: int
+    unfinished: int
+    bytes: int
+    newest: datetime
+
+
+@dataclass(frozen=True)
 class Content:
     """What a complete upload turned out to be."""
 
@@ -160,6 +172,21 @@ def list_draft(connection: Connection, merchant: int, draft: UUID) -> list[Uploa
         {"merchant": merchant, "draft": draft},
     )
     return [_upload(row) for row in rows]
+
+
+def list_drafts(connection: Connection, merchant: int, limit: int) -> list[Draft]:
+    """Return a merchant's drafts that no batch has used, newest first."""
+    rows = connection.execute(
+        text("""
+        SELECT draft, min(name) AS name, count(*) AS files, count(*) FILTER (WHERE state = 'receiving') AS unfinished,
+               CAST(sum(bytes) AS bigint) AS bytes, max(created_at) AS newest
+        FROM uploads
+        WHERE merchant_id = :merchant AND draft IS NOT NULL AND used_at IS NULL AND expires_at > clock_timestamp()
+        GROUP BY draft ORDER BY newest DESC LIMIT :limit
+        """),
+        {"merchant": merchant, "limit": limit},
+    )
+    return [Draft(**row._mapping) for row in rows]
 
 
 def list_uploads(connection: Connection, merchant: int, limit: int, before: UUID | None = None) -> list[Upload]:

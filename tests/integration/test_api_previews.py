@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from shared.context import Session
 from shared.database import transaction
 from shared.queue import chunks, jobs
-from shared.queue.outcomes import Failed
+from shared.queue.jobs import Failed
 from tests.api_clients import client_of
 from tests.shop import painted
 from tests.uploading import begin, picture, uploaded

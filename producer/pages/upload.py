@@ -1,0 +1,123 @@
+"""What the page shows that takes files and makes batches of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+from uuid import UUID
+
+from shared.protection import Protect
+from shared.uploads.uploads import Upload, UploadState
+
+FILES_SHOWN = 12
+PREVIEWS = 3
+PROTECTIONS = tuple(choice.value for choice in Protect)
+GROUNDS = ("keep", "white", "transparent", "colour")
+
+
+@dataclass(frozen=True)
+class StyleChoice:
+    """Style that may be chosen; ``thumbnail`` is its picture's address, if it has one."""
+
+    name: str
+    title: str
+    artist: str
+    year: str
+    thumbnail: str | None
+
+
+@dataclass(frozen=True)
+class ChosenLook:
+    """What the form says, as it was sent."""
+
+    styles: Sequence[str] = ()
+    strength: str = "1"
+    texture_scale: str = "1"
+    protect: str = "auto"
+    white: str = "keep"
+    background: str = "keep"
+    presets: Sequence[str] = ()
+    proof: bool = False
+
+    @property
+    def query(self) -> str:
+        """Return the look as the query of an address."""
+        values = {**self.__dict__, "proof": "true" if self.proof else "false"}
+        return urlencode(values, doseq=True)
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Message that belongs beside a field of a form, or at its top if ``field`` is empty."""
+
+    message: str
+    code: str = ""
+    field: str = ""
+
+
+@dataclass(frozen=True)
+class BadRowView:
+    """Row that would fail."""
+
+    line: int
+    sku: str
+    message: str
+
+
+@dataclass(frozen=True)
+class CheckView:
+    """What would happen: see ``producer/dry_run.py``."""
+
+    format: str
+    rows: int
+    products: int
+    images: int
+    repeated: int
+    bad: int
+    bad_rows: Sequence[BadRowView]
+    warnings: Sequence[str]
+    seconds: float | None
+    cost: float | None
+    sample: bool | None
+
+
+@dataclass(frozen=True)
+class DraftView:
+    """Files that were chosen together, what would become of them, and the look that is tried."""
+
+    draft: UUID
+    files: Sequence[Upload]
+    look: ChosenLook
+    styles: Sequence[StyleChoice]
+    presets: Sequence[tuple[str, str]]
+    pictures: Sequence[str]
+    check: CheckView | None
+    trouble: Trouble | None = None
+    protections: Sequence[str] = field(default=PROTECTIONS)
+    grounds: Sequence[str] = field(default=GROUNDS)
+
+    @property
+    def unfinished(self) -> Sequence[Upload]:
+        """Return the files whose parts have not all arrived."""
+        return [upload for upload in self.files if upload.state != UploadState.COMPLETE]
+
+    @property
+    def bytes(self) -> int:
+        """Return the size of all files together."""
+        return sum(upload.bytes for upload in self.files)
+
+    @property
+    def shown(self) -> Sequence[Upload]:
+        """Return the files to list."""
+        return self.files[:FILES_SHOWN]
+
+    @property
+    def previews(self) -> Sequence[str]:
+        """Return the addresses of previews in the look that is tried."""
+        if not self.look.styles or self.check is None:
+            return ()
+        return [
+            f"/upload/{self.draft}/previews/{number}?{self.look.query}"
+            for number in range(min(PREVIEWS, self.check.images))
+        ]
