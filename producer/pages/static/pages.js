@@ -2,12 +2,15 @@
 
 // A sign-in link carries its code behind the #, which browsers send to nobody.
 const signIn = document.querySelector("form[data-sign-in]");
-const code = new URLSearchParams(location.hash.slice(1)).get("code");
-if (signIn && code) {
+function signInByLink() {
+  const code = new URLSearchParams(location.hash.slice(1)).get("code");
+  if (!signIn || !code) return;
   history.replaceState(null, "", location.pathname + location.search);
   signIn.elements.secret.value = code;
   signIn.submit();
 }
+signInByLink();
+window.addEventListener("hashchange", signInByLink);
 
 // A form that was sent is not sent again by a second click; the server would not do it twice, but could say so.
 document.addEventListener("submit", (event) => {
