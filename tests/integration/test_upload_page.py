@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -134,6 +135,18 @@ def test_nothing_is_taken_without_the_token_of_the_form(session: Session, browse
     assert browser.client.post(f"{draft}/start", data={"styles": "udnie"}, headers=OWN).status_code == 403
     assert browser.client.post(f"{draft}/files", json={"name": "a.png", "size": 1}, headers=OWN).status_code == 403
     assert batches(session) == []
+
+
+def test_no_file_is_read_before_the_session_is_known(browser: Browser) -> None:
+    browser.client.cookies = {"atelier_session": "made-up"}
+
+    def body() -> Iterator[bytes]:
+        yield b"--x\r\n"
+        raise AssertionError("the file is read")
+
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = browser.client.post("/upload", content=body(), headers=OWN | kind, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
 
 
 def test_the_script_sends_parts_and_goes_on_where_it_broke_off(session: Session, browser: Browser) -> None:
