@@ -29,9 +29,11 @@ class StyleChoice:
 
 @dataclass(frozen=True)
 class ChosenLook:
-    """What the form says, as it was sent."""
+    """What the form says, as it was sent. ``share`` is that of the first style in a mix of two."""
 
     styles: Sequence[str] = ()
+    mix: bool = False
+    share: str = "0.5"
     strength: str = "1"
     texture_scale: str = "1"
     protect: str = "auto"
@@ -43,8 +45,8 @@ class ChosenLook:
     @property
     def query(self) -> str:
         """Return the look as the query of an address."""
-        values = {**self.__dict__, "proof": "true" if self.proof else "false"}
-        return urlencode(values, doseq=True)
+        flags = {"mix": str(self.mix).lower(), "proof": str(self.proof).lower()}
+        return urlencode(self.__dict__ | flags, doseq=True)
 
 
 @dataclass(frozen=True)

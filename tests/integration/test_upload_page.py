@@ -10,6 +10,7 @@ import pytest
 
 from shared.context import Session
 from shared.database import transaction
+from shared.look import Look
 from shared.uploads.uploads import NewUpload, add_upload
 from tests.browser import OWN, Browser, browser_of
 from tests.uploading import picture, zipped
@@ -70,6 +71,16 @@ def test_a_file_chosen_again_takes_the_place_of_the_one_before(session: Session,
         assert connection.exec_driver_sql("SELECT count(*) FROM uploads").scalar_one() == 2
 
 
+def test_chosen_styles_are_looks_of_their_own_or_one_mix(session: Session, browser: Browser) -> None:
+    draft = draft_of(choose(browser, ("red.png", picture())))
+    apart = {"styles": ["udnie", "pastel"], "share": "0.25"}
+    assert start(browser, draft, **apart).status_code == 303
+    assert start(browser, draft, **apart, mix="true").status_code == 303
+    with transaction(session.engine) as connection:
+        looks = connection.exec_driver_sql("SELECT look FROM jobs ORDER BY batch_id, ordinal").scalars()
+        assert [Look.from_json(look).style for look in looks] == ["udnie", "pastel", "pastel:0.75,udnie:0.25"]
+
+
 def test_addresses_of_pictures_are_taken_too(session: Session, browser: Browser) -> None:
     draft = draft_of(choose(browser, addresses="https://shop.example/a.jpg\n https://shop.example/b.jpg"))
     assert start(browser, draft, styles=["udnie"]).status_code == 303
@@ -104,6 +115,7 @@ def test_what_cannot_be_taken_is_told_beside_its_field(
         ({}, "choose at least one style"),
         ({"styles": ["nope"]}, "nope"),
         ({"styles": ["udnie"], "strength": "much"}, "strength"),
+        ({"styles": ["udnie", "pastel"], "mix": "true", "share": "1"}, "not between 0 and 1"),
         ({"styles": ["udnie"], "texture_scale": "nan"}, "texture scale"),
         ({"styles": ["udnie"], "background": "picture:nope"}, "nope"),
         ({"styles": ["udnie"], "presets": ["nope"]}, "nope"),

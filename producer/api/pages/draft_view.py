@@ -69,6 +69,7 @@ def field_of(error: AtelierError) -> str:
     return {
         "unknown_style": "styles",
         "bad_scale": "texture_scale",
+        "bad_share": "share",
         "unknown_background": "background",
         "unknown_preset": "presets",
         "needs_transparency": "background",

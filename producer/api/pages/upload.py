@@ -50,6 +50,8 @@ class LookForm(BaseModel):
     """Look and formats, as the form sends them."""
 
     styles: list[str] = Field([], max_length=64)
+    mix: bool = False
+    share: str = "0.5"
     strength: str = "1"
     texture_scale: str = "1"
     protect: str = "auto"
@@ -75,7 +77,7 @@ def options_of(look: ChosenLook) -> BatchOptions:
     except ValueError:
         raise InvalidInput(f"texture scale {look.texture_scale[:20]!r} is not a number", code="bad_scale") from None
     return BatchOptions(
-        styles=list(look.styles),
+        styles=[_mix(look)] if look.mix and len(look.styles) > 1 else list(look.styles),
         strength=look.strength[:100],
         texture_scale=scale,
         protect=look.protect[:64],
@@ -84,6 +86,18 @@ def options_of(look: ChosenLook) -> BatchOptions:
         presets=list(look.presets),
         proof=look.proof,
     )
+
+
+def _mix(look: ChosenLook) -> str:
+    """Return the chosen styles as one mix: of two by the share of the first, of more in equal parts."""
+    try:
+        share = float(look.share)
+    except ValueError:
+        share = -1.0
+    if not 0 < share < 1:
+        raise InvalidInput(f"share {look.share[:20]!r} is not between 0 and 1", code="bad_share")
+    weights = [share, 1 - share] if len(look.styles) == 2 else [1 / len(look.styles)] * len(look.styles)
+    return ",".join(f"{style}:{weight:.4g}" for style, weight in zip(look.styles, weights, strict=True))
 
 
 @router.get("", response_class=HTMLResponse)
@@ -169,7 +183,9 @@ def discard(asking: Asking, draft: UUID) -> Response:
 def discard_file(asking: Asking, draft: UUID, file: UUID) -> Response:
     """Remove one file of a draft."""
     actions.remove_upload(asking.session.engine, asking.session.store, asking.actor, file)
-    return RedirectResponse(f"/upload/{draft}", 303)
+    with asking.transaction() as connection:
+        left = uploads.list_draft(connection, asking.merchant_id, draft)
+    return RedirectResponse(f"/upload/{draft}" if left else "/upload", 303)
 
 
 @router.get("/{draft}/previews/{number}", response_class=Response)
@@ -231,7 +247,7 @@ def _begin_preview(asking: Caller, draft: UUID, number: int, look: ChosenLook) -
 @contextmanager
 def _preview_order(asking: Caller, draft: UUID, number: int, look: ChosenLook) -> Iterator[Order]:
     ids = [upload.id for upload in _complete(asking, draft)]
-    options = options_of(replace(look, styles=look.styles[:1], presets=(), proof=False))
+    options = options_of(replace(look, styles=look.styles if look.mix else look.styles[:1], presets=(), proof=False))
     with order_of_uploads(asking, options, ids, None) as order:
         manifest = one_picture(order.manifest, number)
         if not any(manifest.rows()):

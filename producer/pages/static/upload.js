@@ -112,8 +112,10 @@
     }
   }
 
-  async function dropped(items) {
-    const tops = [...items].map((item) => item.webkitGetAsEntry && item.webkitGetAsEntry()).filter(Boolean);
+  async function dropped(data) {
+    const plain = listed(data.files); // read now: what was dropped is gone after the first await
+    const tops = [...data.items].map((item) => item.webkitGetAsEntry && item.webkitGetAsEntry()).filter(Boolean);
+    if (!tops.length) return plain;
     const found = (await Promise.all(tops.map((top) => entries(top, "")))).flat();
     return tops.length === 1 && tops[0].isDirectory ? found.map((one) => ({ ...one, name: relative(one.name) })) : found;
   }
@@ -139,7 +141,7 @@
     zone.addEventListener("drop", async (event) => {
       event.preventDefault();
       zone.classList.remove("over");
-      begin(await dropped(event.dataTransfer.items));
+      begin(await dropped(event.dataTransfer));
     });
   }
 
