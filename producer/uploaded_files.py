@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import BinaryIO
 from uuid import UUID
 
@@ -113,10 +114,15 @@ def put_picture(session: Session, merchant: int, name: str, path: Path) -> Uploa
 
 @contextmanager
 def opened_uploads(
-    session: Session, actor: Actor, ids: Sequence[UUID], platform: str | None = None
+    session: Session,
+    actor: Actor,
+    ids: Sequence[UUID],
+    platform: str | None = None,
+    corrections: Mapping[int, str] = MappingProxyType({}),
 ) -> Iterator[OpenUploads]:
-    """Open complete uploads as one manifest. Archives and feeds are on a local disk until the context is left.
+    """Open complete uploads as one manifest, see ``open_uploads``.
 
+    Archives and feeds are on a local disk until the context is left.
     Raises NotFound, Conflict if one is not complete, or ManifestError.
     """
     with confined(session.engine, actor) as (connection, merchant):
@@ -129,8 +135,10 @@ def opened_uploads(
             for number, upload in enumerate(found)
             if upload.kind != UploadKind.PICTURE
         ]
-        manifest = open_uploads(files, sources, platform)
-        yield OpenUploads(manifest, _identity(found, platform), {picture.source: picture.pixels for picture in sources})
+        manifest = open_uploads(files, sources, platform, corrections)
+        yield OpenUploads(
+            manifest, _identity(found, platform, corrections), {picture.source: picture.pixels for picture in sources}
+        )
 
 
 def ids_named(images: Iterable[str]) -> dict[str, UUID]:
@@ -174,11 +182,13 @@ def mark_used(session: Session, actor: Actor, ids: Sequence[UUID]) -> None:
         uploads.mark_used(connection, merchant, ids)
 
 
-def _identity(found: Sequence[Upload], platform: str | None) -> str:
+def _identity(found: Sequence[Upload], platform: str | None, corrections: Mapping[int, str]) -> str:
     """Return what tells these files from others, in whatever order they are named."""
     digest = hashlib.sha256((platform or "").encode())
     for name, sha256 in sorted((upload.name, upload.sha256 or "") for upload in found):
         digest.update(f"\0{name}\0{sha256}".encode())
+    for line, text in sorted(corrections.items()):
+        digest.update(f"\0{line}={text}".encode())
     return digest.hexdigest()
 
 

@@ -139,16 +139,20 @@ def order_of_new(caller: Caller, new: NewBatch, key: str | None) -> Iterator[Ord
         with order_of_images(caller, new, key) as order:
             yield order
         return
-    with order_of_uploads(caller, new, new.uploads, key, new.platform) as order:
+    with order_of_uploads(caller, new, new.uploads, key) as order:
         yield order
 
 
 @contextmanager
 def order_of_uploads(
-    caller: Caller, options: BatchOptions, ids: Sequence[UUID], key: str | None, platform: str | None = None
+    caller: Caller,
+    options: ManifestOptions,
+    ids: Sequence[UUID],
+    key: str | None,
+    corrections: Mapping[int, str] = MappingProxyType({}),
 ) -> Iterator[Order]:
-    """Open the order of a batch of complete uploads."""
-    with opened_uploads(caller.session, caller.actor, ids, platform) as found:
+    """Open the order of a batch of complete uploads, see ``open_uploads``."""
+    with opened_uploads(caller.session, caller.actor, ids, options.platform, corrections) as found:
         yield _order(caller, options, found.manifest, found.identity, key, found.pixels)
 
 

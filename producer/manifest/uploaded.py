@@ -8,7 +8,9 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
+from producer.manifest.corrected import CorrectedPart
 from producer.manifest.formats.folder import listed_row
 from producer.manifest.manifest import Manifest, Part
 from producer.manifest.opening import open_file
@@ -43,9 +45,12 @@ class UploadedFile:
 
 
 def open_uploads(
-    files: Sequence[UploadedFile], pictures: Sequence[UploadedPicture], platform: str | None = None
+    files: Sequence[UploadedFile],
+    pictures: Sequence[UploadedPicture],
+    platform: str | None = None,
+    corrections: Mapping[int, str] = MappingProxyType({}),
 ) -> Manifest:
-    """Open uploaded files as one manifest.
+    """Open uploaded files as one manifest; ``corrections`` are images for lines of a feed that has none there.
 
     A feed names the pictures beside it; without one, each picture is a row, and each archive stands for itself.
     Raises ManifestError, ``several_manifests``, for a feed beside other feeds or archives.
@@ -60,7 +65,9 @@ def open_uploads(
     layout = platform_named(platform) if platform else None
     if feeds:
         base = _NOWHERE / PurePosixPath(feeds[0].name).parent
-        return Manifest([open_file(feeds[0].path, UploadSources(base, False, named(pictures)), layout)], platform)
+        sources = UploadSources(base, False, named(pictures))
+        feed = open_file(feeds[0].path, sources, layout)
+        return Manifest([CorrectedPart(feed, sources, corrections) if corrections else feed], platform)
     parts: list[Part] = [open_file(file.path, Sources(file.path.parent, False), layout) for file in files]
     return Manifest([*([UploadedPictures(pictures)] if pictures else []), *parts], platform)
 

@@ -29,7 +29,10 @@ class StyleChoice:
 
 @dataclass(frozen=True)
 class ChosenLook:
-    """What the form says, as it was sent. ``share`` is that of the first style in a mix of two."""
+    """What the form says, as it was sent. ``share`` is that of the first style in a mix of two.
+
+    ``corrections`` are images for lines of the feed whose own cannot be had.
+    """
 
     styles: Sequence[str] = ()
     mix: bool = False
@@ -41,12 +44,15 @@ class ChosenLook:
     background: str = "keep"
     presets: Sequence[str] = ()
     proof: bool = False
+    corrections: Sequence[tuple[int, str]] = ()
 
     @property
     def query(self) -> str:
         """Return the look as the query of an address."""
         flags = {"mix": str(self.mix).lower(), "proof": str(self.proof).lower()}
-        return urlencode(self.__dict__ | flags, doseq=True)
+        values = {name: value for name, value in self.__dict__.items() if name != "corrections"} | flags
+        corrected = {"lines": [line for line, _ in self.corrections], "images": [text for _, text in self.corrections]}
+        return urlencode(values | corrected, doseq=True)
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,7 @@ class BadRowView:
     line: int
     sku: str
     message: str
+    is_correctable: bool
 
 
 @dataclass(frozen=True)

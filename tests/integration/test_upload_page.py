@@ -81,6 +81,32 @@ def test_chosen_styles_are_looks_of_their_own_or_one_mix(session: Session, brows
         assert [Look.from_json(look).style for look in looks] == ["udnie", "pastel", "pastel:0.75,udnie:0.25"]
 
 
+def test_rows_without_their_image_are_given_another_one(session: Session, browser: Browser) -> None:
+    feed = b"sku,image,style\nA,gone.png,\nB,red.png,\nC,,\nD,red.png,nope\n"
+    draft = draft_of(choose(browser, ("feed.csv", feed), ("red.png", picture()), ("blue.png", picture("blue"))))
+    page = browser.read(draft)
+    assert [attrs["value"] for tag, attrs in page.tags if attrs.get("name") == "lines"] == ["2", "4"]
+    corrected = {"styles": ["udnie"], "lines": ["2", "4", "5"], "images": ["blue.png", "nowhere.png", ""]}
+    values = {"csrf": page.form(f"{draft}/start").values["csrf"], **corrected}
+    shown = browser.client.post(f"{draft}/look", data=values, headers=OWN, follow_redirects=False)
+    again = browser.read(shown.headers["location"].partition("#")[0])
+    fields = [attrs["value"] for tag, attrs in again.tags if attrs.get("name") in ("lines", "images")]
+    assert fields == ["2", "blue.png", "4", "nowhere.png"]
+    first, twice = (start(browser, draft, **corrected) for _ in range(2))
+    assert first.headers["location"] == twice.headers["location"]
+    assert start(browser, draft, styles=["udnie"]).headers["location"] != first.headers["location"]
+    with transaction(session.engine) as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT code, source <> '' FROM jobs ORDER BY batch_id, ordinal LIMIT 4"
+        ).all()
+    assert [tuple(row) for row in rows] == [
+        (None, True),
+        (None, True),
+        ("image_not_found", False),
+        ("unknown_style", False),
+    ]
+
+
 def test_addresses_of_pictures_are_taken_too(session: Session, browser: Browser) -> None:
     draft = draft_of(choose(browser, addresses="https://shop.example/a.jpg\n https://shop.example/b.jpg"))
     assert start(browser, draft, styles=["udnie"]).status_code == 303

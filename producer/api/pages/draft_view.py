@@ -8,8 +8,9 @@ from uuid import UUID
 
 from producer.api.access import Caller
 from producer.api.problems import problem_of
-from producer.api.submissions import BatchOptions, order_of_uploads
+from producer.api.submissions import ManifestOptions, order_of_uploads
 from producer.dry_run import rehearse
+from producer.manifest.corrected import CORRECTABLE
 from producer.pages.upload import BadRowView, CheckView, ChosenLook, DraftView, StyleChoice, Trouble
 from shared.errors import AtelierError
 from shared.merchants.backgrounds import background_names
@@ -27,7 +28,7 @@ def draft_view(
     draft: UUID,
     files: Sequence[Upload],
     look: ChosenLook,
-    options_of: Callable[[ChosenLook], BatchOptions],
+    options_of: Callable[[ChosenLook], ManifestOptions],
 ) -> DraftView:
     """Return what the page shows: files, styles, and what a batch of them in this look would do."""
     with asking.transaction() as connection:
@@ -38,7 +39,7 @@ def draft_view(
     check, trouble = None, None
     if complete := [upload.id for upload in files if upload.state == UploadState.COMPLETE]:
         try:
-            check = _check(asking, complete, options_of(look if look.styles else plain))
+            check = _check(asking, complete, options_of(look if look.styles else plain), look)
         except AtelierError as error:
             check, trouble = _check_plainly(asking, complete, options_of(plain), error)
     return DraftView(
@@ -77,22 +78,24 @@ def field_of(error: AtelierError) -> str:
 
 
 def _check_plainly(
-    asking: Caller, ids: Sequence[UUID], plain: BatchOptions, error: AtelierError
+    asking: Caller, ids: Sequence[UUID], plain: ManifestOptions, error: AtelierError
 ) -> tuple[CheckView | None, Trouble]:
     """Check the files in a plain look, after an error: so it shows whether the look or the files are wrong."""
     found = problem_of(error)
     try:
-        return _check(asking, ids, plain), Trouble(found.detail, found.code, field_of(error))
+        return _check(asking, ids, plain, ChosenLook()), Trouble(found.detail, found.code, field_of(error))
     except AtelierError as of_files:
         found = problem_of(of_files)
         return None, Trouble(found.detail, found.code, "files")
 
 
-def _check(asking: Caller, ids: Sequence[UUID], options: BatchOptions) -> CheckView:
+def _check(asking: Caller, ids: Sequence[UUID], options: ManifestOptions, look: ChosenLook) -> CheckView:
     """Return what a batch of uploads would do. Raises what submitting it would raise."""
-    with order_of_uploads(asking, options, ids, None) as order:
+    with order_of_uploads(asking, options, ids, None, dict(look.corrections)) as order:
         found = rehearse(asking.session, order)
-    rows = [BadRowView(row.line, row.sku, row.message) for row in found.bad_rows[:BAD_ROWS_SHOWN]]
+    rows = [
+        BadRowView(row.line, row.sku, row.message, row.code in CORRECTABLE) for row in found.bad_rows[:BAD_ROWS_SHOWN]
+    ]
     return CheckView(
         format=found.format,
         rows=found.rows,

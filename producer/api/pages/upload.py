@@ -26,7 +26,7 @@ from producer.api.pages.browser import ForMerchantPages, page
 from producer.api.pages.draft_view import draft_view, field_of, style_thumbnail
 from producer.api.previews import preview_answer
 from producer.api.problems import problem_of
-from producer.api.submissions import BatchOptions, order_of_uploads
+from producer.api.submissions import ManifestOptions, order_of_uploads
 from producer.manifest.one_picture import one_picture
 from producer.pages.upload import PREVIEWS, ChosenLook, Trouble
 from producer.submit import Order, submit_batch
@@ -42,6 +42,7 @@ PREVIEW_SECONDS = 20
 PREVIEW_CACHE = "private, max-age=3600"
 MOST_ADDRESSES = 1000
 DRAFTS_SHOWN = 20
+MOST_CORRECTIONS = 200
 
 router = APIRouter(prefix="/upload", route_class=ForMerchantPages, include_in_schema=False)
 
@@ -60,15 +61,19 @@ class LookForm(BaseModel):
     colour: str = "#ffffff"
     presets: list[str] = Field([], max_length=32)
     proof: bool = False
+    lines: list[int] = Field([], max_length=MOST_CORRECTIONS)
+    images: list[Annotated[str, Field(max_length=4096)]] = Field([], max_length=MOST_CORRECTIONS)
 
     @property
     def chosen(self) -> ChosenLook:
-        """Return the look with the colour in its place."""
-        values = self.model_dump(exclude={"colour"})
-        return ChosenLook(**values | ({"background": self.colour} if self.background == "colour" else {}))
+        """Return the look with the colour in its place, and the lines of the feed that have another image."""
+        values = self.model_dump(exclude={"colour", "lines", "images"})
+        given = {line: text.strip() for line, text in zip(self.lines, self.images, strict=False) if text.strip()}
+        colour = {"background": self.colour} if self.background == "colour" else {}
+        return ChosenLook(**values | colour, corrections=tuple(sorted(given.items())))
 
 
-def options_of(look: ChosenLook) -> BatchOptions:
+def options_of(look: ChosenLook) -> ManifestOptions:
     """Return the look as the API takes it. Raises InvalidInput, whose code names the field."""
     if not look.styles:
         raise InvalidInput("choose at least one style", code="unknown_style")
@@ -76,7 +81,7 @@ def options_of(look: ChosenLook) -> BatchOptions:
         scale = float(look.texture_scale)
     except ValueError:
         raise InvalidInput(f"texture scale {look.texture_scale[:20]!r} is not a number", code="bad_scale") from None
-    return BatchOptions(
+    return ManifestOptions(
         styles=[_mix(look)] if look.mix and len(look.styles) > 1 else list(look.styles),
         strength=look.strength[:100],
         texture_scale=scale,
@@ -160,7 +165,7 @@ def start(request: Request, asking: Asking, draft: UUID, look: Annotated[LookFor
     try:
         ids = [upload.id for upload in _complete(asking, draft)]
         key = hashlib.sha256(f"{draft}?{chosen.query}".encode()).hexdigest()
-        with order_of_uploads(asking, options_of(chosen), ids, key) as order:
+        with order_of_uploads(asking, options_of(chosen), ids, key, dict(chosen.corrections)) as order:
             batch = submit_batch(asking.session, order).batch
         mark_used(asking.session, asking.actor, ids)
     except AtelierError as error:
@@ -248,7 +253,7 @@ def _begin_preview(asking: Caller, draft: UUID, number: int, look: ChosenLook) -
 def _preview_order(asking: Caller, draft: UUID, number: int, look: ChosenLook) -> Iterator[Order]:
     ids = [upload.id for upload in _complete(asking, draft)]
     options = options_of(replace(look, styles=look.styles if look.mix else look.styles[:1], presets=(), proof=False))
-    with order_of_uploads(asking, options, ids, None) as order:
+    with order_of_uploads(asking, options, ids, None, dict(look.corrections)) as order:
         manifest = one_picture(order.manifest, number)
         if not any(manifest.rows()):
             raise NotFound(f"there is no picture {number + 1} to preview")
