@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import NoReturn
-
-import typer
+from dataclasses import dataclass, field
 
 from producer.jobs_from_rows import RowLooks, row_looks
 from producer.manifest import Manifest
 from producer.manifest.outputs import HashSet
-from producer.output.summary import EXIT_FAILED_IMAGES
-from producer.submit import Order
+from producer.submit import Order, require_few
 from shared.context import Session
 from shared.database import transaction
-from shared.errors import InvalidInput, ManifestError, exit_code
+from shared.errors import InvalidInput
 from shared.merchants.backgrounds import background_names
 from shared.merchants.merchants import allowed_sources, require_allowed
 from shared.merchants.presets import resolve_presets
@@ -23,13 +19,47 @@ from shared.merchants.scope import scope
 from shared.models.styles import require_styles, style_rows
 from shared.models.versions import champion
 from shared.proofs.sample import PROOF_IMAGES
-from shared.proofs.upload_rules import find_rules
+from shared.proofs.upload_rules import ProofRules, find_rules
 from shared.queue.estimate import estimate, measure_rate
-from shared.terminal import note, print_json, print_line
+from shared.queue.queues import QueueName
 
 BAD_ROWS_SHOWN = 100
 
-EXIT_MANIFEST_REFUSED = exit_code(ManifestError(""))
+
+@dataclass(frozen=True)
+class BadRow:
+    """Row that would fail: ``message`` says why and what to do about it."""
+
+    line: int
+    sku: str
+    image: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What a submission would do.
+
+    ``images`` would be styled, each picture in a look counted once; ``repeated`` ask for one of these again. What
+    earlier batches have made is reused, at no cost, and is known only once a picture is read. ``seconds``,
+    ``gpu_minutes`` and ``cost`` are None until a rate was measured. ``bad_rows`` are the first of ``bad``.
+    ``sample`` says whether a sample would be styled first, to be approved; None if that depends on whether its looks
+    are new.
+    """
+
+    format: str
+    warnings: list[str]
+    rows: int
+    products: int
+    bad: int
+    bad_rows: list[BadRow]
+    images: int
+    repeated: int
+    seconds: float | None
+    gpu_minutes: float | None
+    cost: float | None
+    sample: bool | None
 
 
 class Distinct:
@@ -46,13 +76,14 @@ class Distinct:
 
 @dataclass
 class Survey:
-    """What a manifest holds: its rows, its distinct pictures and products, and the first bad rows."""
+    """What a manifest holds: rows, pictures asked for and distinct ones, products, and the first bad rows."""
 
     rows: int = 0
     bad: int = 0
+    asked: int = 0
     pictures: Distinct = field(default_factory=Distinct)
     products: Distinct = field(default_factory=Distinct)
-    bad_rows: list[dict[str, object]] = field(default_factory=list)
+    bad_rows: list[BadRow] = field(default_factory=list)
 
 
 def survey(manifest: Manifest, looks: RowLooks, allowed: Sequence[str]) -> Survey:
@@ -65,20 +96,23 @@ def survey(manifest: Manifest, looks: RowLooks, allowed: Sequence[str]) -> Surve
                 raise row.error
             require_allowed(row.source, allowed)
             for look, _ in looks(row.look):
+                seen.asked += 1
                 seen.pictures.add((row.source, look.json))
             seen.products.add(row.sku)
         except InvalidInput as error:
             seen.bad += 1
             if len(seen.bad_rows) < BAD_ROWS_SHOWN:
-                seen.bad_rows.append({"line": row.line, "sku": row.sku, "code": error.code, "message": str(error)})
+                seen.bad_rows.append(BadRow(row.line, row.sku, row.image, error.code, str(error)))
     return seen
 
 
-def rehearse(session: Session, order: Order, *, as_json: bool) -> NoReturn:
-    """Read the whole manifest and print what would happen, with the first ``BAD_ROWS_SHOWN`` bad rows.
+def rehearse(session: Session, order: Order) -> Rehearsal:
+    """Read the whole manifest; return what would happen, with the first ``BAD_ROWS_SHOWN`` bad rows.
 
-    Exits 3 if nothing would be styled, 4 if some rows are bad.
+    Raises what submitting it would raise: UnknownStyle, UsageError or ManifestError.
     """
+    if order.queue == QueueName.PREVIEW:
+        require_few(order)
     with transaction(session.engine) as connection:
         rate = measure_rate(connection)
     with scope(session.engine, order.merchant) as (connection, merchant_id):
@@ -88,33 +122,28 @@ def rehearse(session: Session, order: Order, *, as_json: bool) -> NoReturn:
         pictures = background_names(connection, merchant_id)
         resolve_presets(connection, merchant_id, order.presets)
     require_styles((name for look in order.looks for name in look.styles), known)
-    manifest = order.manifest
-    seen = survey(manifest, row_looks(order.looks, known, pictures), allowed)
+    seen = survey(order.manifest, row_looks(order.looks, known, pictures), allowed)
     images = seen.pictures.count
     price = estimate(images, rate, session.settings)
-    if as_json:
-        counts = {"rows": seen.rows, "products": seen.products.count, "bad": seen.bad, "bad_rows": seen.bad_rows}
-        print_json({"format": manifest.format, "warnings": manifest.notes} | counts | asdict(price))
-        raise typer.Exit(_status(images, seen.bad))
-    for problem in seen.bad_rows:
-        print_line(f"line {problem['line']}: {problem['sku']}: {problem['message']} ({problem['code']})")
-    if seen.bad > len(seen.bad_rows):
-        print_line(f"and {seen.bad - len(seen.bad_rows)} more bad rows")
-    takes = "" if price.seconds is None else f", in about {price.seconds / 60:.1f} minutes, for {price.cost:.2f}"
-    print_line(
-        f"{seen.rows} rows, {seen.bad} bad; {images} images of {seen.products.count} products would be styled{takes}"
+    return Rehearsal(
+        format=order.manifest.format,
+        warnings=list(order.manifest.notes),
+        rows=seen.rows,
+        products=seen.products.count,
+        bad=seen.bad,
+        bad_rows=seen.bad_rows,
+        images=images,
+        repeated=seen.asked - images,
+        seconds=price.seconds,
+        gpu_minutes=price.gpu_minutes,
+        cost=price.cost,
+        sample=_needs_sample(order, rules, images),
     )
-    for sentence in manifest.notes:
-        note(sentence)
-    if images > PROOF_IMAGES and (order.proof or (rules and rules.above is not None and images > rules.above)):
-        note(f"a sample of {PROOF_IMAGES} skus would be styled first")
-    elif images > PROOF_IMAGES and rules and rules.new_looks:
-        note(f"if a look is new, a sample of {PROOF_IMAGES} skus would be styled first")
-    raise typer.Exit(_status(images, seen.bad))
 
 
-def _status(images: int, bad: int) -> int:
-    """Return the exit code: 3 if nothing would be styled, 4 if some rows are bad."""
-    if not images:
-        return EXIT_MANIFEST_REFUSED
-    return EXIT_FAILED_IMAGES if bad else 0
+def _needs_sample(order: Order, rules: ProofRules | None, images: int) -> bool | None:
+    if order.queue == QueueName.PREVIEW or images <= PROOF_IMAGES:
+        return False
+    if order.proof or (rules and rules.above is not None and images > rules.above):
+        return True
+    return None if rules and rules.new_looks else False

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import BinaryIO, NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 
@@ -43,15 +43,24 @@ class Taken(NamedTuple):
 class Intake:
     """Put local files into the store, each once, however many jobs name it.
 
-    ``allowed`` are the prefixes of ``s3://`` URLs that the merchant may name. Leaving the context waits for the
+    ``allowed`` are the prefixes of ``s3://`` URLs that the merchant may name; ``pixels`` are the sizes of sources that
+    are in the store already. Leaving the context waits for the
     files in progress and ends the threads.
     """
 
-    def __init__(self, store: ObjectStore, merchant_id: int, max_bytes: int, allowed: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        merchant_id: int,
+        max_bytes: int,
+        allowed: Sequence[str] = (),
+        pixels: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self._store = store.deferred_sync()
         self._merchant_id = merchant_id
         self._max_bytes = max_bytes
         self._allowed = allowed
+        self._pixels = pixels
         self._archive: Archive | None = None  # the last one, since rows of an archive are consecutive
         self._reading = threading.Lock()
         self._members = threading.Semaphore(MEMBERS_IN_MEMORY)
@@ -83,7 +92,7 @@ class Intake:
         path = local_path(source)
         if path is None:
             require_allowed(source, self._allowed)
-            return Taken(source, UNKNOWN_PIXELS)
+            return Taken(source, self._pixels.get(source, UNKNOWN_PIXELS))
         try:
             size = path.stat().st_size
             if size > self._max_bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -63,7 +63,8 @@ class Order:
     ``who`` asks, for the audit log: by default whoever runs this process. ``identity`` stands for the manifest where
     its own fingerprint, of which its path is a part, says too much: a file sent again lies elsewhere. Under the same
     ``idempotency_key`` it is the same batch for good; without one, while that runs. ``proof``: a sample first, whatever
-    the merchant's rules say; a preview is none the less made at once, being one.
+    the merchant's rules say; a preview is none the less made at once, being one. ``pixels`` are the sizes of sources
+    that are in the store already.
     """
 
     merchant: str
@@ -75,6 +76,7 @@ class Order:
     identity: str | None = None
     idempotency_key: str | None = None
     proof: bool = False
+    pixels: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require_presets(self.presets)
@@ -169,8 +171,9 @@ def _known(session: Session, batch: Batch, *, resumed: bool) -> Submission:
 def _pages(session: Session, order: Order, batch: Batch, allowed: Sequence[str], looks: RowLooks) -> Iterator[RowPage]:
     """Yield the pages of an order that come after those its batch has."""
     rows = order.manifest.rows(skip=batch.rows_read)
+    most_bytes = session.settings.max_image_mib * 2**20
     with (
-        Intake(session.store, batch.merchant_id, session.settings.max_image_mib * 2**20, allowed) as intake,
+        Intake(session.store, batch.merchant_id, most_bytes, allowed, order.pixels) as intake,
         closing(read_ahead(read_pages(rows, looks, intake, first=batch.total))) as pages,
     ):
         yield from pages

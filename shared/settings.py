@@ -104,7 +104,13 @@ class Settings(BaseSettings):
     gpu_hour_price: float = Field(0.0, ge=0, description="Price of an hour of one device, for the cost of a night.")
     image_price: float = Field(0.0, ge=0, description="Price of an image besides, for the cost of a night.")
     max_upload_mib: int = Field(
-        1024, ge=1, le=65_536, description="Largest manifest or archive that the API accepts, in MiB."
+        1024, ge=1, le=65_536, description="Largest file that the API accepts, whole or in parts, in MiB."
+    )
+    upload_quota_mib: int = Field(
+        20_480, ge=1, le=2**30, description="Uploads of a merchant that no batch has used yet, in MiB together."
+    )
+    upload_quota_files: int = Field(
+        20_000, ge=1, le=10**6, description="Uploads of a merchant that no batch has used yet, in files."
     )
     api_requests_per_second: float = Field(
         100.0, gt=0, le=1e6, description="Requests a second that one key may send to an API process."

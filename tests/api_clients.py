@@ -29,6 +29,9 @@ PLACES: dict[str, Any] = {
     "webhook": 1,
     "name": "own",
     "delivery": 1,
+    "upload": uuid4(),
+    "number": 1,
+    "preview": uuid4(),
 }
 """Something for each place in a route's path."""
 

@@ -14,17 +14,19 @@ from producer.api import (
     gates,
     health,
     presets,
+    previews,
     problems,
     proofs,
     renditions,
     reviews,
     schedules,
     styles,
+    uploads,
     webhooks,
 )
 from producer.api.admin import fleet, models, nights, page, runs
 from producer.api.limits import Limits
-from producer.api.pages import home, sign_in, static_files
+from producer.api.pages import home, sign_in, static_files, upload, upload_files
 from producer.api.requests import Requests
 from producer.api.watch import BatchWatch
 from shared.context import Session
@@ -73,6 +75,8 @@ def make_app(session: Session, registry: CollectorRegistry | None = None) -> Fas
         gates,
         proofs,
         webhooks,
+        uploads,
+        previews,
         models,
         runs,
         nights,
@@ -80,13 +84,15 @@ def make_app(session: Session, registry: CollectorRegistry | None = None) -> Fas
         page,
         sign_in,
         home,
+        upload_files,
+        upload,
         static_files,
     ):
         app.include_router(one.router)
     app.add_middleware(
         Requests,
         registry=registry or CollectorRegistry(),
-        uploads=batches.router.prefix + batches.UPLOADS,
+        uploads=(batches.router.prefix + batches.UPLOADS, upload.FORM),
         upload_limit=session.settings.max_upload_mib * 2**20,
     )
     return app

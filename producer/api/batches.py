@@ -11,13 +11,15 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
 from producer.api.access import Asking, Caller, ForCallers
-from producer.api.submissions import ManifestOptions, NewBatch, order_of_file, order_of_images
+from producer.api.submissions import ManifestOptions, NewBatch, order_of_file, order_of_new
 from producer.api.words import KEY
+from producer.dry_run import Rehearsal, rehearse
 from producer.output.export import batch_results
 from producer.output.names import ERRORS_CSV, RESULTS_CSV
 from producer.output.results import write_results
 from producer.output.summary import as_json
 from producer.submit import Order, submit_batch
+from producer.uploaded_files import mark_used
 from shared.errors import NotFound
 from shared.queue import actions, batches, jobs
 from shared.queue.batches import Batch
@@ -36,6 +38,10 @@ Key = Annotated[
         description="A request repeated with the same key, however late, returns the same batch; other images or looks "
         "are refused (409). Without a key the same images return the same batch while it runs.",
     ),
+]
+
+ValidateOnly = Annotated[
+    bool, Query(description="Make nothing: answer (200) what would happen, with the rows that would fail.")
 ]
 
 
@@ -128,10 +134,16 @@ class Jobs(BaseModel):
 
 
 @router.post("/batches", status_code=201)
-def create(asking: Asking, new: NewBatch, response: Response, key: Key = None) -> Accepted:
-    """Submit images that are named in the request."""
-    with order_of_images(asking, new, key) as order:
-        return _accepted(asking, order, response)
+def create(
+    asking: Asking, new: NewBatch, response: Response, key: Key = None, validate_only: ValidateOnly = False
+) -> Accepted | Rehearsal:
+    """Submit images that are named in the request, or uploads."""
+    with order_of_new(asking, new, key) as order:
+        if validate_only:
+            return _rehearsed(asking, order, response)
+        accepted = _accepted(asking, order, response)
+    mark_used(asking.session, asking.actor, new.used_uploads)
+    return accepted
 
 
 @router.post(UPLOADS, status_code=201, form_limits={"max_files": 1, "max_fields": 128, "max_part_size": 4096})
@@ -141,10 +153,18 @@ def upload(
     options: Annotated[ManifestOptions, Form()],
     response: Response,
     key: Key = None,
-) -> Accepted:
+    validate_only: ValidateOnly = False,
+) -> Accepted | Rehearsal:
     """Upload a manifest (CSV, JSON, XML), or a ZIP archive of images, as a file."""
     with order_of_file(asking, options, manifest, key) as order:
+        if validate_only:
+            return _rehearsed(asking, order, response)
         return _accepted(asking, order, response)
+
+
+def _rehearsed(asking: Caller, order: Order, response: Response) -> Rehearsal:
+    response.status_code = 200
+    return rehearse(asking.session, order)
 
 
 def _accepted(asking: Caller, order: Order, response: Response) -> Accepted:

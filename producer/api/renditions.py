@@ -35,8 +35,12 @@ def rendition(asking: Asking, batch: str, ordinal: Annotated[int, Path(ge=0, le=
         url := store.presigned_url(made.object_key, expires_seconds=LINK_SECONDS, download_name=name)
     ):
         return RedirectResponse(url, 307)
-    kind = MEDIA_TYPES.get(PurePosixPath(made.object_key).suffix, "application/octet-stream")
-    return Response(store.get(made.object_key), media_type=kind)
+    return Response(store.get(made.object_key), media_type=media_type(made.object_key))
+
+
+def media_type(key: str) -> str:
+    """Return the media type of a rendition by its key."""
+    return MEDIA_TYPES.get(PurePosixPath(key).suffix, "application/octet-stream")
 
 
 def _is_public(settings: Settings) -> bool:

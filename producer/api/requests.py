@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from secrets import token_hex
 
 import structlog
@@ -34,7 +34,7 @@ class Requests:
     Unexpected errors are answered here and not by the app, so that their answer also gets the common headers.
     """
 
-    def __init__(self, app: ASGIApp, registry: CollectorRegistry, uploads: str, upload_limit: int) -> None:
+    def __init__(self, app: ASGIApp, registry: CollectorRegistry, uploads: Collection[str], upload_limit: int) -> None:
         self._app = app
         self._uploads, self._upload_limit = uploads, upload_limit
         self._seconds = Histogram(
@@ -46,7 +46,7 @@ class Requests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = self._upload_limit if scope["path"] == self._uploads else BODY_LIMIT
+        limit = self._upload_limit if scope["path"] in self._uploads else BODY_LIMIT
         exchange = _Exchange(dict(scope["headers"]), receive, send, limit)
         began = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request=exchange.id):

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, Self
+from uuid import UUID
 
 from fastapi import UploadFile
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from producer.api.access import Caller
 from producer.manifest import Manifest, open_manifest
 from producer.manifest.extensions import is_image_name
 from producer.manifest.platforms import PLATFORM_NAMES
+from producer.manifest.uploaded import open_named, open_uploads
 from producer.submit import Order
+from producer.uploaded_files import ids_named, named_uploads, opened_uploads, put_picture
 from shared.background import CHOICES
 from shared.errors import ManifestError
 from shared.look import Look, parse_looks
@@ -79,29 +84,40 @@ class Image(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     sku: str = Field(max_length=1000)
-    image: str = Field(max_length=4096, description="An https:// URL, or an s3:// URL that the merchant may name.")
+    image: str = Field(
+        max_length=4096,
+        description="An https:// URL, an s3:// URL that the merchant may name, or upload:ID of an uploaded picture.",
+    )
     style: str | None = Field(None, max_length=1000, description="Style of this image, instead of the batch's.")
     strength: float | str | None = Field(None, description="Of this image, instead of the batch's.")
     protect: str | None = Field(None, max_length=64, description="Of this image, instead of the batch's.")
     background: str | None = Field(None, max_length=128, description="Of this image, instead of the batch's.")
 
 
-class NewBatch(BatchOptions):
-    """Batch with its images."""
+class NewBatch(ManifestOptions):
+    """Batch with its images, or of uploads: pictures, ZIP archives, or a feed with its pictures."""
 
     model_config = ConfigDict(extra="forbid")
 
-    images: list[Image] = Field(min_length=1, max_length=ROWS)
+    images: list[Image] = Field([], max_length=ROWS)
+    uploads: list[UUID] = Field([], max_length=ROWS, description="Complete uploads, instead of images.")
+
+    @property
+    def used_uploads(self) -> list[UUID]:
+        """Return the uploads that the batch is made of. Raises UsageError."""
+        return [*self.uploads, *ids_named(image.image for image in self.images).values()]
+
+    @model_validator(mode="after")
+    def _has_one_input(self) -> Self:
+        if bool(self.images) == bool(self.uploads):
+            raise ValueError("give either images or uploads")
+        return self
 
 
 @contextmanager
 def order_of_file(caller: Caller, options: ManifestOptions, file: UploadFile, key: str | None) -> Iterator[Order]:
     """Write an uploaded manifest or archive to a disk, under its own name, while its order is submitted."""
-    name = Path(file.filename or "").name
-    if not name.strip(".") or not name.isprintable() or len(name.encode()) > 200:
-        raise ManifestError(
-            "the file needs a name with an extension, which says what kind of file it is", code="bad_name"
-        )
+    name = _file_name(file)
     if is_image_name(name):
         raise ManifestError(f"{name} is a picture: send pictures in a ZIP archive", code="unknown_kind")
     with tempfile.TemporaryDirectory(prefix="atelier-upload-") as folder:
@@ -117,17 +133,72 @@ def order_of_file(caller: Caller, options: ManifestOptions, file: UploadFile, ke
 
 
 @contextmanager
+def order_of_new(caller: Caller, new: NewBatch, key: str | None) -> Iterator[Order]:
+    """Open the order of a request in JSON. Leave the context when it is submitted."""
+    if not new.uploads:
+        with order_of_images(caller, new, key) as order:
+            yield order
+        return
+    with order_of_uploads(caller, new, new.uploads, key) as order:
+        yield order
+
+
+@contextmanager
+def order_of_uploads(
+    caller: Caller,
+    options: ManifestOptions,
+    ids: Sequence[UUID],
+    key: str | None,
+    corrections: Mapping[int, str] = MappingProxyType({}),
+) -> Iterator[Order]:
+    """Open the order of a batch of complete uploads, see ``open_uploads``."""
+    with opened_uploads(caller.session, caller.actor, ids, options.platform, corrections) as found:
+        yield _order(caller, options, found.manifest, found.identity, key, found.pixels)
+
+
+@contextmanager
+def order_of_picture(caller: Caller, options: BatchOptions, file: UploadFile) -> Iterator[Order]:
+    """Put a picture that came with the request among the merchant's sources, and open its order."""
+    session = caller.session
+    with tempfile.NamedTemporaryFile(prefix="atelier-picture-") as out:
+        shutil.copyfileobj(file.file, out, READ_BYTES)
+        out.flush()
+        picture = put_picture(session, caller.merchant_id, _file_name(file), Path(out.name))
+    manifest = open_uploads([], [picture])
+    yield _order(caller, options, manifest, picture.source, None, {picture.source: picture.pixels})
+
+
+@contextmanager
 def order_of_images(caller: Caller, new: NewBatch, key: str | None) -> Iterator[Order]:
     """Write images that came as JSON as a manifest, so that all submissions are alike."""
     lines = [json.dumps(image.model_dump(exclude_none=True)) for image in new.images]
     with tempfile.TemporaryDirectory(prefix="atelier-upload-") as folder:
         path = Path(folder) / "images.jsonl"
         path.write_text("\n".join(lines) + "\n")
-        manifest = open_manifest([str(path)], allow_local=False)
-        yield _order(caller, new, manifest, hashlib.sha256("\n".join(lines).encode()).hexdigest(), key)
+        pictures = named_uploads(caller.session, caller.actor, [image.image for image in new.images])
+        manifest = open_named(path, {text: picture.source for text, picture in pictures.items()})
+        identity = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        pixels = {picture.source: picture.pixels for picture in pictures.values()}
+        yield _order(caller, new, manifest, identity, key, pixels)
 
 
-def _order(caller: Caller, options: BatchOptions, manifest: Manifest, identity: str, key: str | None) -> Order:
+def _file_name(file: UploadFile) -> str:
+    name = Path(file.filename or "").name
+    if not name.strip(".") or not name.isprintable() or len(name.encode()) > 200:
+        raise ManifestError(
+            "the file needs a name with an extension, which says what kind of file it is", code="bad_name"
+        )
+    return name
+
+
+def _order(
+    caller: Caller,
+    options: BatchOptions,
+    manifest: Manifest,
+    identity: str,
+    key: str | None,
+    pixels: Mapping[str, int] = MappingProxyType({}),
+) -> Order:
     return Order(
         merchant=caller.merchant,
         manifest=manifest,
@@ -138,4 +209,5 @@ def _order(caller: Caller, options: BatchOptions, manifest: Manifest, identity: 
         identity=identity,
         idempotency_key=key,
         proof=options.proof,
+        pixels=pixels,
     )

@@ -15,6 +15,7 @@ import typer
 from producer.bucket_listing import list_s3
 from producer.commands.batches import Merchant, Names, Out, configured, require_names, warn, with_merchant
 from producer.commands.proofs import tell_of_proof
+from producer.commands.rehearsal import print_rehearsal
 from producer.dry_run import rehearse
 from producer.local_run import run_batch, wait_for_batch
 from producer.manifest import open_manifest
@@ -150,7 +151,7 @@ def submit(
     order = replace(order, queue=QueueName.PREVIEW if preview else order.queue, proof=proof)
     with open_session(settings, lasting=not dry_run) as session:
         if dry_run:
-            rehearse(session, order, as_json=as_json)
+            print_rehearsal(rehearse(session, order), as_json=as_json)
         with show_progress(quiet=as_json) as show:
             submission = submit_batch(session, order, accepted=show)
         batch = submission.batch

@@ -94,7 +94,7 @@ def _open_part(name: str, list_prefix: ListPrefix | None, allow_local: bool, pla
     if path.is_dir():
         return Folder(_local(name, allow_local), name)
     if path.is_file():
-        return _open_file(path, allow_local, platform)
+        return open_file(path, Sources(path.absolute().parent, allow_local), platform)
     if is_pattern(name) and not path.exists():
         return open_pattern(str(_local(name, allow_local)))
     problem = "is neither a file nor a folder" if path.exists() else "does not exist"
@@ -109,13 +109,17 @@ def _open_prefix(url: str, list_prefix: ListPrefix | None) -> Prefix:
     return Prefix(url, list_prefix)
 
 
-def _open_file(path: Path, allow_local: bool, platform: Platform | None) -> Part:
+def open_file(path: Path, sources: Sources, platform: Platform | None) -> Part:
+    """Open an archive or a manifest, whose images ``sources`` resolves unless they lie in the archive itself.
+
+    Raises ManifestError.
+    """
     if path.suffix.lower() in _ARCHIVES:
-        return open_archive(path, partial(read_manifest, platform=platform), local=allow_local)
+        return open_archive(path, partial(read_manifest, platform=platform), local=sources.allow_local)
     file: InputFile = DiskFile(path)
     if read_head(file, len(MAGIC)) == MAGIC and path.suffix.lower() != ".tgz":
         file = GzippedFile(file)
-    return read_manifest(file, Sources(path.absolute().parent, allow_local), platform)
+    return read_manifest(file, sources, platform)
 
 
 def read_manifest(file: InputFile, sources: Sources, platform: Platform | None = None) -> Part:

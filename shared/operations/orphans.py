@@ -33,7 +33,12 @@ UNNAMED = {
         AND NOT EXISTS (SELECT FROM catalog_images i WHERE i.source = '{STORED}' || key) AND NOT EXISTS (
             SELECT FROM source_copies c
             WHERE 'sources/' || c.merchant_id || '/' || left(c.sha256, 2) || '/' || c.sha256 = key)
+        AND NOT EXISTS (
+            SELECT FROM uploads u
+            WHERE u.kind = 'picture'
+              AND 'sources/' || u.merchant_id || '/' || left(u.sha256, 2) || '/' || u.sha256 = key)
         """,
+    "uploads/": "NOT EXISTS (SELECT FROM uploads u WHERE CAST(u.id AS text) = split_part(key, '/', 3))",
     # A picture stays while a look names it, though its name was removed or given to another picture.
     "backgrounds/": """
         NOT EXISTS (SELECT FROM (

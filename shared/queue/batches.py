@@ -225,11 +225,18 @@ def find_batch(connection: Connection, merchant: int, wanted: str) -> Batch:
     return Batch.from_row(rows[0])
 
 
-def list_batches(connection: Connection, merchant: int, limit: int, before: UUID | None = None) -> list[Batch]:
-    """Return a merchant's batches, newest first, optionally those older than ``before``. Ids grow with time."""
+def list_batches(
+    connection: Connection, merchant: int, limit: int, before: UUID | None = None, *, tries: bool = True
+) -> list[Batch]:
+    """Return a merchant's batches, newest first, optionally those older than ``before``. Ids grow with time.
+
+    Without ``tries``, previews of one picture are left out: a page makes many while somebody tries looks.
+    """
+    which = "" if tries else "AND NOT (queue = 'preview' AND total <= 1)"
     rows = connection.execute(
         text(f"""
-        SELECT {COLUMNS} FROM batches WHERE merchant_id = :merchant AND id < :before ORDER BY id DESC LIMIT :limit
+        SELECT {COLUMNS} FROM batches
+        WHERE merchant_id = :merchant AND id < :before {which} ORDER BY id DESC LIMIT :limit
         """),
         {"merchant": merchant, "limit": limit, "before": before or UUID(int=2**128 - 1)},
     )

@@ -126,6 +126,13 @@ class ObjectStore(ABC):
     def presigned_url(self, key: str, *, expires_seconds: int = 3600, download_name: str | None = None) -> str | None:
         """Return a URL with which anybody can download the object; None where the store has no such URLs."""
 
+    @abstractmethod
+    def presigned_put(self, key: str, size: int, *, expires_seconds: int) -> str | None:
+        """Return a URL to which anybody can PUT exactly ``size`` bytes as the object; None where there are none.
+
+        There are some only where merchants reach the store, at ``public_endpoint_url``.
+        """
+
     def deferred_sync(self) -> ObjectStore:
         """Return the same store, whose puts survive a power cut only after ``sync``.
 

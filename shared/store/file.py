@@ -146,6 +146,10 @@ class FileStore(ObjectStore):
         """Return None: a folder has no server that could answer a URL."""
         return None
 
+    def presigned_put(self, key: str, size: int, *, expires_seconds: int) -> str | None:
+        """Return None: a folder has no server that could take a file."""
+        return None
+
     def _walk(self, folder: str, stem: str) -> Iterator[ObjectInfo]:
         for name, is_folder in self._names(folder):
             if not name.startswith(stem):

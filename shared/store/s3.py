@@ -181,6 +181,17 @@ class S3Store(ObjectStore):
                 "get_object", Params=parameters, ExpiresIn=expires_seconds
             )
 
+    def presigned_put(self, key: str, size: int, *, expires_seconds: int) -> str | None:
+        """Sign a URL for the public endpoint. Its signature covers the length, so the server takes no other body."""
+        name, endpoint = self._name(key), self._options.public_endpoint_url
+        if endpoint is None:
+            return None
+        parameters = {"Bucket": self._bucket, "Key": name, "ContentLength": size}
+        with translated(self._place(name)):
+            return self._client(endpoint).generate_presigned_url(
+                "put_object", Params=parameters, ExpiresIn=expires_seconds
+            )
+
     def _upload(self, name: str, source: BinaryIO, content_type: str) -> None:
         with translated(self._place(name)):
             self._client().upload_fileobj(

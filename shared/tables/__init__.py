@@ -5,6 +5,7 @@ from shared.tables.merchants import api_keys, audit, backgrounds, merchants, pre
 from shared.tables.models import canaries, model_versions, promotions, style_rows, styles, verdicts
 from shared.tables.schema import QUEUES, metadata
 from shared.tables.training import training_photos, training_runs, training_schedules
+from shared.tables.uploads import uploads
 from shared.tables.webhooks import webhook_deliveries, webhook_secrets, webhooks
 from shared.tables.work import (
     batches,
@@ -54,6 +55,7 @@ __all__ = [
     "training_photos",
     "training_runs",
     "training_schedules",
+    "uploads",
     "verdicts",
     "webhook_deliveries",
     "webhook_secrets",

@@ -25,6 +25,7 @@ from shared.presets import Preset
 from shared.queue import batches, chunks
 from shared.queue.jobs import Failed
 from shared.source_copies import SourceCopy, keep_copy, source_key
+from shared.uploads.uploads import NewUpload, add_upload
 from shared.webhooks.deliveries import add_test
 from shared.webhooks.webhooks import Event, add_webhook
 from tests.atelier_command import Command, command_over, printed
@@ -61,6 +62,7 @@ def fill(session: Session, name: str) -> int:
             add_style_row(connection, number, "trunk", StyleRow(style, row, row))
         put_background(connection, merchant, BackgroundPicture("paper", "sha", 640, 480))
         add_preset(connection, merchant, Preset("own", ("90x90",)))
+        add_upload(connection, merchant, NewUpload("red.jpg", 1, 1))
         webhook, _ = add_webhook(connection, merchant, "https://shop.example/hook", [Event.BATCH_FINISHED])
         add_test(connection, merchant, webhook.id)
         for page in range(5):

@@ -12,7 +12,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.request import urlopen
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import boto3
 import pytest
@@ -340,6 +341,33 @@ def test_presigned_url_downloads_the_object(bucket: str, s3_options: StoreOption
     assert url is not None
     with urlopen(url) as answer:
         assert answer.read() == b"picture"
+
+
+def test_presigned_put_takes_an_object_of_its_size(bucket: str, s3_options: StoreOptions) -> None:
+    options = replace(s3_options, public_endpoint_url=s3_options.endpoint_url)
+    store = open_store(f"s3://{bucket}/pre", options)
+    url = store.presigned_put("uploads/1/part", 7, expires_seconds=600)
+    assert url is not None
+    assert "content-length" in url
+    with urlopen(Request(url, b"picture", {"Content-Type": ""}, method="PUT")) as answer:
+        assert answer.status == 200
+    assert store.get("uploads/1/part") == b"picture"
+    assert open_store(f"s3://{bucket}/pre", s3_options).presigned_put("k", 7, expires_seconds=600) is None
+
+
+@pytest.mark.parametrize("s3_options", ["seaweed"], indirect=True)  # moto checks no signatures
+def test_presigned_put_takes_nothing_else(bucket: str, s3_options: StoreOptions) -> None:
+    store = open_store(f"s3://{bucket}", replace(s3_options, public_endpoint_url=s3_options.endpoint_url))
+    url = store.presigned_put("part", 7, expires_seconds=600)
+    assert url is not None
+    for other, body in ((url, b"pictures"), (url.replace("/part", "/other"), b"picture")):
+        with pytest.raises(HTTPError, match="403"):
+            urlopen(Request(other, body, {"Content-Type": ""}, method="PUT"))
+    assert list(store.list("")) == []
+
+
+def test_a_folder_has_no_presigned_put(tmp_path: Path) -> None:
+    assert open_store(tmp_path.as_uri()).presigned_put("part", 7, expires_seconds=600) is None
 
 
 def test_missing_bucket_is_told(s3_options: StoreOptions, tmp_path: Path) -> None:

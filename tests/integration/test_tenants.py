@@ -32,6 +32,7 @@ from shared.presets import Preset
 from shared.queue import batches, jobs
 from shared.source_copies import SourceCopy, keep_copy
 from shared.tables import metadata
+from shared.uploads.uploads import NewUpload, add_upload
 from shared.webhooks.deliveries import add_test
 from shared.webhooks.webhooks import Event, add_webhook
 from tests.atelier_command import Command, command_over
@@ -78,6 +79,7 @@ def tenants(session: Session) -> Tenants:
             add_test(connection, ids[name], webhook.id)
             put_background(connection, ids[name], BackgroundPicture("paper", "sha", 640, 480))
             add_preset(connection, ids[name], Preset("own", ("90x90",)))
+            add_upload(connection, ids[name], NewUpload("red.jpg", 1, 1))
             connection.execute(
                 text("INSERT INTO reviews (batch_id, ordinal, merchant_id) VALUES (:batch, 0, :id)"),
                 {"batch": finished.id, "id": ids[name]},

@@ -10,6 +10,7 @@ from shared.database import read_clock
 from shared.models.training.tick import publish_due
 from shared.models.training.tick import tick as tick_training
 from shared.queue.sweep import sweep
+from shared.uploads.actions import sweep_uploads
 from workers.fetch.source_checks import check_sources
 from workers.styling.context import WorkerContext
 from workers.styling.stylize_chunk import stylize_chunk
@@ -25,6 +26,7 @@ def register_tasks(app: Celery, context: WorkerContext) -> None:
     @app.task(name=SWEEP)  # type: ignore[untyped-decorator]
     def sweep_once() -> None:
         context.metrics.swept(sweep(context.engine, context.broker))
+        sweep_uploads(context.engine, context.store)
 
     @app.task(name=NIGHTLY)  # type: ignore[untyped-decorator]
     def nightly_tick() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from fastapi import Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
@@ -177,7 +178,8 @@ async def require_form_token(request: Request) -> None:
     """Raise NotAllowed for a change without the session's token, in the form or in the header X-CSRF-Token."""
     if request.method in SAFE:
         return
-    if not session_token(request):
+    # Before the form is read, which may be large: a cookie that somebody made up stands for no session.
+    if await run_in_threadpool(session_key, session_of(request), request) is None:
         raise Unauthenticated("sign in first")
     given = request.headers.get("x-csrf-token")
     if given is None:
