@@ -164,7 +164,7 @@ def pruning(session: Session, jobs: int) -> float:
         connection.execute(
             text("UPDATE batches SET finished_at = finished_at - interval '9 days' WHERE id = :id"), {"id": batch.id}
         )
-    return seconds(lambda: prune(session.engine, session.store, 1, lambda _: None))
+    return seconds(lambda: prune(session.engine, session.store, operator(), 1, lambda _: None))
 
 
 def erasing(session: Session, jobs: int) -> float:

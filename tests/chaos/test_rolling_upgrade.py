@@ -32,8 +32,8 @@ from tests.waiting import LIMIT_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[2]
 
-SINCE_REVISION = "0020"
-"""The earlier release is the one before this migration was added."""
+SINCE_REVISION = "0022"
+"""The earlier release is the one before this migration was added. Earlier ones had other numbers for some of theirs."""
 
 RELEASES = "SELECT count(DISTINCT pipeline_version) FROM renditions"
 
@@ -78,7 +78,12 @@ def earlier_release(folder: Path) -> Iterator[Path]:
     if not found.stdout or archive.returncode != 0:
         pytest.skip("the earlier release takes this repository's history")
     shutil.unpack_archive(f"{folder}.tar", folder, filter="data")
+    assert revisions(folder) < revisions(ROOT), "a migration was renumbered since the earlier release"
     yield folder
+
+
+def revisions(code: Path) -> set[str]:
+    return {path.name for path in (code / "migrations" / "versions").glob("[0-9]*.py")}
 
 
 @contextmanager
