@@ -27,6 +27,7 @@ from shared.database import database_time, transaction
 from shared.errors import Conflict, ManifestError, UsageError
 from shared.look import Look
 from shared.merchants import audit
+from shared.merchants.actors import Actor, operator
 from shared.merchants.backgrounds import background_names, settle_background
 from shared.merchants.merchants import allowed_sources, require_kept
 from shared.merchants.presets import pin_presets, resolve_presets
@@ -60,7 +61,7 @@ TWIN_POLL_SECONDS = 0.05
 class Order:
     """What a merchant asks for: a manifest in one or several looks, written by some presets.
 
-    ``who`` asks, for the audit log: by default whoever runs this process. ``identity`` stands for the manifest where
+    ``actor`` asks: by default whoever runs this process. ``identity`` stands for the manifest where
     its own fingerprint, of which its path is a part, says too much: a file sent again lies elsewhere. Under the same
     ``idempotency_key`` it is the same batch for good; without one, while that runs. ``proof``: a sample first, whatever
     the merchant's rules say; a preview is none the less made at once, being one. ``pixels`` are the sizes of sources
@@ -72,7 +73,7 @@ class Order:
     looks: tuple[Look, ...]
     presets: tuple[str, ...] = DEFAULT_PRESETS
     queue: str = QueueName.BULK
-    who: str = field(default_factory=audit.operator)
+    actor: Actor = field(default_factory=operator)
     identity: str | None = None
     idempotency_key: str | None = None
     proof: bool = False
@@ -224,8 +225,12 @@ def _seal_waiting(session: Session, batch: Batch, order: Order) -> tuple[Batch, 
 
 
 def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
-    """Return the unfinished batch of the same order, or a new one; and whether it is an old one."""
+    """Return the unfinished batch of the same order, or a new one; and whether it is an old one.
+
+    Raises NotAllowed where the actor's key is another merchant's.
+    """
     with scope(session.engine, order.merchant) as (connection, merchant):
+        order.actor.require_merchant(merchant)
         pin = default_pin(connection, merchant)
         styles = {name for look in order.looks for name in look.styles}
         require_styles(sorted(styles), pin.style_rows)
@@ -263,7 +268,7 @@ def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
         if order.queue != QueueName.PREVIEW and (order.proof or find_rules(connection, merchant) is not None):
             wait_for_input(connection, batch, asked=order.proof)
         require_kept(connection, merchant)
-        audit.record(connection, order.who, "submit", merchant, {"batch": batch.id, "queue": batch.queue})
+        audit.record(connection, order.actor.name, "submit", merchant, {"batch": batch.id, "queue": batch.queue})
         return batch, False
 
 

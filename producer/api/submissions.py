@@ -205,7 +205,7 @@ def _order(
         looks=options.looks,
         presets=tuple(options.presets) or (options.format,),
         queue=QueueName.PREVIEW if options.preview else QueueName.BULK,
-        who=caller.who,
+        actor=caller.actor,
         identity=identity,
         idempotency_key=key,
         proof=options.proof,

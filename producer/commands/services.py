@@ -10,6 +10,7 @@ import typer
 from shared import embedded
 from shared.context import open_session
 from shared.database import installed_revision, newest_revision, transaction
+from shared.merchants.actors import operator
 from shared.operations import health
 from shared.operations.lost_renditions import fail_lost, lost_renditions
 from shared.operations.orphans import GRACE, orphans
@@ -103,7 +104,7 @@ def prune_command(
             orphaned = sum(map(len, orphans(session.engine, session.store, GRACE)))
             done = Pruned(batches=batches, jobs=jobs, orphans=orphaned)
         else:
-            done = prune(session.engine, session.store, older_than, _tell)
+            done = prune(session.engine, session.store, operator(), older_than, _tell)
     if as_json:
         print_json(asdict(done) | {"dry_run": dry_run})
     else:

@@ -13,7 +13,7 @@ from shared.database import transaction
 from shared.errors import NotAllowed, UsageError
 from shared.merchants import audit
 from shared.merchants.merchants import merchant_id
-from shared.merchants.scope import scope
+from shared.merchants.scope import scope, styles_scope
 
 
 class Role(StrEnum):
@@ -43,6 +43,11 @@ class Actor:
         """Return this actor with another merchant to act for. Raises NotAllowed for a merchant's key."""
         self.require_admin()
         return replace(self, merchant=merchant)
+
+    def require_merchant(self, merchant: int) -> None:
+        """Raise NotAllowed where this is the key of another merchant."""
+        if self.role is Role.MERCHANT and self.merchant != merchant:
+            raise NotAllowed("a merchant's key acts for its merchant only")
 
     def require_admin(self) -> None:
         """Raise NotAllowed unless this is an operator or an admin."""
@@ -84,6 +89,22 @@ def administering(engine: Engine, actor: Actor) -> Iterator[Connection]:
     actor.require_admin()
     with transaction(engine) as connection:
         yield connection
+
+
+@contextmanager
+def owning(engine: Engine, actor: Actor) -> Iterator[tuple[Connection, int | None]]:
+    """Open a transaction for what is to be the merchant's own, or public where the actor names none.
+
+    Yields it with the owner's id or None; without an owner it sees public rows only. Raises NotAllowed where a
+    merchant's key would make something public.
+    """
+    if actor.merchant is None:
+        actor.require_admin()
+        with styles_scope(engine, None) as found:
+            yield found
+    else:
+        with confined(engine, actor) as (connection, merchant):
+            yield connection, merchant
 
 
 def _merchant(actor: Actor) -> int | str:

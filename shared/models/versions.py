@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, Row, text
 from shared.database import Lock, lock, transaction
 from shared.errors import NotFound
 from shared.merchants import audit
+from shared.merchants.actors import Actor, owning
 from shared.merchants.merchants import require_kept
 from shared.models.styles import (
     DEFINITION_SUFFIX,
@@ -152,8 +153,8 @@ class NewStyle:
     renews: bool = False
 
 
-def install_style(engine: Engine, store: ObjectStore, new: NewStyle, *, what: str) -> StyleRow:
-    """Store a vector and make its style visible. ``what`` is the command, for the audit log.
+def install_style(engine: Engine, store: ObjectStore, actor: Actor, new: NewStyle, *, what: str) -> StyleRow:
+    """Store a vector and make its style visible. ``actor`` and ``what``, the command, are for the audit log.
 
     Raises Conflict if the name is taken; then nothing changes.
     """
@@ -166,17 +167,21 @@ def install_style(engine: Engine, store: ObjectStore, new: NewStyle, *, what: st
         add_style_row(connection, style_id, new.trunk_sha256, row)
         if new.merchant is not None:
             require_kept(connection, new.merchant)
-        audit.record(connection, audit.operator(), what, new.merchant, {"style": new.style.name, "sha256": row.sha256})
+        audit.record(connection, actor.name, what, new.merchant, {"style": new.style.name, "sha256": row.sha256})
     return row
 
 
 def install_definition(
-    engine: Engine, store: ObjectStore, style: Style, definition: bytes, *, merchant: int | None
+    engine: Engine, store: ObjectStore, actor: Actor, style: Style, definition: bytes, *, what: str
 ) -> StyleRow:
-    """Store the definition of a new procedural style, one merchant's own or public (None), for every trunk.
+    """Store the definition of a new procedural style for every trunk. ``what`` is the command, for the audit log.
+
+    It is the actor's merchant's own, or public where the actor names none.
 
     Raises Conflict if the name is taken; then nothing changes.
     """
+    with owning(engine, actor) as (connection, merchant):
+        require_free(connection, style.name, merchant)
     row = put_row(store, style.name, definition, DEFINITION_SUFFIX)
     with transaction(engine) as connection:
         lock(connection, Lock.INSTALL)
@@ -185,7 +190,7 @@ def install_definition(
         if merchant is not None:
             require_kept(connection, merchant)
         details = {"style": style.name, "sha256": row.sha256}
-        audit.record(connection, audit.operator(), "styles import", merchant, details)
+        audit.record(connection, actor.name, what, merchant, details)
     return row
 
 

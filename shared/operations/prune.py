@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
@@ -18,6 +19,7 @@ from sqlalchemy import Connection, Engine, text
 from shared.database import transaction
 from shared.limits import MOST_DAYS, require_between
 from shared.merchants import audit
+from shared.merchants.actors import Actor
 from shared.operations import orphans
 from shared.queue.renditions import KEY_COLUMNS
 from shared.store import ObjectStore
@@ -53,6 +55,13 @@ class Pruned:
         return Pruned(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
+class OldBatch(NamedTuple):
+    """Batch to remove, and whose it was."""
+
+    id: UUID
+    merchant_id: int
+
+
 def due(connection: Connection, days: int) -> tuple[int, int]:
     """Count the batches that ended more than ``days`` ago, and the jobs they were accepted with."""
     require_between("days", days, 1, MOST_DAYS)
@@ -62,20 +71,21 @@ def due(connection: Connection, days: int) -> tuple[int, int]:
     return int(row.batches), int(row.jobs)
 
 
-def prune(engine: Engine, store: ObjectStore, days: int, progress: Callable[[Pruned], None]) -> Pruned:
+def prune(engine: Engine, store: ObjectStore, actor: Actor, days: int, progress: Callable[[Pruned], None]) -> Pruned:
     """Remove batches that ended more than ``days`` ago, oldest first, then other data as old, then orphans.
 
     Calls ``progress`` after each slice. Safe to interrupt, to repeat, and to run twice at the same time. Raises
-    UsageError if ``days`` is out of range.
+    UsageError if ``days`` is out of range, and NotAllowed for a merchant's key.
     """
+    actor.require_admin()
     require_between("days", days, 1, MOST_DAYS)
     with transaction(engine) as connection:
         batches = connection.execute(
             text(f"SELECT id, merchant_id FROM batches WHERE {OVER} ORDER BY finished_at"), {"days": days}
         ).all()
     total = Pruned()
-    for batch_id, merchant in batches:
-        while (removed := prune_slice(engine, store, batch_id, merchant, days)) != Pruned():
+    for batch in map(OldBatch._make, batches):
+        while (removed := prune_slice(engine, store, actor, batch, days)) != Pruned():
             total += removed
             progress(total)
     while (removed := prune_publications(engine, store, days)) != Pruned():
@@ -88,12 +98,12 @@ def prune(engine: Engine, store: ObjectStore, days: int, progress: Callable[[Pru
     return total
 
 
-def prune_slice(engine: Engine, store: ObjectStore, batch_id: UUID, merchant: int, days: int) -> Pruned:
+def prune_slice(engine: Engine, store: ObjectStore, actor: Actor, batch: OldBatch, days: int) -> Pruned:
     """Remove some chunks of a batch with their rows and, after the last chunk, the batch; nothing if it is not over."""
     with transaction(engine) as connection:
-        removed, objects = remove_slice(connection, batch_id, OVER, {"days": days})
+        removed, objects = remove_slice(connection, batch.id, OVER, {"days": days})
         if removed.batches:
-            audit.record(connection, audit.operator(), "prune", merchant, {"batch": batch_id})
+            audit.record(connection, actor.name, "prune", batch.merchant_id, {"batch": batch.id})
     return replace(removed, objects=delete_objects(engine, store, objects)) if objects else removed
 
 

@@ -66,7 +66,10 @@ class NewBatch:
 
 @dataclass(frozen=True)
 class Batch:
-    """Batch as stored. Whoever finishes jobs updates its counters; they are never counted."""
+    """Batch as stored. Whoever finishes jobs updates its counters; they are never counted.
+
+    ``age_seconds`` passed by the database's clock from its acceptance until it was read.
+    """
 
     id: UUID
     merchant_id: int
@@ -92,6 +95,7 @@ class Batch:
     finished_at: datetime | None
     preset_rules: Mapping[str, Preset] = field(default_factory=dict)
     unpublished: int = 0
+    age_seconds: float = field(default=0.0, compare=False)
 
     @property
     def rendition_presets(self) -> tuple[str, ...]:
@@ -105,9 +109,8 @@ class Batch:
 
     @property
     def seconds(self) -> float:
-        """Return the seconds from acceptance to the end, or to now while it runs."""
-        end = self.finished_at or datetime.now(self.created_at.tzinfo)
-        return (end - self.created_at).total_seconds()
+        """Return the seconds from acceptance to the end or, while it runs, to when it was read."""
+        return (self.finished_at - self.created_at).total_seconds() if self.finished_at else self.age_seconds
 
     @classmethod
     def from_row(cls, row: Row[Any]) -> Batch:
@@ -128,7 +131,7 @@ HEX = re.compile("[0-9a-fA-F]{1,32}")
 
 COLUMNS = """id, merchant_id, name, queue, look, presets, preset_rules, model_version_id, style_rows, intake, state,
     paused, notice, input_columns, gate, rows_read, total, succeeded, failed, cancelled, reused, unpublished,
-    created_at, finished_at"""
+    created_at, finished_at, extract(epoch FROM clock_timestamp() - created_at)::float8 AS age_seconds"""
 
 UNDER_WAY = "the same batch is being submitted elsewhere: repeat the request"
 

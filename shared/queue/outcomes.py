@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import structlog
 from sqlalchemy import Connection
@@ -47,7 +47,7 @@ def outcome_of_error(batch: Batch, job: Job, error: Exception) -> Outcome:
     """Return the outcome of a job after an error. An error that is not the job's own is raised again."""
     delay = DELAY_SECONDS * 2**job.attempts * random.uniform(0.5, 1.0)
     match error:
-        case SourceUnavailable(counts=False) if datetime.now(UTC) - batch.created_at < WANTING_TIME:
+        case SourceUnavailable(counts=False) if batch.age_seconds < WANTING_TIME.total_seconds():
             return PutBack(job.ordinal, max(delay, error.wait_seconds * random.uniform(1.0, 1.1)), attempts=0)
         case SourceUnavailable() if DELAY_SECONDS * (2**job.attempts - 1) < SOURCE_PATIENCE_SECONDS:
             return PutBack(job.ordinal, max(delay, error.wait_seconds))

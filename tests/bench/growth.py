@@ -2,16 +2,17 @@
 
 Fills the tables in the server and times what touches many rows: retrying and giving up failed images, cancelling,
 exporting, pruning, erasing, importing a feed, asking for the state, planning a night beside another that is under way,
-and dispatching with many merchants waiting. Prints seconds and
-microseconds a row, and writes ``tests/bench/results/growth.json``. Nothing is asserted; plans are, in the tests.
+and dispatching with many merchants waiting. Prints seconds,
+and core-microseconds a row, which other work on the machine hardly changes; writes
+``tests/bench/results/growth.json``. Nothing is asserted; plans are, in the tests.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from uuid import uuid4
 
@@ -35,17 +36,12 @@ from shared.queue.estimate import Rate
 from shared.queue.reconciler import reconcile
 from shared.queue.retry import discard_failures, retry_batch
 from shared.settings import Settings
+from tests.bench.growth_cost import Cost, cost_of
+from tests.bench.growth_more import MORE, finished_batch
 from tests.bench.results import machine, write_results
-from tests.builders import add_finished, add_large_night, add_waiting
+from tests.builders import add_large_night, add_waiting
 
 SLOTS = 3
-
-
-def seconds(call: Callable[[], object]) -> float:
-    """Time a call."""
-    began = time.monotonic()
-    call()
-    return time.monotonic() - began
 
 
 def failed_batch(session: Session, jobs: int) -> Batch:
@@ -59,17 +55,17 @@ def failed_batch(session: Session, jobs: int) -> Batch:
         return batches.get_batch(connection, batch.id)
 
 
-def retrying(session: Session, jobs: int) -> float:
+def retrying(session: Session, jobs: int) -> Cost:
     batch = failed_batch(session, jobs)
-    return seconds(lambda: retry_batch(session.engine, batch))
+    return cost_of(session, lambda: retry_batch(session.engine, batch))
 
 
-def giving_up(session: Session, jobs: int) -> float:
+def giving_up(session: Session, jobs: int) -> Cost:
     batch = failed_batch(session, jobs)
-    return seconds(lambda: discard_failures(session.engine, batch))
+    return cost_of(session, lambda: discard_failures(session.engine, batch))
 
 
-def cancelling(session: Session, jobs: int) -> float:
+def cancelling(session: Session, jobs: int) -> Cost:
     with transaction(session.engine) as connection:
         batch = add_waiting(connection, f"cancelled-{uuid4().hex[:8]}", jobs)
 
@@ -77,18 +73,18 @@ def cancelling(session: Session, jobs: int) -> float:
         with transaction(session.engine) as connection:
             chunks.cancel_batch(connection, batch.id)
 
-    return seconds(cancel)
+    return cost_of(session, cancel)
 
 
-def reconciling(session: Session, jobs: int) -> float:
+def reconciling(session: Session, jobs: int) -> Cost:
     """All chunks of a batch have ended over its queued jobs."""
     with transaction(session.engine) as connection:
         batch = add_waiting(connection, f"stranded-{uuid4().hex[:8]}", jobs)
         connection.execute(text("UPDATE chunks SET state = 'done' WHERE batch_id = :id"), {"id": batch.id})
-    return seconds(lambda: reconcile(session.engine, sampled_jobs=0))
+    return cost_of(session, lambda: reconcile(session.engine, sampled_jobs=0))
 
 
-def planning(session: Session, images: int) -> float:
+def planning(session: Session, images: int) -> Cost:
     """Plan a night of a catalogue of twice as many images, of which half are in another night's hands."""
     name = f"shop-{uuid4().hex[:8]}"
     with transaction(session.engine) as connection:
@@ -103,10 +99,10 @@ def planning(session: Session, images: int) -> float:
             )
             assert found.stale.total == images
 
-    return seconds(plan)
+    return cost_of(session, plan)
 
 
-def dispatching(session: Session, merchants: int) -> float:
+def dispatching(session: Session, merchants: int) -> Cost:
     """Fill the window of 40 workers while so many merchants wait, each with 300 chunks."""
     with transaction(session.engine) as connection:
         connection.execute(text("UPDATE batches SET state = 'cancelled' WHERE state = 'running'"))
@@ -142,37 +138,33 @@ def dispatching(session: Session, merchants: int) -> float:
             connection.execute(text("UPDATE chunks SET state = 'waiting' WHERE state = 'dispatched'"))
 
     fill()
-    return min(seconds(fill) for _ in range(3))
+    return min((cost_of(session, fill) for _ in range(3)), key=lambda cost: cost.core_seconds)
 
 
-def finished_batch(session: Session, jobs: int) -> Batch:
-    """Add a batch that is over, with its renditions."""
-    with transaction(session.engine) as connection:
-        return add_finished(connection, f"finished-{uuid4().hex[:8]}", jobs)
-
-
-def exporting(session: Session, jobs: int) -> float:
+def exporting(session: Session, jobs: int) -> Cost:
     """Read and write results.csv and errors.csv, without the renditions' files."""
     batch = finished_batch(session, jobs)
     with tempfile.TemporaryDirectory() as folder:
-        return seconds(lambda: write_results_csv(Path(folder), batch_results(session, batch), batch.input_columns))
+        return cost_of(
+            session, lambda: write_results_csv(Path(folder), batch_results(session, batch), batch.input_columns)
+        )
 
 
-def pruning(session: Session, jobs: int) -> float:
+def pruning(session: Session, jobs: int) -> Cost:
     batch = finished_batch(session, jobs)
     with transaction(session.engine) as connection:
         connection.execute(
             text("UPDATE batches SET finished_at = finished_at - interval '9 days' WHERE id = :id"), {"id": batch.id}
         )
-    return seconds(lambda: prune(session.engine, session.store, 1, lambda _: None))
+    return cost_of(session, lambda: prune(session.engine, session.store, operator(), 1, lambda _: None))
 
 
-def erasing(session: Session, jobs: int) -> float:
+def erasing(session: Session, jobs: int) -> Cost:
     batch = finished_batch(session, jobs)
-    return seconds(lambda: erase(session.engine, session.store, batch.merchant_id, lambda _: None))
+    return cost_of(session, lambda: erase(session.engine, session.store, batch.merchant_id, lambda _: None))
 
 
-def importing(session: Session, images: int) -> float:
+def importing(session: Session, images: int) -> Cost:
     """Import a feed whose images are all new, and once more with none changed."""
     with tempfile.TemporaryDirectory() as folder:
         feed = Path(folder) / "feed.csv"
@@ -184,10 +176,10 @@ def importing(session: Session, images: int) -> float:
             for _ in range(2):
                 import_catalog(session, shop, open_manifest([str(feed)]), lambda *_: None)
 
-        return seconds(twice)
+        return cost_of(session, twice)
 
 
-def asking(session: Session, jobs: int) -> float:
+def asking(session: Session, jobs: int) -> Cost:
     """Ask ten times for a batch's state, the list of batches, and the last page of failures."""
     batch = failed_batch(session, jobs)
 
@@ -198,10 +190,10 @@ def asking(session: Session, jobs: int) -> float:
                 batches.list_batches(connection, batch.merchant_id, limit=20)
                 assert job_rows.failed_jobs(connection, batch.id, after=jobs - 101, limit=100)
 
-    return seconds(ask)
+    return cost_of(session, ask)
 
 
-PARTS: dict[str, Callable[[Session, int], float]] = {
+PARTS: dict[str, Callable[[Session, int], Cost]] = {
     "export": exporting,
     "prune": pruning,
     "erase": erasing,
@@ -212,7 +204,7 @@ PARTS: dict[str, Callable[[Session, int], float]] = {
     "cancel": cancelling,
     "reconcile": reconciling,
     "plan a night": planning,
-}
+} | MORE
 
 
 def main() -> None:
@@ -222,17 +214,18 @@ def main() -> None:
     options.add_argument("--merchants", type=int, nargs="+", default=[10, 100, 1000])
     options.add_argument("--only", nargs="+", default=[*PARTS, "dispatch"])
     asked = options.parse_args()
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, dict[str, dict[str, float]]] = {}
     with (
         tempfile.TemporaryDirectory() as home,
         open_session(Settings(home=Path(home), statement_seconds=MAINTENANCE_SECONDS), lasting=False) as session,
     ):
         for name in asked.only:
             for size in asked.merchants if name == "dispatch" else asked.rows:
-                took = (dispatching if name == "dispatch" else PARTS[name])(session, size)
-                found.setdefault(name, {})[str(size)] = round(took, 3)
-                print(f"{name:<14}{size:>10,}{took:>10.3f} s{took / size * 1e6:>10.1f} µs each", flush=True)  # noqa: T201
-    write_results("growth", {"machine": machine(), "seconds": found})
+                cost = (dispatching if name == "dispatch" else PARTS[name])(session, size)
+                found.setdefault(name, {})[str(size)] = {name: round(value, 3) for name, value in asdict(cost).items()}
+                each = " + ".join(f"{part / size * 1e6:.1f}" for part in (cost.here, cost.postgres))
+                print(f"{name:<18}{size:>10,}{cost.seconds:>10.3f} s {each:>16} core-µs each", flush=True)  # noqa: T201
+    write_results("growth", {"machine": machine(), "cost": found})
 
 
 if __name__ == "__main__":

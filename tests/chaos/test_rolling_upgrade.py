@@ -32,8 +32,8 @@ from tests.waiting import LIMIT_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[2]
 
-SINCE_REVISION = "0020"
-"""The earlier release is the one before this migration was added."""
+SINCE_REVISION = "0022"
+"""The earlier release is the one before this migration was added. Earlier ones had other numbers for some of theirs."""
 
 RELEASES = "SELECT count(DISTINCT pipeline_version) FROM renditions"
 
@@ -78,7 +78,12 @@ def earlier_release(folder: Path) -> Iterator[Path]:
     if not found.stdout or archive.returncode != 0:
         pytest.skip("the earlier release takes this repository's history")
     shutil.unpack_archive(f"{folder}.tar", folder, filter="data")
+    assert revisions(folder) < revisions(ROOT), "a migration was renumbered since the earlier release"
     yield folder
+
+
+def revisions(code: Path) -> set[str]:
+    return {path.name for path in (code / "migrations" / "versions").glob("[0-9]*.py")}
 
 
 @contextmanager
@@ -138,33 +143,39 @@ class Release:
         assert process.returncode == 0, self.log()
         return told
 
+    def submit(self, folder: Path, images: int) -> UUID:
+        """Submit so many photos, of which no other folder has the same files."""
+        made = photos(folder, images, trailer=folder.name.encode())
+        return UUID(json.loads(self.run("submit", str(made), "--style", "udnie", "--json"))["batch"])
+
     def log(self) -> str:
         return (self.home / "log").read_text()
 
 
 @pytest.mark.long
 def test_workers_of_an_earlier_commit_and_of_this_one_share_a_database(servers: Servers, tmp_path: Path) -> None:
-    """The earlier code makes the tables and takes the batch in; the tables are upgraded under its workers."""
+    """Tables are upgraded under an earlier release's workers; they style what this release takes in; it takes over."""
     with earlier_release(tmp_path / "earlier") as code, empty_session(servers.services, tmp_path) as session:
         earlier = Release(code, session, tmp_path / "earlier-home")
         this = Release(ROOT, session, tmp_path / "home")
         earlier.run("db", "upgrade")
         before = installed_revision(session.engine)
-        folder = photos(tmp_path / "photos", 200)
-        batch = UUID(json.loads(earlier.run("submit", str(folder), "--style", "udnie", "--json"))["batch"])
+        batches = [earlier.submit(tmp_path / "before", 200)]
         workers = [earlier.start("worker"), earlier.start("worker")]
         try:
-            wait_until(lambda: done(session, batch) >= 20, "20 images of the earlier release")
+            wait_until(lambda: done(session, batches[0]) >= 20, "20 images of the earlier release")
             this.run("db", "upgrade")
-            at_upgrade = done(session, batch)
-            wait_until(lambda: done(session, batch) >= at_upgrade + 20, "20 more over the newer tables")
+            batches.append(this.submit(tmp_path / "between", 40))
+            wait_until(lambda: done(session, batches[1]) == 40, "the earlier release over the newer tables")
             workers.append(this.start("worker"))
             wait_until(lambda: fleet(session) == 3, "the worker of this release")
+            batches.append(this.submit(tmp_path / "mixed", 200))
+            wait_until(lambda: done(session, batches[2]) >= 20, "20 images of both releases")
             for worker in workers[:2]:
                 worker.terminate()
             assert [worker.wait(LIMIT_SECONDS) for worker in workers[:2]] == [0, 0], earlier.log()[-5000:]
-            by_earlier = done(session, batch)
-            wait_until(lambda: done(session, batch) == 200, "the end of the batch")
+            batches.append(this.submit(tmp_path / "after", 40))
+            wait_until(lambda: [done(session, batch) for batch in batches] == [200, 40, 200, 40], "all batches")
         finally:
             for worker in workers:
                 worker.kill()
@@ -172,8 +183,8 @@ def test_workers_of_an_earlier_commit_and_of_this_one_share_a_database(servers: 
         assert before is not None
         assert before < SINCE_REVISION
         assert installed_revision(session.engine) == database.newest_revision()
-        assert 40 <= by_earlier < 200
-        assert assert_nothing_lost(session, batch) == {"succeeded": 200, "failed": 0, "cancelled": 0}
+        for batch, images in zip(batches, (200, 40, 200, 40), strict=True):
+            assert assert_nothing_lost(session, batch) == {"succeeded": images, "failed": 0, "cancelled": 0}
 
 
 def done(session: Session, batch: UUID) -> int:

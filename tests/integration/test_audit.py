@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,10 +11,18 @@ from PIL import Image
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
+from producer.manifest import open_manifest
+from producer.submit import Order, submit_batch
 from shared.context import Session
 from shared.database import transaction
+from shared.errors import NotAllowed
+from shared.look import Look
 from shared.merchants import audit
+from shared.merchants.actors import Actor, Role
 from shared.merchants.merchants import merchant_id
+from shared.models.styles import Style
+from shared.models.versions import install_definition
+from shared.operations.prune import prune
 from tests.atelier_command import Command, command_over, printed
 from tests.builders import add_finished, add_waiting
 
@@ -100,3 +110,30 @@ def test_nothing_is_told_of_what_was_refused(session: Session, atelier: Command)
     assert atelier("cancel", batch.id, "-m", "other").exit_code
     assert atelier("merchants", "allow", "shop", "http://nonsense").exit_code
     assert told(session) == []
+
+
+def test_the_audit_names_the_actor_and_not_the_process(session: Session, tmp_path: Path) -> None:
+    """Whoever acts through a key or a page is named; a merchant's key does neither another's work nor everybody's."""
+    Image.new("RGB", (8, 8)).save(tmp_path / "mug.png")
+    with transaction(session.engine) as connection:
+        add_finished(connection, "shop", 3)
+        connection.execute(text("UPDATE batches SET finished_at = now() - interval '9 days'"))
+        shop, other = merchant_id(connection, "shop"), merchant_id(connection, "other")
+    admin, key = Actor(Role.ADMIN, "key admin", "shop"), Actor(Role.MERCHANT, "key shop", shop)
+    order = Order("shop", open_manifest([str(tmp_path / "mug.png")]), (Look((("halftone", 1.0),)),), actor=key)
+    submit_batch(session, order)
+    prune(session.engine, session.store, admin, 8, lambda _: None)
+    definition = json.dumps({"kind": "halftone"}).encode()
+    style = Style("dots", "Dots", "", "", "")
+    install_definition(session.engine, session.store, admin, style, definition, what="styles import")
+    with pytest.raises(NotAllowed):
+        submit_batch(session, replace(order, actor=replace(key, merchant=other)))
+    with pytest.raises(NotAllowed):
+        prune(session.engine, session.store, key, 8, lambda _: None)
+    with pytest.raises(NotAllowed):
+        install_definition(session.engine, session.store, replace(key, merchant=None), style, definition, what="x")
+    with transaction(session.engine) as connection:
+        found = audit.entries(connection, merchant=shop, since=None, before=None, limit=100)
+    assert [(one.who, one.what) for one in reversed(found)] == [
+        ("key shop", "submit"), ("key admin", "prune"), ("key admin", "styles import")
+    ]  # fmt: skip

@@ -142,7 +142,7 @@ def test_images_of_which_it_is_no_longer_known_what_they_showed_stay(shop: Campa
     shop.live_a_night()
     with transaction(shop.session.engine) as connection:
         connection.execute(text("UPDATE publications SET made_at = made_at - interval '90 days'"))
-    prune(shop.session.engine, shop.session.store, 30, lambda _: None)
+    prune(shop.session.engine, shop.session.store, operator(), 30, lambda _: None)
     shown = shop.shown()
     at = before - timedelta(days=95)
     assert actions.revert_as_of(shop.session.engine, operator(shop.name), at) == AsOf(0, 0, 1)

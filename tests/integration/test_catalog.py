@@ -233,7 +233,7 @@ def test_prune_keeps_what_is_shown_and_forgets_what_was(session: Session, tmp_pa
     with transaction(shop.session.engine) as connection:
         connection.execute(text("UPDATE batches SET finished_at = finished_at - interval '100 days'"))
         connection.execute(text("UPDATE publications SET made_at = made_at - interval '100 days'"))
-    done = prune(shop.session.engine, shop.session.store, 90, lambda _: None)
+    done = prune(shop.session.engine, shop.session.store, operator(), 90, lambda _: None)
     assert (done.batches, done.renditions, done.publications) == (2, 1, 1)
     assert shop.shown() == shown
     assert shop.revert(sku="a") == 0
@@ -241,7 +241,7 @@ def test_prune_keeps_what_is_shown_and_forgets_what_was(session: Session, tmp_pa
     shop.feed({"b": "1b"})
     with transaction(shop.session.engine) as connection:
         connection.execute(text("UPDATE catalog_images SET removed_at = removed_at - interval '100 days'"))
-    assert prune(shop.session.engine, shop.session.store, 90, lambda _: None).renditions == 1
+    assert prune(shop.session.engine, shop.session.store, operator(), 90, lambda _: None).renditions == 1
     with transaction(shop.session.engine) as connection:
         left = connection.execute(text("SELECT sku FROM catalog_images WHERE merchant_id = :id"), {"id": shop.id})
         assert list(left.scalars()) == ["b"]

@@ -23,6 +23,7 @@ from shared.context import Session
 from shared.database import transaction
 from shared.embedded import Services
 from shared.errors import Conflict, LeaseLost
+from shared.merchants.actors import operator
 from shared.operations.prune import prune
 from shared.proofs.proofs import wait_for_input
 from shared.queue import batches, chunks, fleet
@@ -134,7 +135,7 @@ class Leases(RuleBasedStateMachine):
         """What has ended, ended long ago."""
         self.rows("""UPDATE batches SET finished_at = finished_at - interval '2 days'
                      WHERE finished_at IS NOT NULL RETURNING id""")
-        prune(self.session.engine, self.session.store, 1, lambda _: None)
+        prune(self.session.engine, self.session.store, operator(), 1, lambda _: None)
         left = {row.id for row in self.rows("SELECT id FROM batches")}
         self.batches = [batch for batch in self.batches if batch in left]
 

@@ -23,6 +23,7 @@ from shared.context import Session
 from shared.database import transaction
 from shared.errors import Conflict, UsageError
 from shared.look import Look
+from shared.merchants.actors import operator
 from shared.models.promotion.promotions import PromotionRequest, promote, rollback
 from shared.models.promotion.verdicts import list_verdicts, verdict_of
 from shared.models.versions import champion, version_of
@@ -53,7 +54,9 @@ def write_checkpoint(folder: Path, seed: int, architecture: Architecture = TINY)
 
 
 def taken_in(session: Session, folder: Path, seed: int) -> int:
-    return import_checkpoint(session.engine, session.store, write_checkpoint(folder, seed), "for a test").version.id
+    return import_checkpoint(
+        session.engine, session.store, operator(), write_checkpoint(folder, seed), "for a test"
+    ).version.id
 
 
 @pytest.fixture
@@ -149,7 +152,7 @@ def test_a_damaged_version_holds_up_its_own_batches_alone_until_it_is_restored(
             stylize_chunk(context, chunk)
         assert context.breaker.seconds == 0
         assert (state_of(session, before), state_of(session, after)) == (("finished", 3), ("running", 0))
-        import_checkpoint(session.engine, session.store, tmp_path / "checkpoint-2", "")
+        import_checkpoint(session.engine, session.store, operator(), tmp_path / "checkpoint-2", "")
         with transaction(session.engine) as connection:
             waits = connection.execute(
                 text("UPDATE chunks SET next_attempt_at = now() WHERE next_attempt_at > now() RETURNING state")
@@ -251,7 +254,7 @@ def test_a_checkpoint_is_verified_and_tried_before_it_is_a_candidate(session: Se
     ]
     for folder, error, reason in wrong:
         with pytest.raises(error, match=reason):
-            import_checkpoint(session.engine, session.store, folder, "")
+            import_checkpoint(session.engine, session.store, operator(), folder, "")
     with transaction(session.engine) as connection:
         assert connection.execute(text("SELECT count(*) FROM model_versions")).scalar_one() == 1
 
@@ -260,11 +263,11 @@ def test_a_second_import_puts_back_what_is_damaged(session: Session, tmp_path: P
     with transaction(session.engine) as connection:
         connection.execute(text("TRUNCATE style_rows, styles"))
     folder = write_checkpoint(tmp_path / "checkpoint", 1)
-    first = import_checkpoint(session.engine, session.store, folder, "")
+    first = import_checkpoint(session.engine, session.store, operator(), folder, "")
     session.store.put(first.version.object_key, b"damaged")
     with pytest.raises(Conflict, match="models import"):
         promote(session.engine, session.store, PromotionRequest(first.version.id, "me@here"))
-    again = import_checkpoint(session.engine, session.store, folder, "")
+    again = import_checkpoint(session.engine, session.store, operator(), folder, "")
     assert (first.is_new, again.is_new, again.version) == (True, False, first.version)
     promote(session.engine, session.store, PromotionRequest(first.version.id, "me@here"))
 

@@ -14,6 +14,7 @@ from producer.source_intake import Intake
 from shared.context import Session
 from shared.database import transaction
 from shared.errors import Conflict, UnknownStyle, UsageError
+from shared.merchants.actors import operator
 from shared.merchants.merchants import merchant_id
 from shared.models.styles import Style, StyleRow, list_styles, style_rows
 from shared.models.versions import champion, install_built_in
@@ -69,7 +70,7 @@ def rows_of(session: Session, merchant: str) -> dict[str, StyleRow]:
 
 
 def lesson(vgg: Path, *images: Path) -> StyleRequest:
-    return StyleRequest(DOTS, list(images), "shop", [], str(vgg), steps=2, relearns=False)
+    return StyleRequest(DOTS, list(images), operator("shop"), [], str(vgg), steps=2, relearns=False)
 
 
 def test_a_style_is_learnt_from_what_a_merchant_sent_and_stays_his_own(
@@ -107,7 +108,7 @@ def test_what_goes_wrong_leaves_everything_as_it_was(tiny: Session, vgg: Path, t
         (lesson(vgg, good), "10 pictures of merchant shop"),
         (lesson(vgg, flat), "nearly uniform"),
         (replace(lesson(vgg, good), photos=[ten]), "10 photos"),
-        (replace(lesson(vgg, good), merchant=None), "--photos"),
+        (replace(lesson(vgg, good), actor=operator()), "--photos"),
         (lesson(tmp_path / "none", good), "VGG-19"),
         (replace(lesson(vgg, good), vgg=f"file://{tmp_path}/none"), "VGG-19"),
         (replace(lesson(vgg, good), style=replace(DOTS, name="a:b")), "lower-case"),
@@ -139,8 +140,8 @@ def test_an_exported_row_is_imported_as_the_very_same(session: Session, tmp_path
     with pytest.raises(UnknownStyle):
         export_style(session, "nope", None, tmp_path / "nope")
     with pytest.raises(Conflict, match="great-wave"):
-        import_style(session, file, None, None)
-    imported, current = import_style(session, file, "shop", "my-wave")
+        import_style(session, operator(), file, None)
+    imported, current = import_style(session, operator("shop"), file, "my-wave")
     assert current
     assert imported == replace(label, name="my-wave")
     mine = rows_of(session, "shop")
@@ -163,7 +164,7 @@ def test_a_row_that_does_not_fit_is_refused(session: Session, tmp_path: Path) ->
     for reason, data in files.items():
         (tmp_path / "row").write_bytes(data)
         with pytest.raises(BadCheckpoint, match=reason):
-            import_style(session, tmp_path / "row", None, None)
+            import_style(session, operator(), tmp_path / "row", None)
     assert rows_of(session, "shop") == before
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from shared.context import Session
 from shared.database import transaction
+from shared.merchants.actors import operator
 from shared.operations import orphans, prune
 from shared.operations.prune import Pruned
 from shared.queue.jobs import STORED
@@ -24,7 +25,7 @@ def hashed(number: int) -> str:
 
 
 def prune_all(session: Session) -> Pruned:
-    return prune.prune(session.engine, session.store, DAYS, lambda _: None)
+    return prune.prune(session.engine, session.store, operator(), DAYS, lambda _: None)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from producer.submit import Order, open_batch
 from shared.context import Session
 from shared.database import transaction
 from shared.errors import Conflict, DamagedVersion, NotFound
+from shared.merchants.actors import operator
 from shared.models.promotion.history import history
 from shared.models.promotion.promotions import Promoted, PromotionRequest, promote, retire, rollback
 from shared.models.promotion.verdicts import VerdictFigures, add_verdict, judge
@@ -40,7 +41,7 @@ def own_style(session: Session, merchant: str, name: str) -> None:
         ).scalar_one()
         trunk = champion(connection).trunk_sha256
     new = NewStyle(Style(name, name, "", "", ""), trunk, b"row", number)
-    install_style(session.engine, session.store, new, what="styles add")
+    install_style(session.engine, session.store, operator(), new, what="styles add")
 
 
 def test_the_pointer_moves_for_new_batches_and_a_running_one_keeps_its_version(

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from producer.commands.main import make_app
 from shared.context import Session
 from shared.database import transaction
+from shared.merchants.actors import operator
 from shared.operations import prune
 from shared.operations.prune import Pruned
 from shared.queue import chunks, renditions
@@ -54,7 +55,7 @@ def left(session: Session) -> dict[str, int]:
 
 
 def prune_all(session: Session) -> Pruned:
-    return prune.prune(session.engine, session.store, DAYS, lambda _: None)
+    return prune.prune(session.engine, session.store, operator(), DAYS, lambda _: None)
 
 
 @pytest.fixture(autouse=True)
@@ -101,7 +102,7 @@ def test_an_interrupted_prune_goes_on_where_it_was(session: Session) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prune.prune(session.engine, session.store, DAYS, interrupt)
+        prune.prune(session.engine, session.store, operator(), DAYS, interrupt)
     rest = left(session)
     assert 0 < rest["jobs"] < JOBS
     assert rest["renditions"] == rest["job_renditions"]

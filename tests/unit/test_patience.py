@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import uuid4
 
 from shared.errors import SourceUnavailable
@@ -51,7 +51,7 @@ def test_asking_for_time_costs_no_attempt_for_a_day() -> None:
 
 
 def test_who_asks_for_ever_is_given_up_in_the_end() -> None:
-    old = replace(BATCH, created_at=NOW - WANTING_TIME - timedelta(minutes=1))
+    old = replace(BATCH, age_seconds=WANTING_TIME.total_seconds() + 60)
     job, attempts = JOB, 0
     while isinstance(outcome := outcome_of_error(old, job, BUSY), PutBack):
         assert outcome.attempts == 1

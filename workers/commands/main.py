@@ -11,6 +11,7 @@ import typer
 from shared.context import open_session
 from shared.errors import UsageError
 from shared.logs import configure_logs
+from shared.merchants.actors import operator
 from shared.models.styles import Style
 from shared.models.training.new_style import queue_style
 from shared.models.versions import BUILT_IN
@@ -246,13 +247,13 @@ def styles_add(
                 "--queue cannot be combined with --photos, --vgg, --search or --relearn: see `atelier retrain`"
             )
         with open_session(settings) as session:
-            run = queue_style(session.engine, session.store, style, images, merchant, steps=steps)
+            run = queue_style(session.engine, session.store, operator(merchant), style, images, steps=steps)
         if as_json:
             print_json({"name": name, "merchant": merchant, "run": run})
         else:
             print_line(f"{name}: queued; watch it with `atelier runs show {run}`")
         return
-    request = StyleRequest(style, images, merchant, photos or [], vgg, steps, relearn, search)
+    request = StyleRequest(style, images, operator(merchant), photos or [], vgg, steps, relearn, search)
     with open_session(settings, lasting=False) as session:
         from workers.tools.style_learning import learn_style  # imported here, since torch loads slowly
 
@@ -329,7 +330,7 @@ def styles_import(
     with open_session(settings, lasting=False) as session:
         from workers.tools.style_files import import_style  # imported here, since torch loads slowly
 
-        label, current = import_style(session, file, merchant, name)
+        label, current = import_style(session, operator(merchant), file, name)
     if not current:
         note(f"warning: {label.name} belongs to another trunk than the champion's: promote that one to use it")
     if as_json:
@@ -342,7 +343,7 @@ def _import_cube(settings: Settings, file: Path, name: str, merchant: str | None
     with open_session(settings, lasting=False) as session:
         from workers.tools.grade_files import import_cube  # imported here, since torch loads slowly
 
-        row = import_cube(session, file, Style(name, name, "", "", ""), merchant)
+        row = import_cube(session, operator(merchant), file, Style(name, name, "", "", ""))
     if as_json:
         print_json({"name": name, "merchant": merchant, "sha256": row.sha256, "kind": "colour-table"})
     else:
@@ -353,7 +354,7 @@ def _add_grade(settings: Settings, style: Style, picture: Path, merchant: str | 
     with open_session(settings, lasting=False) as session:
         from workers.tools.grade_files import add_grade  # imported here, since torch loads slowly
 
-        row = add_grade(session, style, picture, merchant)
+        row = add_grade(session, operator(merchant), style, picture)
     if as_json:
         print_json({"name": style.name, "merchant": merchant, "sha256": row.sha256, "kind": "grade"})
     else:

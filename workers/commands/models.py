@@ -10,7 +10,7 @@ import typer
 from shared.context import open_session
 from shared.errors import UsageError
 from shared.logs import configure_logs
-from shared.merchants import audit
+from shared.merchants.actors import operator
 from shared.models.promotion.promotions import promote_by_rule
 from shared.models.promotion.rules import PromotionPolicy, Rule
 from shared.models.promotion.verdict_notes import notes
@@ -40,7 +40,7 @@ def models_import(
     with open_session(settings, lasting=False) as session:
         from workers.tools.checkpoint_import import import_checkpoint  # imported here, since torch loads slowly
 
-        imported = import_checkpoint(session.engine, session.store, folder, reason)
+        imported = import_checkpoint(session.engine, session.store, operator(), folder, reason)
     if as_json:
         print_json(
             {
@@ -80,7 +80,7 @@ def models_compare(
         raise UsageError("give folders of photos and style images: --photos DIR --styles DIR")
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
-    policy = PromotionPolicy(Rule.parse(rule), audit.operator()) if rule else None
+    policy = PromotionPolicy(Rule.parse(rule), operator().name) if rule else None
     with open_session(settings, lasting=False) as session:
         from workers.tools.verdict_files import (  # imported here, since torch loads slowly
             VerdictFiles,

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from shared.database import Lock, lock, transaction
 from shared.errors import UsageError
 from shared.merchants import audit
+from shared.merchants.actors import Actor
 from shared.models.styles import Style, add_style, add_style_row, check_style_name
 from shared.models.versions import ModelVersion, add_candidate, find_version, put_row, version_of
 from shared.store import ObjectStore
@@ -30,14 +31,15 @@ class Imported:
     styles: tuple[str, ...]
 
 
-def import_checkpoint(engine: Engine, store: ObjectStore, folder: Path, reason: str) -> Imported:
+def import_checkpoint(engine: Engine, store: ObjectStore, actor: Actor, folder: Path, reason: str) -> Imported:
     """Verify a checkpoint, store its files, and record it as a candidate with its styles, which are public.
 
     A known version keeps its state; missing files and vectors of further styles are added.
-    Raises BadCheckpoint or UsageError; then nothing changes.
+    Raises BadCheckpoint or UsageError, and NotAllowed for a merchant's key; then nothing changes.
     """
+    actor.require_admin()
     checkpoint = read_checkpoint(folder)
-    trunk, actor = checkpoint.trunk_sha256, audit.operator()
+    trunk = checkpoint.trunk_sha256
     key = f"models/{trunk}.safetensors"
     store.put(key, checkpoint.trunk)
     rows = {name: put_row(store, name, data) for name, data in checkpoint.rows.items()}
@@ -51,7 +53,7 @@ def import_checkpoint(engine: Engine, store: ObjectStore, folder: Path, reason: 
             )
             add_style_row(connection, add_style(connection, style), trunk, rows[source.name])
         details = {"version": number, "trunk_sha256": trunk, "reason": reason}
-        audit.record(connection, actor, "models import", None, details)
+        audit.record(connection, actor.name, "models import", None, details)
         return Imported(version_of(connection, number), is_new, tuple(rows))
 
 

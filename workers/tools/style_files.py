@@ -11,13 +11,13 @@ from pathlib import Path
 
 from shared.context import Session
 from shared.errors import UsageError
+from shared.merchants.actors import Actor, owning
 from shared.merchants.scope import styles_scope
 from shared.models.styles import (
     DEFINITION_SUFFIX,
     Style,
     check_style_name,
     list_styles,
-    require_free,
     require_styles,
     style_rows,
 )
@@ -56,19 +56,20 @@ def export_style(session: Session, name: str, merchant: str | None, out: Path) -
     return label
 
 
-def import_style(session: Session, file: Path, merchant: str | None, name: str | None) -> tuple[RowLabel, bool]:
+def import_style(session: Session, actor: Actor, file: Path, name: str | None) -> tuple[RowLabel, bool]:
     """Import a style file, optionally under another name; return whether the champion can paint with it.
 
+    It is the actor's merchant's own, or public where the actor names none.
     Raises BadCheckpoint or BadStyle for a damaged or foreign file, Conflict if the name is taken; then nothing
     changes.
     """
     data = _read(file)
     if file.suffix.lower() == DEFINITION_SUFFIX:
-        return _import_definition(session, data, merchant, name), True
+        return _import_definition(session, actor, data, name), True
     row, label = read_row_file(data)
     style = Style(name or label.name, label.title, label.artist, label.year, label.licence)
     check_style_name(style.name)
-    with styles_scope(session.engine, merchant) as (connection, mine):
+    with owning(session.engine, actor) as (connection, mine):
         version = find_version(connection, label.trunk_sha256)
     if version is None:
         raise BadCheckpoint(
@@ -79,11 +80,11 @@ def import_style(session: Session, file: Path, merchant: str | None, name: str |
     if len(row) != trunk.architecture.row_size:
         raise BadCheckpoint(f"{file} contains {len(row)} numbers instead of {trunk.architecture.row_size}")
     new = NewStyle(style, version.trunk_sha256, row_to_bytes(row), mine)
-    install_style(session.engine, session.store, new, what="styles import")
+    install_style(session.engine, session.store, actor, new, what="styles import")
     return _label(style, version.trunk_sha256), version.state == VersionState.CHAMPION
 
 
-def _import_definition(session: Session, data: bytes, merchant: str | None, name: str | None) -> RowLabel:
+def _import_definition(session: Session, actor: Actor, data: bytes, name: str | None) -> RowLabel:
     try:
         entry = json.loads(data)
         labels = {field: str(entry.get(field, "")) for field in ("name", "title", "artist", "year", "licence")}
@@ -93,9 +94,7 @@ def _import_definition(session: Session, data: bytes, merchant: str | None, name
     effect_from_bytes(definition)
     style = Style(name or labels["name"], labels["title"], labels["artist"], labels["year"], labels["licence"])
     check_style_name(style.name)
-    with styles_scope(session.engine, merchant) as (connection, mine):
-        require_free(connection, style.name, mine)
-    install_definition(session.engine, session.store, style, definition, merchant=mine)
+    install_definition(session.engine, session.store, actor, style, definition, what="styles import")
     return _label(style, "")
 
 

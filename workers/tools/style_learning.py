@@ -20,7 +20,7 @@ from PIL import Image
 from shared.context import Session
 from shared.database import transaction
 from shared.errors import ImageError, MissingObject, UsageError
-from shared.merchants.scope import styles_scope
+from shared.merchants.actors import owning
 from shared.models.styles import StyleRow, check_style_name, learnt_rows, require_free
 from shared.models.training.pictures import keep_pictures, put_pictures, styles_with_pictures
 from shared.models.versions import NewStyle, champion, install_style
@@ -63,7 +63,7 @@ def learn_style(session: Session, request: StyleRequest, tell: Callable[[str], N
     """
     style = request.style
     check_style_name(style.name)
-    with styles_scope(session.engine, request.merchant) as (connection, merchant):
+    with owning(session.engine, request.actor) as (connection, merchant):
         if not request.relearns:
             require_free(connection, style.name, merchant)
         version = champion(connection)
@@ -99,7 +99,7 @@ def learn_style(session: Session, request: StyleRequest, tell: Callable[[str], N
     else:
         learning = learn_row(config, known, data, vgg, device=device, report=report)
     new = NewStyle(style, version.trunk_sha256, learning.row, merchant, renews=request.relearns)
-    row = install_style(session.engine, session.store, new, what="styles add")
+    row = install_style(session.engine, session.store, request.actor, new, what="styles add")
     _keep_pictures(session, request, merchant, version.trunk_sha256)
     return Learnt(row, learning, photos, trials)
 
@@ -125,7 +125,7 @@ def _practice(session: Session, request: StyleRequest, merchant: int | None) -> 
         count = write_sources(session.store, merchant, limits, Path(folder))
         if count < SMALLEST_SET:
             raise UsageError(
-                f"the store has {count} pictures of merchant {request.merchant}; training needs at least "
+                f"the store has {count} pictures of merchant {request.actor.merchant}; training needs at least "
                 f"{SMALLEST_SET}: give a folder of photos with --photos"
             )
         yield [Path(folder)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.merchants.actors import Actor
 from shared.models.styles import Style
 
 
@@ -13,7 +14,7 @@ class StyleRequest:
     """Style to learn, and what to learn it from.
 
     ``images``    one or several pictures of the style.
-    ``merchant``  owner of the style; None makes it public.
+    ``actor``     who asks; the style is the actor's merchant's own, or public where the actor names none.
     ``photos``    folders of training photos; empty uses the pictures that the merchant has sent.
     ``vgg``       VGG-19 features: a file, or a URL such as s3://bucket/key; None uses the default place.
     ``relearns``  allows a newer vector for an existing style of that name.
@@ -22,7 +23,7 @@ class StyleRequest:
 
     style: Style
     images: list[Path]
-    merchant: str | None
+    actor: Actor
     photos: list[Path]
     vgg: str | None
     steps: int

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from shared.database import Lock, lock, transaction
 from shared.merchants import audit
-from shared.merchants.scope import styles_scope
+from shared.merchants.actors import Actor, owning
 from shared.models.styles import Style, add_style, check_style_name, require_free
 from shared.models.training.pictures import keep_pictures, put_pictures
 from shared.models.training.requests import Depth, RunRequest, RunSpec, Trigger
@@ -19,24 +19,25 @@ from shared.store import ObjectStore
 
 
 def queue_style(
-    engine: Engine, store: ObjectStore, style: Style, pictures: Sequence[Path], merchant: str | None, *, steps: int
+    engine: Engine, store: ObjectStore, actor: Actor, style: Style, pictures: Sequence[Path], *, steps: int
 ) -> UUID:
     """Store a style's pictures and queue a run that learns its vector for the champion; return the run's id.
+
+    It is the actor's merchant's own, or public where the actor names none.
 
     Raises Conflict if the name is taken, UsageError if something is missing; then no style is visible.
     """
     check_style_name(style.name)
-    with styles_scope(engine, merchant) as (connection, owner):
+    with owning(engine, actor) as (connection, owner):
         require_free(connection, style.name, owner)
     hashes = put_pictures(store, pictures)
-    actor = audit.operator()
     with transaction(engine) as connection:
         lock(connection, Lock.INSTALL)
         require_free(connection, style.name, owner)
         keep_pictures(connection, add_style(connection, style, merchant=owner), hashes)
         wanted = RunSpec(Depth.STYLE, (style.name,), steps)
         run = queue_run(
-            connection, RunRequest(wanted, Trigger.NEW_STYLE, f"new style {style.name}", actor, merchant=owner)
+            connection, RunRequest(wanted, Trigger.NEW_STYLE, f"new style {style.name}", actor.name, merchant=owner)
         )
-        audit.record(connection, actor, "styles add", owner, {"style": style.name, "run": run})
+        audit.record(connection, actor.name, "styles add", owner, {"style": style.name, "run": run})
     return run
