@@ -26,7 +26,7 @@ from producer.api import (
 )
 from producer.api.admin import fleet, models, nights, page, runs
 from producer.api.limits import Limits
-from producer.api.pages import home, sign_in, static_files, upload, upload_files
+from producer.api.pages import home, sign_in, static_files, style_pictures, upload, upload_files
 from producer.api.requests import Requests
 from producer.api.watch import BatchWatch
 from shared.context import Session
@@ -86,6 +86,7 @@ def make_app(session: Session, registry: CollectorRegistry | None = None) -> Fas
         home,
         upload_files,
         upload,
+        style_pictures,
         static_files,
     ):
         app.include_router(one.router)

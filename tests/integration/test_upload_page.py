@@ -12,7 +12,7 @@ from shared.context import Session
 from shared.database import transaction
 from shared.look import Look
 from shared.uploads.uploads import NewUpload, add_upload
-from tests.browser import OWN, Browser, browser_of
+from tests.browser import OWN, Browser, browser_of, new_browser
 from tests.uploading import picture, zipped
 
 Files = list[tuple[str, tuple[str, bytes]]]
@@ -222,6 +222,16 @@ def test_previews_are_of_the_first_pictures_in_the_look_that_is_tried(session: S
     assert len(images) == 3
     assert all("strength=0.25" in image and "csrf" not in image for image in images)
     assert browser.client.get(f"{draft}/previews/3?styles=udnie").status_code == 404
+
+
+def test_pictures_of_styles_are_for_everybody_and_kept_for_ever(session: Session, browser: Browser) -> None:
+    draft = draft_of(choose(browser, ("red.png", picture())))
+    (address,) = re.findall(r'"(/style-pictures/[^"]+/great-wave\.jpg)"', browser.client.get(draft).text)
+    found = new_browser(session).get(address)
+    assert (found.status_code, found.headers["content-type"]) == (200, "image/jpeg")
+    assert "immutable" in found.headers["cache-control"]
+    assert browser.client.get("/style-pictures/x/great-wave.jpg").headers["cache-control"] == "no-cache"
+    assert browser.client.get("/style-pictures/x/nope.jpg").status_code == 404
 
 
 def test_a_draft_whose_files_are_gone_says_so(session: Session, browser: Browser) -> None:

@@ -145,6 +145,14 @@ def test_quotas_count_what_no_batch_has_used(session: Session) -> None:
         assert third.post("/v1/uploads", json={"name": "a.zip", "size": 0}).json()["code"] == "bad_size"
 
 
+def test_a_quota_is_kept_when_many_begin_at_once(session: Session) -> None:
+    few = replace(session, settings=session.settings.model_copy(update={"upload_quota_files": 2}))
+    with client_of(few, "shop") as shop, ThreadPoolExecutor(6) as at_once:
+        bodies = [{"name": f"{number}.png", "size": 1} for number in range(6)]
+        answers = list(at_once.map(lambda body: shop.post("/v1/uploads", json=body).status_code, bodies))
+    assert sorted(answers) == [201, 201, 409, 409, 409, 409]
+
+
 def test_what_expires_goes_with_its_parts(session: Session, shop: TestClient) -> None:
     begun, kept = begin(shop, "red.png", data := picture()), begin(shop, "blue.png", data)
     send(shop, begun, data)

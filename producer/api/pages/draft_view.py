@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from uuid import UUID
 
 from producer.api.access import Caller
+from producer.api.pages.style_pictures import picture_address
 from producer.api.problems import problem_of
 from producer.api.submissions import ManifestOptions, order_of_uploads
 from producer.dry_run import rehearse
@@ -16,7 +16,7 @@ from shared.errors import AtelierError
 from shared.merchants.backgrounds import background_names
 from shared.merchants.presets import known_presets
 from shared.models.styles import Style, list_styles
-from shared.models.versions import BUILT_IN, champion
+from shared.models.versions import champion
 from shared.presets import EXTENSIONS
 from shared.uploads.uploads import Upload, UploadState
 
@@ -54,15 +54,8 @@ def draft_view(
     )
 
 
-def style_thumbnail(name: str) -> Path | None:
-    """Return the picture of a style that comes with the project; None for others."""
-    pictures = {path.stem: path for path in (BUILT_IN / "thumbnails").glob("*.jpg")}
-    return pictures.get(name)
-
-
 def _choice(style: Style) -> StyleChoice:
-    picture = f"/upload/styles/{style.name}" if style_thumbnail(style.name) else None
-    return StyleChoice(style.name, style.title, style.artist, style.year, picture)
+    return StyleChoice(style.name, style.title, style.artist, style.year, picture_address(style.name))
 
 
 def field_of(error: AtelierError) -> str:

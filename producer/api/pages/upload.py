@@ -23,7 +23,7 @@ from pydantic import BaseModel, Field
 
 from producer.api.access import Asking, Caller
 from producer.api.pages.browser import ForMerchantPages, page
-from producer.api.pages.draft_view import draft_view, field_of, style_thumbnail
+from producer.api.pages.draft_view import draft_view, field_of
 from producer.api.previews import preview_answer
 from producer.api.problems import problem_of
 from producer.api.submissions import ManifestOptions, order_of_uploads
@@ -32,6 +32,7 @@ from producer.pages.upload import PREVIEWS, ChosenLook, Trouble
 from producer.submit import Order, submit_batch
 from producer.uploaded_files import mark_used, take_file
 from shared.errors import AtelierError, InvalidInput, NotFound
+from shared.queue.actions import cancel_batch
 from shared.queue.queues import QueueName
 from shared.uploads import actions, parts, uploads
 from shared.uploads.uploads import Upload, UploadState
@@ -137,15 +138,6 @@ def take(
     return RedirectResponse(f"/upload/{draft}", 303)
 
 
-@router.get("/styles/{name}", response_class=Response)
-def thumbnail(asking: Asking, name: str) -> Response:
-    """Return the picture of a style that comes with the project."""
-    path = style_thumbnail(name)
-    if path is None:
-        raise NotFound(f"style {name[:80]!r} has no picture")
-    return Response(path.read_bytes(), media_type="image/jpeg", headers={"Cache-Control": PREVIEW_CACHE})
-
-
 @router.get("/{draft}", response_class=HTMLResponse)
 def show(request: Request, asking: Asking, draft: UUID, look: Annotated[LookForm, Query()]) -> Response:
     """Show the files of a draft, what would become of them, and the look."""
@@ -203,6 +195,8 @@ async def preview(
     answer = await preview_answer(request, asking, batch, until)
     if answer.status_code == 200:
         answer.headers["Cache-Control"] = PREVIEW_CACHE
+    elif await request.is_disconnected():  # a slider was moved on: nobody waits for this one any more
+        await run_in_threadpool(cancel_batch, asking.session.engine, asking.actor, str(batch))
     return answer
 
 

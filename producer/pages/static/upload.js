@@ -166,7 +166,8 @@
       const mine = () => figure.dataset.src === src;
       figure.dataset.src = src;
       note.textContent = "";
-      image.onload = () => { if (mine()) figure.removeAttribute("aria-busy"); };
+      const end = () => { figure.removeAttribute("aria-busy"); update(); };
+      image.onload = () => { if (mine()) end(); };
       image.onerror = async () => {
         if (!mine()) return;
         if (tries) {
@@ -174,8 +175,8 @@
           await wait(2000);
           if (mine()) load(figure, `${src.replace(/&try=\d+$/, "")}&try=${tries}`, tries - 1);
         } else {
-          figure.removeAttribute("aria-busy");
           note.textContent = row.dataset.failed;
+          end();
         }
       };
       image.src = src;
@@ -184,7 +185,8 @@
     function update() {
       const now = query();
       hint.hidden = Boolean(now);
-      if (now === shown) return;
+      // One set at a time: what was moved meanwhile is shown next, and what lay between is left out.
+      if (now === shown || row.querySelector("[aria-busy]")) return;
       shown = now;
       const wanted = now ? Number(row.dataset.previews) : 0;
       while (row.children.length > wanted) row.lastElementChild.remove();
