@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from shared.errors import UsageError
+from shared.suggestions import did_you_mean
 
 
 class Protect(StrEnum):
@@ -33,8 +34,9 @@ def parse_protection(text: str) -> tuple[Protect, bool]:
     kept, *more = text.strip().split("+")
     if more not in ([], [LETTERING]) or kept not in list(Protect) or (more and kept == Protect.AUTO):
         choices = ", ".join(Protect)
+        meant = did_you_mean(text, (protection_text(kept, more) for more in (False, True) for kept in Protect))
         raise UsageError(
-            f"protection {text!r} is unknown: choose {choices}, and add +lettering to keep text readable, as in"
+            f"protection {text!r} is unknown{meant}: choose {choices}, and add +lettering to keep text readable, as in"
             " colour+lettering"
         )
     return Protect(kept), bool(more)

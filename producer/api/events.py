@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -14,8 +15,7 @@ from producer.api.watch import BatchWatch
 from producer.output.summary import as_json
 from shared.queue import batches
 from shared.queue.batches import Batch
-from shared.queue.job_pages import job_page
-from shared.queue.jobs import JobResult, JobState
+from shared.queue.jobs import Failure, failed_jobs
 
 FAILURES = 1000
 """Failed images told of in one stream; `errors.csv` has all."""
@@ -42,27 +42,18 @@ async def follow(
     It begins with how things stand, so a stream that was interrupted has missed nothing.
     """
     watch: BatchWatch = request.app.state.watch
-    told: set[int] = set()
+    known: set[int] = set()  # images that have failed: one that is retried leaves it, and may fail again
+    told = 0
     async for batch in watch.changes(found):
-        if batch.failed > len(told) and len(told) < FAILURES:
-            for one in await run_in_threadpool(_failures, asking, batch):
-                if one.ordinal not in told:
-                    told.add(one.ordinal)
-                    yield ServerSentEvent(event="failed", data=_failure(one))
+        failures = await run_in_threadpool(_failures, asking, batch) if batch.failed and told < FAILURES else []
+        for one in failures:
+            if one.ordinal not in known and told < FAILURES:
+                told += 1
+                yield ServerSentEvent(event="failed", data=asdict(one))
+        known = {one.ordinal for one in failures}
         yield ServerSentEvent(event="batch", data=as_json(batch))
 
 
-def _failures(asking: Caller, batch: Batch) -> list[JobResult]:
+def _failures(asking: Caller, batch: Batch) -> list[Failure]:
     with asking.transaction() as connection:
-        return job_page(connection, batch, state=JobState.FAILED, after=-1, limit=FAILURES)[0]
-
-
-def _failure(job: JobResult) -> dict[str, object]:
-    return {
-        "ordinal": job.ordinal,
-        "sku": job.sku,
-        "image": job.image,
-        "code": job.code,
-        "message": job.message,
-        "retryable": job.retryable,
-    }
+        return failed_jobs(connection, batch.id, after=-1, limit=FAILURES)

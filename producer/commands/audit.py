@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Annotated
 
 import typer
 
+from producer.commands.moments import Since
 from shared.context import open_session
 from shared.database import transaction
 from shared.merchants.audit import Entry, entries
@@ -24,16 +25,15 @@ def register(app: typer.Typer) -> None:
 
 def audit_command(
     merchant: Annotated[str | None, typer.Option("--merchant", "-m", help="Only entries about this merchant.")] = None,
-    since: Annotated[datetime | None, typer.Option(help="Only entries since this time, in UTC.")] = None,
+    since: Since = None,
     before: Annotated[int | None, typer.Option(help="Only entries older than this one, for the next page.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Largest number of entries.")] = 100,
     as_json: JsonOption = False,
 ) -> None:
     """List the audit log: who did what, newest first."""
-    moment = since.replace(tzinfo=since.tzinfo or UTC) if since else None
     with open_session(load_settings(), lasting=False) as session, transaction(session.engine) as connection:
         whose = find_merchant(connection, merchant) if merchant else None
-        found = entries(connection, merchant=whose, since=moment, before=before, limit=limit)
+        found = entries(connection, merchant=whose, since=since, before=before, limit=limit)
     older = found[-1].id if len(found) == limit else None
     if as_json:
         print_json({"entries": [asdict(one) for one in found], "before": older})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Annotated
 
 import typer
@@ -11,6 +11,7 @@ import typer
 from producer.bucket_listing import list_s3
 from producer.catalog_import import import_catalog
 from producer.commands.batches import Merchant, configured
+from producer.commands.moments import AsOf, Until
 from producer.commands.styling import BackgroundOption, PlatformOption, Protection, Strength
 from producer.manifest import ManifestRow, open_manifest
 from shared.catalog import actions, looks, publishing
@@ -159,9 +160,7 @@ def catalog_revert(
     night_batch: Annotated[
         str | None, typer.Option("--batch", help="Revert the renditions of this night's batch.")
     ] = None,
-    as_of: Annotated[
-        datetime | None, typer.Option("--as-of", help="Show what the whole catalogue showed at this time, in UTC.")
-    ] = None,
+    as_of: AsOf = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="With --as-of: count, and change nothing.")] = False,
     merchant: Merchant = LOCAL_MERCHANT,
     as_json: JsonOption = False,
@@ -178,21 +177,16 @@ def catalog_revert(
     if (sku, position, collection, night_batch) != (None, None, None, None):
         raise UsageError("--as-of is for the whole catalogue: leave out --sku, --position, --collection and --batch")
     with open_session(configured(), lasting=False) as session:
-        back = actions.revert_as_of(session.engine, operator(merchant), in_utc(as_of), dry_run=dry_run)
+        back = actions.revert_as_of(session.engine, operator(merchant), as_of, dry_run=dry_run)
     if as_json:
         print_json(asdict(back) | {"dry_run": dry_run})
         return
     print_line(
         f"{back.moved} images {'would show' if dry_run else 'now show'} what they showed at"
-        f" {in_utc(as_of):%Y-%m-%d %H:%M} UTC, {back.photos} of them the photo itself"
+        f" {as_of:%Y-%m-%d %H:%M} UTC, {back.photos} of them the photo itself"
     )
     if back.unknown:
         note(f"{back.unknown} images stay: what they showed then has been pruned")
-
-
-def in_utc(moment: datetime) -> datetime:
-    """Return a time from a command line, which is in UTC unless it names a zone."""
-    return moment.replace(tzinfo=moment.tzinfo or UTC)
 
 
 def look_set(
@@ -206,10 +200,7 @@ def look_set(
     follow: Annotated[
         bool, typer.Option("--follow-model", help="Restyle when a model version or style is renewed.")
     ] = False,
-    until: Annotated[
-        datetime | None,
-        typer.Option(help="Time, in UTC, at which the look ends and the earlier one applies again."),
-    ] = None,
+    until: Until = None,
     merchant: Merchant = LOCAL_MERCHANT,
     as_json: JsonOption = False,
 ) -> None:
@@ -222,7 +213,7 @@ def look_set(
             LookScope.parse(of),
             look,
             follows_model=follow,
-            until=None if until is None else in_utc(until),
+            until=until,
         )
     if as_json:
         print_json(asdict(found) | {"look": found.look.to_json()})

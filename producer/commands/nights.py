@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from producer.commands.batches import Merchant, configured, warn
+from producer.commands.batches import Merchant, configured, warn, with_merchant
 from producer.output.amounts import cost_text, duration_text
 from shared.catalog import night_actions, nights, schedules
 from shared.catalog.schedules import NightRules, Timing
@@ -63,7 +63,7 @@ def nightly(
     for plan in plans:
         if everybody:
             print_line(plan["merchant"])
-        _print_plan(plan)
+        _print_plan(plan, plan.get("merchant") or merchant or LOCAL_MERCHANT)
     if not plans:
         note("there is no schedule, or all are paused: see `atelier schedules list`")
 
@@ -94,7 +94,7 @@ def _plan(session: Session, merchant: str, now: datetime) -> dict[str, Any]:
     return (night.plan or {}) | found | {"proof_id": night.proof_id, "proof_batch": night.proof_batch_id}
 
 
-def _print_plan(plan: dict[str, Any]) -> None:
+def _print_plan(plan: dict[str, Any], merchant: str) -> None:
     lines: list[tuple[str, object]] = list(plan.get("by_reason", {}).items())
     if "stale" in plan:
         lines += [("stale", plan["stale"]), ("planned", plan["images"])]
@@ -117,7 +117,8 @@ def _print_plan(plan: dict[str, Any]) -> None:
     if plan.get("batch"):
         note("the renditions are published when the night has ended, which needs a running `atelier beat`")
     if plan.get("proof_id"):
-        note(f"see, approve or reject the sample: atelier proofs show {plan['proof_id']}")
+        show = with_merchant(f"atelier proofs show {plan['proof_id']}", merchant)
+        note(f"see, approve or reject the sample: {show}")
 
 
 def schedules_set(
@@ -202,7 +203,7 @@ def schedules_resume(merchant: Merchant = LOCAL_MERCHANT, everybody: All = False
     _done({"resumed": "all" if everybody else merchant}, as_json)
     if schedule is not None and schedule.paused:
         note(
-            f"the nights of {merchant} are still paused: atelier schedules resume -m {merchant}"
+            f"the nights of {merchant} are still paused: {with_merchant('atelier schedules resume', merchant)}"
             if everybody
             else "the nights of all merchants are still paused: atelier schedules resume --all"
         )
@@ -223,7 +224,8 @@ def schedules_calendar(
         print_json({"next": [slot.isoformat() for slot in following], "nights": [night.as_json() for night in found]})
         return
     if schedule and schedule.paused:
-        note("the schedule is paused: resume it with `atelier schedules resume`, or --all")
+        resume = with_merchant("atelier schedules resume", merchant)
+        note(f"the schedule is paused: resume it with `{resume}`, or --all")
     for slot in following:
         print_line(f"next   {slot:%Y-%m-%d %H:%M} UTC")
     for night in found:

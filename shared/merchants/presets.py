@@ -74,7 +74,7 @@ def add_preset(connection: Connection, merchant: int, preset: Preset) -> bool:
         resolve_presets(connection, merchant, [preset.otherwise])
     values = {"merchant": merchant, "name": preset.name, "sha256": preset.sha256, "rules": json.dumps(preset.to_json())}
     count = connection.execute(text("SELECT count(*) FROM presets WHERE merchant_id = :merchant"), values).scalar_one()
-    if count >= MOST_OWN:
+    if count >= MOST_OWN and not _is_kept(connection, values):
         raise Conflict(
             f"the merchant has {count} versions of presets, and may have {MOST_OWN}", code="too_many_presets"
         )
@@ -88,3 +88,11 @@ def add_preset(connection: Connection, merchant: int, preset: Preset) -> bool:
             values,
         ).scalar_one()
     )
+
+
+def _is_kept(connection: Connection, version: Mapping[str, object]) -> bool:
+    """Return whether a merchant has this version of a preset already."""
+    found = connection.execute(
+        text("SELECT FROM presets WHERE merchant_id = :merchant AND name = :name AND sha256 = :sha256"), version
+    )
+    return found.one_or_none() is not None

@@ -176,6 +176,8 @@ def test_workers_of_an_earlier_commit_and_of_this_one_share_a_database(servers: 
             assert [worker.wait(LIMIT_SECONDS) for worker in workers[:2]] == [0, 0], earlier.log()[-5000:]
             batches.append(this.submit(tmp_path / "after", 40))
             wait_until(lambda: [done(session, batch) for batch in batches] == [200, 40, 200, 40], "all batches")
+            workers[2].terminate()
+            assert workers[2].wait(LIMIT_SECONDS) == 0, this.log()[-5000:]
         finally:
             for worker in workers:
                 worker.kill()

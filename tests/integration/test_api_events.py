@@ -181,3 +181,28 @@ def test_failures_are_told_once_and_not_without_end(
         batch = add_finished(connection, "shop", 400)
     with shop.stream("GET", f"/v1/batches/{batch.id}/events") as answer:
         assert [kind for kind, _ in told(answer.iter_lines())] == ["failed", "failed", "batch"]
+
+
+def test_a_failure_is_told_also_after_an_earlier_one_was_retried_with_success(
+    session: Session, shop: TestClient
+) -> None:
+    batch = waiting(session)
+    fail(session, batch, 0)
+    with shop.stream("GET", f"/v1/batches/{batch.id}/events") as answer:
+        found = told(answer.iter_lines())
+        assert [next(found)[0], next(found)[0]] == ["failed", "batch"]
+        with transaction(session.engine) as connection:
+            connection.execute(
+                text("UPDATE jobs SET state = 'succeeded', code = NULL WHERE batch_id = :id AND ordinal = 0"),
+                {"id": batch.id},
+            )
+            connection.execute(
+                text("UPDATE jobs SET state = 'failed', code = 'x' WHERE batch_id = :id AND ordinal = 1"),
+                {"id": batch.id},
+            )
+            batches.add_counts(connection, batch.id, Counts(succeeded=1))
+        kind, failure = next(found)
+        assert (kind, failure["ordinal"]) == ("failed", 1)
+        assert next(found)[1]["succeeded"] == 1
+        count(session, batch, Counts(succeeded=2))
+        assert next(found)[1]["state"] == "finished"

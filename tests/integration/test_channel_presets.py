@@ -108,6 +108,19 @@ def test_own_presets_have_versions_and_belong_to_one_merchant(session: Session) 
         add_preset(session.engine, operator("shop"), Preset("shopify", ("90x90",)))
 
 
+def test_an_old_version_can_be_made_current_again_when_there_are_as_many_as_may_be(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.merchants.presets.MOST_OWN", 2)
+    for rules in (SHOP, Preset("my-shop", ("90x90",))):
+        assert add_preset(session.engine, operator("shop"), rules)
+    assert not add_preset(session.engine, operator("shop"), SHOP)
+    with scope(session.engine, "shop") as (connection, mine):
+        assert own_presets(connection, mine) == {"my-shop": SHOP}
+    with pytest.raises(Conflict, match="may have 2"):
+        add_preset(session.engine, operator("shop"), Preset("my-shop", ("80x80",)))
+
+
 def test_a_batch_keeps_the_rules_that_it_began_with(session: Session, photo: Path) -> None:
     add_preset(session.engine, operator("shop"), SHOP)
     batch = submit_batch(session, Order("shop", open_manifest([str(photo)]), (HALFTONE,), ("my-shop",))).batch

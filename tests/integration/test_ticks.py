@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import structlog.testing
 from celery.beat import ScheduleEntry
 from celery.schedules import schedule
 
@@ -18,8 +19,10 @@ def test_ticks_stop_while_no_worker_takes_them_and_go_on_afterwards(session: Ses
     entry = ScheduleEntry(
         name="sweep", task=SWEEP, schedule=schedule(timedelta(seconds=1)), options={"queue": CONTROL_QUEUE}, app=app
     )
-    for _ in range(3 * MOST_WAITING):
-        scheduler.apply_entry(entry)
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(3 * MOST_WAITING):
+            scheduler.apply_entry(entry)
+    assert [one["event"] for one in logs] == ["ticks_left_out"]  # said once
     assert session.broker.ticks_held() == MOST_WAITING
     assert len(sent) == 2 * MOST_WAITING  # beat is alive all the same
     with app.connection_for_write() as connection:

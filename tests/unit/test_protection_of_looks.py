@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -95,3 +96,11 @@ def test_a_row_changes_only_what_it_says() -> None:
     row = LookChanges(strength=Strength(0.7)).applied(batch)
     assert (row.protect, row.strengths) == (Protect.COLOUR, Strength(0.7))
     assert LookChanges(protect="soft+lettering").applied(batch).protection == "soft+lettering"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"), [("color", "colour"), ("Color+lettering", "colour+lettering"), ("soff", "soft")]
+)
+def test_a_misspelt_protection_names_what_was_meant(wrong: str, meant: str) -> None:
+    with pytest.raises(UsageError, match=f"did you mean '{re.escape(meant)}'"):
+        parse_protection(wrong)

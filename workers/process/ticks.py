@@ -24,10 +24,19 @@ def tick_scheduler(broker: Broker, sent: Callable[[], None]) -> type[Scheduler]:
     """
 
     class TickScheduler(Scheduler):  # type: ignore[misc]
+        leaves_out = False
+
         def apply_entry(self, entry: Any, producer: Any = None) -> None:
             """Send a tick that is due, or leave it out."""
-            if _is_full(broker):
-                log.warning("tick_left_out", task=entry.task, reason="no worker takes the earlier ones")
+            is_full = _is_full(broker)
+            if is_full and not self.leaves_out:  # once, not with every tick
+                log.warning(
+                    "ticks_left_out",
+                    reason=f"{MOST_WAITING} ticks wait for a worker: start one with `atelier worker`, or wait while all"
+                    " are busy. Nothing is lost: the next tick that a worker takes does the work of those left out",
+                )
+            self.leaves_out = is_full
+            if is_full:
                 sent()
             else:
                 super().apply_entry(entry, producer=producer)
