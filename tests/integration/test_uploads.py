@@ -81,24 +81,26 @@ def test_content_that_is_not_what_was_announced_can_be_sent_again(shop: TestClie
     assert shop.post(f"/v1/uploads/{upload['id']}/complete").json()["kind"] == "picture"
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["", "..", "../red.jpg", "/etc/passwd", "a//b.jpg", "a\0.jpg", "a\n.jpg", "\\\\host\\a.jpg", "x" * 300 + ".jpg",
-     "a/" * 40 + "b.jpg", "\N{RIGHT-TO-LEFT OVERRIDE}gpj.exe", "x" * 4097],
-)  # fmt: skip
-def test_a_hostile_name_is_refused(shop: TestClient, name: str) -> None:
-    refused = shop.post("/v1/uploads", json={"name": name, "size": 1})
-    assert refused.status_code in (400, 422), refused.text
-    assert refused.json()["code"] in ("bad_name", "invalid_request")
+HOSTILE = [
+    *("", "..", "../red.jpg", "/etc/passwd", "a//b.jpg", "a\0.jpg", "a\n.jpg", "\\\\host\\a.jpg", "a/" * 40 + "b.jpg"),
+    *("x" * 300 + ".jpg", "\N{RIGHT-TO-LEFT OVERRIDE}gpj.exe", "x" * 4097),
+]
 
 
-@pytest.mark.parametrize(("name", "data"), [("notes.docx", b"PK\3\4x"), ("shop.zip", b"no zip"), ("a.rar", b"Rar!")])
-def test_a_file_that_no_batch_can_be_made_of_is_refused(shop: TestClient, name: str, data: bytes) -> None:
-    upload = begin(shop, name, data)
-    send(shop, upload, data)
-    refused = shop.post(f"/v1/uploads/{upload['id']}/complete")
-    assert (refused.status_code, refused.json()["code"] in ("unknown_kind", "bad_archive")) == (422, True)
-    assert name in refused.json()["detail"]
+def test_a_hostile_name_is_refused(shop: TestClient) -> None:
+    for name in HOSTILE:
+        refused = shop.post("/v1/uploads", json={"name": name, "size": 1})
+        assert refused.status_code in (400, 422), name
+        assert refused.json()["code"] in ("bad_name", "invalid_request")
+
+
+def test_a_file_that_no_batch_can_be_made_of_is_refused(shop: TestClient) -> None:
+    for name, data in (("notes.docx", b"PK\3\4x"), ("shop.zip", b"no zip"), ("a.rar", b"Rar!")):
+        upload = begin(shop, name, data)
+        send(shop, upload, data)
+        refused = shop.post(f"/v1/uploads/{upload['id']}/complete")
+        assert (refused.status_code, refused.json()["code"] in ("unknown_kind", "bad_archive")) == (422, True)
+        assert name in refused.json()["detail"]
 
 
 def test_uploads_are_there_for_their_merchant_only(session: Session, shop: TestClient) -> None:
