@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from producer.api import (
+    archives,
     backgrounds,
     batches,
     catalog,
@@ -55,11 +56,13 @@ def make_app(session: Session, registry: CollectorRegistry | None = None) -> Fas
     app.state.session = session
     app.state.limits = Limits(session.settings.api_requests_per_second, session.settings.api_requests_at_once)
     app.state.streams = Limits(session.settings.api_requests_per_second, STREAMS_AT_ONCE)
+    app.state.archives = Limits(session.settings.api_requests_per_second, archives.ARCHIVES_AT_ONCE)
     app.state.watch = BatchWatch(session)
     app.state.wrong_keys = Limits(WRONG_KEYS_PER_SECOND, STREAMS_AT_ONCE)
     problems.install(app)
     app.include_router(health.router)
     for one in (
+        archives,
         batches,
         events,
         renditions,
