@@ -12,6 +12,7 @@ from producer.api import (
     catalog,
     events,
     feeds,
+    gallery,
     gates,
     health,
     presets,
@@ -64,6 +65,7 @@ def make_app(session: Session, registry: CollectorRegistry | None = None) -> Fas
     for one in (
         archives,
         batches,
+        gallery,
         events,
         renditions,
         styles,

@@ -6,7 +6,6 @@ import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -61,8 +60,7 @@ def archive_batch(session: Session, batch: Batch, admitted: ArchiveFilter) -> It
         tempfile.TemporaryDirectory(prefix="atelier-archive-") as folder,
     ):
         yield from _pictures(archive, stream)
-        with closing(_results(archive)) as results:
-            write_results(Path(folder), (result for result, _ in results), batch.input_columns)
+        write_results(Path(folder), (result for result, _ in _results(archive)), batch.input_columns)
         for name in (RESULTS_CSV, ERRORS_CSV, RULES_CSV):
             if (path := Path(folder) / name).exists():
                 yield from stream.add_file(name, path)

@@ -82,14 +82,11 @@ def test_what_the_store_lacks_is_left_out_and_named(session: Session, shop: Test
         "sku-3-1-starry-night.jpg",
     ]
     assert list(found)[-1] == "missing.csv"
-    assert (
-        found["missing.csv"].decode("utf-8-sig").split()
-        == (
-            "sku,output,reason "
-            "sku-1,sku-1-1-starry-night.jpg,the stored rendition is gone "
-            "sku-2,sku-2-1-starry-night.jpg,the stored rendition is damaged"
-        ).split()
-    )
+    assert found["missing.csv"].decode("utf-8-sig").splitlines() == [
+        "sku,output,reason",
+        "sku-1,sku-1-1-starry-night.jpg,the stored rendition is gone",
+        "sku-2,sku-2-1-starry-night.jpg,the stored rendition is damaged",
+    ]
     assert len(pictures) == 4
 
 
