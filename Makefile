@@ -21,6 +21,7 @@ install: .venv/.installed ## install everything into .venv
 
 demo: install ## style the sample catalogue, or PHOTOS=DIR STYLE=S
 	$(BIN)/atelier run "$(PHOTOS)" $(foreach s,$(STYLE),--style $(s)) --out "$(OUT)"
+	@echo "The same in a browser: $(BIN)/atelier up"
 
 test: install ## run all tests, on two cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from producer.jobs_from_rows import folder_of, looks_of_row
-from producer.local_worker import local_worker
+from producer.local_processes import local_worker
 from producer.manifest import ManifestRow
 from producer.output.export import export_batch
 from producer.output.names import usual_names

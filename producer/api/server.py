@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+from collections.abc import Callable
 
 import uvicorn
 from prometheus_client import CollectorRegistry
@@ -18,8 +19,11 @@ from shared.monitor import Monitor, monitored
 GRACE_SECONDS = 30
 
 
-def serve(session: Session, host: str, port: int) -> None:
-    """Serve until told to stop (SIGTERM or Ctrl-C), and answer the requests in progress. Raises PortTaken."""
+def serve(session: Session, host: str, port: int, *, began: Callable[[], None] = lambda: None) -> None:
+    """Serve until told to stop (SIGTERM or Ctrl-C), and answer the requests in progress. Raises PortTaken.
+
+    Calls ``began`` once the port is ours.
+    """
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     monitor = Monitor(registry, lambda: None, lambda: health.check(session))
@@ -38,6 +42,7 @@ def serve(session: Session, host: str, port: int) -> None:
     with listening(host, port) as listener, monitored(session.settings.monitor_address, monitor):
         server = uvicorn.Server(config)
         app.state.watch.stopping = lambda: server.should_exit
+        began()
         server.run(sockets=[listener])
 
 

@@ -58,6 +58,7 @@ COMMANDS = (
     ),
     CommandEntry("prune", "Delete old batches and files that nothing uses.", Panel.ADMINISTRATION, _SERVICES),
     CommandEntry("check-renditions", "Find images whose stored file is missing.", Panel.ADMINISTRATION, _SERVICES),
+    CommandEntry("up", "Run all of Atelier here, with its pages.", Panel.RUNNING, "producer.commands.up"),
     CommandEntry("api", "Serve the HTTP API and the page for admins.", Panel.RUNNING, _API),
     CommandEntry("services", "Start or stop this machine's own Postgres and Redis.", Panel.RUNNING, _SERVICES),
     CommandEntry("db", "Create or upgrade the database's tables.", Panel.RUNNING, _SERVICES),

@@ -43,11 +43,14 @@ def register(app: typer.Typer) -> None:
     styles.command("import")(styles_import)
 
 
+Attached = Annotated[bool, typer.Option("--attached", hidden=True, help="Stop when standard input ends.")]
+
+
 def worker(
     queue: Annotated[
         Literal["styling", "train"], typer.Option(help="Kind of work: style images, or train models.")
     ] = "styling",
-    attached: Annotated[bool, typer.Option("--attached", hidden=True, help="Stop when standard input ends.")] = False,
+    attached: Attached = False,
 ) -> None:
     """Start a worker that styles images, or trains, until it is stopped (SIGTERM or Ctrl-C)."""
     settings = load_settings()
@@ -57,8 +60,9 @@ def worker(
         if queue == "train":
             from workers.process.trainer import run_trainer  # imported here, since torch loads slowly
 
-            note("the trainer is ready; Ctrl-C stops it")
-            raise typer.Exit(run_trainer(session))
+            if not attached:
+                note("the trainer is ready; Ctrl-C stops it")
+            raise typer.Exit(run_trainer(session, until_stdin_closes=attached))
         from workers.process.worker import run_worker  # imported here, since torch loads slowly
 
         if not attached:
@@ -67,15 +71,15 @@ def worker(
     raise typer.Exit(code)
 
 
-def beat() -> None:
+def beat(attached: Attached = False) -> None:
     """Start beat, which reminds workers of regular tasks. One is enough; two do no harm."""
     from workers.process.beat import run_beat  # here, so that other commands do not load Celery
 
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
-    with open_session(settings) as session:
+    with open_session(settings, lasting=not attached) as session:
         session.broker.ping()
-        run_beat(session)
+        run_beat(session, until_stdin_closes=attached)
 
 
 def train_command(

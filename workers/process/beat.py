@@ -14,13 +14,14 @@ from shared.monitor import Monitor, monitored
 from shared.operations import health
 from shared.operations.backlog import Backlog
 from workers.fetch.address_guard import Reach
+from workers.process.attached import stop_with_standard_input
 from workers.process.ticks import tick_scheduler
 from workers.webhooks.post import Poster
 from workers.webhooks.sender import sending_webhooks
 
 
-def run_beat(session: Session) -> None:
-    """Send ticks until the process is told to stop."""
+def run_beat(session: Session, *, until_stdin_closes: bool = False) -> None:
+    """Send ticks until the process is told to stop, or standard input ends."""
     settings, app = session.settings, session.broker.app
     after_task_publish.connect(lambda **_: health.note_tick(settings.home), weak=False)
     app.conf.beat_schedule = {
@@ -44,6 +45,8 @@ def run_beat(session: Session) -> None:
         monitored(settings.monitor_address, _monitor(session)),
         sending_webhooks(session.engine, Poster(Reach(networks=settings.source_networks))),
     ):
+        if until_stdin_closes:
+            stop_with_standard_input()
         scheduler = tick_scheduler(session.broker, lambda: health.note_tick(settings.home))
         app.Beat(scheduler=scheduler, loglevel=settings.log_level.upper(), quiet=True).run()
 

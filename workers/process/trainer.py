@@ -20,6 +20,7 @@ from shared.context import Session
 from shared.database import end_idle_transactions
 from shared.errors import Unavailable
 from shared.models.training.tick import publish_due
+from workers.process.attached import stop_with_standard_input
 from workers.process.consumer import Consumer
 from workers.process.worker import EXIT_DEVICE_LOST
 from workers.training.context import TrainerContext, open_trainer_context
@@ -31,10 +32,11 @@ NICE = 10
 log = structlog.get_logger()
 
 
-def run_trainer(session: Session) -> int:
+def run_trainer(session: Session, *, until_stdin_closes: bool = False) -> int:
     """Train until told to stop (SIGTERM, or Ctrl-C); return the exit code of the process.
 
-    The current run is saved at its next step. Any trainer can continue it.
+    The current run is saved at its next step. Any trainer can continue it. With ``until_stdin_closes`` it also stops
+    when standard input ends.
     """
     os.nice(NICE)
     settings, broker = session.settings, session.broker
@@ -46,6 +48,8 @@ def run_trainer(session: Session) -> int:
             context.draining.set()
 
         worker_shutting_down.connect(drain, weak=False)
+        if until_stdin_closes:
+            stop_with_standard_input()
         timer = threading.Thread(target=_keep_time, args=(context,), name="timer", daemon=True)
         timer.start()
         log.info("trainer_started", device=str(context.device), threads=settings.train_threads)

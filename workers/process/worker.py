@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from contextlib import suppress
 from typing import Any
@@ -22,6 +21,7 @@ from shared.queue.dispatch import dispatch
 from shared.queue.sweep import sweep
 from shared.settings import ALIVE_SECONDS, Settings
 from shared.store import ObjectStore
+from workers.process.attached import stop_with_standard_input
 from workers.process.consumer import Consumer
 from workers.styling.context import WorkerContext, open_worker_context
 from workers.styling.previews import PreviewSlot
@@ -59,7 +59,7 @@ def run_worker(
 
         worker_shutting_down.connect(drain, weak=False)
         if until_stdin_closes:
-            threading.Thread(target=_stop_when_stdin_closes, name="stdin", daemon=True).start()
+            stop_with_standard_input()
         timer = threading.Thread(target=_keep_time, args=(context,), name="timer", daemon=True)
         timer.start()
         previews = PreviewSlot(broker, context)
@@ -105,13 +105,6 @@ def _monitor(context: WorkerContext) -> Monitor:
             raise Unavailable("a service fails: see the worker's log")
 
     return Monitor(context.metrics.registry, alive, ready)
-
-
-def _stop_when_stdin_closes() -> None:
-    with suppress(OSError):
-        while sys.stdin.buffer.read(1024):
-            pass
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _keep_time(context: WorkerContext) -> None:

@@ -17,12 +17,12 @@ from torch import Tensor
 from torchvision.models import VGG19_Weights
 
 from shared.errors import MissingObject, Unavailable, UsageError
+from shared.models.training.features_file import FILE, default_files
 from shared.settings import Settings
 from shared.store import StoreOptions, open_store
 from workers.model.dataset import PhotoSet
 from workers.model.vgg import Vgg
 
-FILE = "vgg19.safetensors"
 MOST_PHOTOS = 100
 """Number of photos over which downloaded features are normalised."""
 
@@ -63,7 +63,7 @@ def vgg_at_hand(place: str | None, settings: Settings) -> Vgg | None:
     place = place or settings.vgg
     if place:
         return _named(place, settings.store_options)
-    paths = [path for path in (Path(FILE), settings.home / FILE) if path.is_file()]
+    paths = default_files(settings)
     return Vgg.load(paths[0]) if paths else None
 
 
