@@ -26,7 +26,7 @@ from producer.api import (
 )
 from producer.api.admin import fleet, models, nights, page, runs
 from producer.api.limits import Limits
-from producer.api.pages import home, sign_in, static_files
+from producer.api.pages import batch, batch_files, home, pictures, sign_in, static_files
 from producer.api.requests import Requests
 from producer.api.watch import BatchWatch
 from shared.context import Session
@@ -85,6 +85,9 @@ def make_app(session: Session, registry: CollectorRegistry | None = None) -> Fas
         page,
         sign_in,
         home,
+        batch_files,
+        pictures,
+        batch,
         static_files,
     ):
         app.include_router(one.router)
