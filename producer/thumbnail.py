@@ -41,17 +41,35 @@ def make_thumbnail(path: Path | None) -> Thumbnail | None:
     return thumbnail
 
 
+def small_picture(data: bytes, side_px: int) -> bytes | None:
+    """Return a picture's bytes as upright WebP on white, ``side_px`` on its long side at most; None as above."""
+    encoded = None
+    with _tolerated(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        found = _encoded(image, side_px)
+        encoded = None if found is None else found[0]
+    return encoded
+
+
 def _is_acceptable(path: Path) -> bool:
     status = path.stat()
     return stat.S_ISREG(status.st_mode) and status.st_size <= _MAX_BYTES
 
 
 def _shrunk(image: Image.Image) -> Thumbnail | None:
+    found = _encoded(image, _SIDE_PX)
+    if found is None:
+        return None
+    data, width, height = found
+    return Thumbnail("data:image/webp;base64," + base64.b64encode(data).decode("ascii"), width, height)
+
+
+def _encoded(image: Image.Image, side_px: int) -> tuple[bytes, int, int] | None:
+    """Return the bytes of a small WebP, its width and its height; None for a picture of too many pixels."""
     if image.width * image.height > _MAX_PIXELS:
         return None
     profile = image.info.get("icc_profile") if image.mode == "RGB" else None
     # The JPEG decoder skips most of the work; two steps prevent aliasing of fine texture.
-    image.thumbnail((_SIDE_PX, _SIDE_PX), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    image.thumbnail((side_px, side_px), Image.Resampling.LANCZOS, reducing_gap=2.0)
     with _tolerated():  # the picture is shown despite a damaged EXIF block
         image = ImageOps.exif_transpose(image)
     flat = _on_white(image)
@@ -59,8 +77,7 @@ def _shrunk(image: Image.Image) -> Thumbnail | None:
     # Keep a small profile: without it a wide-gamut photo would look paler than its rendition.
     small = profile if profile and len(profile) <= _MAX_PROFILE_BYTES else None
     flat.save(file, "WEBP", quality=_QUALITY, method=2, icc_profile=small)
-    uri = "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode("ascii")
-    return Thumbnail(uri, flat.width, flat.height)
+    return file.getvalue(), flat.width, flat.height
 
 
 def _on_white(image: Image.Image) -> Image.Image:

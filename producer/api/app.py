@@ -6,11 +6,13 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from producer.api import (
+    archives,
     backgrounds,
     batches,
     catalog,
     events,
     feeds,
+    gallery,
     gates,
     health,
     presets,
@@ -26,7 +28,17 @@ from producer.api import (
 )
 from producer.api.admin import fleet, models, nights, page, runs
 from producer.api.limits import Limits
-from producer.api.pages import home, sign_in, static_files, style_pictures, upload, upload_files
+from producer.api.pages import (
+    batch,
+    batch_files,
+    home,
+    pictures,
+    sign_in,
+    static_files,
+    style_pictures,
+    upload,
+    upload_files,
+)
 from producer.api.requests import Requests
 from producer.api.watch import BatchWatch
 from shared.context import Session
@@ -57,12 +69,15 @@ def make_app(session: Session, registry: CollectorRegistry | None = None) -> Fas
     app.state.session = session
     app.state.limits = Limits(session.settings.api_requests_per_second, session.settings.api_requests_at_once)
     app.state.streams = Limits(session.settings.api_requests_per_second, STREAMS_AT_ONCE)
+    app.state.archives = Limits(session.settings.api_requests_per_second, archives.ARCHIVES_AT_ONCE)
     app.state.watch = BatchWatch(session)
     app.state.wrong_keys = Limits(WRONG_KEYS_PER_SECOND, STREAMS_AT_ONCE)
     problems.install(app)
     app.include_router(health.router)
     for one in (
+        archives,
         batches,
+        gallery,
         events,
         renditions,
         styles,
@@ -87,6 +102,9 @@ def make_app(session: Session, registry: CollectorRegistry | None = None) -> Fas
         upload_files,
         upload,
         style_pictures,
+        batch_files,
+        pictures,
+        batch,
         static_files,
     ):
         app.include_router(one.router)

@@ -6,11 +6,12 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, BackgroundTasks, Form, Header, Query, Response, UploadFile
+from fastapi import APIRouter, BackgroundTasks, Depends, Form, Header, Query, Response, UploadFile
 from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
 from producer.api.access import Asking, Caller, ForCallers
+from producer.api.job_query import JobQuery
 from producer.api.submissions import ManifestOptions, NewBatch, order_of_file, order_of_new
 from producer.api.words import KEY
 from producer.dry_run import Rehearsal, rehearse
@@ -23,8 +24,7 @@ from producer.uploaded_files import mark_used
 from shared.errors import NotFound
 from shared.queue import actions, batches, jobs
 from shared.queue.batches import Batch
-from shared.queue.job_pages import job_page
-from shared.queue.jobs import JobState
+from shared.queue.job_search import search_jobs
 
 UPLOADS = "/batches/manifest"
 
@@ -214,14 +214,14 @@ def steer(asking: Asking, batch: str, action: Literal["cancel", "pause", "resume
 def images(
     asking: Asking,
     batch: str,
-    state: JobState | None = None,
+    wanted: Annotated[JobQuery, Depends()],
     after: Annotated[int, Query(ge=-1, le=2**31 - 2)] = -1,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Jobs:
-    """List a batch's images in order, all or those in one state, with their results."""
+    """List a batch's images in order, all or those that a filter admits, with their results."""
     with asking.transaction() as connection:
         found = batches.find_batch(connection, asking.merchant_id, batch)
-        results, following = job_page(connection, found, state=state, after=after, limit=limit)
+        results, following = search_jobs(connection, found, wanted.filter, after=after, limit=limit)
     page: dict[int, JobOut] = {}
     for one in results:
         job = page.setdefault(one.ordinal, _job(found, one))

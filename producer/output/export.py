@@ -40,13 +40,13 @@ def export_batch(session: Session, batch: Batch, out: Path, names: str | None = 
 
 
 def _targets(session: Session, batch: Batch, names: str | None) -> Iterator[Target]:
-    for result, found in _pairs(session, batch, names):
+    for result, found in results_with_jobs(session, batch, names):
         if found.object_key is not None and result.output is not None:
             yield Target(result.output, PurePosixPath(found.object_key).stem, result.source_path)
 
 
 def _export_files(session: Session, batch: Batch, folder: OutFolder, names: str | None) -> Iterator[Result]:
-    for result, found in _pairs(session, batch, names):
+    for result, found in results_with_jobs(session, batch, names):
         if found.object_key is not None and result.output is not None:
             folder.write(result.output, read_rendition(session.store, found.object_key))
         yield result
@@ -59,13 +59,13 @@ def batch_results(
 
     ``address`` returns the address of a rendition; by default it is where the store has it.
     """
-    return (result for result, _ in _pairs(session, batch, names, address))
+    return (result for result, _ in results_with_jobs(session, batch, names, address))
 
 
-def _pairs(
+def results_with_jobs(
     session: Session, batch: Batch, names: str | None, address: Callable[[JobResult], str] | None = None
 ) -> Iterator[tuple[Result, JobResult]]:
-    """Yield results beside the rows they come from."""
+    """Yield what became of each job beside the row it comes from, a page at a time, named as ``names`` says."""
     named = BatchNames.of(batch, names)
 
     def stored(job: JobResult) -> str:

@@ -100,7 +100,7 @@ class Failure:
 
 def card_of(product: Product, *, out: Path) -> Card:
     """Return the card of a photo. The pictures are read here."""
-    name, file_name = _name(product.sku, product.source), _file_name(product.source)
+    name, file_name = shown_name(product.sku, product.source), _file_name(product.source)
     photo = next((job.source_path for job in product.jobs if job.source_path), None)
     before = make_thumbnail(photo)
     tiles = [_tile(job, out) for job in product.jobs]
@@ -145,7 +145,7 @@ def filters_of(jobs: Iterable[Result]) -> list[Filter]:
 
 def failure_of(job: Result) -> Failure:
     """Return the description of a job without a rendition."""
-    name, file_name = _name(job.sku, job.source), _file_name(job.source)
+    name, file_name = shown_name(job.sku, job.source), _file_name(job.source)
     return Failure(
         job=job,
         name=name,
@@ -172,7 +172,8 @@ def _choices(counts: Mapping[str, int]) -> list[Choice]:
     return [Choice(value, count) for value, count in counts.items()]
 
 
-def _name(sku: str, source: str) -> str:
+def shown_name(sku: str, source: str) -> str:
+    """Return the sku of an image, or the name of its file where it has none."""
     return sku.strip() or _file_name(source) or "(no sku)"
 
 

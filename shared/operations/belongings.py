@@ -12,7 +12,14 @@ from sqlalchemy import Connection, Table, text
 from shared.store import ObjectInfo, ObjectStore
 from shared.tables import audit, merchants, metadata
 
-PREFIXES = ("renditions/{}/", "sources/{}/", "feeds/{}/", "backgrounds/{}/", "uploads/{}/")
+PREFIXES = (
+    "renditions/{}/",
+    "sources/{}/",
+    "feeds/{}/",
+    "backgrounds/{}/",
+    "uploads/{}/",
+    "thumbnails/{}/",
+)
 """Prefixes of objects that belong to one merchant, with a place for the merchant's id."""
 
 

@@ -52,6 +52,14 @@ UNNAMED = {
                       WHERE b.state = 'running' AND j.look ->> 'background' LIKE 'picture%'
         ) needed WHERE 'backgrounds/' || needed.merchant_id || '/' || needed.sha256 = key)
         """,
+    # Those of renditions are named like them, those of photos by their hash: see shared/queue/thumbnail_keys.py.
+    "thumbnails/": r"""
+        NOT EXISTS (SELECT FROM renditions r
+                    WHERE r.object_key = regexp_replace(key, '^thumbnails/([^/]+)/[^/]+/', 'renditions/\1/'))
+        AND NOT EXISTS (SELECT FROM renditions r
+                        WHERE r.merchant_id = CAST(substring(key FROM '^thumbnails/([0-9]{1,18})/') AS bigint)
+                          AND r.source_sha256 = substring(key FROM '/photos/([0-9a-f]{64})$'))
+        """,
     # Feeds of batches; what belongs to a catalogue stays as long as its merchant.
     "feeds/": """
         split_part(key, '/', 3) NOT IN ('catalog', 'published')

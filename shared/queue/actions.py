@@ -6,6 +6,7 @@ what it returns.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
@@ -88,5 +89,28 @@ def retry_batch(engine: Engine, broker: Broker, actor: Actor, batch: str) -> Con
     return Continued(retried, images, dispatch_or_warn(engine, broker))
 
 
-def _record(connection: Connection, actor: Actor, what: str, batch: Batch, **details: int) -> None:
+def retry_jobs(
+    engine: Engine, broker: Broker, actor: Actor, batch: str, *, ordinals: Sequence[int] = (), code: str | None = None
+) -> Continued:
+    """Queue chosen failed images of a batch again, or all that failed with a code, and dispatch.
+
+    Images that have not failed, or whose row is invalid, stay as they are. Raises NotFound, or Conflict if the batch
+    was cancelled.
+    """
+    with confined(engine, actor) as (connection, merchant):
+        known = batches.find_batch(connection, merchant, batch)
+        retry.require_uncancelled(connection, known.id)
+        chosen = {"images": len(ordinals)} if code is None else {"code": code}
+        _record(connection, actor, "retry", known, **chosen)
+    if code is not None:
+        images = retry.retry_batch(engine, known, [code])
+    else:
+        with confined(engine, actor) as (connection, _):
+            images = retry.retry_page(connection, known.id, sorted(set(ordinals)))
+    with confined(engine, actor) as (connection, _):
+        retried = batches.get_batch(connection, known.id)
+    return Continued(retried, images, dispatch_or_warn(engine, broker))
+
+
+def _record(connection: Connection, actor: Actor, what: str, batch: Batch, **details: int | str) -> None:
     audit.record(connection, actor.name, what, batch.merchant_id, {"batch": batch.id, **details})

@@ -1,0 +1,60 @@
+"""Route that sends a batch's renditions as one ZIP archive."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import StreamingResponse
+
+from producer.api.access import Asking, ForCallers
+from producer.output.batch_archive import ArchiveFilter, archive_batch
+from shared.errors import InvalidInput
+from shared.queue import batches
+from shared.queue.batches import Batch
+
+router = APIRouter(prefix="/v1", tags=["batches"], route_class=ForCallers)
+
+ARCHIVES_AT_ONCE = 3
+"""Archives that one merchant may receive at once from a process: each keeps a thread busy now and then."""
+
+
+def archived(request: Request, asking: Asking, batch: str) -> Batch:
+    """Return the batch before the answer begins, and count the answer as an archive and no longer as a request."""
+    with asking.transaction() as connection:
+        found = batches.find_batch(connection, asking.merchant_id, batch)
+    end_request = request.scope["leave"]
+    request.scope["leave"] = request.app.state.archives.enter(str(asking.merchant_id))
+    end_request()
+    return found
+
+
+Archived = Annotated[Batch, Depends(archived)]
+ByPreset = Annotated[str | None, Query(max_length=200, description="Only renditions for this preset of the batch.")]
+ByStyle = Annotated[str | None, Query(max_length=200, description="Only images in this style.")]
+
+
+@router.get("/batches/{batch}/archive.zip", response_class=StreamingResponse)
+def archive(asking: Asking, found: Archived, preset: ByPreset = None, style: ByStyle = None) -> StreamingResponse:
+    """Give the finished renditions as a ZIP archive, with results.csv. An answer that breaks off is no valid archive.
+
+    A rendition that the store lacks is left out, and named in missing.csv, the last entry.
+    """
+    if preset is not None and preset not in found.rendition_presets:
+        known = ", ".join(found.rendition_presets)
+        raise InvalidInput(
+            f"batch {found.id} has no preset {preset[:80]!r}: choose among {known}", code="unknown_preset"
+        )
+    content = archive_batch(asking.session, found, ArchiveFilter(preset, style))
+    return StreamingResponse(
+        content,
+        media_type="application/zip",
+        headers={"Content-Disposition": f'attachment; filename="{file_name(found)}.zip"'},
+    )
+
+
+def file_name(batch: Batch) -> str:
+    """Return the name of a batch in plain letters, for a file that a browser saves."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", batch.name).strip("-.")[:60]
+    return f"{plain or 'batch'}-{str(batch.id)[:8]}"
