@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from shared.context import Session
 from shared.database import transaction
+from shared.merchants.actors import operator
 from shared.operations import orphans, prune
 from shared.queue.batches import Batch
 from shared.queue.job_search import JobFilter, search_jobs
@@ -122,12 +123,12 @@ def test_thumbnails_are_made_once_and_go_with_their_renditions(
         assert other.get(at).status_code == 404
 
     monkeypatch.setattr(orphans, "GRACE", timedelta(seconds=-2))
-    prune.prune(session.engine, session.store, 30, lambda _: None)
+    prune.prune(session.engine, session.store, operator(), 30, lambda _: None)
     assert len(list(session.store.list("thumbnails/"))) == 3
     with transaction(session.engine) as connection:
         connection.execute(text("DELETE FROM job_renditions"))
         connection.execute(text("DELETE FROM renditions"))
-    prune.prune(session.engine, session.store, 30, lambda _: None)
+    prune.prune(session.engine, session.store, operator(), 30, lambda _: None)
     assert list(session.store.list("thumbnails/")) == []
 
 
