@@ -105,7 +105,7 @@ class _FailingStore(FileStore):
 def test_an_archive_breaks_off_where_the_store_fails(session: Session, shop: TestClient) -> None:
     batch, _ = finished(session, 9)
     failing = replace(session, store=_FailingStore(Path(session.store.url.removeprefix("file://"))))
-    client = TestClient(make_app(failing), headers=shop.headers)
+    client = TestClient(make_app(failing), headers=dict(shop.headers))
     with pytest.raises(RuntimeError, match="already started"):  # which makes a server cut the connection
         client.get(f"/v1/batches/{batch.id}/archive.zip")
 
