@@ -7,12 +7,17 @@ for (const box of document.querySelectorAll("[data-compare]")) {
   const cut = () => box.style.setProperty("--cut", `${slider.value}%`);
   slider.addEventListener("input", cut);
   const begin = () => {
-    if (!photo.naturalWidth) return; // the store keeps no copy of the photo: nothing to compare with
+    if (!photo.naturalWidth) return alone();
     box.classList.add("over");
     slider.hidden = false;
     cut();
   };
-  if (photo.complete) begin();
+  const alone = () => { // the store keeps no copy of the photo: nothing to compare with
+    photo.remove();
+    box.classList.add("single");
+  };
+  photo.addEventListener("error", alone, { once: true });
+  if (photo.complete && photo.currentSrc) begin();
   else photo.addEventListener("load", begin, { once: true });
 }
 

@@ -176,9 +176,11 @@
           if (mine()) load(figure, `${src.replace(/&try=\d+$/, "")}&try=${tries}`, tries - 1);
         } else {
           note.textContent = row.dataset.failed;
+          image.hidden = true;
           end();
         }
       };
+      image.hidden = false;
       image.src = src;
     }
 
