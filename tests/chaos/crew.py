@@ -94,6 +94,8 @@ class Crew:
     reference: Pictures = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     """Of the workers, besides what the session says."""
+    leases_run_out: bool = False
+    """Whether the leases of a supervised worker that ended run out by themselves."""
     batches: list[Batch] = field(default_factory=list)
     _workers: dict[int, int] = field(default_factory=dict)
     _supervised: set[int] = field(default_factory=set)
@@ -132,6 +134,11 @@ class Crew:
         if supervised:
             self._supervised.add(pid)
         return pid
+
+    @property
+    def supervised(self) -> list[int]:
+        """The workers that are started again where they end."""
+        return sorted(self._supervised)
 
     def gone(self, pid: int, seconds: float = LIMIT_SECONDS) -> bool:
         """Wait for the end of a worker."""
@@ -195,7 +202,8 @@ class Crew:
     def _supervise(self) -> None:
         for pid in list(self._supervised):
             if self.gone(pid, 0):
-                self.end_leases(pid)
+                if not self.leases_run_out:
+                    self.end_leases(pid)
                 self._supervised.remove(pid)
                 self.start(supervised=True)
 

@@ -33,6 +33,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(7200)]
 def leases_that_end(crew: Crew) -> None:
     """Nobody ends a lease here: how long one lasts is part of what a fault costs."""
     crew.environment["ATELIER_LEASE_SECONDS"] = "10"
+    crew.leases_run_out = True
 
 
 HELD = """
@@ -91,16 +92,11 @@ def test_one_of_two_workers_is_killed(crew: Crew, tolls: list[Toll]) -> None:
     break_often(crew, "one worker of two: SIGKILL", 10, strike, tolls)
 
 
-@pytest.mark.parametrize(("name", "times"), [("redis", 4), ("postgres", 4)])
+# Together no more often than the keeper of the servers starts them again within a minute.
+@pytest.mark.parametrize(("name", "times"), [("redis", 2), ("postgres", 3)])
 def test_servers_are_killed(crew: Crew, servers: Servers, tolls: list[Toll], name: str, times: int) -> None:
-    workers = [crew.start()]
-
-    def strike() -> None:
-        servers.kill(name)
-        if crew.gone(workers[0], 1.0):  # what a supervisor does
-            workers[0] = crew.start()
-
-    break_often(crew, f"{name}: SIGKILL, restarted", times, strike, tolls)
+    crew.start(supervised=True)
+    break_often(crew, f"{name}: SIGKILL, restarted", times, lambda: servers.kill(name), tolls)
 
 
 def test_redis_forgets_everything(crew: Crew, servers: Servers, tolls: list[Toll]) -> None:
@@ -137,15 +133,14 @@ def test_workers_lose_their_devices(crew: Crew, tolls: list[Toll]) -> None:
 
 
 def test_workers_sleep_through_their_leases(crew: Crew, tolls: list[Toll]) -> None:
-    workers = [crew.start(), crew.start()]
+    for _ in range(2):
+        crew.start(supervised=True)  # the watchdog of a sleeper ends it
 
     def strike() -> None:
-        sleeper = workers[0]
+        sleeper = crew.supervised[0]
         crew.send(sleeper, signal.SIGSTOP)
         crew.wait_until(lambda: not crew.scalar(HELD.format(pid=sleeper)), "the end of the sleeper's leases")
         crew.send(sleeper, signal.SIGCONT)
-        if crew.gone(sleeper, 5):  # its watchdog ends it
-            workers[0] = crew.start()
 
     break_often(crew, "one worker of two: SIGSTOP beyond lease", 4, strike, tolls)
 
@@ -267,14 +262,8 @@ def test_redis_stands_still(crew: Crew, servers: Servers, tolls: list[Toll]) -> 
 
 
 def test_redis_has_no_memory(crew: Crew, servers: Servers, tolls: list[Toll]) -> None:
-    workers = [crew.start()]
-
-    def strike() -> None:
-        fill_memory(crew, servers)
-        if crew.gone(workers[0], 1.0):
-            workers[0] = crew.start()
-
-    break_often(crew, "redis: out of memory", 5, strike, tolls)
+    crew.start(supervised=True)
+    break_often(crew, "redis: out of memory", 5, lambda: fill_memory(crew, servers), tolls)
 
 
 def test_redis_is_slow(crew: Crew, servers: Servers, tolls: list[Toll]) -> None:
