@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 
 from producer.api.access import Asking, ForCallers
+from producer.api.requests import BrokenOff
 from producer.output.batch_archive import ArchiveFilter, archive_batch
-from shared.errors import InvalidInput
+from shared.errors import AtelierError, InvalidInput
 from shared.queue import batches
 from shared.queue.batches import Batch
 
@@ -48,10 +50,17 @@ def archive(asking: Asking, found: Archived, preset: ByPreset = None, style: ByS
         )
     content = archive_batch(asking.session, found, ArchiveFilter(preset, style))
     return StreamingResponse(
-        content,
+        _cut_off_by_errors(content),
         media_type="application/zip",
         headers={"Content-Disposition": f'attachment; filename="{file_name(found)}.zip"'},
     )
+
+
+def _cut_off_by_errors(content: Iterator[bytes]) -> Iterator[bytes]:
+    try:
+        yield from content
+    except AtelierError as error:
+        raise BrokenOff(error) from error
 
 
 def file_name(batch: Batch) -> str:
