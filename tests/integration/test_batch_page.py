@@ -99,6 +99,15 @@ def test_the_figures_are_fetched_alone_and_the_page_again_when_its_buttons_chang
     assert browser.client.get(at).headers["hx-refresh"] == "true"
 
 
+def test_the_time_to_go_is_told_in_steps(session: Session, browser: Browser) -> None:
+    with transaction(session.engine) as connection:
+        batch = add_waiting(connection, "shop", 100)
+    run(session, "UPDATE batches SET succeeded = 50, created_at = now() - interval '10 minutes'")
+    assert "50 of 100 0.08 pictures/s about 11 min to go" in browser.read(f"/batches/{batch.id}").text
+    run(session, "UPDATE batches SET paused = true")
+    assert "to go" not in browser.read(f"/batches/{batch.id}/progress").text
+
+
 def test_failures_are_tried_again_by_reason_or_one_by_one(session: Session, browser: Browser) -> None:
     batch = finished(session, 2 * FAILED_IN)
     at = f"/batches/{batch.id}"
