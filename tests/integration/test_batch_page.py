@@ -55,9 +55,12 @@ def test_pages_lead_through_a_batch_and_filters_stand_in_the_address(session: Se
     assert "?from=25#pictures" in links(first)
     failed = browser.read(f"{at}?state=failed&code=unreadable_image&style=&sku=")
     assert [one for one in links(failed) if "/pictures/" in one] == [f"{at}/pictures/99", f"{at}/pictures/199"]
+    everything = browser.read(f"{at}?state=&style=&code=&sku=")  # as the form sends it
+    assert [one for one in links(everything) if "/pictures/" in one] == [f"{at}/pictures/{n}" for n in range(24)]
     assert "No picture fits" in browser.read(f"{at}?sku=nothing").text
     assert "No picture fits" in browser.read(f"{at}?from=9999").text
-    assert browser.client.get(f"{at}?from=0").status_code == 422
+    for wrong in ("from=0", "state=other", "sku=%00"):
+        assert "<main" in browser.client.get(f"{at}?{wrong}").text
 
 
 def test_a_name_with_markup_is_text(session: Session, browser: Browser) -> None:
@@ -119,6 +122,8 @@ def test_failures_are_tried_again_by_reason_or_one_by_one(session: Session, brow
     )  # fmt: skip
     assert (answer.status_code, answer.headers["location"]) == (303, back)
     assert now(session, batch).failed == 1
+    wrong = browser.client.post(f"{at}/pictures/retry", data={"csrf": token, "ordinals": ["-1"]}, headers=OWN)
+    assert wrong.status_code == 422
     browser.client.post(f"{at}/pictures/retry", data={"csrf": token, "code": "unreadable_image"}, headers=OWN)
     assert now(session, batch).failed == 0
 
