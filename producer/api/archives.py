@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Generator, Iterator, Mapping
 from typing import Annotated
 
+from anyio import CancelScope
 from fastapi import APIRouter, Depends, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from producer.api.access import Asking, ForCallers
+from producer.api.requests import BrokenOff
 from producer.output.batch_archive import ArchiveFilter, archive_batch
-from shared.errors import InvalidInput
+from shared.errors import AtelierError, InvalidInput
 from shared.queue import batches
 from shared.queue.batches import Batch
 
@@ -47,11 +52,34 @@ def archive(asking: Asking, found: Archived, preset: ByPreset = None, style: ByS
             f"batch {found.id} has no preset {preset[:80]!r}: choose among {known}", code="unknown_preset"
         )
     content = archive_batch(asking.session, found, ArchiveFilter(preset, style))
-    return StreamingResponse(
-        content,
+    return _Archive(
+        _cut_off_by_errors(content),
         media_type="application/zip",
         headers={"Content-Disposition": f'attachment; filename="{file_name(found)}.zip"'},
     )
+
+
+class _Archive(StreamingResponse):
+    """Answer that ends its stream however it ends itself, so that a client that leaves keeps no files on our disk."""
+
+    def __init__(self, content: Generator[bytes, None, None], *, media_type: str, headers: Mapping[str, str]) -> None:
+        super().__init__(content, media_type=media_type, headers=headers)
+        self._content = content
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            with CancelScope(shield=True):
+                await run_in_threadpool(self._content.close)
+
+
+def _cut_off_by_errors(content: Iterator[bytes]) -> Generator[bytes, None, None]:
+    try:
+        yield from content
+    except AtelierError as error:
+        raise BrokenOff(error) from error
 
 
 def file_name(batch: Batch) -> str:

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from producer.api.problems import TooLarge, bug, problem
+from shared.errors import AtelierError
 
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -26,6 +27,14 @@ HEADERS = (
 )
 
 log = structlog.get_logger()
+
+
+class BrokenOff(Exception):
+    """A service failed after the answer had begun, so the server cuts the connection: no bug, and no whole answer."""
+
+    def __init__(self, error: AtelierError) -> None:
+        super().__init__(str(error))
+        self.code = error.code
 
 
 class Requests:
@@ -56,6 +65,9 @@ class Requests:
                 if exchange.too_large:
                     refusal = problem(413, _limit_of(exchange.limit), TooLarge.code)
                     await refusal(scope, receive, exchange.answer)
+            except BrokenOff as error:
+                log.warning("answer_broken_off", code=error.code, error=str(error))
+                raise
             except Exception:  # a bug: the caller gets a problem with an id and no traceback
                 log.exception("request_failed")
                 if exchange.begun:  # break off, so that the client does not take the answer for complete

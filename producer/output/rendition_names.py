@@ -32,7 +32,8 @@ class RenditionNames:
         self._taken = OutputNames()
         self._place: tuple[int, str, str] | None = None
         self._position = 0
-        self._database = sqlite3.connect("")  # an empty name is a temporary file, which SQLite removes
+        # An empty name is a temporary file, which SQLite removes. A web server continues a stream in any thread.
+        self._database = sqlite3.connect("", check_same_thread=False)
         self._database.execute("CREATE TABLE positions (sku TEXT PRIMARY KEY, position INT) WITHOUT ROWID")
 
     def name(self, place: tuple[int, str, str], style: str, output: str, position: int | None = None) -> Named:

@@ -167,6 +167,7 @@ def test_batches_are_listed_a_page_at_a_time(session: Session, shop: TestClient)
 
 BODIES: dict[str, Any] = {
     "/v1/reviews/{batch}/{ordinal}/reject": lambda _: {"reason": "no"},
+    "/v1/batches/{batch}/jobs/retry": lambda _: {"ordinals": [0]},
     "/v1/catalog/revert": lambda batch: {"batch": batch},
 }
 

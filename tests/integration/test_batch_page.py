@@ -55,9 +55,12 @@ def test_pages_lead_through_a_batch_and_filters_stand_in_the_address(session: Se
     assert "?from=25#pictures" in links(first)
     failed = browser.read(f"{at}?state=failed&code=unreadable_image&style=&sku=")
     assert [one for one in links(failed) if "/pictures/" in one] == [f"{at}/pictures/99", f"{at}/pictures/199"]
+    everything = browser.read(f"{at}?state=&style=&code=&sku=")  # as the form sends it
+    assert [one for one in links(everything) if "/pictures/" in one] == [f"{at}/pictures/{n}" for n in range(24)]
     assert "No picture fits" in browser.read(f"{at}?sku=nothing").text
     assert "No picture fits" in browser.read(f"{at}?from=9999").text
-    assert browser.client.get(f"{at}?from=0").status_code == 422
+    for wrong in ("from=0", "state=other", "sku=%00"):
+        assert "<main" in browser.client.get(f"{at}?{wrong}").text
 
 
 def test_a_name_with_markup_is_text(session: Session, browser: Browser) -> None:
@@ -99,6 +102,15 @@ def test_the_figures_are_fetched_alone_and_the_page_again_when_its_buttons_chang
     assert browser.client.get(at).headers["hx-refresh"] == "true"
 
 
+def test_the_time_to_go_is_told_in_steps(session: Session, browser: Browser) -> None:
+    with transaction(session.engine) as connection:
+        batch = add_waiting(connection, "shop", 100)
+    run(session, "UPDATE batches SET succeeded = 50, created_at = now() - interval '10 minutes'")
+    assert "50 of 100 0.08 pictures/s about 11 min to go" in browser.read(f"/batches/{batch.id}").text
+    run(session, "UPDATE batches SET paused = true")
+    assert "to go" not in browser.read(f"/batches/{batch.id}/progress").text
+
+
 def test_failures_are_tried_again_by_reason_or_one_by_one(session: Session, browser: Browser) -> None:
     batch = finished(session, 2 * FAILED_IN)
     at = f"/batches/{batch.id}"
@@ -110,6 +122,8 @@ def test_failures_are_tried_again_by_reason_or_one_by_one(session: Session, brow
     )  # fmt: skip
     assert (answer.status_code, answer.headers["location"]) == (303, back)
     assert now(session, batch).failed == 1
+    wrong = browser.client.post(f"{at}/pictures/retry", data={"csrf": token, "ordinals": ["-1"]}, headers=OWN)
+    assert wrong.status_code == 422
     browser.client.post(f"{at}/pictures/retry", data={"csrf": token, "code": "unreadable_image"}, headers=OWN)
     assert now(session, batch).failed == 0
 

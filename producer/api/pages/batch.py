@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import Field
 from sqlalchemy import Connection
 
 from producer.api.access import Asking
@@ -85,7 +86,7 @@ def act(asking: Asking, batch: str, action: Literal["cancel", "pause", "resume",
 def retry_some(
     asking: Asking,
     batch: str,
-    ordinals: Annotated[list[int] | None, Form(max_length=CHOSEN_AT_ONCE)] = None,
+    ordinals: Annotated[list[Annotated[int, Field(ge=0, le=2**31 - 1)]] | None, Form(max_length=CHOSEN_AT_ONCE)] = None,
     code: Annotated[str, Form(max_length=100)] = "",
     back: Back = "",
 ) -> Response:
