@@ -1,8 +1,8 @@
 """Write a ZIP archive as a stream, in constant memory, after APPNOTE.TXT 6.3.10 of PKWARE.
 
 Entries are stored, since pictures are compressed already; their sizes and checksums stand before their bytes. What the
-end of an archive repeats about each entry waits in a temporary file: Python's ``zipfile`` and the libraries around it
-keep an object for each entry, which takes hundreds of MiB for a million.
+end of an archive repeats about each entry waits in a temporary file: Python's ``zipfile`` keeps an
+object for each entry, which takes hundreds of MiB for a million.
 """
 
 from __future__ import annotations
