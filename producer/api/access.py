@@ -82,7 +82,11 @@ class Keyed(APIRoute):
             # Here, since context bound in a thread is lost with the thread.
             structlog.contextvars.bind_contextvars(merchant=key.merchant_id, key=key.prefix)
             # Ended by the middleware once the answer is sent, which may be long after this function.
-            request.scope["leave"] = request.app.state.limits.enter(key.prefix)
+            limits = request.app.state.limits
+            try:
+                request.scope["leave"] = limits.enter(key.prefix)
+            finally:
+                request.scope["allowance"] = limits.allowance(key.prefix)  # sent with every answer
             request.state.asking = self.admit(session_of(request), key)
             return await handle(request)
 

@@ -10,7 +10,7 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from shared.errors import Unavailable
@@ -63,6 +63,21 @@ class Limits:
             bucket.tokens -= 1
             bucket.at_once += 1
         return lambda: self._leave(bucket)
+
+    def allowance(self, key: str) -> Mapping[str, str]:
+        """Return what a key may still send, as headers (draft-ietf-httpapi-ratelimit-headers-10).
+
+        The policy's window is the time in which the whole burst comes back; ``t`` is that until it has.
+        """
+        with self._lock:
+            bucket = self._bucket(key)
+            left, most = max(0, math.floor(bucket.tokens)), max(1.0, self._per_second * BURST_SECONDS)
+            whole_in = math.ceil((most - bucket.tokens) / self._per_second)
+        window = math.ceil(most / self._per_second)
+        return {
+            "RateLimit-Policy": f'"key";q={math.floor(most)};w={window}',
+            "RateLimit": f'"key";r={left};t={max(0, whole_in)}',
+        }
 
     def _bucket(self, key: str) -> _Bucket:
         now, most = self._clock(), max(1.0, self._per_second * BURST_SECONDS)

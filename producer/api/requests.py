@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from secrets import token_hex
 
 import structlog
@@ -56,7 +56,7 @@ class Requests:
             await self._app(scope, receive, send)
             return
         limit = self._upload_limit if scope["path"] in self._uploads else BODY_LIMIT
-        exchange = _Exchange(dict(scope["headers"]), receive, send, limit)
+        exchange = _Exchange(scope, receive, send, limit)
         began = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request=exchange.id):
             try:
@@ -87,14 +87,15 @@ class Requests:
 class _Exchange:
     """Request and answer as the app sees them."""
 
-    def __init__(self, headers: Mapping[bytes, bytes], receive: Receive, send: Send, limit: int) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
+        headers = dict(scope["headers"])
         request_id = headers.get(b"x-request-id", b"").decode("latin-1")
         self.id = request_id if ID.fullmatch(request_id) else token_hex(8)
         multipart = headers.get(b"content-type", b"").startswith(b"multipart/form-data")
         self.limit = limit if multipart else BODY_LIMIT
         self.status = 500
         self.begun = False
-        self._receive, self._send = receive, send
+        self._scope, self._receive, self._send = scope, receive, send
         told = headers.get(b"content-length", b"0")
         self._left = self.limit
         self.too_large = told.isdigit() and int(told) > self.limit
@@ -119,6 +120,8 @@ class _Exchange:
             self.status, self.begun = message["status"], True
             named = {name.lower() for name, _ in message["headers"]}
             extra = [one for one in HEADERS if one[0] not in named]
+            allowance = self._scope.get("allowance", {})  # of the key, where there was one
+            extra += [(name.lower().encode(), value.encode()) for name, value in allowance.items()]
             message["headers"] = [*message["headers"], *extra, (b"x-request-id", self.id.encode())]
         await self._send(message)
 
