@@ -21,6 +21,7 @@ from producer.jobs_from_rows import RowLooks, RowPage, read_ahead, read_pages, r
 from producer.kept_feeds import keep_feed
 from producer.manifest import Manifest
 from producer.manifest.columns import Columns
+from producer.order_size import count_images
 from producer.source_intake import Intake
 from shared.context import Session
 from shared.database import database_time, transaction
@@ -31,6 +32,7 @@ from shared.merchants.actors import Actor, operator
 from shared.merchants.backgrounds import background_names, settle_background
 from shared.merchants.merchants import allowed_sources, require_kept
 from shared.merchants.presets import pin_presets, resolve_presets
+from shared.merchants.quotas import find_quota, has_hard_limit, require_within
 from shared.merchants.scope import scope
 from shared.models.default_protection import settle_protection
 from shared.models.promotion.canaries import choose_pin, default_pin
@@ -125,16 +127,15 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
 
     A bad row becomes a failed job. A manifest that breaks off leaves the rows before it running. What may have to be
     proved waits for its last row.
-    Raises UnknownStyle, ManifestError (no row at all) or UsageError (a preview that is too large) before
+    Raises UnknownStyle, ManifestError (no row at all), UsageError (a preview that is too large) or QuotaExceeded before
     anything is stored.
     """
     if order.queue == QueueName.PREVIEW:
         require_few(order)
-    batch, resumed = open_batch(session, order)
+    batch, resumed, warnings = _open(session, order)
     if batch.intake == IntakeState.SEALED:
         return _known(session, batch, resumed=resumed)
     keep_feed(session.store, batch, order.manifest)
-    warnings: list[str] = []
     with transaction(session.engine, merchant=batch.merchant_id) as connection:
         allowed = allowed_sources(connection, batch.merchant_id)
         styles = with_kinds(connection, batch.merchant_id, batch.style_rows)
@@ -161,6 +162,19 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
     if waited:  # the sample, or all of it, may run now
         warnings += dispatch_or_warn(session.engine, session.broker)
     return Submission(batch, resumed, tuple(dict.fromkeys((*order.manifest.notes, *warnings))), proof)
+
+
+def _open(session: Session, order: Order) -> tuple[Batch, bool, list[str]]:
+    """Open the batch of an order, counted before where its merchant has a hard limit; return it with warnings."""
+    with scope(session.engine, order.merchant) as (connection, merchant):
+        order.actor.require_merchant(merchant)
+        limited = has_hard_limit(connection, merchant) and _known_batch(connection, merchant, order) is None
+    planned = count_images(session, order.merchant, order.manifest, order.looks) if limited else None
+    batch, resumed = open_batch(session, order, planned)
+    with transaction(session.engine, merchant=batch.merchant_id) as connection:
+        quota = find_quota(connection, batch.merchant_id)
+    warning = quota.warning()
+    return batch, resumed, [] if warning is None else [warning]
 
 
 def _known(session: Session, batch: Batch, *, resumed: bool) -> Submission:
@@ -224,10 +238,11 @@ def _seal_waiting(session: Session, batch: Batch, order: Order) -> tuple[Batch, 
         return batches.get_batch(connection, batch.id), proof
 
 
-def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
+def open_batch(session: Session, order: Order, planned: int | None = None) -> tuple[Batch, bool]:
     """Return the unfinished batch of the same order, or a new one; and whether it is an old one.
 
-    Raises NotAllowed where the actor's key is another merchant's.
+    ``planned`` is the number of its images, where the merchant has a hard limit. Raises NotAllowed where the actor's
+    key is another merchant's, and QuotaExceeded where the batch would exceed the limit.
     """
     with scope(session.engine, order.merchant) as (connection, merchant):
         order.actor.require_merchant(merchant)
@@ -251,6 +266,7 @@ def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
             look=settle_protection(looks[0], pin.style_rows),
             presets=presets,
             preset_rules=rules,
+            planned=planned,
             model_version_id=pin.version.id,
             style_rows=pin.style_rows,
             fingerprint=order.fingerprint,
@@ -268,6 +284,7 @@ def open_batch(session: Session, order: Order) -> tuple[Batch, bool]:
         if order.queue != QueueName.PREVIEW and (order.proof or find_rules(connection, merchant) is not None):
             wait_for_input(connection, batch, asked=order.proof)
         require_kept(connection, merchant)
+        require_within(connection, merchant)
         audit.record(connection, order.actor.name, "submit", merchant, {"batch": batch.id, "queue": batch.queue})
         return batch, False
 

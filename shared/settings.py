@@ -101,8 +101,15 @@ class Settings(BaseSettings):
         description="Longest that Postgres works on one statement, locks included; migrations and maintenance have an "
         "hour.",
     )
-    gpu_hour_price: float = Field(0.0, ge=0, description="Price of an hour of one device, for the cost of a night.")
-    image_price: float = Field(0.0, ge=0, description="Price of an image besides, for the cost of a night.")
+    gpu_hour_price: float = Field(
+        0.0, ge=0, description="Price of an hour of one device, for the cost of nights and the usage of months."
+    )
+    image_price: float = Field(
+        0.0, ge=0, description="Price of an image besides, for the cost of nights and the usage of months."
+    )
+    reused_image_price: float = Field(
+        0.0, ge=0, description="Price of an image whose rendition existed, in the usage of months."
+    )
     max_upload_mib: int = Field(
         1024, ge=1, le=65_536, description="Largest file that the API accepts, whole or in parts, in MiB."
     )

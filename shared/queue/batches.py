@@ -15,7 +15,9 @@ from sqlalchemy import Connection, Row, text
 
 from shared.errors import Conflict, NotFound
 from shared.look import Look
+from shared.merchants import usage
 from shared.merchants.presets import resolve_presets
+from shared.merchants.usage import Ended
 from shared.models.styles import StyleRow
 from shared.preset_files import rendition_presets
 from shared.presets import Preset
@@ -47,7 +49,8 @@ class IntakeState(StrEnum):
 class NewBatch:
     """Batch before its first row. ``id`` is given if the model version depends on it.
 
-    ``preset_rules`` are those of its presets; None stands for the merchant's current ones.
+    ``preset_rules`` are those of its presets; None stands for the merchant's current ones. ``planned`` is the number
+    of its images where these were counted first.
     """
 
     merchant_id: int
@@ -62,6 +65,7 @@ class NewBatch:
     id: UUID | None = None
     idempotency_key: str | None = None
     preset_rules: Mapping[str, Preset] | None = None
+    planned: int | None = None
 
 
 @dataclass(frozen=True)
@@ -154,9 +158,9 @@ def create_batch(connection: Connection, new: NewBatch) -> Batch:
     row = connection.execute(
         text(f"""
         INSERT INTO batches (id, merchant_id, name, queue, look, presets, preset_rules, model_version_id, style_rows,
-                             fingerprint, input_columns, idempotency_key, gate)
+                             fingerprint, input_columns, idempotency_key, planned, gate)
         VALUES (coalesce(CAST(:id AS uuid), uuidv7()), :merchant_id, :name, :queue, :look, :presets, :preset_rules,
-                :model_version_id, :style_rows, :fingerprint, :input_columns, :idempotency_key,
+                :model_version_id, :style_rows, :fingerprint, :input_columns, :idempotency_key, :planned,
                 (SELECT gate FROM merchants WHERE id = :merchant_id))
         ON CONFLICT ON CONSTRAINT uq_batches_idempotency_key DO NOTHING
         RETURNING {COLUMNS}
@@ -174,6 +178,7 @@ def create_batch(connection: Connection, new: NewBatch) -> Batch:
             "fingerprint": new.fingerprint,
             "input_columns": list(new.input_columns),
             "idempotency_key": new.idempotency_key,
+            "planned": new.planned,
         },
     ).one_or_none()
     if row is None:
@@ -297,6 +302,7 @@ def extend(connection: Connection, batch: Batch, *, rows: int, jobs: int, failed
             f"batch {batch.id} takes no more rows from here: it was cancelled, or ended because no rows came for long, "
             "or the same input is being submitted elsewhere"
         )
+    usage.count(connection, batch.merchant_id, Ended(failed=failed))
     return Batch.from_row(row)
 
 

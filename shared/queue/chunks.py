@@ -2,11 +2,12 @@
 
 A chunk's states are those of ``ChunkState``. Every claim increments the integer ``lease``, and every
 later write is conditional on it, so a worker that lost its lease can change nothing. All times are the
-database's. Lock order everywhere: chunk → renditions → jobs → batch.
+database's. Lock order everywhere: chunk → renditions → jobs → batch → usage.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,6 +16,8 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from shared.errors import LeaseLost
+from shared.merchants import usage
+from shared.merchants.usage import Ended
 from shared.queue import batches, jobs
 from shared.queue.batches import Batch, Counts
 from shared.queue.fair_shares import CHARGE, HELD, lock_shares
@@ -187,8 +190,9 @@ def finish(connection: Connection, claim: Claim, outcomes: Sequence[Outcome], le
     queued = jobs.still_queued(connection, claim.batch.id, [one.ordinal for one in outcomes])
     if queued is None:
         return False
-    counts = record(connection, claim.batch, [one for one in outcomes if one.ordinal in queued])
+    counts, ended = record(connection, claim.batch, [one for one in outcomes if one.ordinal in queued])
     batches.add_counts(connection, claim.batch.id, counts)
+    usage.count(connection, claim.batch.merchant_id, ended)
     return True
 
 
@@ -218,7 +222,7 @@ def release(connection: Connection, claim: Claim, *, delay_seconds: float = 0.0)
             WHERE id = :id
             RETURNING {HELD}
         )
-        {CHARGE} AND CAST(:delay AS float) = 0
+        {CHARGE.format(only_if="CAST(:delay AS float) = 0")}
         """),
         {"id": claim.chunk_id, "batch": batch_id, "first": first, "last": last, "delay": delay_seconds},
     )
@@ -228,7 +232,7 @@ def _close(connection: Connection, chunk_id: int, state: ChunkState) -> None:
     connection.execute(
         text(f"""
         WITH ended AS (UPDATE chunks SET state = :state, {RELEASED} WHERE id = :id RETURNING {HELD})
-        {CHARGE}
+        {CHARGE.format(only_if="true")}
         """),
         {"id": chunk_id, "state": state},
     )
@@ -307,6 +311,7 @@ def expire_leases(connection: Connection) -> int:
     ).all()
     if expired:
         lock_shares(connection, {chunk.merchant_id for chunk in expired})
+    crashed_jobs: Counter[int] = Counter()
     for chunk in expired:
         if chunk.ordinal_in_hand is not None:
             deaths = jobs.blame_job(connection, chunk.batch_id, chunk.ordinal_in_hand)
@@ -315,6 +320,7 @@ def expire_leases(connection: Connection) -> int:
                 crashed = Failed(chunk.ordinal_in_hand, "crashed_worker", message, retryable=True)
                 failed = jobs.fail_jobs(connection, chunk.batch_id, [crashed])
                 batches.add_counts(connection, chunk.batch_id, Counts(failed=failed))
+                crashed_jobs[chunk.merchant_id] += failed
         connection.execute(
             text(f"""
             WITH ended AS (
@@ -325,8 +331,10 @@ def expire_leases(connection: Connection) -> int:
                 WHERE id = :id
                 RETURNING {HELD}
             )
-            {CHARGE}
+            {CHARGE.format(only_if="true")}
             """),
             {"id": chunk.id},
         )
+    for merchant in sorted(crashed_jobs):  # after all batches, as whoever finishes a page of jobs does
+        usage.count(connection, merchant, Ended(failed=crashed_jobs[merchant]))
     return len(expired)

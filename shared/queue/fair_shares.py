@@ -13,15 +13,26 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+from shared.merchants.usage import THIS_MONTH
+
 HELD = """merchant_id, queue, pixels, EXTRACT(epoch FROM clock_timestamp() - old.claimed_at) AS seconds"""
 """Columns that an UPDATE of chunks returns as ``ended``, for ``CHARGE``. Seconds are NULL where nobody had claimed."""
 
-CHARGE = """
-    UPDATE fair_shares f SET virtual_time = f.virtual_time + ended.seconds,
-        pace = 0.7 * f.pace + 0.3 * least(greatest(ended.seconds * 1e6 / greatest(ended.pixels, 1), 0.001), 1000)
-    FROM ended WHERE f.merchant_id = ended.merchant_id AND f.queue = ended.queue AND ended.seconds IS NOT NULL
+CHARGE = f"""
+    , charged AS (
+        UPDATE fair_shares f SET virtual_time = f.virtual_time + ended.seconds,
+            pace = 0.7 * f.pace + 0.3 * least(greatest(ended.seconds * 1e6 / greatest(ended.pixels, 1), 0.001), 1000)
+        FROM ended WHERE f.merchant_id = ended.merchant_id AND f.queue = ended.queue AND ended.seconds IS NOT NULL
+          AND {{only_if}}
+        RETURNING f.merchant_id, ended.seconds
+    )
+    INSERT INTO usage_seconds (merchant_id, month, seconds) SELECT merchant_id, {THIS_MONTH}, seconds FROM charged
+    ON CONFLICT (merchant_id, month) DO UPDATE SET seconds = usage_seconds.seconds + excluded.seconds
 """
-"""SQL that charges the merchant of one ``ended`` chunk. Its pace, in seconds per megapixel, is a moving average."""
+"""SQL that charges the merchant of one ``ended`` chunk, by which its seconds also count as usage of this month.
+
+Its pace, in seconds per megapixel, is a moving average. Nothing is charged unless the condition ``only_if`` holds.
+"""
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,13 @@ import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy import Connection
 
 from shared.errors import Conflict, ImageError, NotAllowed, SourceUnavailable, Unavailable
+from shared.merchants.usage import Ended
 from shared.quality import reviews
 from shared.quality.gate import GateRule
 from shared.queue import jobs, renditions
@@ -65,25 +67,32 @@ def outcome_of_error(batch: Batch, job: Job, error: Exception) -> Outcome:
     )
 
 
-def record(connection: Connection, batch: Batch, outcomes: Collection[Outcome]) -> Counts:
-    """Write outcomes to renditions and jobs, in this order of locks; return the increments of the batch's counters.
+class Recorded(NamedTuple):
+    """Increments of the batch's counters, and of its merchant's usage."""
+
+    counts: Counts
+    ended: Ended
+
+
+def record(connection: Connection, batch: Batch, outcomes: Collection[Outcome]) -> Recorded:
+    """Write outcomes to renditions and jobs, in this order of locks; return what the counters grow by.
 
     Only jobs that are not yet terminal change, and exactly those are counted.
     """
-    succeeded = _succeed(connection, batch, [one for one in outcomes if isinstance(one, Succeeded)])
+    counts, ended = _succeed(connection, batch, [one for one in outcomes if isinstance(one, Succeeded)])
     failed = jobs.fail_jobs(connection, batch.id, [one for one in outcomes if isinstance(one, Failed)])
     jobs.put_back_jobs(connection, batch.id, [one for one in outcomes if isinstance(one, PutBack)])
-    return replace(succeeded, failed=failed)
+    return Recorded(replace(counts, failed=failed), replace(ended, failed=failed))
 
 
-def _succeed(connection: Connection, batch: Batch, done: Collection[Succeeded]) -> Counts:
+def _succeed(connection: Connection, batch: Batch, done: Collection[Succeeded]) -> Recorded:
     """Insert renditions, mark the jobs, link them; return the counts.
 
     A rendition found earlier may have been pruned since: then its job stays queued.
     """
-    ids = renditions.add_renditions(connection, batch.merchant_id, [new for one in done for new in one.new])
+    ids, inserted = renditions.add_renditions(connection, batch.merchant_id, [new for one in done for new in one.new])
     if others := {key for one in done for key in one.keys} - ids.keys():
-        ids |= renditions.lock_renditions(connection, batch.merchant_id, others)
+        ids = ids | renditions.lock_renditions(connection, batch.merchant_id, others)
     whole = [one for one in done if all(key in ids for key in one.keys)]
     succeeded, reused = jobs.succeed_jobs(connection, batch.id, {one.ordinal: not one.new for one in whole})
     links: Mapping[tuple[int, str], int] = {(one.ordinal, key.label): ids[key] for one in whole for key in one.keys}
@@ -93,4 +102,22 @@ def _succeed(connection: Connection, batch: Batch, done: Collection[Succeeded]) 
     unpublished = 0
     if batch.preset_rules:
         unpublished = renditions.count_unpublished(connection, batch.id, [one.ordinal for one in whole])
-    return Counts(succeeded=succeeded, reused=reused, unpublished=unpublished)
+    styled, stored = _new_images(done, inserted)
+    return Recorded(
+        Counts(succeeded=succeeded, reused=reused, unpublished=unpublished),
+        Ended(styled=styled, reused=succeeded - styled, bytes_stored=stored),
+    )
+
+
+def _new_images(done: Collection[Succeeded], inserted: Collection[RenditionKey]) -> tuple[int, int]:
+    """Return how many jobs have a rendition that did not exist, and the bytes of these renditions.
+
+    Of several jobs with the same photo and look, the first has it.
+    """
+    images, stored, unclaimed = 0, 0, set(inserted)
+    for one in done:
+        own = {new.key: new.bytes for new in one.new if new.key in unclaimed}
+        unclaimed -= own.keys()
+        images += bool(own)
+        stored += sum(own.values())
+    return images, stored

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
@@ -110,14 +110,21 @@ def lock_renditions(connection: Connection, merchant: int, keys: Collection[Rend
     return _by_key(connection.execute(text(FIND.format(lock="FOR KEY SHARE")), _parameters(merchant, sorted(keys))))
 
 
-def add_renditions(connection: Connection, merchant: int, new: Collection[NewRendition]) -> dict[RenditionKey, int]:
-    """Insert renditions, or let existing ones name the new object; return the ids of these.
+class AddedRenditions(NamedTuple):
+    """Ids of renditions by key, and the keys of those that did not exist before."""
+
+    ids: dict[RenditionKey, int]
+    inserted: set[RenditionKey]
+
+
+def add_renditions(connection: Connection, merchant: int, new: Collection[NewRendition]) -> AddedRenditions:
+    """Insert renditions, or let existing ones name the new object; return what was written.
 
     The newest object wins, since it was just put, while the other's may be missing. Keys are sorted, which prevents
     deadlocks.
     """
     if not new:
-        return {}
+        return AddedRenditions({}, set())
     unique = {one.key: one for one in new}.values()
     rows = connection.execute(
         text(f"""
@@ -132,7 +139,7 @@ def add_renditions(connection: Connection, merchant: int, new: Collection[NewRen
             object_key = excluded.object_key, sha256 = excluded.sha256, bytes = excluded.bytes, width = excluded.width,
             height = excluded.height, quality = excluded.quality, report = excluded.report
         WHERE renditions.object_key <> excluded.object_key
-        RETURNING id, {KEY_COLUMNS}
+        RETURNING new.id, old.id IS NULL AS inserted, {KEY_COLUMNS}
         """),
         {
             "merchant": merchant,
@@ -157,8 +164,8 @@ def add_renditions(connection: Connection, merchant: int, new: Collection[NewRen
                 ),
             ),
         },
-    )
-    return _by_key(rows)
+    ).all()
+    return AddedRenditions(_by_key(rows), {_key(row) for row in rows if row.inserted})
 
 
 def link_jobs(connection: Connection, batch_id: UUID, links: Mapping[tuple[int, str], int]) -> None:

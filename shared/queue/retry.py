@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, text
 
 from shared.database import transaction
 from shared.errors import Conflict
+from shared.merchants.quotas import require_within
 from shared.queue import batches, jobs
 from shared.queue.batches import Batch
 from shared.recordset import int_array
@@ -52,7 +53,7 @@ def _in_pages(engine: Engine, batch: Batch, codes: Sequence[str], change: Change
 
 
 def retry_page(connection: Connection, batch_id: UUID, ordinals: Sequence[int]) -> int:
-    """Queue these failed jobs again. Raises Conflict if their batch was cancelled."""
+    """Queue these failed jobs again. Raises Conflict if their batch was cancelled, QuotaExceeded beyond the limit."""
     own = lock_chunks(connection, batch_id, ordinals)
     require_uncancelled(connection, batch_id)
     requeued = jobs.requeue_failed(connection, batch_id, ordinals)
@@ -65,6 +66,7 @@ def retry_page(connection: Connection, batch_id: UUID, ordinals: Sequence[int]) 
             {"ids": int_array(own)},
         )
         batches.reopen(connection, batch_id, requeued)
+        require_within(connection, batches.get_batch(connection, batch_id).merchant_id)
     return requeued
 
 

@@ -6,6 +6,7 @@ from shared.tables.models import canaries, model_versions, promotions, style_row
 from shared.tables.schema import QUEUES, metadata
 from shared.tables.training import training_photos, training_runs, training_schedules
 from shared.tables.uploads import uploads
+from shared.tables.usage import usage, usage_seconds
 from shared.tables.webhooks import webhook_deliveries, webhook_secrets, webhooks
 from shared.tables.work import (
     batches,
@@ -56,6 +57,8 @@ __all__ = [
     "training_runs",
     "training_schedules",
     "uploads",
+    "usage",
+    "usage_seconds",
     "verdicts",
     "webhook_deliveries",
     "webhook_secrets",

@@ -33,6 +33,10 @@ merchants = Table(
     Column("proof_rules", JSONB),
     # Start of the merchant's erasure, after which nothing new is accepted.
     moment("erasing_at"),
+    # Images that may be styled in a month: beyond the soft limit submissions warn, beyond the hard one they are
+    # refused.
+    Column("soft_limit", Integer),
+    Column("hard_limit", Integer),
     # Whether shared models may be trained on the merchant's catalogue images.
     Column("consents_to_training", Boolean, nullable=False, server_default=text("false")),
 )

@@ -50,6 +50,8 @@ batches = Table(
     Column("input_columns", ARRAY(Text), nullable=False),
     # The merchant's gate when the batch began.
     Column("gate", JSONB),
+    # Images counted before the first row was accepted, where the merchant has a hard limit.
+    Column("planned", Integer),
     count("rows_read"),
     count("total"),
     count("succeeded"),

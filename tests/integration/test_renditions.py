@@ -19,8 +19,8 @@ def test_the_newest_object_is_the_one_that_is_named_and_there_is_one_row(session
     newest = replace(first, object_key="renditions/1/newest.jpg", sha256="newest")
     with transaction(session.engine) as connection:
         merchant = merchant_id(connection, "shop")
-        ids = add_renditions(connection, merchant, [first, first])
-        assert add_renditions(connection, merchant, [first]) == {}
-        assert add_renditions(connection, merchant, [first, newest]) == ids
+        ids = add_renditions(connection, merchant, [first, first]).ids
+        assert add_renditions(connection, merchant, [first]) == ({}, set())
+        assert add_renditions(connection, merchant, [first, newest]) == (ids, set())
         assert find_renditions(connection, merchant, [KEY]) == {KEY: newest.object_key}
         assert connection.execute(text("SELECT sha256 FROM renditions")).scalars().all() == ["newest"]
