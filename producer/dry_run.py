@@ -15,6 +15,7 @@ from shared.errors import InvalidInput
 from shared.merchants.backgrounds import background_names
 from shared.merchants.merchants import allowed_sources, require_allowed
 from shared.merchants.presets import resolve_presets
+from shared.merchants.quotas import Quota, find_quota
 from shared.merchants.scope import scope
 from shared.models.styles import require_styles, style_rows
 from shared.models.versions import champion
@@ -45,7 +46,7 @@ class Rehearsal:
     earlier batches have made is reused, at no cost, and is known only once a picture is read. ``seconds``,
     ``gpu_minutes`` and ``cost`` are None until a rate was measured. ``bad_rows`` are the first of ``bad``.
     ``sample`` says whether a sample would be styled first, to be approved; None if that depends on whether its looks
-    are new.
+    are new. ``left`` is how many images the merchant's quota still admits this month, None for any number.
     """
 
     format: str
@@ -60,6 +61,7 @@ class Rehearsal:
     gpu_minutes: float | None
     cost: float | None
     sample: bool | None
+    left: int | None = None
 
 
 class Distinct:
@@ -121,13 +123,14 @@ def rehearse(session: Session, order: Order) -> Rehearsal:
         rules = find_rules(connection, merchant_id)
         pictures = background_names(connection, merchant_id)
         resolve_presets(connection, merchant_id, order.presets)
+        quota = find_quota(connection, merchant_id)
     require_styles((name for look in order.looks for name in look.styles), known)
     seen = survey(order.manifest, row_looks(order.looks, known, pictures), allowed)
     images = seen.pictures.count
     price = estimate(images, rate, session.settings)
     return Rehearsal(
         format=order.manifest.format,
-        warnings=list(order.manifest.notes),
+        warnings=[*order.manifest.notes, *quota_warnings(quota, seen.asked)],
         rows=seen.rows,
         products=seen.products.count,
         bad=seen.bad,
@@ -138,7 +141,16 @@ def rehearse(session: Session, order: Order) -> Rehearsal:
         gpu_minutes=price.gpu_minutes,
         cost=price.cost,
         sample=_needs_sample(order, rules, images),
+        left=quota.left,
     )
+
+
+def quota_warnings(quota: Quota, images: int) -> list[str]:
+    """Return what to tell a merchant whose quota so many more images exceed."""
+    if quota.left is not None and images > quota.left:
+        return [f"this would be refused: {images} images, and the quota of this month has {quota.left} left"]
+    warning = quota.warning(images)
+    return [] if warning is None else [warning]
 
 
 def _needs_sample(order: Order, rules: ProofRules | None, images: int) -> bool | None:

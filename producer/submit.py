@@ -132,7 +132,7 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
     """
     if order.queue == QueueName.PREVIEW:
         require_few(order)
-    batch, resumed, warnings = _open(session, order)
+    batch, resumed = _open(session, order)
     if batch.intake == IntakeState.SEALED:
         return _known(session, batch, resumed=resumed)
     keep_feed(session.store, batch, order.manifest)
@@ -140,6 +140,8 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
         allowed = allowed_sources(connection, batch.merchant_id)
         styles = with_kinds(connection, batch.merchant_id, batch.style_rows)
         pictures = background_names(connection, batch.merchant_id)
+        warning = find_quota(connection, batch.merchant_id).warning()
+    warnings = [] if warning is None else [warning]
     seen: dict[int, Look] = {}  # by identity, since they are few objects, and quicker so than by value
     try:
         for page in _pages(session, order, batch, allowed, row_looks(order.looks, styles, pictures)):
@@ -164,17 +166,17 @@ def submit_batch(session: Session, order: Order, *, accepted: Callable[[Batch], 
     return Submission(batch, resumed, tuple(dict.fromkeys((*order.manifest.notes, *warnings))), proof)
 
 
-def _open(session: Session, order: Order) -> tuple[Batch, bool, list[str]]:
-    """Open the batch of an order, counted before where its merchant has a hard limit; return it with warnings."""
-    with scope(session.engine, order.merchant) as (connection, merchant):
-        order.actor.require_merchant(merchant)
-        limited = has_hard_limit(connection, merchant) and _known_batch(connection, merchant, order) is None
-    planned = count_images(session, order.merchant, order.manifest, order.looks) if limited else None
-    batch, resumed = open_batch(session, order, planned)
-    with transaction(session.engine, merchant=batch.merchant_id) as connection:
-        quota = find_quota(connection, batch.merchant_id)
-    warning = quota.warning()
-    return batch, resumed, [] if warning is None else [warning]
+class _Uncounted(Exception):
+    """The merchant has a hard limit, so the images must be counted before a batch is opened."""
+
+
+def _open(session: Session, order: Order) -> tuple[Batch, bool]:
+    """Open the batch of an order, counted first where its merchant has a hard limit."""
+    try:
+        return open_batch(session, order)
+    except _Uncounted:
+        planned = count_images(session, order.merchant, order.manifest, order.looks)
+        return open_batch(session, order, planned)
 
 
 def _known(session: Session, batch: Batch, *, resumed: bool) -> Submission:
@@ -255,6 +257,8 @@ def open_batch(session: Session, order: Order, planned: int | None = None) -> tu
         if known := _known_batch(connection, merchant, order):
             submissions.resume_receiving(connection, known.id)
             return known, True
+        if planned is None and has_hard_limit(connection, merchant):
+            raise _Uncounted
         if order.queue != QueueName.PREVIEW:
             pin = choose_pin(connection, merchant, styles, pin)
         presets, rules = pin_presets(connection, merchant, order.presets, styled=order.is_styled)
@@ -284,7 +288,8 @@ def open_batch(session: Session, order: Order, planned: int | None = None) -> tu
         if order.queue != QueueName.PREVIEW and (order.proof or find_rules(connection, merchant) is not None):
             wait_for_input(connection, batch, asked=order.proof)
         require_kept(connection, merchant)
-        require_within(connection, merchant)
+        if planned is not None:
+            require_within(connection, merchant)
         audit.record(connection, order.actor.name, "submit", merchant, {"batch": batch.id, "queue": batch.queue})
         return batch, False
 

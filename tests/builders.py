@@ -186,3 +186,13 @@ def add_large_night(connection: Connection, batch: Batch, images: int) -> None:
         """,
     ):
         connection.execute(text(statement), values)
+
+
+def add_usage(connection: Connection, merchant: int, month: str = "2026-10-01") -> None:
+    """Give a merchant something in each table of usage."""
+    values = {"merchant": merchant, "month": month}
+    for statement in (
+        "INSERT INTO usage VALUES (:merchant, CAST(:month AS date), 1234, 56, 7, 890000)",
+        "INSERT INTO usage_seconds VALUES (:merchant, CAST(:month AS date), 4321.5)",
+    ):
+        connection.execute(text(statement), values)

@@ -24,6 +24,7 @@ from producer.api import (
     schedules,
     styles,
     uploads,
+    usage,
     webhooks,
 )
 from producer.api.admin import fleet, models, nights, page, runs
@@ -90,6 +91,7 @@ def make_app(session: Session, registry: CollectorRegistry | None = None) -> Fas
         gates,
         proofs,
         webhooks,
+        usage,
         uploads,
         previews,
         models,

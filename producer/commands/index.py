@@ -41,10 +41,11 @@ COMMANDS = (
     CommandEntry("runs", "Follow, cancel and schedule training runs.", Panel.MODELS, _TRAINING),
     CommandEntry(
         "merchants",
-        "Allow sources; export or erase a merchant's data.",
+        "Allow sources, set quotas; export or erase.",
         Panel.ADMINISTRATION,
         "producer.commands.merchants",
     ),
+    CommandEntry("usage", "Show what merchants had, month by month.", Panel.ADMINISTRATION, "producer.commands.usage"),
     CommandEntry("keys", "Create, list and revoke keys of the HTTP API.", Panel.ADMINISTRATION, _API),
     CommandEntry(
         "webhooks", "Tell other programs when batches end.", Panel.ADMINISTRATION, "producer.commands.webhooks"

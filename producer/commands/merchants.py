@@ -1,4 +1,4 @@
-"""Commands ``merchants``: allowed sources, consent, export and erasure."""
+"""Commands ``merchants``: allowed sources, quotas, consent, export and erasure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from shared.context import Session, open_session
 from shared.database import transaction
 from shared.errors import UsageError
-from shared.merchants import actions, merchants
+from shared.merchants import actions, merchants, quotas
 from shared.merchants.actors import operator
 from shared.models.training.actions import set_consent
 from shared.operations.belongings import count_rows, own_objects
@@ -24,13 +24,16 @@ from shared.terminal import JsonOption, group, note, print_json, print_line
 Name = Annotated[str, typer.Argument(metavar="MERCHANT", help="Name of the merchant.")]
 Prefix = Annotated[str, typer.Argument(help="s3://bucket/ or s3://bucket/folder/; s3:// allows every bucket.")]
 
+Limit = Annotated[str | None, typer.Option(metavar="IMAGES", help="Images a month, or `none`.")]
+
 
 def register(app: typer.Typer) -> None:
     """Register the commands."""
-    tenants = group(app, "merchants", "Merchants: allowed buckets, consent to training, export, erasure.")
+    tenants = group(app, "merchants", "Merchants: allowed buckets, quotas, consent to training, export, erasure.")
     tenants.command("show")(merchants_show)
     tenants.command("allow")(merchants_allow)
     tenants.command("withdraw")(merchants_withdraw)
+    tenants.command("quota")(merchants_quota)
     tenants.command("consent")(merchants_consent)
     tenants.command("export")(merchants_export)
     tenants.command("erase")(merchants_erase)
@@ -65,6 +68,48 @@ def _print_sources(name: str, allowed: tuple[str, ...], as_json: bool) -> None:
         print_line(prefix)
     if not allowed:
         note(f"{name} may name no s3:// sources: allow some with `atelier merchants allow {name} s3://bucket/`")
+
+
+def merchants_quota(
+    merchant: Name,
+    soft: Limit = None,
+    hard: Limit = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show or set how many images a merchant may have styled in a month (UTC).
+
+    Beyond the soft limit submissions warn; a batch that would exceed the hard limit is refused as a whole.
+    """
+    with open_session(load_settings(), lasting=False) as session:
+        with transaction(session.engine) as connection:
+            quota = quotas.find_quota(connection, merchants.find_merchant(connection, merchant))
+        if soft is not None or hard is not None:
+            limits = (_limit(soft, quota.soft_limit), _limit(hard, quota.hard_limit))
+            quota = actions.set_quota(session.engine, operator(merchant), *limits)
+    if as_json:
+        print_json({"name": merchant, "left": quota.left} | asdict(quota))
+        return
+    print_line(f"soft limit  {_limit_text(quota.soft_limit)}")
+    print_line(f"hard limit  {_limit_text(quota.hard_limit)}")
+    print_line(f"styled      {quota.styled} this month")
+    print_line(f"waiting     {quota.pending}")
+    if quota.left is not None:
+        print_line(f"left        {quota.left}")
+
+
+def _limit(written: str | None, current: int | None) -> int | None:
+    """Return the limit that an option asks for. Raises UsageError."""
+    if written is None:
+        return current
+    if written == "none":
+        return None
+    if not (written.isascii() and written.isdigit()):
+        raise UsageError(f"limit {written!r}: write a number of images, or none", code="bad_limit")
+    return int(written[:20])
+
+
+def _limit_text(limit: int | None) -> str:
+    return "none" if limit is None else f"{limit} images a month"
 
 
 def merchants_consent(

@@ -16,6 +16,7 @@ from shared.catalog.nights import Night, NightState, Planned, close_planning
 from shared.database import MAINTENANCE_SECONDS, transaction
 from shared.errors import Conflict, InvalidInput, LeaseLost
 from shared.merchants.merchants import require_kept
+from shared.merchants.quotas import require_within
 from shared.proofs.proofs import Reason, require_approval
 from shared.queue.estimate import measure_rate
 from shared.settings import Settings
@@ -50,6 +51,7 @@ def _submit(connection: Connection, night: Night, plan: NightPlan, settings: Set
         return Planned(plan.as_json())
     plan = plan.pinned()
     batch = add_night_batch(connection, night, plan, settings)
+    require_within(connection, night.merchant_id)
     if plan.proof is not None:
         minutes = night.rules.go_on_minutes
         until = None if minutes is None else now + timedelta(minutes=minutes)

@@ -1,13 +1,14 @@
-"""Actions on merchants: keys of the HTTP API, allowed sources, and own presets."""
+"""Actions on merchants: keys of the HTTP API, allowed sources, quotas, and own presets."""
 
 from __future__ import annotations
 
 from sqlalchemy import Connection, Engine
 
-from shared.merchants import audit, keys, merchants, presets
+from shared.merchants import audit, keys, merchants, presets, quotas
 from shared.merchants.actors import Actor, administering, confined, unconfined
 from shared.merchants.keys import ApiKey
 from shared.merchants.merchants import find_merchant, merchant_id, require_kept
+from shared.merchants.quotas import Quota
 from shared.presets import Preset
 
 
@@ -54,6 +55,18 @@ def add_preset(engine: Engine, actor: Actor, preset: Preset) -> bool:
         require_kept(connection, merchant)
         audit.record(connection, actor.name, "presets add", merchant, {"preset": preset.name, "sha256": preset.sha256})
         return is_new
+
+
+def set_quota(engine: Engine, actor: Actor, soft: int | None, hard: int | None) -> Quota:
+    """Set how many images a merchant may have styled in a month (None: any number); return what counts against that.
+
+    Raises UsageError for impossible limits, NotAllowed.
+    """
+    actor.require_admin()
+    with unconfined(engine, actor) as (connection, merchant):
+        quotas.set_limits(connection, merchant, soft, hard)
+        audit.record(connection, actor.name, "merchants quota", merchant, {"soft": soft, "hard": hard})
+        return quotas.find_quota(connection, merchant)
 
 
 def _change_sources(engine: Engine, actor: Actor, prefix: str, *, allow: bool) -> tuple[str, ...]:

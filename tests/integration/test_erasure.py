@@ -29,7 +29,7 @@ from shared.uploads.uploads import NewUpload, add_upload
 from shared.webhooks.deliveries import add_test
 from shared.webhooks.webhooks import Event, add_webhook
 from tests.atelier_command import Command, command_over, printed
-from tests.builders import add_catalog, add_finished, add_waiting
+from tests.builders import add_catalog, add_finished, add_usage, add_waiting
 from tests.waiting import wait_for_blocked_connection
 
 JOBS = 200
@@ -68,6 +68,7 @@ def fill(session: Session, name: str) -> int:
         for page in range(5):
             keep_copy(connection, merchant, f"https://shop.example/{page}.jpg", SourceCopy("tag", None, "sha"))
         connection.execute(text("INSERT INTO fair_shares VALUES (:id, 'bulk', 1)"), {"id": merchant})
+        add_usage(connection, merchant)
         made = connection.execute(text("SELECT object_key FROM renditions WHERE merchant_id = :id"), {"id": merchant})
         keys = [*made.scalars(), source_key(merchant, "f" * 64)]
     for key in (*keys, OWN_ROW, SHARED_ROW):

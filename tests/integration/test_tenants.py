@@ -36,7 +36,7 @@ from shared.uploads.uploads import NewUpload, add_upload
 from shared.webhooks.deliveries import add_test
 from shared.webhooks.webhooks import Event, add_webhook
 from tests.atelier_command import Command, command_over
-from tests.builders import add_catalog, add_finished, add_waiting
+from tests.builders import add_catalog, add_finished, add_usage, add_waiting
 from tests.query_plans import rows_touched
 from tests.sessions import fresh_session
 
@@ -86,6 +86,7 @@ def tenants(session: Session) -> Tenants:
             )
             audit.record(connection, "me@here", "submit", ids[name], {})
             connection.execute(text("INSERT INTO fair_shares VALUES (:id, 'bulk', 1)"), {"id": ids[name]})
+            add_usage(connection, ids[name])
     return Tenants(ids["shop"], ids["other"], others)
 
 
