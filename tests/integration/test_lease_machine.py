@@ -65,6 +65,12 @@ WRONG = {
     "claims without a lease, or leases without a claim": """
         SELECT id FROM chunks WHERE (lease_expires_at IS NULL) <> (claimed_at IS NULL)""",
     "merchants who have had less than nothing": "SELECT merchant_id FROM fair_shares WHERE virtual_time < 0",
+    "merchants whose usage lacks images or renditions": """
+        SELECT m.id FROM merchants m
+        WHERE (SELECT coalesce(sum(styled + reused), 0) FROM usage WHERE merchant_id = m.id)
+                < (SELECT coalesce(sum(succeeded), 0) FROM batches WHERE merchant_id = m.id)
+           OR (SELECT coalesce(sum(styled), 0) FROM usage WHERE merchant_id = m.id)
+                < (SELECT count(*) FROM renditions WHERE merchant_id = m.id)""",
     "succeeded jobs without a rendition, or others with one": """
         SELECT j.ordinal FROM jobs j LEFT JOIN job_renditions l USING (batch_id, ordinal)
         WHERE (j.state = 'succeeded') <> (l.rendition_id IS NOT NULL)""",

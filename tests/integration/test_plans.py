@@ -16,6 +16,7 @@ from shared.catalog.schedules import NightRules
 from shared.context import Session
 from shared.database import transaction
 from shared.embedded import Services
+from shared.merchants import quotas
 from shared.operations import prune
 from shared.queue import batches, chunks, dispatch, fleet, jobs, reconciler, renditions, retry, sweep
 from shared.queue.batches import Batch
@@ -127,6 +128,7 @@ HOT: dict[str, Callable[[Connection, World], object]] = {
     "list older batches": lambda connection, world: batches.list_batches(
         connection, world.over.merchant_id, 20, before=world.over.id
     ),
+    "quota": lambda connection, world: quotas.find_quota(connection, world.over.merchant_id),
     "retry a page": retry_failed,
     "discard a page": discard_failed,
     "stalled batches": lambda connection, _: reconciler.stalled(connection),
