@@ -40,6 +40,7 @@ from producer.api.pages import (
     upload,
     upload_files,
 )
+from producer.api.pages import usage as usage_page
 from producer.api.requests import Requests
 from producer.api.watch import BatchWatch
 from shared.context import Session
@@ -107,6 +108,7 @@ def make_app(session: Session, registry: CollectorRegistry | None = None) -> Fas
         batch_files,
         pictures,
         batch,
+        usage_page,
         static_files,
     ):
         app.include_router(one.router)

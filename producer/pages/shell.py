@@ -19,7 +19,7 @@ POLICY = (
 )
 """Content-Security-Policy: nothing inline, nothing from elsewhere; a second guard should escaping ever fail."""
 
-MERCHANT_PAGES = {"/": "Batches", "/upload": "Upload"}
+MERCHANT_PAGES = {"/": "Batches", "/upload": "Upload", "/usage": "Usage"}
 """Pages in the navigation of a merchant; the names are translated."""
 
 ADMIN_PAGES = {"/admin": "Operations"}

@@ -130,7 +130,7 @@ def test_an_image_counts_once_where_a_rendition_of_it_is_new(session: Session) -
 def test_a_page_of_outcomes_that_is_recorded_again_counts_once(session: Session) -> None:
     batch = waiting(session, 2)
     (claim,) = claims_of(session, batch)
-    outcomes = [styled(0, KEYS[0]), Failed(1, "unreadable_image", "no image")]
+    outcomes: list[Outcome] = [styled(0, KEYS[0]), Failed(1, "unreadable_image", "no image")]
     for _ in range(2):  # the answer to the first COMMIT was lost
         with transaction(session.engine) as connection:
             assert chunks.finish(connection, claim, outcomes, 60)
