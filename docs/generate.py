@@ -6,6 +6,7 @@ A table is between ``<!-- generated: NAME -->`` and ``<!-- end: NAME -->``; the 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from tests.feed_formats import formats_table
 DOCS = Path(__file__).resolve().parent
 CHAOS = DOCS.parent / "tests" / "chaos" / "results.json"
 """What the last whole run of `make chaos` has found."""
+
+CODES = DOCS.parent / "producer" / "pages" / "error_codes.json"
 
 
 def settings_table() -> str:
@@ -64,6 +67,16 @@ def errors_table() -> str:
         meaning = (error.__doc__ or "").partition("\n")[0].replace("``", "`")
         lines.append(f"| {name} | {retried} | {exit_code(example)} | {status_of(example)} | {meaning} |")
     return "\n".join(lines)
+
+
+def error_codes() -> dict[str, str]:
+    """Return what each error code of docs/errors.md means, as plain text, for ``/problems/{code}`` of the API."""
+    codes = {}
+    for line in page_with_table("errors.md").splitlines():
+        if code := re.match(r"\| [· ]*`([a-z_]+)` \|", line):
+            meaning = line.rstrip(" |").rpartition(" | ")[2]
+            codes[code[1]] = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", meaning).replace("`", "")
+    return codes
 
 
 def presets_table() -> str:
@@ -138,6 +151,7 @@ def main() -> None:
     """Write all generated tables again."""
     for page in TABLES:
         (DOCS / page).write_text(page_with_table(page))
+    CODES.write_text(json.dumps(error_codes(), indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from producer.api import (
     backgrounds,
     batches,
     catalog,
+    error_codes,
     events,
     feeds,
     gallery,
@@ -108,6 +109,7 @@ def make_app(session: Session, registry: CollectorRegistry | None = None) -> Fas
         batch_files,
         pictures,
         batch,
+        error_codes,
         usage_page,
         static_files,
     ):

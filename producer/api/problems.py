@@ -26,10 +26,17 @@ from shared.errors import (
 log = structlog.get_logger()
 
 
-class Problem(BaseModel):
-    """Problem. ``code`` is stable; ``retryable`` says whether the same request may succeed later."""
+PROBLEMS = "/problems/"
+"""Path below which the API explains each code."""
 
-    type: str = "about:blank"
+
+class Problem(BaseModel):
+    """Problem. ``code`` is stable; ``retryable`` says whether the same request may succeed later.
+
+    ``type`` is an address of this API that explains the code, relative to it (RFC 9457, section 3.1.1).
+    """
+
+    type: str
     title: str
     status: int
     detail: str
@@ -115,7 +122,14 @@ def problem_of(error: AtelierError | DataError | RequestValidationError | HTTPEx
 
 
 def _problem(status: int, detail: str, code: str, *, retryable: bool = False) -> Problem:
-    return Problem(title=TITLES.get(status, "Error"), status=status, detail=detail, code=code, retryable=retryable)
+    return Problem(
+        type=f"{PROBLEMS}{code}",
+        title=TITLES.get(status, "Error"),
+        status=status,
+        detail=detail,
+        code=code,
+        retryable=retryable,
+    )
 
 
 def problem(status: int, detail: str, code: str, *, retryable: bool = False) -> JSONResponse:

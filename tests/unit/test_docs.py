@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from typing import Any, cast
 import pytest
 from typer.main import get_command
 
-from docs.generate import TABLES, page_with_table
+from docs.generate import CODES, TABLES, error_codes, page_with_table
 from producer.api.app import make_app as make_api
 from producer.commands.main import make_app
 from shared.context import Session
@@ -27,6 +28,11 @@ TEXTS = {page.name: page.read_text() for page in PAGES}
 DOCUMENTED = "\n".join(TEXTS.values())
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+def test_the_api_explains_the_codes_of_the_page() -> None:
+    assert json.loads(CODES.read_text()) == error_codes(), "run `make docs`"
+    assert not [meaning for meaning in error_codes().values() if "`" in meaning or "](" in meaning]
 
 
 @pytest.mark.parametrize("page", TABLES)
@@ -160,6 +166,8 @@ def codes_in(tree: ast.AST) -> Iterator[str]:
                         case ast.Assign(targets=[ast.Name(id="code")], value=value):
                             yield from words_of(value)
             case ast.Call(func=ast.Name(id="Failed"), args=[_, value, *_]):
+                yield from words_of(value)
+            case ast.Call(func=ast.Name(id="_problem" | "problem"), args=[_, _, value, *_]):
                 yield from words_of(value)
             case ast.keyword(arg="code", value=value):
                 yield from words_of(value)
