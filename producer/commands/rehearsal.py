@@ -10,14 +10,16 @@ import typer
 from producer.dry_run import Rehearsal
 from producer.output.summary import EXIT_FAILED_IMAGES
 from shared.errors import ManifestError, exit_code
+from shared.merchants.quotas import QuotaExceeded
 from shared.proofs.sample import PROOF_IMAGES
 from shared.terminal import note, print_json, print_line
 
 EXIT_MANIFEST_REFUSED = exit_code(ManifestError(""))
+EXIT_REFUSED = exit_code(QuotaExceeded(""))
 
 
 def print_rehearsal(found: Rehearsal, *, as_json: bool) -> NoReturn:
-    """Print what would happen. Exits 3 if nothing would be styled, 4 if some rows are bad."""
+    """Print what would happen. Exits 3 if nothing would be styled, 2 beyond the quota, 4 if some rows are bad."""
     if as_json:
         print_json(asdict(found))
         raise typer.Exit(_status(found))
@@ -40,4 +42,6 @@ def print_rehearsal(found: Rehearsal, *, as_json: bool) -> NoReturn:
 def _status(found: Rehearsal) -> int:
     if not found.images:
         return EXIT_MANIFEST_REFUSED
+    if found.left is not None and found.images + found.repeated > found.left:
+        return EXIT_REFUSED
     return EXIT_FAILED_IMAGES if found.bad else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -20,6 +20,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
+    Date,
     DateTime,
     DefaultClause,
     Double,
@@ -48,14 +49,15 @@ KEPT = ("merchants", "batches", "chunks", "jobs", "renditions", "job_renditions"
 """Tables that every revision has."""
 
 WORDS = {"queue": "bulk", "state": "candidate", "scope": "default", "action": "publish", "reason": "missing"}
-WORDS |= {"trigger": "schedule", "depth": "style"}
-"""What a column with a choice of words may hold, where it has no default."""
+WORDS |= {"trigger": "schedule", "depth": "style", "uploads.state": "receiving", "uploads.kind": "picture"}
+"""What a column with a choice of words may hold, where it has no default; with its table where others differ."""
 
 ANYTHING: dict[type, Callable[[], Any]] = {
     Uuid: uuid4,
     JSONB: dict,
     ARRAY: list,
     Boolean: bool,
+    Date: lambda: date(2026, 1, 1),
     DateTime: lambda: datetime.now(UTC),
     Time: lambda: time(6),
     Double: lambda: 0.5,
@@ -81,10 +83,11 @@ def contents(connection: Connection) -> dict[str, Any]:
     """Number of rows of each table, and a digest of what the first revision's columns hold."""
     digest = "SELECT count(*), md5(string_agg(to_jsonb(t)::text, '' ORDER BY to_jsonb(t)::text)) FROM"
     left_out = {
-        "merchants": " - 'allowed_sources' - 'erasing_at' - 'consents_to_training' - 'gate' - 'proof_rules'",
+        "merchants": " - 'allowed_sources' - 'erasing_at' - 'consents_to_training' - 'gate' - 'proof_rules'"
+        " - 'soft_limit' - 'hard_limit'",
         "styles": " - 'pictures' - 'is_monochrome'",
         "batches": " - 'gate' - 'idempotency_key' - 'resumed_at' - 'received_at' - 'notice' - 'merchant_paused'"
-        " - 'preset_rules' - 'unpublished'",
+        " - 'preset_rules' - 'unpublished' - 'planned'",
         "renditions": " - 'quality' - 'report'",
         "jobs": " - 'pixels'",
         "chunks": " - 'claimed_at'",
@@ -227,7 +230,7 @@ def value(column: Column[Any], rows: dict[str, dict[str, Any]]) -> Any:
         if column.server_default is not None:
             assert isinstance(column.server_default, DefaultClause)
             return str(column.server_default.arg).split("'")[1]
-        return WORDS.get(column.name, uuid4().hex)
+        return WORDS.get(str(column)) or WORDS.get(column.name, uuid4().hex)
     return next((make() for kind, make in ANYTHING.items() if isinstance(column.type, kind)), 0)
 
 

@@ -250,6 +250,15 @@ def test_a_dry_run_says_what_is_left_and_the_api_refuses_with_a_code(session: Se
         assert shop.get("/v1/usage").json()["quota"]["left"] == 1
 
 
+def test_a_dry_run_ends_as_the_submission_would(session: Session, atelier: Command, tmp_path: Path) -> None:
+    order_of(tmp_path, 3)
+    arguments = ("submit", tmp_path / "feed.csv", "--merchant", "shop", "--style", "udnie", "--dry-run")
+    limit(session, hard=2)
+    assert atelier(*arguments).exit_code == 2
+    limit(session, hard=3)
+    assert atelier(*arguments).exit_code == 4  # a row is bad
+
+
 def test_the_commands_show_months_and_set_limits(session: Session, atelier: Command) -> None:
     with transaction(session.engine) as connection:
         for name in ("shop", "other"):
