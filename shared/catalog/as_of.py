@@ -30,7 +30,7 @@ WITH back AS (
            p.rendition_id IS DISTINCT FROM b.rendition_id AS differs,
            b.id IS NOT NULL OR EXISTS (
                SELECT FROM publications f WHERE f.image_id = i.id AND f.is_first AND f.made_at > :at) AS known
-    FROM catalog_images i JOIN publications p ON p.id = i.publication_id
+    FROM catalog_images i JOIN publications p ON p.id = i.publication_id AND p.image_id = i.id
     LEFT JOIN LATERAL (
         SELECT b.id, b.rendition_id, b.before_id, b.batch_id FROM publications b
         WHERE b.image_id = i.id AND b.made_at <= :at ORDER BY b.made_at DESC, b.id DESC LIMIT 1) b ON true

@@ -110,7 +110,7 @@ def _show_earlier(connection: Connection, look: Row[Any]) -> int:
         WITH shown AS (
             INSERT INTO publications (merchant_id, image_id, rendition_id, before_id, batch_id, action, made_by)
             SELECT i.merchant_id, i.id, b.rendition_id, b.before_id, b.batch_id, 'revert', :who
-            FROM catalog_images i JOIN publications p ON p.id = i.publication_id
+            FROM catalog_images i JOIN publications p ON p.id = i.publication_id AND p.image_id = i.id
             JOIN renditions r ON r.id = p.rendition_id
             LEFT JOIN LATERAL (
                 SELECT b.* FROM publications b

@@ -137,7 +137,7 @@ def revert(connection: Connection, merchant: int, which: Which, who: str) -> int
         WITH shown AS (
             INSERT INTO publications (merchant_id, image_id, rendition_id, before_id, batch_id, action, made_by)
             SELECT :merchant, i.id, b.rendition_id, b.before_id, b.batch_id, 'revert', :who
-            FROM catalog_images i JOIN publications p ON p.id = i.publication_id
+            FROM catalog_images i JOIN publications p ON p.id = i.publication_id AND p.image_id = i.id
             JOIN publications b ON b.id = p.before_id
             WHERE i.merchant_id = :merchant
               AND (CAST(:sku AS text) IS NULL OR i.sku = CAST(:sku AS text))

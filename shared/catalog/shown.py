@@ -40,7 +40,8 @@ def shown_pictures(engine: Engine, merchant: int) -> Iterator[ShownPicture]:
                       WHERE merchant_id = :merchant AND id > :after AND removed_at IS NULL
                         AND publication_id IS NOT NULL
                       ORDER BY id LIMIT :page) i
-                JOIN publications p ON p.id = i.publication_id LEFT JOIN renditions r ON r.id = p.rendition_id
+                JOIN publications p ON p.id = i.publication_id AND p.image_id = i.id
+                LEFT JOIN renditions r ON r.id = p.rendition_id
                 LEFT JOIN LATERAL (
                     SELECT j.look FROM job_renditions o JOIN jobs j ON j.batch_id = o.batch_id AND j.ordinal = o.ordinal
                     WHERE o.rendition_id = p.rendition_id LIMIT 1) made ON true
